@@ -1,0 +1,230 @@
+//! The real cloud behind the [`Cloud`] port: HTTP, with the credentials of one account.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+
+use super::{
+    account::{Account, InvalidAccount},
+    answer,
+    cloud::Cloud,
+    dispatch::{Dispatcher, Request},
+    error::{Class, Error, Failure, Refusal},
+    model::{
+        AvailabilityZones, CreateInstance, CreatedInstance, CreatedInstances, Flavor, FlavorQuery, Flavors,
+        InstanceDetail, InstancePage, InstanceQuery, InstanceStatistic, Job, MaintenanceWindow,
+        MaintenanceWindows, PasswordReset, QuotaResource, Quotas, ResetPassword, ResizeInstance, Statistics,
+        StatusCounts, TagsChange, TaskPage, TaskQuery, UpdateInstance,
+    },
+    operation::{self, Operation},
+    redact,
+    retry::{Retry, RetryPolicy},
+    session::Sessions,
+    transport::{Exchange, HttpTransport},
+};
+use crate::clock::Clock;
+
+/// A client for one account in one region. Cheap to clone; clones share connections, token and clock correction.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dispatcher: Dispatcher,
+    sessions: Sessions,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client for `account` over HTTP. `seed` is where the jitter of its retries comes from. Nothing is called
+    /// yet.
+    ///
+    /// # Errors
+    /// [`InvalidAccount`] if the certificates cannot be read or the HTTP client cannot be built.
+    pub fn new(
+        account: Account,
+        policy: RetryPolicy,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Result<Self, InvalidAccount> {
+        let http = HttpTransport::new(account.ca_bundle.as_deref(), Arc::clone(&clock))?;
+        Ok(Self::over(Arc::new(http), account, policy, clock, seed))
+    }
+
+    /// A client whose requests `exchange` carries.
+    pub fn over(
+        exchange: Arc<dyn Exchange>,
+        account: Account,
+        policy: RetryPolicy,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Self {
+        let dispatcher = Dispatcher::new(exchange, Arc::clone(&clock), policy, seed);
+        Self { inner: Arc::new(Inner { dispatcher, sessions: Sessions::new(account, clock) }) }
+    }
+
+    /// Calls an operation; a refused token is replaced once.
+    async fn call<T: DeserializeOwned + Send>(&self, request: Request<'_>) -> Result<T, Error> {
+        let Inner { dispatcher, sessions } = &*self.inner;
+        let secrets = || sessions.secrets().into_iter().chain(request.secrets.iter().copied());
+        let read = |answer: &_, at| answer::interpret(answer, at, secrets());
+        let session = sessions.open(dispatcher).await?;
+        match dispatcher.call(&request, &session, read).await {
+            Err(error) if error.class() == Class::Credentials && sessions.forget(&session).await => {
+                let session = sessions.open(dispatcher).await?;
+                dispatcher.call(&request, &session, read).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn get<T: DeserializeOwned + Send>(
+        &self,
+        operation: &'static Operation,
+        arguments: Vec<(&'static str, &str)>,
+        query: Vec<(&'static str, String)>,
+    ) -> Result<T, Error> {
+        let request =
+            Request { operation, arguments, query, body: vec![], secrets: vec![], retry: Retry::Allowed };
+        self.call(request).await
+    }
+
+    async fn change<T: DeserializeOwned + Send>(
+        &self,
+        operation: &'static Operation,
+        arguments: Vec<(&'static str, &str)>,
+        body: &(impl Serialize + Sync),
+        secrets: Vec<&SecretString>,
+        retry: Retry,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Error::new(operation, Failure::NotAttempted(error.to_string()), 0))?;
+        self.call(Request { operation, arguments, query: vec![], body, secrets, retry }).await
+    }
+}
+
+fn instance(id: &str) -> Vec<(&'static str, &str)> {
+    vec![("instance_id", id)]
+}
+
+fn unreadable(operation: &Operation, reason: &str) -> Error {
+    Error::new(operation, Failure::Unreadable { status: 200, reason: reason.to_owned() }, 1)
+}
+
+impl Cloud for Client {
+    async fn create_instance(&self, request: &CreateInstance) -> Result<CreatedInstance, Error> {
+        let operation = &operation::CREATE_INSTANCE;
+        let secrets = request.password.iter().collect();
+        let created: CreatedInstances =
+            self.change(operation, vec![], request, secrets, Retry::Never).await?;
+        let mut instances = created.instances.into_iter();
+        match (instances.next(), instances.next()) {
+            (Some(instance), None) => Ok(instance),
+            (None, _) => Err(unreadable(operation, "it names no instance")),
+            (Some(_), Some(_)) => Err(unreadable(operation, "it names several instances")),
+        }
+    }
+
+    async fn list_instances(&self, query: &InstanceQuery) -> Result<InstancePage, Error> {
+        self.get(&operation::LIST_INSTANCES, vec![], query.parameters()).await
+    }
+
+    async fn show_instance(&self, instance_id: &str) -> Result<InstanceDetail, Error> {
+        let operation = &operation::SHOW_INSTANCE;
+        let detail: InstanceDetail = self.get(operation, instance(instance_id), vec![]).await?;
+        if detail.instance_id != instance_id {
+            return Err(unreadable(operation, "it shows another instance than the one asked for"));
+        }
+        Ok(detail)
+    }
+
+    async fn update_instance(&self, instance_id: &str, request: &UpdateInstance) -> Result<(), Error> {
+        let operation = &operation::UPDATE_INSTANCE;
+        let IgnoredAny =
+            self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        Ok(())
+    }
+
+    async fn delete_instance(&self, instance_id: &str) -> Result<(), Error> {
+        let IgnoredAny = self.get(&operation::DELETE_INSTANCE, instance(instance_id), vec![]).await?;
+        Ok(())
+    }
+
+    async fn resize_instance(&self, instance_id: &str, request: &ResizeInstance) -> Result<(), Error> {
+        let operation = &operation::RESIZE_INSTANCE;
+        let IgnoredAny =
+            self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        Ok(())
+    }
+
+    async fn reset_password(&self, instance_id: &str, request: &ResetPassword) -> Result<(), Error> {
+        let operation = &operation::RESET_PASSWORD;
+        let secrets: Vec<_> = request.new_password.iter().collect();
+        let arguments = instance(instance_id);
+        let outcome: PasswordReset =
+            self.change(operation, arguments, request, secrets.clone(), Retry::Allowed).await?;
+        match outcome.refused() {
+            None => Ok(()),
+            Some(reason) => {
+                let message = redact::text(reason, secrets);
+                let refusal =
+                    Refusal { status: 200, code: outcome.code.clone(), message, ..Refusal::default() };
+                // The service has decided: nothing was changed, so this is not ambiguous.
+                let class = if outcome.is_locked() { Class::Busy } else { Class::Invalid };
+                Err(Error::with_class(operation, class, Failure::Refused(refusal)))
+            }
+        }
+    }
+
+    async fn change_tags(&self, instance_id: &str, request: &TagsChange) -> Result<(), Error> {
+        let operation = &operation::CHANGE_TAGS;
+        let IgnoredAny =
+            self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        Ok(())
+    }
+
+    async fn count_instances(&self, include_failures: bool) -> Result<StatusCounts, Error> {
+        let query = vec![("include_failure", include_failures.to_string())];
+        self.get(&operation::COUNT_INSTANCES, vec![], query).await
+    }
+
+    async fn list_statistics(&self) -> Result<Vec<InstanceStatistic>, Error> {
+        let answer: Statistics = self.get(&operation::LIST_STATISTICS, vec![], vec![]).await?;
+        Ok(answer.statistics)
+    }
+
+    async fn list_tasks(&self, instance_id: &str, query: &TaskQuery) -> Result<TaskPage, Error> {
+        self.get(&operation::LIST_TASKS, instance(instance_id), query.parameters()).await
+    }
+
+    async fn show_job(&self, job_id: &str) -> Result<Job, Error> {
+        self.get(&operation::SHOW_JOB, vec![("job_id", job_id)], vec![]).await
+    }
+
+    async fn list_flavors(&self, query: &FlavorQuery) -> Result<Vec<Flavor>, Error> {
+        let answer: Flavors = self.get(&operation::LIST_FLAVORS, vec![], query.parameters()).await?;
+        Ok(answer.flavors)
+    }
+
+    async fn list_maintenance_windows(&self) -> Result<Vec<MaintenanceWindow>, Error> {
+        let answer: MaintenanceWindows =
+            self.get(&operation::LIST_MAINTENANCE_WINDOWS, vec![], vec![]).await?;
+        Ok(answer.maintain_windows)
+    }
+
+    async fn show_quota(&self) -> Result<Vec<QuotaResource>, Error> {
+        let answer: Quotas = self.get(&operation::SHOW_QUOTA, vec![], vec![]).await?;
+        Ok(answer.quotas.resources)
+    }
+
+    async fn list_availability_zones(&self) -> Result<AvailabilityZones, Error> {
+        self.get(&operation::LIST_AVAILABILITY_ZONES, vec![], vec![]).await
+    }
+}

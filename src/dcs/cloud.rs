@@ -1,0 +1,93 @@
+//! The port to the cloud: what the operator asks of it, whoever answers.
+
+use std::future::Future;
+
+use super::{
+    error::Error,
+    model::{
+        AvailabilityZones, CreateInstance, CreatedInstance, Flavor, FlavorQuery, InstanceDetail,
+        InstancePage, InstanceQuery, InstanceStatistic, Job, MaintenanceWindow, QuotaResource, ResetPassword,
+        ResizeInstance, StatusCounts, TagsChange, TaskPage, TaskQuery, UpdateInstance,
+    },
+};
+
+/// What the operator asks of the cloud. Production has [`Client`](super::Client); tests put a state machine
+/// behind it. Every method fails with a classified [`Error`].
+pub trait Cloud: Send + Sync {
+    /// Asks for one new instance (4.1.1). Sent once, whatever comes: the service would make a second one.
+    fn create_instance(
+        &self,
+        request: &CreateInstance,
+    ) -> impl Future<Output = Result<CreatedInstance, Error>> + Send;
+
+    /// One page of the instances (4.1.2). A page is no proof of absence: see its `instance_num`.
+    fn list_instances(
+        &self,
+        query: &InstanceQuery,
+    ) -> impl Future<Output = Result<InstancePage, Error>> + Send;
+
+    /// One instance in detail (4.1.4); fails as *not found* only where the service says that it does not exist.
+    fn show_instance(&self, instance_id: &str) -> impl Future<Output = Result<InstanceDetail, Error>> + Send;
+
+    /// Changes name, description, port, maintenance window, backup policy, command names (4.1.6).
+    fn update_instance(
+        &self,
+        instance_id: &str,
+        request: &UpdateInstance,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Deletes an instance and its backups (4.1.5).
+    fn delete_instance(&self, instance_id: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Changes flavor, capacity, replicas, shards (4.1.7). Accepted is not done: the status says when.
+    fn resize_instance(
+        &self,
+        instance_id: &str,
+        request: &ResizeInstance,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Sets a new password, or none (4.2.3). Success means that the service said so, not only HTTP 200.
+    fn reset_password(
+        &self,
+        instance_id: &str,
+        request: &ResetPassword,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Adds, overwrites or removes tags.
+    fn change_tags(
+        &self,
+        instance_id: &str,
+        request: &TagsChange,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// How many instances are in each status (4.2.4).
+    fn count_instances(
+        &self,
+        include_failures: bool,
+    ) -> impl Future<Output = Result<StatusCounts, Error>> + Send;
+
+    /// Load figures of all running instances (4.2.6).
+    fn list_statistics(&self) -> impl Future<Output = Result<Vec<InstanceStatistic>, Error>> + Send;
+
+    /// An instance's background tasks, newest first (4.8.1).
+    fn list_tasks(
+        &self,
+        instance_id: &str,
+        query: &TaskQuery,
+    ) -> impl Future<Output = Result<TaskPage, Error>> + Send;
+
+    /// How a job fares (4.8.4).
+    fn show_job(&self, job_id: &str) -> impl Future<Output = Result<Job, Error>> + Send;
+
+    /// What can be bought (4.9.1).
+    fn list_flavors(&self, query: &FlavorQuery) -> impl Future<Output = Result<Vec<Flavor>, Error>> + Send;
+
+    /// The hours that can be a maintenance window (4.9.2).
+    fn list_maintenance_windows(&self) -> impl Future<Output = Result<Vec<MaintenanceWindow>, Error>> + Send;
+
+    /// How much the tenant may have, and has (4.9.3).
+    fn show_quota(&self) -> impl Future<Output = Result<Vec<QuotaResource>, Error>> + Send;
+
+    /// The region's zones (4.9.4).
+    fn list_availability_zones(&self) -> impl Future<Output = Result<AvailabilityZones, Error>> + Send;
+}

@@ -1,0 +1,248 @@
+//! One call: as many attempts as its operation allows, each signed anew, all within one time limit.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use secrecy::{ExposeSecret, SecretString};
+use url::{Position, Url};
+
+use super::{
+    error::{Error, Failure, SKEW_SECONDS},
+    operation::Operation,
+    retry::{Retry, RetryPolicy},
+    sign,
+    transport::{Answer, Exchange, Outgoing},
+};
+use crate::clock::Clock;
+
+const CONTENT_TYPE: &str = "application/json";
+
+/// What to ask for.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) operation: &'static Operation,
+    /// Values for the placeholders of the path, but for `project_id`.
+    pub(crate) arguments: Vec<(&'static str, &'a str)>,
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+    /// Values in the body that must not come back in an error.
+    pub(crate) secrets: Vec<&'a SecretString>,
+    pub(crate) retry: Retry,
+}
+
+/// On whose behalf, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) base: Url,
+    pub(crate) project_id: Option<String>,
+    pub(crate) proof: Proof,
+}
+
+/// What shows that a request may be made.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// Nothing: for getting a token.
+    None,
+    /// A signature.
+    Signature { access_key: AccessKey, secret: SecretString, security_token: Option<SecretString> },
+    /// A token of IAM.
+    Token(SecretString),
+}
+
+/// An access key id. Not secret as such, yet shown nowhere.
+#[derive(Clone)]
+pub(crate) struct AccessKey(pub(crate) String);
+
+/// Sends requests, again where that is harmless.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    exchange: Arc<dyn Exchange>,
+    clock: Arc<dyn Clock>,
+    policy: RetryPolicy,
+    /// Where the next call's jitter comes from.
+    seed: AtomicU64,
+    /// How far the service's clock was found to be ahead of ours, in seconds.
+    clock_ahead: AtomicI64,
+}
+
+// === impl Dispatcher ===
+
+impl Dispatcher {
+    pub(crate) fn new(
+        exchange: Arc<dyn Exchange>,
+        clock: Arc<dyn Clock>,
+        policy: RetryPolicy,
+        seed: u64,
+    ) -> Self {
+        Self { exchange, clock, policy, seed: AtomicU64::new(seed), clock_ahead: AtomicI64::new(0) }
+    }
+
+    /// Sends `request` until `read` finds a value in an answer, or until another attempt is of no use.
+    pub(crate) async fn call<T>(
+        &self,
+        request: &Request<'_>,
+        session: &Session,
+        read: impl Fn(&Answer, DateTime<Utc>) -> Result<T, Failure> + Send,
+    ) -> Result<T, Error> {
+        let begun = self.clock.monotonic();
+        let seed = self.seed.fetch_add(1, Ordering::Relaxed);
+        let mut corrected = false;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let left = self.policy.total.saturating_sub(self.clock.monotonic().saturating_sub(begun));
+            let failure = match self.attempt(request, session, left, &read).await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            let error = Error::new(request.operation, failure, attempt);
+            if !corrected && self.correct_clock(&error, session) {
+                corrected = true;
+                continue;
+            }
+            let elapsed = self.clock.monotonic().saturating_sub(begun);
+            let wait = match request.retry {
+                Retry::Allowed => {
+                    let idempotency = request.operation.idempotency;
+                    self.policy.next_wait(idempotency, error.failure(), attempt, elapsed, seed)
+                }
+                Retry::Never => None,
+            };
+            let Some(wait) = wait else { return Err(error) };
+            tracing::debug!(%error, ?wait, "trying again");
+            self.clock.sleep(wait).await;
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        request: &Request<'_>,
+        session: &Session,
+        left: Duration,
+        read: &(impl Fn(&Answer, DateTime<Utc>) -> Result<T, Failure> + Send),
+    ) -> Result<T, Failure> {
+        let ahead = TimeDelta::seconds(self.clock_ahead.load(Ordering::Relaxed));
+        let now = self.clock.now();
+        let signing_time = now.checked_add_signed(ahead).unwrap_or(now);
+        let outgoing = prepare(request, session, signing_time)?;
+        let begun = self.clock.monotonic();
+        let outcome = self.exchange.exchange(outgoing, request.operation.timeout.min(left)).await;
+        let took = self.clock.monotonic().saturating_sub(begun);
+        let status = outcome.as_ref().map(|answer| answer.status).ok();
+        tracing::debug!(operation = request.operation.name, status, took_ms = took.as_millis(), "called");
+        read(&outcome?, signing_time)
+    }
+
+    /// Takes over the service's clock where a signature was refused and the clocks differ enough to be why.
+    ///
+    /// A wrong key with a right clock is left alone: repeating it would bring the key nearer to being locked.
+    fn correct_clock(&self, error: &Error, session: &Session) -> bool {
+        let Proof::Signature { .. } = session.proof else { return false };
+        let Some(ahead) = error.clock_skew() else { return false };
+        let total = self.clock_ahead.fetch_add(ahead, Ordering::Relaxed).saturating_add(ahead);
+        tracing::warn!(
+            seconds = total,
+            "this machine's clock differs from the service's; signing with the service's time from now on"
+        );
+        total.abs() >= SKEW_SECONDS || ahead.abs() >= SKEW_SECONDS
+    }
+}
+
+/// Builds and signs the HTTP request.
+fn prepare(request: &Request<'_>, session: &Session, now: DateTime<Utc>) -> Result<Outgoing, Failure> {
+    let url = url(request, session)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static(CONTENT_TYPE));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    if let Some(project) = &session.project_id {
+        headers.insert(HeaderName::from_static("x-project-id"), plain("project id", project)?);
+    }
+    match &session.proof {
+        Proof::None => {}
+        Proof::Token(token) => {
+            headers.insert(HeaderName::from_static("x-auth-token"), secret("token", token.expose_secret())?);
+        }
+        Proof::Signature { access_key, secret: key, security_token } => {
+            if let Some(token) = security_token {
+                let token = secret("security token", token.expose_secret())?;
+                headers.insert(HeaderName::from_static("x-security-token"), token);
+            }
+            let date = sign::format_date(now);
+            headers.insert(HeaderName::from_static(sign::DATE_HEADER), plain("date", &date)?);
+            let authorization = authorization(request, &url, &headers, access_key, key, &date);
+            headers.insert(header::AUTHORIZATION, secret("access key", &authorization)?);
+        }
+    }
+    Ok(Outgoing { method: request.operation.method.clone(), url, headers, body: request.body.clone() })
+}
+
+fn authorization(
+    request: &Request<'_>,
+    url: &Url,
+    headers: &HeaderMap,
+    access_key: &AccessKey,
+    key: &SecretString,
+    date: &str,
+) -> String {
+    let mut signed = vec![("host", &url[Position::BeforeHost..Position::AfterPort])];
+    signed.extend(headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))));
+    let message = sign::Message {
+        method: request.operation.method.as_str(),
+        path: url.path(),
+        query: url.query().unwrap_or_default(),
+        headers: &signed,
+        body: &request.body,
+    };
+    sign::sign(&access_key.0, key, date, &message).to_string()
+}
+
+/// Fills the operation's path and adds the query, encoded exactly as it is signed.
+fn url(request: &Request<'_>, session: &Session) -> Result<Url, Failure> {
+    let mut path = request.operation.path.to_owned();
+    let project = session.project_id.as_deref().map(|id| ("project_id", id));
+    for (name, value) in request.arguments.iter().copied().chain(project) {
+        // An empty id would name the whole collection, dots another path: neither may ever be sent.
+        if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+            let what = name.replace('_', " ");
+            let reason =
+                format!("{value:?} is not a {what}: it has letters, digits, hyphens and underscores");
+            return Err(Failure::NotAttempted(reason));
+        }
+        path = path.replace(&format!("{{{name}}}"), value);
+    }
+    if path.contains('{') {
+        return Err(Failure::NotAttempted(format!("{path} still has a placeholder")));
+    }
+    let mut url = session.base.clone();
+    let prefix = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{prefix}{path}"));
+    let query = sign::canonical_query(&request.query);
+    url.set_query((!query.is_empty()).then_some(query.as_str()));
+    Ok(url)
+}
+
+fn plain(what: &str, value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(value)
+        .map_err(|_| Failure::NotAttempted(format!("the {what} holds characters that no header can carry")))
+}
+
+fn secret(what: &str, value: &str) -> Result<HeaderValue, Failure> {
+    let mut value = plain(what, value)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+// === impl AccessKey ===
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccessKey(..)")
+    }
+}

@@ -1,0 +1,507 @@
+//! What can go wrong with a call, classified once: everything above matches on [`Class`].
+
+pub mod codes;
+mod envelope;
+
+use std::{fmt, time::Duration};
+
+pub(crate) use self::envelope::parse_refusal;
+use super::operation::{Idempotency, Operation};
+
+/// What a caller can do about an error. Closed: callers match on it exhaustively.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Nothing was changed, and the same call may succeed soon.
+    Transient,
+    /// The instance or its order is busy with something else. Nothing was changed.
+    Busy,
+    /// Too many requests. Nothing was changed.
+    Throttled,
+    /// A mutating call whose effect is unknown: it may have been applied. Look before doing it again.
+    Ambiguous,
+    /// The service said that this instance does not exist.
+    NotFound,
+    /// The request is wrong, or does not fit what it names. Nothing was changed; a person has to mend it.
+    Invalid,
+    /// A limit of the tenant, a zone or a subnet is used up. Nothing was changed.
+    Quota,
+    /// Money: an unpaid order, or an account without balance. Nothing was changed.
+    Balance,
+    /// The credentials were not accepted.
+    Credentials,
+    /// The credentials were accepted but do not allow this.
+    Forbidden,
+    /// This site, or this kind of instance, does not offer it.
+    Unsupported,
+}
+
+/// A failed call: which one, why, and what its class is. Holds no secret.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    operation: &'static str,
+    class: Class,
+    failure: Failure,
+    attempts: u32,
+}
+
+/// How a single attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Found wrong before anything was sent.
+    NotAttempted(String),
+    /// No connection came about: the request surely was not sent.
+    NotConnected(String),
+    /// No complete answer in time.
+    TimedOut(Duration),
+    /// The connection broke before the answer was complete.
+    Broken(String),
+    /// The answer is larger than this many bytes.
+    TooLarge(usize),
+    /// The answer points elsewhere. Never followed: the request would go there with its credentials.
+    Redirected {
+        /// HTTP status.
+        status: u16,
+        /// The host it points to, if that much could be read.
+        host: Option<String>,
+    },
+    /// A successful answer that does not hold what the operation promises.
+    Unreadable {
+        /// HTTP status.
+        status: u16,
+        /// What is wrong with it; never its content.
+        reason: String,
+    },
+    /// The service, or the gateway before it, answered with an error.
+    Refused(Refusal),
+}
+
+/// An error answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The service's error code, as sent.
+    pub code: Option<String>,
+    /// The service's text, cut to a reasonable length, secrets taken out.
+    pub message: String,
+    /// The cloud's id of the request, for its support.
+    pub request_id: Option<String>,
+    /// How long the service asks to wait.
+    pub retry_after: Option<Duration>,
+    /// How far the service's clock is ahead of the time the request was signed with (whole seconds).
+    pub clock_ahead: Option<i64>,
+}
+
+// === impl Class ===
+
+impl Class {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 11] = [
+        Self::Transient,
+        Self::Busy,
+        Self::Throttled,
+        Self::Ambiguous,
+        Self::NotFound,
+        Self::Invalid,
+        Self::Quota,
+        Self::Balance,
+        Self::Credentials,
+        Self::Forbidden,
+        Self::Unsupported,
+    ];
+
+    /// A word for metrics labels and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Busy => "busy",
+            Self::Throttled => "throttled",
+            Self::Ambiguous => "ambiguous",
+            Self::NotFound => "not found",
+            Self::Invalid => "invalid",
+            Self::Quota => "quota",
+            Self::Balance => "balance",
+            Self::Credentials => "credentials",
+            Self::Forbidden => "forbidden",
+            Self::Unsupported => "unsupported",
+        }
+    }
+
+    /// What whoever reads the error can do, in a sentence.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Transient => "Try again; if it stays, look at the network and at the service's health.",
+            Self::Busy => "Wait until the instance is done with what it is doing, then try again.",
+            Self::Throttled => "Ask less often, or have the API rate limit raised.",
+            Self::Ambiguous => "It may have been done: look at the instance before doing it again.",
+            Self::NotFound => "Check the instance id, the project and the region.",
+            Self::Invalid => "Correct the request.",
+            Self::Quota => {
+                "Free what is not needed, choose another zone or subnet, or have the quota raised."
+            }
+            Self::Balance => "Pay the open order or top up the account.",
+            Self::Credentials => {
+                "Check access key, secret key and project; stop trying first, since repeated failures lock the key."
+            }
+            Self::Forbidden => "Give the user the permission for this action in IAM.",
+            Self::Unsupported => "Check the endpoint; this site or this kind of instance does not offer it.",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// The class of this failure for an operation that behaves so when repeated.
+    ///
+    /// Where a mutating request may have been received and no answer says that it was refused, the class is
+    /// always [`Class::Ambiguous`]: unknown is not "no".
+    pub fn classify(&self, idempotency: Idempotency) -> Class {
+        let unknown = if idempotency.mutates() { Class::Ambiguous } else { Class::Transient };
+        match self {
+            Self::NotAttempted(_) => Class::Invalid,
+            Self::NotConnected(_) => Class::Transient,
+            Self::TimedOut(_)
+            | Self::Broken(_)
+            | Self::TooLarge(_)
+            | Self::Redirected { .. }
+            | Self::Unreadable { .. } => unknown,
+            Self::Refused(refusal) => match refusal.class() {
+                Class::Transient => unknown,
+                class => class,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAttempted(reason) => f.write_str(reason),
+            Self::NotConnected(reason) => write!(f, "no connection: {reason}"),
+            Self::TimedOut(limit) => write!(f, "no complete answer within {:.1} s", limit.as_secs_f32()),
+            Self::Broken(reason) => {
+                write!(f, "the connection broke before the answer was complete: {reason}")
+            }
+            Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
+            Self::Redirected { status, host } => {
+                let host = host.as_deref().unwrap_or("an unreadable place");
+                write!(
+                    f,
+                    "the answer (HTTP {status}) points to {host}, which is not followed; is the endpoint right?"
+                )
+            }
+            Self::Unreadable { status, reason } => {
+                write!(f, "the answer (HTTP {status}) is not what this operation returns: {reason}")
+            }
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// The class of the answer itself: by its error code where that is known, else by the HTTP status.
+    pub fn class(&self) -> Class {
+        let known = self.code.as_deref().and_then(lookup);
+        known.map_or_else(|| class_of_status(self.status), |code| code.class)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, code, message, request_id, retry_after, clock_ahead: _ } = self;
+        if let Some(code) = code {
+            write!(f, "{code}: ")?;
+        }
+        let message = if message.is_empty() { "no text" } else { message };
+        write!(f, "{message} (HTTP {status}")?;
+        if let Some(id) = request_id {
+            write!(f, ", request {id}")?;
+        }
+        if let Some(wait) = retry_after {
+            write!(f, ", retry after {} s", wait.as_secs())?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// The table's row for an error code, in any of its spellings.
+///
+/// A numeric code without a row of its own is read as its twin: `1114nnnnn` carries HTTP status and number of
+/// the `DCS.` code.
+pub fn lookup(code: &str) -> Option<&'static codes::Code> {
+    let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let find =
+        |name: &str| codes::CODES.iter().find(|row| row.names.iter().any(|n| n.eq_ignore_ascii_case(name)));
+    find(&code).or_else(|| {
+        let (family, number) = code.strip_prefix("111")?.split_at_checked(3)?;
+        match family {
+            "400" => find(&format!("DCS.4{number}")),
+            "500" => find(&format!("DCS.5{number}")),
+            _ => None,
+        }
+    })
+}
+
+/// What a status means when no error code says more.
+fn class_of_status(status: u16) -> Class {
+    match status {
+        401 => Class::Credentials,
+        402 => Class::Balance,
+        403 => Class::Forbidden,
+        // A path that is not there says nothing about an instance: absence has a code of its own.
+        404 | 405 | 501 => Class::Unsupported,
+        408 => Class::Transient,
+        429 => Class::Throttled,
+        400..=499 => Class::Invalid,
+        _ => Class::Transient,
+    }
+}
+
+// === impl Error ===
+
+impl Error {
+    pub(crate) fn new(operation: &Operation, failure: Failure, attempts: u32) -> Self {
+        let class = failure.classify(operation.idempotency);
+        Self(Box::new(Inner { operation: operation.name, class, failure, attempts }))
+    }
+
+    /// An error whose class follows from something else than the failure: a code in a successful answer's body.
+    pub(crate) fn with_class(operation: &Operation, class: Class, failure: Failure) -> Self {
+        Self(Box::new(Inner { operation: operation.name, class, failure, attempts: 1 }))
+    }
+
+    /// The class, for decisions.
+    pub fn class(&self) -> Class {
+        self.0.class
+    }
+
+    /// The failed operation's name.
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
+    }
+
+    /// How the last attempt failed.
+    pub fn failure(&self) -> &Failure {
+        &self.0.failure
+    }
+
+    /// How often the request was tried.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The service's error answer, if it gave one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.0.failure {
+            Failure::Refused(refusal) => Some(refusal),
+            Failure::NotAttempted(_)
+            | Failure::NotConnected(_)
+            | Failure::TimedOut(_)
+            | Failure::Broken(_)
+            | Failure::TooLarge(_)
+            | Failure::Redirected { .. }
+            | Failure::Unreadable { .. } => None,
+        }
+    }
+
+    /// How long the service asks to wait before the next request.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.refusal()?.retry_after
+    }
+
+    /// How far this machine's clock is off, in seconds, where the credentials were refused and it is off enough
+    /// to be the cause. Positive: the service's clock is ahead.
+    pub fn clock_skew(&self) -> Option<i64> {
+        let refusal = self.refusal().filter(|_| self.class() == Class::Credentials)?;
+        refusal.clock_ahead.filter(|ahead| ahead.abs() >= SKEW_SECONDS)
+    }
+}
+
+/// A difference of clocks below this is never the reason for a refused signature: the service tolerates minutes.
+pub(crate) const SKEW_SECONDS: i64 = 60;
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed ({}): {}", self.0.operation, self.0.class, self.0.failure)?;
+        if self.0.attempts > 1 {
+            write!(f, "; tried {} times", self.0.attempts)?;
+        }
+        if let Some(ahead) = self.clock_skew() {
+            write!(f, "; this machine's clock differs from the service's by {ahead} s: set it right")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{codes::CODES, *};
+    use crate::dcs::operation::{CREATE_INSTANCE, SHOW_INSTANCE};
+
+    fn documented() -> impl Iterator<Item = (u16, &'static str)> {
+        let lines = include_str!("documented_codes.txt").lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| line.split_once(' ').expect("a status and a code"))
+            .map(|(status, code)| (status.parse().expect("a status"), code))
+    }
+
+    fn refused(status: u16, code: Option<&str>) -> Failure {
+        Failure::Refused(Refusal { status, code: code.map(str::to_owned), ..Refusal::default() })
+    }
+
+    #[test]
+    fn every_documented_code_is_mapped() {
+        let codes: Vec<_> = documented().collect();
+        assert_eq!(codes.len(), 286, "as many as section 7.2 of the reference has");
+        let unmapped: Vec<_> = codes
+            .iter()
+            .filter(|(status, code)| lookup(code).is_none_or(|row| row.status != *status))
+            .collect();
+        assert!(unmapped.is_empty(), "codes without a row, or with another status: {unmapped:?}");
+    }
+
+    #[test]
+    fn no_code_is_mapped_twice_and_every_row_says_something() {
+        let mut seen = HashSet::new();
+        for row in CODES {
+            assert!(row.meaning.ends_with('.'), "{:?}", row.names);
+            for name in row.names {
+                assert!(seen.insert(name), "{name} stands in two rows");
+            }
+        }
+    }
+
+    #[test]
+    fn numeric_twins_mean_the_same() {
+        for row in CODES {
+            for name in row.names {
+                if let Some(number) = name.strip_prefix("DCS.4").filter(|number| number.len() == 3) {
+                    let twin =
+                        lookup(&format!("111400{number}")).or_else(|| lookup(&format!("111404{number}")));
+                    assert_eq!(twin.map(|twin| twin.class), Some(row.class), "{name}");
+                }
+            }
+        }
+        assert_eq!(lookup("111400927").map(|row| row.names[0]), Some("DCS.4927"), "a twin no document has");
+        assert_eq!(
+            lookup(" dcs. 4113 ").map(|row| row.class),
+            Some(Class::Busy),
+            "case and blanks do not matter"
+        );
+        assert!(lookup("111").is_none() && lookup("DCS.9999").is_none() && lookup("").is_none());
+    }
+
+    #[test]
+    fn absence_has_exactly_one_code() {
+        let absent: Vec<_> =
+            CODES.iter().filter(|row| row.class == Class::NotFound).flat_map(|row| row.names).collect();
+        assert_eq!(absent, [&"DCS.3022", &"111404022"]);
+        let vague = Error::new(&SHOW_INSTANCE, refused(404, None), 1);
+        assert_eq!(vague.class(), Class::Unsupported, "a bare 404 says nothing about an instance");
+    }
+
+    #[test]
+    fn statuses_without_a_known_code() {
+        let cases = [
+            (400, Class::Invalid),
+            (401, Class::Credentials),
+            (402, Class::Balance),
+            (403, Class::Forbidden),
+            (404, Class::Unsupported),
+            (405, Class::Unsupported),
+            (408, Class::Transient),
+            (409, Class::Invalid),
+            (413, Class::Invalid),
+            (429, Class::Throttled),
+            (500, Class::Transient),
+            (501, Class::Unsupported),
+            (503, Class::Transient),
+            (504, Class::Transient),
+            (200, Class::Transient),
+        ];
+        for (status, class) in cases {
+            for code in [None, Some("XYZ.1"), Some("APIGW.0201")] {
+                assert_eq!(
+                    Error::new(&SHOW_INSTANCE, refused(status, code), 1).class(),
+                    class,
+                    "{status} {code:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_lost_answer_to_a_change_is_ambiguous_and_a_refusal_is_not() {
+        let lost = [
+            Failure::TimedOut(Duration::ZERO),
+            Failure::Broken(String::new()),
+            Failure::TooLarge(1),
+            Failure::Redirected { status: 302, host: None },
+            Failure::Unreadable { status: 200, reason: String::new() },
+            refused(500, None),
+            refused(504, Some("APIGW.0201")),
+            refused(500, Some("DCS.5031")),
+            refused(200, Some("XYZ.1")),
+        ];
+        for failure in lost {
+            assert_eq!(failure.classify(Idempotency::Read), Class::Transient, "{failure:?}");
+            for kind in [Idempotency::Idempotent, Idempotency::Once] {
+                assert_eq!(failure.classify(kind), Class::Ambiguous, "{failure:?}");
+            }
+        }
+        for (failure, class) in [
+            (Failure::NotConnected(String::new()), Class::Transient),
+            (Failure::NotAttempted(String::new()), Class::Invalid),
+            (refused(500, Some("DCS.4069")), Class::Busy),
+            (refused(200, Some("DCS.4113")), Class::Busy),
+            (refused(429, None), Class::Throttled),
+            (refused(400, Some("DCS.4060")), Class::Ambiguous),
+        ] {
+            assert_eq!(failure.classify(Idempotency::Once), class, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_reads() {
+        let refusal = Refusal {
+            status: 400,
+            code: Some("DCS.4927".to_owned()),
+            message: "spec_code is invalid".to_owned(),
+            request_id: Some("r-1".to_owned()),
+            retry_after: Some(Duration::from_secs(3)),
+            clock_ahead: Some(900),
+        };
+        let error = Error::new(&CREATE_INSTANCE, Failure::Refused(refusal), 2);
+        assert_eq!(
+            error.to_string(),
+            "CreateInstance failed (invalid): DCS.4927: spec_code is invalid (HTTP 400, request r-1, retry after 3 s); \
+             tried 2 times"
+        );
+        assert_eq!(error.clock_skew(), None, "a clock is no reason for a wrong flavor");
+        let refusal = Refusal { status: 401, clock_ahead: Some(-900), ..Refusal::default() };
+        let error = Error::new(&CREATE_INSTANCE, Failure::Refused(refusal), 1);
+        assert!(error.to_string().contains("differs from the service's by -900 s"), "{error}");
+    }
+}

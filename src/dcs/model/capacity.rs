@@ -1,0 +1,89 @@
+//! How much a cache holds. The service counts in GB (meaning GiB), with fractions down to an eighth.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+use super::lenient::{FromScalar, Scalar};
+
+/// Memory of an instance, in whole MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Capacity(u32);
+
+// === impl Capacity ===
+
+impl Capacity {
+    /// From MiB.
+    pub const fn from_mib(mib: u32) -> Self {
+        Self(mib)
+    }
+
+    /// From the service's number; `None` if negative, not a whole number of MiB, or above 1 PiB.
+    pub fn from_gib(gib: f64) -> Option<Self> {
+        let mib = gib * 1024.0;
+        let whole = (0.0..1_073_741_824.0).contains(&mib) && mib.fract() == 0.0;
+        whole.then_some(Self(mib as u32))
+    }
+
+    /// In MiB.
+    pub const fn mib(self) -> u32 {
+        self.0
+    }
+
+    /// The service's number.
+    pub fn gib(self) -> f64 {
+        f64::from(self.0) / 1024.0
+    }
+}
+
+impl fmt::Display for Capacity {
+    /// As a Kubernetes quantity: `512Mi`, `4Gi`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 >= 1024 && self.0.is_multiple_of(1024) {
+            f.pad(&format!("{}Gi", self.0 / 1024))
+        } else {
+            f.pad(&format!("{}Mi", self.0))
+        }
+    }
+}
+
+impl Serialize for Capacity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_multiple_of(1024) {
+            serializer.serialize_u32(self.0 / 1024)
+        } else {
+            serializer.serialize_f64(self.gib())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Capacity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_scalar(Scalar::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("a capacity in GB, in steps of a MiB, was expected"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_as_a_quantity_and_sent_as_a_number() {
+        for (mib, shown, sent) in [
+            (128, "128Mi", "0.125"),
+            (512, "512Mi", "0.5"),
+            (1024, "1Gi", "1"),
+            (65536, "64Gi", "64"),
+            (0, "0Mi", "0"),
+        ] {
+            let capacity = Capacity::from_mib(mib);
+            assert_eq!(capacity.to_string(), shown);
+            assert_eq!(serde_json::to_string(&capacity).ok().as_deref(), Some(sent));
+            assert_eq!(Capacity::from_gib(capacity.gib()), Some(capacity));
+        }
+        for wrong in [-1.0, 0.0001, f64::NAN, f64::INFINITY, 1e12] {
+            assert_eq!(Capacity::from_gib(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What travels over the wire, typed. Decoding is tolerant (see `lenient`); field names are the service's own.
+//!
+//! Answers may lack any field that identifies nothing, so almost everything is optional: what a missing value
+//! means is for whoever reads it to decide. Sources: API reference 4.1–4.9 and the vendor's SDK, which is right
+//! where the two disagree.
+
+mod capacity;
+mod instance;
+mod lenient;
+mod requests;
+mod tasks;
+mod tenant;
+pub mod time;
+mod words;
+
+pub use self::{
+    capacity::Capacity,
+    instance::{
+        BackupPlan, BackupPolicy, BandwidthInfo, BusyTask, CreatedInstance, CreatedInstances,
+        DomainNameEntity, DomainNameInfo, Features, InstanceBackupPolicy, InstanceDetail, InstancePage,
+        InstanceSummary, StatusCounts, StatusStatistic, Tag,
+    },
+    requests::{
+        CreateInstance, FlavorQuery, InstanceQuery, MAX_PAGE, PasswordReset, ResetPassword, ResizeInstance,
+        TagsChange, TaskQuery, UpdateInstance,
+    },
+    tasks::{Job, Task, TaskDetails, TaskPage},
+    tenant::{
+        AvailabilityZone, AvailabilityZones, Flavor, FlavorAttribute, FlavorZones, Flavors,
+        InstanceStatistic, MaintenanceWindow, MaintenanceWindows, Quota, QuotaResource, Quotas, Statistics,
+    },
+    words::{
+        BackupType, CacheMode, ChangeType, CpuType, InstanceStatus, JobStatus, PricingType, TagsAction,
+        TaskStatus,
+    },
+};

@@ -1,0 +1,297 @@
+//! What is asked for (API reference 4.1.1, 4.1.2, 4.1.6, 4.1.7, 4.2.3, 4.8.1, 4.9.1). Absent fields are not sent.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
+
+use super::{
+    capacity::Capacity,
+    instance::{BackupPolicy, Tag},
+    lenient::wire,
+    time,
+    words::{CacheMode, ChangeType, CpuType, InstanceStatus, TagsAction},
+};
+
+/// The most entries a page of a list can have (4.1.2). Without a limit the service sends 10.
+pub const MAX_PAGE: u32 = 1000;
+
+/// A new instance (4.1.1).
+#[derive(Debug, Clone, Serialize)]
+pub struct CreateInstance {
+    /// 4 to 64 letters, digits, hyphens, underscores; the first a letter.
+    pub name: String,
+    /// `Redis`.
+    pub engine: String,
+    /// Such as `6.0`.
+    pub engine_version: String,
+    /// Must be one that the flavor has.
+    pub capacity: Capacity,
+    /// The flavor.
+    pub spec_code: String,
+    /// Codes of the zones, the master's first.
+    pub az_codes: Vec<String>,
+    /// VPC to be in.
+    pub vpc_id: String,
+    /// Subnet to be in.
+    pub subnet_id: String,
+    /// Redis 3.0 only, and required there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_group_id: Option<String>,
+    /// At most 1,024 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// An address of the subnet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_ip: Option<String>,
+    /// How many at once; always one for us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_num: Option<u32>,
+    /// Beginning of the maintenance window, UTC, `HH:mm:ss`; only together with its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintain_begin: Option<String>,
+    /// End of the maintenance window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintain_end: Option<String>,
+    /// Required unless `no_password_access`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_secret")]
+    pub password: Option<SecretString>,
+    /// Whether to do without a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_password_access: Option<bool>,
+    /// Automatic backups; not for `single`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_backup_policy: Option<BackupPolicy>,
+    /// Tags, our marks among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// 4.0 and later; 6379 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// New names for dangerous commands, 4.0 and later.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename_commands: BTreeMap<String, String>,
+    /// Parameter template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_id: Option<String>,
+    /// Enterprise project to belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enterprise_project_id: Option<String>,
+}
+
+/// Which instances to list, and which page of them (4.1.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceQuery {
+    /// This one alone.
+    pub instance_id: Option<String>,
+    /// Whose names contain this.
+    pub name: Option<String>,
+    /// Whether `name` must be the whole name.
+    pub name_equal: bool,
+    /// In this status.
+    pub status: Option<InstanceStatus>,
+    /// Whether failed creations count (documented as a count; some sites list them).
+    pub include_failure: bool,
+    /// Entries to skip.
+    pub offset: u32,
+    /// Entries at most, 1 to [`MAX_PAGE`]; 10 if absent.
+    pub limit: Option<u32>,
+}
+
+/// What to change about an instance (4.1.6).
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct UpdateInstance {
+    /// 4 to 64 letters, digits, hyphens, underscores; the first a letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// At most 1,024 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Cuts all connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// New names for dangerous commands; restarts the instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename_commands: Option<BTreeMap<String, String>>,
+    /// Beginning of the maintenance window; only together with its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintain_begin: Option<String>,
+    /// End of the maintenance window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintain_end: Option<String>,
+    /// Redis 3.0 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_group_id: Option<String>,
+    /// Automatic backups; not for `single`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_backup_policy: Option<BackupPolicy>,
+}
+
+/// A change of size (4.1.7).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ResizeInstance {
+    /// The flavor afterwards.
+    pub spec_code: String,
+    /// The capacity afterwards.
+    pub new_capacity: Capacity,
+    /// What it is about; absent for capacity and shards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_type: Option<ChangeType>,
+    /// A zone code for each new replica; for clusters also when replicas go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub available_zones: Vec<String>,
+    /// The replica to remove (`ha`, `ha_rw_split`): one at a time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub node_list: Vec<String>,
+    /// Addresses to keep when a cluster shrinks; it chooses at random without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reserved_ip: Vec<String>,
+    /// `false` asks for the maintenance window, which not every site supports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execute_immediately: Option<bool>,
+}
+
+/// A new password, or none (4.2.3).
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ResetPassword {
+    /// The password afterwards.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_secret")]
+    pub new_password: Option<SecretString>,
+    /// `true` opens the instance to everyone who can reach it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_password_access: Option<bool>,
+}
+
+/// Tags to add, overwrite or remove.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TagsChange {
+    /// What to do with them.
+    pub action: TagsAction,
+    /// Which.
+    pub tags: Vec<Tag>,
+}
+
+/// Which background tasks of an instance to list (4.8.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskQuery {
+    /// Entries to skip.
+    pub offset: u32,
+    /// Entries at most.
+    pub limit: Option<u32>,
+    /// Started then or later.
+    pub start_time: Option<DateTime<Utc>>,
+    /// Started then or before.
+    pub end_time: Option<DateTime<Utc>>,
+}
+
+/// Which flavors to list (4.9.1); everything if empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlavorQuery {
+    /// This one.
+    pub spec_code: Option<String>,
+    /// Built so.
+    pub cache_mode: Option<CacheMode>,
+    /// For this version.
+    pub engine_version: Option<String>,
+    /// With these processors.
+    pub cpu_type: Option<CpuType>,
+    /// With this capacity.
+    pub capacity: Option<Capacity>,
+    /// What this instance can change to (from the SDK; the reference does not have it).
+    pub instance_id: Option<String>,
+}
+
+wire! {
+    /// The answer to a new password. HTTP 200 is not success yet: see [`PasswordReset::refused`].
+    pub struct PasswordReset {
+        /// `1` is success, `3` a locked instance (newer sites).
+        pub code: Option<String>,
+        /// `success`, or what went wrong (newer sites).
+        pub message: Option<String>,
+        /// More on it.
+        pub ext_message: Option<String>,
+        /// Tries left before a lock.
+        pub retry_times_left: Option<String>,
+        /// Length of the lock.
+        pub lock_time: Option<String>,
+        /// What is left of it.
+        pub lock_time_left: Option<String>,
+    }
+}
+
+// === impl PasswordReset ===
+
+impl PasswordReset {
+    /// Why the password was not changed, if it was not. An answer that says nothing, as older sites send it,
+    /// means that it was.
+    pub fn refused(&self) -> Option<&str> {
+        match (self.code.as_deref(), self.message.as_deref()) {
+            (None | Some("1"), None) => None,
+            (None | Some("1"), Some(message)) if message.eq_ignore_ascii_case("success") => None,
+            (_, Some(message)) => Some(message),
+            (Some(_), None) => Some(self.ext_message.as_deref().unwrap_or("the service gave no reason")),
+        }
+    }
+
+    /// Whether the instance takes no new password for a while, after too many wrong ones.
+    pub fn is_locked(&self) -> bool {
+        self.code.as_deref() == Some("3")
+    }
+}
+
+// === impl InstanceQuery ===
+
+impl InstanceQuery {
+    /// As query parameters.
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        let Self { instance_id, name, name_equal, status, include_failure, offset, limit } = self;
+        let mut parameters = vec![("offset", offset.to_string())];
+        parameters.extend(limit.map(|limit| ("limit", limit.clamp(1, MAX_PAGE).to_string())));
+        parameters.extend(instance_id.clone().map(|id| ("instance_id", id)));
+        if let Some(name) = name {
+            parameters.push(("name", name.clone()));
+            parameters.push(("name_equal", name_equal.to_string()));
+        }
+        parameters.extend(status.as_ref().map(|status| ("status", status.to_string())));
+        if *include_failure {
+            parameters.push(("include_failure", "true".to_owned()));
+        }
+        parameters
+    }
+}
+
+// === impl TaskQuery ===
+
+impl TaskQuery {
+    /// As query parameters.
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        let Self { offset, limit, start_time, end_time } = self;
+        let mut parameters = vec![("offset", offset.to_string())];
+        parameters.extend(limit.map(|limit| ("limit", limit.to_string())));
+        parameters.extend(start_time.map(|time| ("start_time", time::format_query(time))));
+        parameters.extend(end_time.map(|time| ("end_time", time::format_query(time))));
+        parameters
+    }
+}
+
+// === impl FlavorQuery ===
+
+impl FlavorQuery {
+    /// As query parameters. The engine is always Redis: Memcached is not managed.
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        let Self { spec_code, cache_mode, engine_version, cpu_type, capacity, instance_id } = self;
+        let mut parameters = vec![("engine", "Redis".to_owned())];
+        parameters.extend(spec_code.clone().map(|code| ("spec_code", code)));
+        parameters.extend(cache_mode.as_ref().map(|mode| ("cache_mode", mode.to_string())));
+        parameters.extend(engine_version.clone().map(|version| ("engine_version", version)));
+        parameters.extend(cpu_type.as_ref().map(|cpu| ("cpu_type", cpu.to_string())));
+        parameters.extend(capacity.map(|capacity| ("capacity", capacity.gib().to_string())));
+        parameters.extend(instance_id.clone().map(|id| ("instance_id", id)));
+        parameters
+    }
+}
+
+fn write_secret<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
+}

@@ -1,0 +1,240 @@
+//! The operations of the service as data: method, path, what repeating one does, and how long it may take.
+
+use std::time::Duration;
+
+use http::Method;
+
+/// One operation of the service.
+#[derive(Debug)]
+pub struct Operation {
+    /// The name the vendor's SDK gives it.
+    pub name: &'static str,
+    /// Who answers it.
+    pub service: Service,
+    /// HTTP method.
+    pub method: Method,
+    /// Path with `{placeholders}`.
+    pub path: &'static str,
+    /// What a repeated request does.
+    pub idempotency: Idempotency,
+    /// How long one attempt may take, answer included.
+    pub timeout: Duration,
+    /// Where the reference describes it; empty for what only the vendor's SDK knows.
+    pub section: &'static str,
+}
+
+/// Who answers an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The cache service itself.
+    Dcs,
+    /// Identity and access management.
+    Iam,
+}
+
+/// What a repeated request does. It decides what may be retried, and whether a lost answer is *ambiguous*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Changes nothing: repeated freely.
+    Read,
+    /// Changes something, and the same again changes nothing more: repeated, but a lost answer stays ambiguous.
+    Idempotent,
+    /// The same again may do it twice: repeated only when the first request surely had no effect.
+    Once,
+}
+
+// === impl Idempotency ===
+
+impl Idempotency {
+    /// Whether it changes anything in the cloud.
+    pub const fn mutates(self) -> bool {
+        !matches!(self, Self::Read)
+    }
+}
+
+const READ: Duration = Duration::from_secs(20);
+const LIST: Duration = Duration::from_secs(30);
+/// The leader's lease is checked against this one before a mutating call starts.
+const MUTATE: Duration = Duration::from_secs(15);
+
+const fn operation(
+    section: &'static str,
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    idempotency: Idempotency,
+    timeout: Duration,
+) -> Operation {
+    Operation { name, service: Service::Dcs, method, path, idempotency, timeout, section }
+}
+
+const fn iam(name: &'static str, method: Method, path: &'static str) -> Operation {
+    Operation {
+        name,
+        service: Service::Iam,
+        method,
+        path,
+        idempotency: Idempotency::Read,
+        timeout: READ,
+        section: "3.2",
+    }
+}
+
+use Idempotency::{Idempotent, Once, Read};
+
+/// Creates an instance. The service knows no idempotency token: the same again is a second, paid instance.
+pub static CREATE_INSTANCE: Operation =
+    operation("4.1.1", "CreateInstance", Method::POST, "/v2/{project_id}/instances", Once, MUTATE);
+/// One page of the instances.
+pub static LIST_INSTANCES: Operation =
+    operation("4.1.2", "ListInstances", Method::GET, "/v2/{project_id}/instances", Read, LIST);
+/// One instance in detail.
+pub static SHOW_INSTANCE: Operation =
+    operation("4.1.4", "ShowInstance", Method::GET, "/v2/{project_id}/instances/{instance_id}", Read, READ);
+/// Deletes an instance and its backups.
+pub static DELETE_INSTANCE: Operation = operation(
+    "4.1.5",
+    "DeleteInstance",
+    Method::DELETE,
+    "/v2/{project_id}/instances/{instance_id}",
+    Idempotent,
+    MUTATE,
+);
+/// Changes name, description, port, maintenance window, backup policy, command names.
+pub static UPDATE_INSTANCE: Operation = operation(
+    "4.1.6",
+    "UpdateInstance",
+    Method::PUT,
+    "/v2/{project_id}/instances/{instance_id}",
+    Idempotent,
+    MUTATE,
+);
+/// Changes flavor, capacity, replicas, shards. The same again, late, may undo what came between.
+pub static RESIZE_INSTANCE: Operation = operation(
+    "4.1.7",
+    "ResizeInstance",
+    Method::POST,
+    "/v2/{project_id}/instances/{instance_id}/resize",
+    Once,
+    MUTATE,
+);
+/// Sets a new password, or none. The service refuses the present password as new, so a repeat reads as failure.
+pub static RESET_PASSWORD: Operation = operation(
+    "4.2.3",
+    "ResetPassword",
+    Method::POST,
+    "/v2/{project_id}/instances/{instance_id}/password/reset",
+    Once,
+    MUTATE,
+);
+/// How many instances there are in each status.
+pub static COUNT_INSTANCES: Operation = operation(
+    "4.2.4",
+    "ListNumberOfInstancesInDifferentStatus",
+    Method::GET,
+    "/v2/{project_id}/instances/status",
+    Read,
+    READ,
+);
+/// Load figures of all running instances.
+pub static LIST_STATISTICS: Operation = operation(
+    "4.2.6",
+    "ListStatisticsOfRunningInstances",
+    Method::GET,
+    "/v2/{project_id}/instances/statistic",
+    Read,
+    LIST,
+);
+/// An instance's background tasks, newest first.
+pub static LIST_TASKS: Operation = operation(
+    "4.8.1",
+    "ListBackgroundTask",
+    Method::GET,
+    "/v2/{project_id}/instances/{instance_id}/tasks",
+    Read,
+    READ,
+);
+/// How a job fares.
+pub static SHOW_JOB: Operation =
+    operation("4.8.4", "ShowJobInfo", Method::GET, "/v2/{project_id}/jobs/{job_id}", Read, READ);
+/// What can be bought.
+pub static LIST_FLAVORS: Operation =
+    operation("4.9.1", "ListFlavors", Method::GET, "/v2/{project_id}/flavors", Read, LIST);
+/// The hours that can be a maintenance window.
+pub static LIST_MAINTENANCE_WINDOWS: Operation =
+    operation("4.9.2", "ListMaintenanceWindows", Method::GET, "/v2/instances/maintain-windows", Read, READ);
+/// How much the tenant may have, and has.
+pub static SHOW_QUOTA: Operation =
+    operation("4.9.3", "ShowQuotaOfTenant", Method::GET, "/v2/{project_id}/quota", Read, READ);
+/// The region's zones.
+pub static LIST_AVAILABILITY_ZONES: Operation =
+    operation("4.9.4", "ListAvailableZones", Method::GET, "/v2/available-zones", Read, READ);
+/// Adds, overwrites or removes tags of an instance.
+pub static CHANGE_TAGS: Operation = operation(
+    "",
+    "BatchCreateOrDeleteTags",
+    Method::POST,
+    "/v2/{project_id}/dcs/{instance_id}/tags/action",
+    Idempotent,
+    MUTATE,
+);
+/// Gets a token for a name and password. Counts as a read: a token more changes nothing of the tenant's.
+pub static CREATE_TOKEN: Operation =
+    iam("KeystoneCreateUserTokenByPassword", Method::POST, "/v3/auth/tokens");
+/// Finds a project by its name.
+pub static LIST_PROJECTS: Operation = iam("KeystoneListProjects", Method::GET, "/v3/projects");
+
+/// Every operation the client knows.
+pub static ALL: [&Operation; 18] = [
+    &CREATE_INSTANCE,
+    &LIST_INSTANCES,
+    &SHOW_INSTANCE,
+    &DELETE_INSTANCE,
+    &UPDATE_INSTANCE,
+    &RESIZE_INSTANCE,
+    &RESET_PASSWORD,
+    &COUNT_INSTANCES,
+    &LIST_STATISTICS,
+    &LIST_TASKS,
+    &SHOW_JOB,
+    &LIST_FLAVORS,
+    &LIST_MAINTENANCE_WINDOWS,
+    &SHOW_QUOTA,
+    &LIST_AVAILABILITY_ZONES,
+    &CHANGE_TAGS,
+    &CREATE_TOKEN,
+    &LIST_PROJECTS,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_routes_are_unique() {
+        let names: HashSet<_> = ALL.iter().map(|operation| operation.name).collect();
+        let routes: HashSet<_> = ALL.iter().map(|operation| (&operation.method, operation.path)).collect();
+        assert_eq!((names.len(), routes.len()), (ALL.len(), ALL.len()));
+    }
+
+    #[test]
+    fn only_reads_use_get_and_all_get_are_reads() {
+        for operation in ALL.iter().filter(|operation| operation.service == Service::Dcs) {
+            assert_eq!(
+                operation.method == Method::GET,
+                !operation.idempotency.mutates(),
+                "{}",
+                operation.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_mutating_call_never_outlasts_what_the_lease_allows_for() {
+        for operation in ALL.iter().filter(|operation| operation.idempotency.mutates()) {
+            assert!(operation.timeout <= Duration::from_secs(15), "{}", operation.name);
+        }
+    }
+}

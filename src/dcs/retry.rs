@@ -1,0 +1,177 @@
+//! When a failed request is sent again, and after how long. Pure.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::{
+    error::{Class, Failure},
+    operation::Idempotency,
+};
+
+/// How hard a call tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts, the first included.
+    pub attempts: u32,
+    /// Time for the whole call, waits included. No attempt outlasts it.
+    pub total: Duration,
+    /// The first wait; each later one is twice as long, and up to that much again is added at random.
+    pub first_wait: Duration,
+    /// No wait is longer, unless the service asks for it.
+    pub longest_wait: Duration,
+}
+
+/// Whether a call may be repeated at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// As the client's policy says.
+    Allowed,
+    /// One attempt, whatever comes.
+    Never,
+}
+
+// === impl RetryPolicy ===
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            total: Duration::from_secs(60),
+            first_wait: Duration::from_millis(250),
+            longest_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// How long to wait before the attempt after number `attempt` (from 1), which failed `elapsed` after the
+    /// call began; `None` ends the call. The jitter is drawn from `seed`.
+    pub fn next_wait(
+        &self,
+        idempotency: Idempotency,
+        failure: &Failure,
+        attempt: u32,
+        elapsed: Duration,
+        seed: u64,
+    ) -> Option<Duration> {
+        if attempt >= self.attempts || !is_repeatable(failure, idempotency) {
+            return None;
+        }
+        let asked = match failure {
+            Failure::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        let wait = self.backoff(attempt, seed).max(asked);
+        // A wait that leaves no time for the attempt after it helps nobody.
+        (elapsed + wait < self.total).then_some(wait)
+    }
+
+    fn backoff(&self, attempt: u32, seed: u64) -> Duration {
+        let mut waits = ExponentialBuilder::new()
+            .with_jitter()
+            .with_jitter_seed(seed)
+            .with_min_delay(self.first_wait)
+            .with_max_delay(self.longest_wait)
+            .without_max_times()
+            .build();
+        waits.nth(attempt.saturating_sub(1) as usize).unwrap_or(self.longest_wait).min(self.longest_wait)
+    }
+}
+
+/// Whether the same request may be sent again after `failure`.
+fn is_repeatable(failure: &Failure, idempotency: Idempotency) -> bool {
+    let harmless = idempotency != Idempotency::Once;
+    match failure {
+        // Surely not received.
+        Failure::NotConnected(_) => true,
+        Failure::TimedOut(_) | Failure::Broken(_) | Failure::Unreadable { .. } => harmless,
+        // The same request brings the same answer.
+        Failure::NotAttempted(_) | Failure::TooLarge(_) | Failure::Redirected { .. } => false,
+        Failure::Refused(refusal) => match refusal.class() {
+            // Turned away at the door.
+            Class::Throttled => true,
+            Class::Transient => harmless,
+            // Busy takes minutes: the caller's schedule waits, not a call. Wrong credentials lock the key when
+            // repeated.
+            Class::Busy
+            | Class::Ambiguous
+            | Class::NotFound
+            | Class::Invalid
+            | Class::Quota
+            | Class::Balance
+            | Class::Credentials
+            | Class::Forbidden
+            | Class::Unsupported => false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dcs::error::Refusal;
+
+    fn refused(status: u16, code: &str, retry_after: Option<u64>) -> Failure {
+        Failure::Refused(Refusal {
+            status,
+            code: (!code.is_empty()).then(|| code.to_owned()),
+            retry_after: retry_after.map(Duration::from_secs),
+            ..Refusal::default()
+        })
+    }
+
+    #[test]
+    fn what_is_repeated_by_class_of_operation() {
+        use Idempotency::{Idempotent, Once, Read};
+        let cases = [
+            (Failure::NotConnected(String::new()), [true, true, true]),
+            (Failure::TimedOut(Duration::ZERO), [true, true, false]),
+            (Failure::Broken(String::new()), [true, true, false]),
+            (Failure::Unreadable { status: 200, reason: String::new() }, [true, true, false]),
+            (Failure::TooLarge(1), [false; 3]),
+            (Failure::Redirected { status: 302, host: None }, [false; 3]),
+            (Failure::NotAttempted(String::new()), [false; 3]),
+            (refused(429, "", None), [true, true, true]),
+            (refused(503, "", None), [true, true, false]),
+            (refused(500, "DCS.5000", None), [true, true, false]),
+            (refused(500, "DCS.4069", None), [false; 3]),
+            (refused(400, "DCS.4113", None), [false; 3]),
+            (refused(401, "APIGW.0301", None), [false; 3]),
+            (refused(400, "DCS.4927", None), [false; 3]),
+        ];
+        for (failure, expected) in cases {
+            let actual = [Read, Idempotent, Once].map(|kind| is_repeatable(&failure, kind));
+            assert_eq!(actual, expected, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn the_service_is_waited_for_when_it_asks_and_time_allows() {
+        let policy = RetryPolicy::default();
+        let wait = |asked| {
+            policy.next_wait(Idempotency::Read, &refused(429, "", Some(asked)), 1, Duration::from_secs(1), 0)
+        };
+        assert_eq!(wait(7), Some(Duration::from_secs(7)));
+        assert_eq!(wait(59), None, "no time would be left");
+    }
+
+    proptest! {
+        #[test]
+        fn a_call_ends_within_its_attempts_and_its_time(seed: u64, slow in 0u64..40_000) {
+            let policy = RetryPolicy::default();
+            let failure = Failure::Broken(String::new());
+            let mut elapsed = Duration::from_millis(slow);
+            let mut attempt = 1;
+            while let Some(wait) = policy.next_wait(Idempotency::Read, &failure, attempt, elapsed, seed) {
+                prop_assert!(wait <= policy.longest_wait);
+                elapsed += wait + Duration::from_millis(slow);
+                attempt += 1;
+                prop_assert!(elapsed - Duration::from_millis(slow) < policy.total);
+            }
+            prop_assert!(attempt <= policy.attempts);
+        }
+    }
+}

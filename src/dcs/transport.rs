@@ -1,0 +1,144 @@
+//! One HTTP exchange: bounded in time and size, never redirected, never repeated.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method};
+use reqwest::{Certificate, redirect};
+use url::Url;
+
+use super::{account::InvalidAccount, error::Failure};
+use crate::clock::Clock;
+
+/// The largest answer that is read, in bytes. A full page of 1,000 instances takes about 2 MiB.
+pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Below the idle limit of common load balancers, so that a connection they dropped is not tried.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// A request, complete and signed.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// HTTP method.
+    pub method: Method,
+    /// Where it goes, encoded as signed.
+    pub url: Url,
+    /// Every header but `Host`, which follows from the URL.
+    pub headers: HeaderMap,
+    /// The exact bytes of the body.
+    pub body: Vec<u8>,
+}
+
+/// An answer, complete but not interpreted.
+#[derive(Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Who carries a request to the service and brings the answer back: [`HttpTransport`], or a test's state machine.
+pub trait Exchange: fmt::Debug + Send + Sync {
+    /// Sends `request` once and returns the whole answer, or fails within `limit`.
+    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>>;
+}
+
+/// The HTTP client, set up so that one call is at most one request.
+#[derive(Debug, Clone)]
+pub struct HttpTransport {
+    http: reqwest::Client,
+    clock: Arc<dyn Clock>,
+}
+
+// === impl HttpTransport ===
+
+impl Exchange for HttpTransport {
+    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+        Box::pin(async move {
+            tokio::select! {
+                answer = self.unbounded(request) => answer,
+                () = self.clock.sleep(limit) => Err(Failure::TimedOut(limit)),
+            }
+        })
+    }
+}
+
+impl HttpTransport {
+    /// `ca_bundle` (PEM) is trusted besides the system's certificates.
+    ///
+    /// # Errors
+    /// [`InvalidAccount`] if the certificates cannot be read or the HTTP client cannot be built.
+    pub fn new(ca_bundle: Option<&str>, clock: Arc<dyn Clock>) -> Result<Self, InvalidAccount> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("dcs-operator/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT);
+        if let Some(pem) = ca_bundle {
+            let certificates = Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|error| InvalidAccount::CaBundle(chain(&error)))?;
+            if certificates.is_empty() {
+                return Err(InvalidAccount::CaBundle("it is empty".to_owned()));
+            }
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let http = builder.build().map_err(|error| InvalidAccount::HttpClient(chain(&error)))?;
+        Ok(Self { http, clock })
+    }
+
+    async fn unbounded(&self, request: Outgoing) -> Result<Answer, Failure> {
+        let Outgoing { method, url, headers, body } = request;
+        let sent = self.http.request(method, url).headers(headers).body(body).send().await;
+        let mut response = sent.map_err(|error| {
+            let connecting = error.is_connect();
+            let reason = chain(&error.without_url());
+            if connecting { Failure::NotConnected(reason) } else { Failure::Broken(reason) }
+        })?;
+        let announced = response.content_length().unwrap_or_default();
+        if announced > MAX_ANSWER as u64 {
+            return Err(Failure::TooLarge(MAX_ANSWER));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| Failure::Broken(chain(&error.without_url())))?
+        {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(Failure::TooLarge(MAX_ANSWER));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    }
+}
+
+/// Neither headers nor bodies are shown: both hold secrets.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} {})", self.method, self.url.path())
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// An error with its causes in one line, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,11 @@
+//! dcs-operator: a Kubernetes operator for Huawei Cloud DCS (managed Redis).
+//!
+//! The rooms, from the top; each uses only rooms below it (a test holds them to that):
+//!
+//! - [`cli`]: the command line
+//! - [`dcs`]: the cloud's API
+//! - [`clock`]: time, passed in
+
+pub mod cli;
+pub mod clock;
+pub mod dcs;

@@ -1,0 +1,3 @@
+//! The `dcs-operator` binary.
+
+fn main() {}
