@@ -2,12 +2,14 @@
 //!
 //! The rooms, from the top; each uses only rooms below it (a test holds them to that):
 //!
-//! - [`cli`]: the command line
-//! - [`simulator`]: a stand-in for the cloud
-//! - [`dcs`]: the cloud's API
-//! - [`clock`]: time, passed in
+//! - [`cli`] — the command line
+//! - [`simulator`] — a stand-in for the cloud
+//! - [`dcs`] — the cloud's API
+//! - [`telemetry`] — logs
+//! - [`clock`] — time, passed in
 
 pub mod cli;
 pub mod clock;
 pub mod dcs;
 pub mod simulator;
+pub mod telemetry;

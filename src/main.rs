@@ -1,3 +1,7 @@
 //! The `dcs-operator` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dcs_operator::cli::main()
+}

@@ -1,1 +1,110 @@
-//! The command line.
+//! The command line: what was asked for, run, and its outcome as an exit code.
+
+pub mod account;
+pub mod cloud;
+mod output;
+
+use std::{io, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    dcs::{Class, account::InvalidAccount},
+    telemetry,
+};
+
+/// Manages Huawei Cloud DCS (managed Redis) from Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "dcs-operator", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at an account through the cloud's API, the way the operator does. Changes nothing.
+    Cloud(cloud::CloudArgs),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was asked for, or with which settings, is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The cloud refused, or could not be reached.
+    #[error("{error}\n{}", error.class().advice())]
+    Cloud {
+        /// The failed call.
+        #[from]
+        error: crate::dcs::Error,
+    },
+    /// The result could not be written.
+    #[error("writing the result: {0}")]
+    Output(#[from] io::Error),
+    /// The runtime could not be started.
+    #[error("{0}")]
+    Start(io::Error),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        // Whoever reads the output may stop reading: `cloud list | head -1` is no failure.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
+    match cli.command {
+        Command::Cloud(args) => {
+            telemetry::init("warn");
+            runtime.block_on(cloud::run(args))
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// 2 for wrong usage or settings, as every command line has it; 3 not found, 4 credentials or permissions,
+    /// 5 try again later, 1 anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Output(_) | Self::Start(_) => 1,
+            Self::Cloud { error } => match error.class() {
+                Class::NotFound => 3,
+                Class::Credentials | Class::Forbidden => 4,
+                Class::Transient | Class::Busy | Class::Throttled => 5,
+                Class::Ambiguous | Class::Invalid | Class::Quota | Class::Balance | Class::Unsupported => 1,
+            },
+        }
+    }
+}
+
+impl From<InvalidAccount> for Failure {
+    fn from(error: InvalidAccount) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Position, Url};
 
 use super::{
-    error::{Error, Failure, SKEW_SECONDS},
+    error::{Error, Failure},
     operation::Operation,
     retry::{Retry, RetryPolicy},
     sign,
@@ -98,12 +98,13 @@ impl Dispatcher {
         loop {
             attempt += 1;
             let left = self.policy.total.saturating_sub(self.clock.monotonic().saturating_sub(begun));
-            let failure = match self.attempt(request, session, left, &read).await {
+            let ahead = self.clock_ahead.load(Ordering::Relaxed);
+            let failure = match self.attempt(request, session, left, ahead, &read).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
             let error = Error::new(request.operation, failure, attempt);
-            if !corrected && self.correct_clock(&error, session) {
+            if !corrected && self.correct_clock(&error, session, ahead) {
                 corrected = true;
                 continue;
             }
@@ -126,11 +127,11 @@ impl Dispatcher {
         request: &Request<'_>,
         session: &Session,
         left: Duration,
+        ahead: i64,
         read: &(impl Fn(&Answer, DateTime<Utc>) -> Result<T, Failure> + Send),
     ) -> Result<T, Failure> {
-        let ahead = TimeDelta::seconds(self.clock_ahead.load(Ordering::Relaxed));
         let now = self.clock.now();
-        let signing_time = now.checked_add_signed(ahead).unwrap_or(now);
+        let signing_time = now.checked_add_signed(TimeDelta::seconds(ahead)).unwrap_or(now);
         let outgoing = prepare(request, session, signing_time)?;
         let begun = self.clock.monotonic();
         let outcome = self.exchange.exchange(outgoing, request.operation.timeout.min(left)).await;
@@ -141,17 +142,16 @@ impl Dispatcher {
     }
 
     /// Takes over the service's clock where a signature was refused and the clocks differ enough to be why.
+    /// `used` is the correction the request was signed with: calls that fail together agree on the next one.
     ///
     /// A wrong key with a right clock is left alone: repeating it would bring the key nearer to being locked.
-    fn correct_clock(&self, error: &Error, session: &Session) -> bool {
+    fn correct_clock(&self, error: &Error, session: &Session, used: i64) -> bool {
         let Proof::Signature { .. } = session.proof else { return false };
         let Some(ahead) = error.clock_skew() else { return false };
-        let total = self.clock_ahead.fetch_add(ahead, Ordering::Relaxed).saturating_add(ahead);
-        tracing::warn!(
-            seconds = total,
-            "this machine's clock differs from the service's; signing with the service's time from now on"
-        );
-        total.abs() >= SKEW_SECONDS || ahead.abs() >= SKEW_SECONDS
+        let seconds = used.saturating_add(ahead);
+        self.clock_ahead.store(seconds, Ordering::Relaxed);
+        tracing::warn!(seconds, "this machine's clock is off; signing with the service's time from now on");
+        true
     }
 }
 

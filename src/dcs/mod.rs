@@ -11,6 +11,7 @@ mod client;
 mod cloud;
 mod dispatch;
 pub mod error;
+mod listing;
 pub mod model;
 pub mod operation;
 pub mod redact;
@@ -24,6 +25,7 @@ pub use self::{
     client::Client,
     cloud::Cloud,
     error::{Class, Error},
+    listing::{Listing, list_all},
     retry::RetryPolicy,
     transport::{Answer, Exchange, HttpTransport, MAX_ANSWER, Outgoing},
 };

@@ -13,6 +13,7 @@ use super::{
     answer,
     dispatch::{AccessKey, Dispatcher, Proof, Request, Session},
     error::{Error, Failure},
+    model::time,
     operation,
     retry::Retry,
     transport::Answer,
@@ -50,9 +51,9 @@ struct TokenAnswer {
 #[derive(Deserialize)]
 struct TokenDetails {
     #[serde(default)]
-    issued_at: Option<DateTime<Utc>>,
+    issued_at: Option<String>,
     #[serde(default)]
-    expires_at: Option<DateTime<Utc>>,
+    expires_at: Option<String>,
     #[serde(default)]
     project: Option<Project>,
 }
@@ -167,9 +168,10 @@ impl Sessions {
                 reason: "it has no X-Subject-Token header".to_owned(),
             })?;
         // Both ends of its life by IAM's clock: ours may differ.
-        let issued = token.issued_at.or_else(|| answer::date(&answer.headers));
+        let time = |text: Option<String>| time::parse(&text?);
+        let issued = time(token.issued_at).or_else(|| answer::date(&answer.headers));
         let lifetime =
-            token.expires_at.zip(issued).and_then(|(expires, issued)| (expires - issued).to_std().ok());
+            time(token.expires_at).zip(issued).and_then(|(expires, issued)| (expires - issued).to_std().ok());
         let keep = lifetime.map_or(UNKNOWN_LIFETIME, |lifetime| lifetime.saturating_sub(MARGIN));
         Ok(Token {
             value: SecretString::from(value),

@@ -1,1 +1,11 @@
-//! The integration tests, in one binary.
+//! The integration tests, in one binary: each further one would link kube anew.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod client_calls;
+mod client_faults;
+mod cloud_command;
+mod cluster_control_plane;
+mod layering;
+mod model_variants;
+mod support;

@@ -330,7 +330,7 @@ impl Error {
 }
 
 /// A difference of clocks below this is never the reason for a refused signature: the service tolerates minutes.
-pub(crate) const SKEW_SECONDS: i64 = 60;
+const SKEW_SECONDS: i64 = 60;
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

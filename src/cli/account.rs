@@ -1,0 +1,161 @@
+//! Which account a command speaks for: from flags, the environment, or a file, in that order.
+
+use std::{convert::Infallible, fs, path::PathBuf};
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+use super::Failure;
+use crate::dcs::{
+    Account, Credentials,
+    account::{InvalidAccount, dcs_endpoint, iam_endpoint, parse_endpoint},
+};
+
+/// The account to speak for.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Account")]
+pub struct AccountArgs {
+    /// Region code, such as cn-north-4.
+    #[arg(long, env = "HUAWEICLOUD_SDK_REGION", global = true)]
+    region: Option<String>,
+    /// Project id; looked up by the region's name if absent.
+    #[arg(long, env = "HUAWEICLOUD_SDK_PROJECT_ID", global = true)]
+    project_id: Option<String>,
+    /// Access key id.
+    #[arg(long, env = "HUAWEICLOUD_SDK_AK", global = true, hide_env_values = true)]
+    access_key: Option<String>,
+    /// Secret access key. Others on this machine can see it when given as a flag: prefer the variable or a file.
+    #[arg(long, env = "HUAWEICLOUD_SDK_SK", global = true, hide_env_values = true, value_parser = secret)]
+    secret_key: Option<SecretString>,
+    /// Security token of temporary credentials.
+    #[arg(long, env = "HUAWEICLOUD_SDK_SECURITY_TOKEN", global = true, hide_env_values = true, value_parser = secret)]
+    security_token: Option<SecretString>,
+    /// Where DCS answers, if not at the region's public endpoint: https, or http on a loopback address.
+    #[arg(long, env = "DCS_ENDPOINT", global = true)]
+    endpoint: Option<String>,
+    /// Where IAM answers, if not at the region's public endpoint.
+    #[arg(long, env = "DCS_IAM_ENDPOINT", global = true)]
+    iam_endpoint: Option<String>,
+    /// YAML or JSON file with accessKey, secretKey, securityToken, or username, password, domainName; and region,
+    /// projectId, endpoint, iamEndpoint, caBundle.
+    #[arg(long, env = "DCS_CREDENTIALS_FILE", global = true)]
+    credentials: Option<PathBuf>,
+}
+
+/// The keys of a credentials file: those of the operator's credentials Secret.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct CredentialsFile {
+    #[serde(deserialize_with = "hidden")]
+    access_key: Option<SecretString>,
+    #[serde(deserialize_with = "hidden")]
+    secret_key: Option<SecretString>,
+    #[serde(deserialize_with = "hidden")]
+    security_token: Option<SecretString>,
+    username: Option<String>,
+    #[serde(deserialize_with = "hidden")]
+    password: Option<SecretString>,
+    domain_name: Option<String>,
+    region: Option<String>,
+    project_id: Option<String>,
+    endpoint: Option<String>,
+    iam_endpoint: Option<String>,
+    ca_bundle: Option<String>,
+}
+
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+// === impl AccountArgs ===
+
+impl AccountArgs {
+    /// Puts flags, environment and file together.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] naming what is missing or wrong.
+    pub fn resolve(self) -> Result<Account, Failure> {
+        let file = self.read_file()?;
+        let region = set(self.region).or(set(file.region)).ok_or_else(|| {
+            Failure::Usage(
+                "no region: give --region, HUAWEICLOUD_SDK_REGION or a credentials file with it".into(),
+            )
+        })?;
+        let endpoint = url(set(self.endpoint).or(set(file.endpoint)), || dcs_endpoint(&region))?;
+        let iam_endpoint = url(set(self.iam_endpoint).or(set(file.iam_endpoint)), || iam_endpoint(&region))?;
+        let access_key = self.access_key.map(SecretString::from).or(file.access_key);
+        let credentials = credentials(
+            access_key,
+            self.secret_key.or(file.secret_key),
+            self.security_token.or(file.security_token),
+            [file.domain_name, file.username],
+            file.password,
+        )?;
+        let project_id = set(self.project_id).or(set(file.project_id));
+        Ok(Account { region, endpoint, iam_endpoint, project_id, credentials, ca_bundle: file.ca_bundle })
+    }
+
+    fn read_file(&self) -> Result<CredentialsFile, Failure> {
+        let Some(path) = &self.credentials else { return Ok(CredentialsFile::default()) };
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("credentials file {shown}: {error}")))?;
+        // The parser's own text may quote the line, and with it a secret.
+        serde_saphyr::from_str(&text).map_err(|_| {
+            Failure::Usage(format!(
+                "credentials file {shown} is not YAML or JSON with the keys accessKey, secretKey, securityToken, \
+                 username, password, domainName, region, projectId, endpoint, iamEndpoint, caBundle"
+            ))
+        })
+    }
+}
+
+/// An empty value is no value: scripts pass unset variables on.
+fn set(value: Option<String>) -> Option<String> {
+    value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn url(
+    given: Option<String>,
+    default: impl Fn() -> Result<Url, InvalidAccount>,
+) -> Result<Url, InvalidAccount> {
+    given.map_or_else(default, |text| parse_endpoint(&text))
+}
+
+fn credentials(
+    access_key: Option<SecretString>,
+    secret_key: Option<SecretString>,
+    security_token: Option<SecretString>,
+    [domain_name, user_name]: [Option<String>; 2],
+    password: Option<SecretString>,
+) -> Result<Credentials, Failure> {
+    let given = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
+    let trimmed = |secret: SecretString| SecretString::from(secret.expose_secret().trim());
+    let security_token = security_token.filter(given).map(trimmed);
+    match (access_key.filter(given), secret_key.filter(given)) {
+        (Some(id), Some(secret)) => Ok(Credentials::AccessKey {
+            id: trimmed(id).expose_secret().to_owned(),
+            secret: trimmed(secret),
+            security_token,
+        }),
+        (Some(_), None) => Err(Failure::Usage("an access key without its secret key".into())),
+        (None, Some(_)) => Err(Failure::Usage("a secret key without its access key".into())),
+        (None, None) => match (set(domain_name), set(user_name), password.filter(given)) {
+            (Some(domain_name), Some(user_name), Some(password)) => {
+                Ok(Credentials::Password { domain_name, user_name, password })
+            }
+            (None, None, None) => Err(Failure::Usage(
+                "no credentials: give --access-key and --secret-key, or HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, \
+                 or --credentials FILE"
+                    .into(),
+            )),
+            _ => Err(Failure::Usage("domainName, username and password are needed together".into())),
+        },
+    }
+}

@@ -1,0 +1,89 @@
+//! How results are shown: columns for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use crate::dcs::redact;
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Columns for people.
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
+/// Stands for a value that is not there.
+const NOTHING: &str = "-";
+
+/// A value, or a dash.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).filter(|text| !text.is_empty()).unwrap_or_else(|| NOTHING.to_owned())
+}
+
+/// Several values separated by commas, or a dash.
+pub(super) fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
+    let texts: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+    or_dash(Some(texts.join(",")))
+}
+
+/// Writes `value` as indented JSON, secrets masked.
+pub(super) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut value = serde_json::to_value(value)?;
+    redact::fields(&mut value);
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)
+}
+
+/// Writes `rows` under `header`.
+pub(super) fn table(out: &mut impl Write, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let header = header.iter().map(|&title| title.to_owned()).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(header).chain(rows.iter().cloned()).collect();
+    aligned(out, &lines)
+}
+
+/// Writes columns as wide as their widest cell, in what a terminal shows: some scripts take two places a
+/// character.
+pub(super) fn aligned(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let gap = width.saturating_sub(cell.width()) + 3;
+            line.push_str(cell);
+            line.push_str(&" ".repeat(gap));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_whatever_the_script() {
+        let rows = [vec!["可用区1".to_owned(), "true".to_owned()], vec!["az".to_owned(), NOTHING.to_owned()]];
+        let mut out = Vec::new();
+        table(&mut out, &["NAME", "LEFT"], &rows).expect("a vector takes everything");
+        assert_eq!(String::from_utf8_lossy(&out), "NAME      LEFT\n可用区1   true\naz        -\n");
+    }
+
+    #[test]
+    fn nothing_is_a_dash() {
+        assert_eq!(or_dash(None::<String>), "-");
+        assert_eq!(joined(Vec::<String>::new()), "-");
+        assert_eq!(joined(["a", "b"]), "a,b");
+    }
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	tempPrefix = "dcs-control-plane-"
+	lockName   = "lock"
+)
+
+// errInUse says that another instance has the directory.
+var errInUse = errors.New("another control plane is using it")
+
+// workdir is the directory of one instance. A lock on a file in it is held as long as the process lives; the kernel
+// releases it however the process ends, so whoever gets the lock knows that the directory is no longer in use.
+type workdir struct {
+	path      string
+	temporary bool
+	lock      *os.File
+}
+
+// openWorkdir uses dir, or a new temporary directory if dir is empty.
+func openWorkdir(dir string) (*workdir, error) {
+	if dir != "" {
+		path, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, err
+		}
+		lock, err := lockDir(path)
+		if err != nil {
+			return nil, fmt.Errorf("directory %s: %w", path, err)
+		}
+		return &workdir{path: path, lock: lock}, nil
+	}
+
+	sweepTempDirs()
+	// A sweep by another instance can catch a directory that is not locked yet, hence more than one attempt.
+	for range 10 {
+		path, err := os.MkdirTemp("", tempPrefix)
+		if err != nil {
+			return nil, err
+		}
+		if lock, err := lockDir(path); err == nil {
+			return &workdir{path: path, temporary: true, lock: lock}, nil
+		} else if !errors.Is(err, errInUse) && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return nil, errors.New("no temporary directory could be locked")
+}
+
+// lockDir takes the lock of the directory at path. It fails with os.ErrNotExist if the directory was removed meanwhile.
+func lockDir(path string) (*os.File, error) {
+	name := filepath.Join(path, lockName)
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errInUse
+		}
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	// Between opening and locking, another instance may have taken the lock, removed everything and let go.
+	ours, err := file.Stat()
+	if err == nil {
+		var there os.FileInfo
+		if there, err = os.Stat(name); err == nil && !os.SameFile(ours, there) {
+			err = os.ErrNotExist
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// sweepTempDirs removes the temporary directories of instances that were killed before they could do it themselves.
+// It leaves alone what it cannot judge: directories of other users, and those without a lock file, which may just
+// have been made.
+func sweepTempDirs() {
+	paths, _ := filepath.Glob(filepath.Join(os.TempDir(), tempPrefix+"*"))
+	for _, path := range paths {
+		if _, err := os.Stat(filepath.Join(path, lockName)); err != nil {
+			continue
+		}
+		if lock, err := lockDir(path); err == nil {
+			os.RemoveAll(path)
+			lock.Close()
+		}
+	}
+}
+
+// file is the path of a file in the directory.
+func (d *workdir) file(name string) string {
+	return filepath.Join(d.path, name)
+}
+
+// remove removes a temporary directory. What still writes into it may bring a file back, hence the second attempt.
+func (d *workdir) remove() {
+	if d.temporary && os.RemoveAll(d.path) != nil {
+		os.RemoveAll(d.path)
+	}
+}

@@ -1,0 +1,47 @@
+//! Accounts whose secrets are canaries: they must turn up nowhere.
+
+use dcs_operator::dcs::{Account, Credentials};
+use secrecy::SecretString;
+use url::Url;
+
+pub(crate) const ACCESS_KEY: &str = "CANARYACCESSKEY";
+pub(crate) const SECRET_KEY: &str = "canary-secret-key";
+pub(crate) const PASSWORD: &str = "canary-Pass-w0rd";
+pub(crate) const PROJECT: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const REGION: &str = "test-region-1";
+
+/// Signs its requests; knows its project.
+pub(crate) fn signing(endpoint: &str) -> Account {
+    let endpoint = Url::parse(endpoint).unwrap();
+    Account {
+        region: REGION.to_owned(),
+        iam_endpoint: endpoint.clone(),
+        endpoint,
+        project_id: Some(PROJECT.to_owned()),
+        credentials: Credentials::AccessKey {
+            id: ACCESS_KEY.to_owned(),
+            secret: SecretString::from(SECRET_KEY),
+            security_token: None,
+        },
+        ca_bundle: None,
+    }
+}
+
+/// Gets tokens for name and password; its project is known by the region's name.
+pub(crate) fn with_password(endpoint: &str) -> Account {
+    Account {
+        project_id: None,
+        credentials: Credentials::Password {
+            domain_name: "shop".to_owned(),
+            user_name: "operator".to_owned(),
+            password: SecretString::from(PASSWORD),
+        },
+        ..signing(endpoint)
+    }
+}
+
+/// Fails if any canary is in `text`.
+#[track_caller]
+pub(crate) fn assert_no_canary(text: &str) {
+    assert!(!text.to_lowercase().contains("canary"), "a secret shows in: {text}");
+}

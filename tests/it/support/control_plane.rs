@@ -1,0 +1,108 @@
+//! A Kubernetes control plane of the tests' own: etcd, kube-apiserver and three controllers in one process.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde::Deserialize;
+
+/// It gives up by itself after a minute.
+const START: Duration = Duration::from_secs(75);
+/// Within this it promises to be gone.
+pub(crate) const STOP: Duration = Duration::from_secs(5);
+
+/// What it says about itself once it can be used.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ready {
+    pub(crate) server: String,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) audit_log: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) pid: u32,
+}
+
+/// A running control plane; stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct ControlPlane {
+    pub(crate) ready: Ready,
+    child: Child,
+}
+
+/// Where `make control-plane` puts it.
+pub(crate) fn binary() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane/control-plane");
+    assert!(path.exists(), "{} is missing: run `make control-plane`, or `make test`", path.display());
+    path
+}
+
+/// Starts `command` and reads the line it prints when ready.
+pub(crate) async fn start(mut command: Command) -> ControlPlane {
+    let starting = tokio::task::spawn_blocking(move || {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
+        ControlPlane { ready, child }
+    });
+    tokio::time::timeout(START, starting).await.expect("a control plane within its time").unwrap()
+}
+
+// === impl ControlPlane ===
+
+impl ControlPlane {
+    pub(crate) async fn start() -> Self {
+        let mut command = Command::new(binary());
+        command.arg("serve");
+        start(command).await
+    }
+
+    /// A client for the administrator.
+    pub(crate) async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(&self.ready.kubeconfig).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+        Client::try_from(config).unwrap()
+    }
+
+    /// Ends it as whoever runs it would.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end and tells whether it was an orderly one.
+    pub(crate) fn wait(&mut self) -> bool {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            assert!(begun.elapsed() < STOP, "still running {STOP:?} after it was told to stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // An orderly end removes its folder; the hard one after it is for when that fails.
+        let _ = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < STOP {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,115 @@
+//! A service that answers from a script, without sockets, and a clock that jumps instead of waiting.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use dcs_operator::{
+    clock::Clock,
+    dcs::{Account, Answer, Client, Exchange, Outgoing, RetryPolicy, error::Failure},
+};
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Answers what the script says, in order, and remembers what was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Scripted {
+    script: Mutex<VecDeque<Result<Answer, Failure>>>,
+    asked: Mutex<Vec<Outgoing>>,
+}
+
+/// Time that passes only while somebody sleeps.
+#[derive(Debug)]
+pub(crate) struct JumpingClock {
+    begin: DateTime<Utc>,
+    slept: Mutex<Vec<Duration>>,
+}
+
+/// A client, the service it talks to, and the clock it lives by.
+pub(crate) struct Bench {
+    pub(crate) client: Client,
+    pub(crate) service: Arc<Scripted>,
+    pub(crate) clock: Arc<JumpingClock>,
+}
+
+pub(crate) fn bench(account: Account, script: Vec<Result<Answer, Failure>>) -> Bench {
+    let service = Arc::new(Scripted { script: Mutex::new(script.into()), asked: Mutex::default() });
+    let begin = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let clock = Arc::new(JumpingClock { begin, slept: Mutex::default() });
+    let client = Client::over(service.clone(), account, RetryPolicy::default(), clock.clone(), 7);
+    Bench { client, service, clock }
+}
+
+/// An answer with a body and headers.
+pub(crate) fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Answer, Failure> {
+    let headers: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+        .collect();
+    Ok(Answer { status, headers, body: body.as_bytes().to_vec() })
+}
+
+/// A refusal in the service's present form.
+pub(crate) fn refusal(status: u16, code: &str, headers: &[(&'static str, &str)]) -> Result<Answer, Failure> {
+    let body = serde_json::json!({ "error_code": code, "error_msg": "refused" });
+    answer(status, headers, &body.to_string())
+}
+
+// === impl Scripted ===
+
+impl Exchange for Scripted {
+    fn exchange(&self, request: Outgoing, _limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+        self.asked.lock().unwrap().push(request);
+        let next = self.script.lock().unwrap().pop_front().expect("the script has an answer for every call");
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            next
+        })
+    }
+}
+
+impl Scripted {
+    /// What was asked so far. The whole script must have been used up.
+    pub(crate) fn asked(&self) -> Vec<Outgoing> {
+        let left = self.script.lock().unwrap().len();
+        assert_eq!(left, 0, "answers of the script that nobody asked for");
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+// === impl JumpingClock ===
+
+impl JumpingClock {
+    /// Every sleep so far.
+    pub(crate) fn slept(&self) -> Vec<Duration> {
+        self.slept.lock().unwrap().clone()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, duration: Duration) {
+        self.slept.lock().unwrap().push(duration);
+    }
+}
+
+impl Clock for JumpingClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.begin + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.slept.lock().unwrap().iter().sum()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.pass(duration);
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// A header of a request, empty if it has none.
+pub(crate) fn header(request: &Outgoing, name: &str) -> String {
+    request.headers.get(name).map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+}
