@@ -128,7 +128,8 @@ pub fn parse_endpoint(text: &str) -> Result<Url, InvalidAccount> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether the host is this machine, and nothing else can be meant.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

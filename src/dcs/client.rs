@@ -54,7 +54,7 @@ impl Client {
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Result<Self, InvalidAccount> {
-        let http = HttpTransport::new(account.ca_bundle.as_deref(), Arc::clone(&clock))?;
+        let http = HttpTransport::new(&account, Arc::clone(&clock))?;
         Ok(Self::over(Arc::new(http), account, policy, clock, seed))
     }
 

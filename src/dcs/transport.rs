@@ -7,7 +7,10 @@ use http::{HeaderMap, Method};
 use reqwest::{Certificate, redirect};
 use url::Url;
 
-use super::{account::InvalidAccount, error::Failure};
+use super::{
+    account::{Account, InvalidAccount, is_loopback},
+    error::Failure,
+};
 use crate::clock::Clock;
 
 /// The largest answer that is read, in bytes. A full page of 1,000 instances takes about 2 MiB.
@@ -68,18 +71,22 @@ impl Exchange for HttpTransport {
 }
 
 impl HttpTransport {
-    /// `ca_bundle` (PEM) is trusted besides the system's certificates.
+    /// Trusts the account's certificates besides the system's, and goes through the system's proxy, if any.
     ///
     /// # Errors
     /// [`InvalidAccount`] if the certificates cannot be read or the HTTP client cannot be built.
-    pub fn new(ca_bundle: Option<&str>, clock: Arc<dyn Clock>) -> Result<Self, InvalidAccount> {
+    pub fn new(account: &Account, clock: Arc<dyn Clock>) -> Result<Self, InvalidAccount> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("dcs-operator/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT);
-        if let Some(pem) = ca_bundle {
+        if is_loopback(&account.endpoint) {
+            // What a proxy calls loopback is another machine.
+            builder = builder.no_proxy();
+        }
+        if let Some(pem) = &account.ca_bundle {
             let certificates = Certificate::from_pem_bundle(pem.as_bytes())
                 .map_err(|error| InvalidAccount::CaBundle(chain(&error)))?;
             if certificates.is_empty() {

@@ -29,6 +29,23 @@ const fn code(status: u16, class: Class, names: &'static [&'static str], meaning
     Code { status, class, names, meaning }
 }
 
+/// The table's row for an error code, in any of its spellings.
+///
+/// A numeric code without a row of its own is read as its twin: `1114nnnnn` carries HTTP status and number of
+/// the `DCS.` code.
+pub fn lookup(code: &str) -> Option<&'static Code> {
+    let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let find = |name: &str| CODES.iter().find(|row| row.names.iter().any(|n| n.eq_ignore_ascii_case(name)));
+    find(&code).or_else(|| {
+        let (family, number) = code.strip_prefix("111")?.split_at_checked(3)?;
+        match family {
+            "400" => find(&format!("DCS.4{number}")),
+            "500" => find(&format!("DCS.5{number}")),
+            _ => None,
+        }
+    })
+}
+
 /// Every known code. The documented ones come first, sorted by their first name; no name occurs twice.
 pub const CODES: &[Code] = &[
     // Credentials and permissions, and the instance that is not there.

@@ -1,39 +1,14 @@
 //! What can go wrong with a call, classified once: everything above matches on [`Class`].
 
+mod class;
 pub mod codes;
 mod envelope;
 
 use std::{fmt, time::Duration};
 
 pub(crate) use self::envelope::parse_refusal;
+pub use self::{class::Class, codes::lookup};
 use super::operation::{Idempotency, Operation};
-
-/// What a caller can do about an error. Closed: callers match on it exhaustively.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// Nothing was changed, and the same call may succeed soon.
-    Transient,
-    /// The instance or its order is busy with something else. Nothing was changed.
-    Busy,
-    /// Too many requests. Nothing was changed.
-    Throttled,
-    /// A mutating call whose effect is unknown: it may have been applied. Look before doing it again.
-    Ambiguous,
-    /// The service said that this instance does not exist.
-    NotFound,
-    /// The request is wrong, or does not fit what it names. Nothing was changed; a person has to mend it.
-    Invalid,
-    /// A limit of the tenant, a zone or a subnet is used up. Nothing was changed.
-    Quota,
-    /// Money: an unpaid order, or an account without balance. Nothing was changed.
-    Balance,
-    /// The credentials were not accepted.
-    Credentials,
-    /// The credentials were accepted but do not allow this.
-    Forbidden,
-    /// This site, or this kind of instance, does not offer it.
-    Unsupported,
-}
 
 /// A failed call: which one, why, and what its class is. Holds no secret.
 #[derive(Clone)]
@@ -95,69 +70,6 @@ pub struct Refusal {
     pub clock_ahead: Option<i64>,
 }
 
-// === impl Class ===
-
-impl Class {
-    /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
-        Self::Transient,
-        Self::Busy,
-        Self::Throttled,
-        Self::Ambiguous,
-        Self::NotFound,
-        Self::Invalid,
-        Self::Quota,
-        Self::Balance,
-        Self::Credentials,
-        Self::Forbidden,
-        Self::Unsupported,
-    ];
-
-    /// A word for metrics labels and tables.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Transient => "transient",
-            Self::Busy => "busy",
-            Self::Throttled => "throttled",
-            Self::Ambiguous => "ambiguous",
-            Self::NotFound => "not found",
-            Self::Invalid => "invalid",
-            Self::Quota => "quota",
-            Self::Balance => "balance",
-            Self::Credentials => "credentials",
-            Self::Forbidden => "forbidden",
-            Self::Unsupported => "unsupported",
-        }
-    }
-
-    /// What whoever reads the error can do, in a sentence.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::Transient => "Try again; if it stays, look at the network and at the service's health.",
-            Self::Busy => "Wait until the instance is done with what it is doing, then try again.",
-            Self::Throttled => "Ask less often, or have the API rate limit raised.",
-            Self::Ambiguous => "It may have been done: look at the instance before doing it again.",
-            Self::NotFound => "Check the instance id, the project and the region.",
-            Self::Invalid => "Correct the request.",
-            Self::Quota => {
-                "Free what is not needed, choose another zone or subnet, or have the quota raised."
-            }
-            Self::Balance => "Pay the open order or top up the account.",
-            Self::Credentials => {
-                "Check access key, secret key and project; stop trying first, since repeated failures lock the key."
-            }
-            Self::Forbidden => "Give the user the permission for this action in IAM.",
-            Self::Unsupported => "Check the endpoint; this site or this kind of instance does not offer it.",
-        }
-    }
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 // === impl Failure ===
 
 impl Failure {
@@ -214,7 +126,7 @@ impl Refusal {
     /// The class of the answer itself: by its error code where that is known, else by the HTTP status.
     pub fn class(&self) -> Class {
         let known = self.code.as_deref().and_then(lookup);
-        known.map_or_else(|| class_of_status(self.status), |code| code.class)
+        known.map_or_else(|| Class::of_status(self.status), |code| code.class)
     }
 }
 
@@ -233,39 +145,6 @@ impl fmt::Display for Refusal {
             write!(f, ", retry after {} s", wait.as_secs())?;
         }
         f.write_str(")")
-    }
-}
-
-/// The table's row for an error code, in any of its spellings.
-///
-/// A numeric code without a row of its own is read as its twin: `1114nnnnn` carries HTTP status and number of
-/// the `DCS.` code.
-pub fn lookup(code: &str) -> Option<&'static codes::Code> {
-    let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
-    let find =
-        |name: &str| codes::CODES.iter().find(|row| row.names.iter().any(|n| n.eq_ignore_ascii_case(name)));
-    find(&code).or_else(|| {
-        let (family, number) = code.strip_prefix("111")?.split_at_checked(3)?;
-        match family {
-            "400" => find(&format!("DCS.4{number}")),
-            "500" => find(&format!("DCS.5{number}")),
-            _ => None,
-        }
-    })
-}
-
-/// What a status means when no error code says more.
-fn class_of_status(status: u16) -> Class {
-    match status {
-        401 => Class::Credentials,
-        402 => Class::Balance,
-        403 => Class::Forbidden,
-        // A path that is not there says nothing about an instance: absence has a code of its own.
-        404 | 405 | 501 => Class::Unsupported,
-        408 => Class::Transient,
-        429 => Class::Throttled,
-        400..=499 => Class::Invalid,
-        _ => Class::Transient,
     }
 }
 

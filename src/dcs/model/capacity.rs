@@ -47,6 +47,12 @@ impl fmt::Display for Capacity {
     }
 }
 
+impl FromScalar for Capacity {
+    fn from_scalar(scalar: Scalar) -> Option<Self> {
+        Self::from_gib(f64::from_scalar(scalar)?)
+    }
+}
+
 impl Serialize for Capacity {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.is_multiple_of(1024) {
@@ -67,6 +73,14 @@ impl<'de> Deserialize<'de> for Capacity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn read_from_numbers_and_texts() {
+        for (text, mib) in [("4", 4096), ("\"0.125\"", 128), ("\".25\"", 256), ("0", 0)] {
+            assert_eq!(serde_json::from_str::<Capacity>(text).ok().map(Capacity::mib), Some(mib), "{text}");
+        }
+        assert!(serde_json::from_str::<Capacity>("\"much\"").is_err());
+    }
 
     #[test]
     fn shown_as_a_quantity_and_sent_as_a_number() {

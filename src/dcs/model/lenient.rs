@@ -9,7 +9,7 @@ use serde::{
     de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{capacity::Capacity, time};
+use super::time;
 
 /// A field that can be decoded forgivingly. Implemented for whole field types (`Option<String>`, `Vec<Tag>`).
 pub(super) trait Lenient: Sized {
@@ -167,12 +167,6 @@ impl FromScalar for DateTime<Utc> {
             Scalar::Text(text) => time::parse(&text),
             Scalar::Nothing | Scalar::Bool(_) | Scalar::Float(_) => None,
         }
-    }
-}
-
-impl FromScalar for Capacity {
-    fn from_scalar(scalar: Scalar) -> Option<Self> {
-        Self::from_gib(f64::from_scalar(scalar)?)
     }
 }
 
@@ -349,13 +343,6 @@ mod tests {
     fn a_list_that_is_none_is_an_error() {
         for value in [json!("a"), json!(1), json!({"a": 1})] {
             assert!(<Vec<String>>::lenient(value.clone()).is_err(), "{value}");
-        }
-    }
-
-    #[test]
-    fn capacities() {
-        for (value, mib) in [(json!(4), 4096), (json!("0.125"), 128), (json!(".25"), 256), (json!(0), 0)] {
-            assert_eq!(read::<Option<Capacity>>(value).map(Capacity::mib), Some(mib));
         }
     }
 }
