@@ -24,8 +24,8 @@ pub struct AccountArgs {
     #[arg(long, env = "HUAWEICLOUD_SDK_PROJECT_ID", global = true)]
     project_id: Option<String>,
     /// Access key id.
-    #[arg(long, env = "HUAWEICLOUD_SDK_AK", global = true, hide_env_values = true)]
-    access_key: Option<String>,
+    #[arg(long, env = "HUAWEICLOUD_SDK_AK", global = true, hide_env_values = true, value_parser = secret)]
+    access_key: Option<SecretString>,
     /// Secret access key. Others on this machine can see it when given as a flag: prefer the variable or a file.
     #[arg(long, env = "HUAWEICLOUD_SDK_SK", global = true, hide_env_values = true, value_parser = secret)]
     secret_key: Option<SecretString>,
@@ -33,13 +33,13 @@ pub struct AccountArgs {
     #[arg(long, env = "HUAWEICLOUD_SDK_SECURITY_TOKEN", global = true, hide_env_values = true, value_parser = secret)]
     security_token: Option<SecretString>,
     /// Where DCS answers, if not at the region's public endpoint: https, or http on a loopback address.
-    #[arg(long, env = "DCS_ENDPOINT", global = true)]
+    #[arg(long, env = "DCS_ENDPOINT", global = true, hide_env_values = true)]
     endpoint: Option<String>,
     /// Where IAM answers, if not at the region's public endpoint.
-    #[arg(long, env = "DCS_IAM_ENDPOINT", global = true)]
+    #[arg(long, env = "DCS_IAM_ENDPOINT", global = true, hide_env_values = true)]
     iam_endpoint: Option<String>,
-    /// YAML or JSON file with accessKey, secretKey, securityToken, or username, password, domainName; and region,
-    /// projectId, endpoint, iamEndpoint, caBundle.
+    /// YAML or JSON file with accessKey, secretKey, securityToken, or username, password, domainName, which then
+    /// come from nowhere else; and region, projectId, endpoint, iamEndpoint, caBundle.
     #[arg(long, env = "DCS_CREDENTIALS_FILE", global = true)]
     credentials: Option<PathBuf>,
 }
@@ -80,7 +80,8 @@ impl AccountArgs {
     ///
     /// # Errors
     /// [`Failure::Usage`] naming what is missing or wrong.
-    pub fn resolve(self) -> Result<Account, Failure> {
+    pub fn resolve(mut self) -> Result<Account, Failure> {
+        self.credentials = self.credentials.filter(|path| !path.as_os_str().is_empty());
         let file = self.read_file()?;
         let region = set(self.region).or(set(file.region)).ok_or_else(|| {
             Failure::Usage(
@@ -89,14 +90,14 @@ impl AccountArgs {
         })?;
         let endpoint = url(set(self.endpoint).or(set(file.endpoint)), || dcs_endpoint(&region))?;
         let iam_endpoint = url(set(self.iam_endpoint).or(set(file.iam_endpoint)), || iam_endpoint(&region))?;
-        let access_key = self.access_key.map(SecretString::from).or(file.access_key);
-        let credentials = credentials(
-            access_key,
-            self.secret_key.or(file.secret_key),
-            self.security_token.or(file.security_token),
-            [file.domain_name, file.username],
-            file.password,
-        )?;
+        // From one source alone: a key of one and a secret of another fail, and failures lock the key.
+        let credentials = match self.credentials {
+            Some(_) => credentials(
+                [file.access_key, file.secret_key, file.security_token, file.password],
+                [file.domain_name, file.username],
+            ),
+            None => credentials([self.access_key, self.secret_key, self.security_token, None], [None, None]),
+        }?;
         let project_id = set(self.project_id).or(set(file.project_id));
         Ok(Account { region, endpoint, iam_endpoint, project_id, credentials, ca_bundle: file.ca_bundle })
     }
@@ -129,24 +130,20 @@ fn url(
 }
 
 fn credentials(
-    access_key: Option<SecretString>,
-    secret_key: Option<SecretString>,
-    security_token: Option<SecretString>,
+    secrets: [Option<SecretString>; 4],
     [domain_name, user_name]: [Option<String>; 2],
-    password: Option<SecretString>,
 ) -> Result<Credentials, Failure> {
-    let given = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
     let trimmed = |secret: SecretString| SecretString::from(secret.expose_secret().trim());
-    let security_token = security_token.filter(given).map(trimmed);
-    match (access_key.filter(given), secret_key.filter(given)) {
-        (Some(id), Some(secret)) => Ok(Credentials::AccessKey {
-            id: trimmed(id).expose_secret().to_owned(),
-            secret: trimmed(secret),
-            security_token,
-        }),
+    let given = |secret: &SecretString| !secret.expose_secret().is_empty();
+    let [access_key, secret_key, security_token, password] =
+        secrets.map(|secret| secret.map(trimmed).filter(given));
+    match (access_key, secret_key) {
+        (Some(id), Some(secret)) => {
+            Ok(Credentials::AccessKey { id: id.expose_secret().to_owned(), secret, security_token })
+        }
         (Some(_), None) => Err(Failure::Usage("an access key without its secret key".into())),
         (None, Some(_)) => Err(Failure::Usage("a secret key without its access key".into())),
-        (None, None) => match (set(domain_name), set(user_name), password.filter(given)) {
+        (None, None) => match (set(domain_name), set(user_name), password) {
             (Some(domain_name), Some(user_name), Some(password)) => {
                 Ok(Credentials::Password { domain_name, user_name, password })
             }

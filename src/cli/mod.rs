@@ -9,7 +9,7 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    dcs::{Class, account::InvalidAccount},
+    dcs::{Class, account::InvalidAccount, error::Failure as CallFailure},
     telemetry,
 };
 
@@ -81,6 +81,7 @@ impl Failure {
         match self {
             Self::Usage(_) => 2,
             Self::Output(_) | Self::Start(_) => 1,
+            Self::Cloud { error } if matches!(error.failure(), CallFailure::NotAttempted(_)) => 2,
             Self::Cloud { error } => match error.class() {
                 Class::NotFound => 3,
                 Class::Credentials | Class::Forbidden => 4,

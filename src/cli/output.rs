@@ -60,7 +60,7 @@ pub(super) fn aligned(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             let gap = width.saturating_sub(cell.width()) + 3;
-            line.push_str(cell);
+            line.push_str(&redact::one_line(cell));
             line.push_str(&" ".repeat(gap));
         }
         writeln!(out, "{}", line.trim_end())?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 /// One account in one region: everything a [`Client`](super::Client) needs to know.
@@ -142,12 +142,14 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 
 impl Credentials {
     /// Every value that must never be shown, to be taken out of texts that come from outside.
-    pub(crate) fn secrets(&self) -> Vec<&SecretString> {
+    pub(crate) fn secrets(&self) -> Vec<&str> {
         match self {
-            Self::AccessKey { id: _, secret, security_token } => {
-                std::iter::once(secret).chain(security_token).collect()
+            Self::AccessKey { id, secret, security_token } => {
+                let values = [Some(secret), security_token.as_ref()];
+                let values = values.into_iter().flatten().map(|value| value.expose_secret());
+                std::iter::once(id.as_str()).chain(values).collect()
             }
-            Self::Password { domain_name: _, user_name: _, password } => vec![password],
+            Self::Password { domain_name: _, user_name: _, password } => vec![password.expose_secret()],
         }
     }
 }

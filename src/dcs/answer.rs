@@ -1,11 +1,13 @@
 //! From an HTTP answer to a value or a classified failure. Pure.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use http::{HeaderMap, header};
-use secrecy::SecretString;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::error::Category;
 use url::Url;
 
@@ -17,28 +19,42 @@ use super::{
 
 /// The header in which the gateway names a request.
 const REQUEST_ID: &str = "x-request-id";
+/// No `Retry-After` is believed beyond this.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// The answer of an operation that returns nothing: no body, or an object that nobody reads. A text, a list or a
+/// page is no proof that anything was done.
+#[derive(Debug)]
+pub(crate) struct Nothing;
+
+impl<'de> Deserialize<'de> for Nothing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<HashMap<String, IgnoredAny>>::deserialize(deserializer).map(|_| Self)
+    }
+}
 
 /// Reads what a successful `answer` holds.
 ///
-/// A refusal is recognised by its error code whatever the HTTP status says, and `secrets` are taken out of its
-/// text. An empty body reads as JSON `null`, so that operations without an answer can use
-/// [`serde::de::IgnoredAny`].
+/// A refusal is recognised by its body whatever the HTTP status says, and `secrets` are taken out of its texts. An
+/// empty body reads as JSON `null`: see [`Nothing`].
 pub(crate) fn interpret<'a, T: DeserializeOwned>(
     answer: &Answer,
     signed_at: DateTime<Utc>,
-    secrets: impl IntoIterator<Item = &'a SecretString>,
+    secrets: impl Iterator<Item = &'a str> + Clone,
 ) -> Result<T, Failure> {
     let Answer { status, headers, body } = answer;
     if (300..400).contains(status) {
         return Err(Failure::Redirected { status: *status, host: redirect_host(headers) });
     }
     let success = (200..300).contains(status);
-    let refusal = parse_refusal(body).filter(|refusal| !success || refusal.code.is_some());
+    let refusal = parse_refusal(body);
     if !success || refusal.is_some() {
         let mut refusal = refusal.unwrap_or_else(|| unexplained(headers, body));
         refusal.status = *status;
+        let word = |word: &str| redact::word(word, secrets.clone());
+        refusal.code = refusal.code.as_deref().map(word);
+        refusal.request_id = header(headers, REQUEST_ID).or(refusal.request_id.as_deref()).map(word);
         refusal.message = redact::text(&refusal.message, secrets);
-        refusal.request_id = header(headers, REQUEST_ID).map(str::to_owned).or(refusal.request_id);
         refusal.retry_after = retry_after(headers);
         refusal.clock_ahead = date(headers).map(|date| (date - signed_at).num_seconds());
         return Err(Failure::Refused(refusal));
@@ -97,10 +113,11 @@ fn redirect_host(headers: &HeaderMap) -> Option<String> {
 /// What `Retry-After` asks for, in seconds or as a date, which is compared with the service's own clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = header(headers, header::RETRY_AFTER.as_str())?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    (http_date(text)? - date(headers)?).to_std().ok()
+    let asked = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => (http_date(text)? - date(headers)?).to_std().ok()?,
+    };
+    Some(asked.min(LONGEST_WAIT))
 }
 
 /// The service's clock.
@@ -119,7 +136,6 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
-    use serde::{Deserialize, de::IgnoredAny};
     use serde_json::Value;
 
     use super::*;
@@ -138,7 +154,7 @@ mod tests {
     }
 
     fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
-        interpret(answer, DateTime::UNIX_EPOCH, &[SecretString::from("canary")])
+        interpret(answer, DateTime::UNIX_EPOCH, ["canary"].into_iter())
     }
 
     fn refusal(answer: &Answer) -> Refusal {
@@ -159,7 +175,13 @@ mod tests {
     fn success() {
         assert_eq!(read(&answer(200, &[], r#"{"instances": []}"#)), Ok(Page { instances: vec![] }));
         for body in ["", " \n", "{}", r#"{"any": "thing"}"#] {
-            assert!(read::<IgnoredAny>(&answer(204, &[], body)).is_ok(), "{body:?}");
+            assert!(read::<Nothing>(&answer(204, &[], body)).is_ok(), "{body:?}");
+        }
+        for body in ["[]", "\"denied\"", "true", "<html>login</html>"] {
+            assert!(
+                read::<Nothing>(&answer(200, &[], body)).is_err(),
+                "{body}: no proof that anything was done"
+            );
         }
     }
 
@@ -177,8 +199,6 @@ mod tests {
         );
         assert_eq!(unreadable(r#"{"instances": []} canary"#), "no JSON (text/html, 24 bytes)");
         assert_eq!(unreadable(""), "unexpected value (text/html, 0 bytes)");
-        let page = answer(200, &[], "<html>login</html>");
-        assert!(read::<IgnoredAny>(&page).is_err(), "a login page is no proof that something was deleted");
     }
 
     #[test]
@@ -205,6 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn an_error_without_a_code_is_one_even_with_http_200() {
+        for body in
+            [r#"{"error": {"message": "denied"}}"#, r#"{"error_msg": "denied"}"#, r#"{"error": "denied"}"#]
+        {
+            assert_eq!(refusal(&answer(200, &[], body)).message, "denied", "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_refusal_is_taken_over_unchecked() {
+        let long = "c".repeat(1000);
+        let body =
+            format!(r#"{{"error_code": "canary\n{long}", "error_msg": "m", "request_id": "canary {long}"}}"#);
+        let refusal = refusal(&answer(400, &[], &body));
+        for text in [refusal.code.as_deref(), refusal.request_id.as_deref()] {
+            assert!(text.is_some_and(|text| text.starts_with("*** c") && text.len() < 80), "{text:?}");
+        }
+    }
+
+    #[test]
     fn an_error_without_an_envelope() {
         let page = answer(502, &[("content-type", "text/html")], "<html>canary</html>");
         assert_eq!(refusal(&page).message, "no error code in the answer (text/html, 19 bytes)");
@@ -218,6 +258,8 @@ mod tests {
         let past =
             [("date", "Mon, 23 Nov 2026 10:00:00 GMT"), ("retry-after", "Mon, 23 Nov 2026 09:00:00 GMT")];
         assert_eq!(refusal(&answer(503, &past, "")).retry_after, None);
+        let absurd = [("retry-after", "18446744073709551615")];
+        assert_eq!(refusal(&answer(503, &absurd, "")).retry_after, Some(LONGEST_WAIT));
     }
 
     #[test]

@@ -1,24 +1,21 @@
 //! The real cloud behind the [`Cloud`] port: HTTP, with the credentials of one account.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use secrecy::SecretString;
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use secrecy::ExposeSecret;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     account::{Account, InvalidAccount},
-    answer,
+    answer::{self, Nothing},
     cloud::Cloud,
-    dispatch::{Dispatcher, Request},
+    dispatch::{Dispatcher, Request, Session},
     error::{Class, Error, Failure, Refusal},
     model::{
         AvailabilityZones, CreateInstance, CreatedInstance, CreatedInstances, Flavor, FlavorQuery, Flavors,
         InstanceDetail, InstancePage, InstanceQuery, InstanceStatistic, Job, MaintenanceWindow,
-        MaintenanceWindows, PasswordReset, QuotaResource, Quotas, ResetPassword, ResizeInstance, Statistics,
-        StatusCounts, TagsChange, TaskPage, TaskQuery, UpdateInstance,
+        MaintenanceWindows, PasswordReset, QuotaResource, Quotas, ResetOutcome, ResetPassword,
+        ResizeInstance, Statistics, StatusCounts, TagsChange, TaskPage, TaskQuery, UpdateInstance,
     },
     operation::{self, Operation},
     redact,
@@ -70,19 +67,33 @@ impl Client {
         Self { inner: Arc::new(Inner { dispatcher, sessions: Sessions::new(account, clock) }) }
     }
 
-    /// Calls an operation; a refused token is replaced once.
+    /// Calls an operation; a refused token is replaced once. Everything together ends by one deadline.
     async fn call<T: DeserializeOwned + Send>(&self, request: Request<'_>) -> Result<T, Error> {
-        let Inner { dispatcher, sessions } = &*self.inner;
-        let secrets = || sessions.secrets().into_iter().chain(request.secrets.iter().copied());
-        let read = |answer: &_, at| answer::interpret(answer, at, secrets());
-        let session = sessions.open(dispatcher).await?;
-        match dispatcher.call(&request, &session, read).await {
-            Err(error) if error.class() == Class::Credentials && sessions.forget(&session).await => {
-                let session = sessions.open(dispatcher).await?;
-                dispatcher.call(&request, &session, read).await
+        let deadline = self.inner.dispatcher.deadline(request.operation);
+        let (outcome, session) = self.attempt(&request, deadline).await?;
+        match outcome {
+            Err(error)
+                if error.class() == Class::Credentials
+                    && self.inner.sessions.forget(&session.proof).await =>
+            {
+                self.attempt(&request, deadline).await?.0
             }
             outcome => outcome,
         }
+    }
+
+    async fn attempt<T: DeserializeOwned + Send>(
+        &self,
+        request: &Request<'_>,
+        deadline: Duration,
+    ) -> Result<(Result<T, Error>, Session), Error> {
+        let Inner { dispatcher, sessions } = &*self.inner;
+        let session = sessions.open(dispatcher, deadline).await?;
+        let of_session = sessions.secrets().into_iter().chain(session.proof.secrets());
+        let secrets = of_session.chain(request.secrets.iter().copied());
+        let read = |answer: &_, at| answer::interpret(answer, at, secrets.clone());
+        let outcome = dispatcher.call(request, &session, deadline, read).await;
+        Ok((outcome, session))
     }
 
     async fn get<T: DeserializeOwned + Send>(
@@ -101,7 +112,7 @@ impl Client {
         operation: &'static Operation,
         arguments: Vec<(&'static str, &str)>,
         body: &(impl Serialize + Sync),
-        secrets: Vec<&SecretString>,
+        secrets: Vec<&str>,
         retry: Retry,
     ) -> Result<T, Error> {
         let body = serde_json::to_vec(body)
@@ -121,7 +132,7 @@ fn unreadable(operation: &Operation, reason: &str) -> Error {
 impl Cloud for Client {
     async fn create_instance(&self, request: &CreateInstance) -> Result<CreatedInstance, Error> {
         let operation = &operation::CREATE_INSTANCE;
-        let secrets = request.password.iter().collect();
+        let secrets = request.password.iter().map(|password| password.expose_secret()).collect();
         let created: CreatedInstances =
             self.change(operation, vec![], request, secrets, Retry::Never).await?;
         let mut instances = created.instances.into_iter();
@@ -147,46 +158,44 @@ impl Cloud for Client {
 
     async fn update_instance(&self, instance_id: &str, request: &UpdateInstance) -> Result<(), Error> {
         let operation = &operation::UPDATE_INSTANCE;
-        let IgnoredAny =
-            self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        // The same again might cut all connections again, or restart the instance again.
+        let retry = if request.is_disruptive() { Retry::Never } else { Retry::Allowed };
+        let Nothing = self.change(operation, instance(instance_id), request, vec![], retry).await?;
         Ok(())
     }
 
     async fn delete_instance(&self, instance_id: &str) -> Result<(), Error> {
-        let IgnoredAny = self.get(&operation::DELETE_INSTANCE, instance(instance_id), vec![]).await?;
+        let Nothing = self.get(&operation::DELETE_INSTANCE, instance(instance_id), vec![]).await?;
         Ok(())
     }
 
     async fn resize_instance(&self, instance_id: &str, request: &ResizeInstance) -> Result<(), Error> {
         let operation = &operation::RESIZE_INSTANCE;
-        let IgnoredAny =
-            self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        let Nothing = self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
         Ok(())
     }
 
     async fn reset_password(&self, instance_id: &str, request: &ResetPassword) -> Result<(), Error> {
         let operation = &operation::RESET_PASSWORD;
-        let secrets: Vec<_> = request.new_password.iter().collect();
+        let secrets: Vec<_> = request.new_password.iter().map(|password| password.expose_secret()).collect();
         let arguments = instance(instance_id);
-        let outcome: PasswordReset =
+        let answer: PasswordReset =
             self.change(operation, arguments, request, secrets.clone(), Retry::Allowed).await?;
-        match outcome.refused() {
-            None => Ok(()),
-            Some(reason) => {
-                let message = redact::text(reason, secrets);
-                let refusal =
-                    Refusal { status: 200, code: outcome.code.clone(), message, ..Refusal::default() };
-                // The service has decided: nothing was changed, so this is not ambiguous.
-                let class = if outcome.is_locked() { Class::Busy } else { Class::Invalid };
-                Err(Error::with_class(operation, class, Failure::Refused(refusal)))
-            }
-        }
+        // The service has answered with HTTP 200 whatever it decided.
+        let (class, message) = match answer.outcome() {
+            ResetOutcome::Done => return Ok(()),
+            ResetOutcome::Locked => (Class::Busy, "the instance takes no new password for now"),
+            ResetOutcome::Unclear => (Class::Ambiguous, "the answer does not say whether it was done"),
+        };
+        let said = answer.message.as_deref().unwrap_or(message);
+        let message = redact::text(said, secrets);
+        let refusal = Refusal { status: 200, code: answer.code, message, ..Refusal::default() };
+        Err(Error::with_class(operation, class, Failure::Refused(refusal)))
     }
 
     async fn change_tags(&self, instance_id: &str, request: &TagsChange) -> Result<(), Error> {
         let operation = &operation::CHANGE_TAGS;
-        let IgnoredAny =
-            self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        let Nothing = self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
         Ok(())
     }
 

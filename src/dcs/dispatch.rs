@@ -14,9 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Position, Url};
 
 use super::{
-    error::{Error, Failure},
+    error::{Class, Error, Failure},
     operation::Operation,
-    retry::{Retry, RetryPolicy},
+    redact,
+    retry::{Retry, RetryPolicy, SHORTEST_ATTEMPT},
     sign,
     transport::{Answer, Exchange, Outgoing},
 };
@@ -24,8 +25,7 @@ use crate::clock::Clock;
 
 const CONTENT_TYPE: &str = "application/json";
 
-/// What to ask for.
-#[derive(Debug)]
+/// What to ask for. Not for showing: the body may hold a password.
 pub(crate) struct Request<'a> {
     pub(crate) operation: &'static Operation,
     /// Values for the placeholders of the path, but for `project_id`.
@@ -33,7 +33,7 @@ pub(crate) struct Request<'a> {
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
     /// Values in the body that must not come back in an error.
-    pub(crate) secrets: Vec<&'a SecretString>,
+    pub(crate) secrets: Vec<&'a str>,
     pub(crate) retry: Retry,
 }
 
@@ -84,35 +84,47 @@ impl Dispatcher {
         Self { exchange, clock, policy, seed: AtomicU64::new(seed), clock_ahead: AtomicI64::new(0) }
     }
 
-    /// Sends `request` until `read` finds a value in an answer, or until another attempt is of no use.
+    /// When a call of `operation` that begins now has to be over, on the monotonic clock.
+    pub(crate) fn deadline(&self, operation: &Operation) -> Duration {
+        self.clock.monotonic().saturating_add(self.policy.budget(operation))
+    }
+
+    /// Sends `request` until `read` finds a value in an answer, another attempt is of no use, or `deadline` is near.
     pub(crate) async fn call<T>(
         &self,
         request: &Request<'_>,
         session: &Session,
+        deadline: Duration,
         read: impl Fn(&Answer, DateTime<Utc>) -> Result<T, Failure> + Send,
     ) -> Result<T, Error> {
-        let begun = self.clock.monotonic();
         let seed = self.seed.fetch_add(1, Ordering::Relaxed);
         let mut corrected = false;
+        let mut maybe_applied = false;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let left = self.policy.total.saturating_sub(self.clock.monotonic().saturating_sub(begun));
             let ahead = self.clock_ahead.load(Ordering::Relaxed);
-            let failure = match self.attempt(request, session, left, ahead, &read).await {
+            let failure = match self.attempt(request, session, self.left(deadline), ahead, &read).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
             let error = Error::new(request.operation, failure, attempt);
+            // Refused now or not sent now says nothing about an earlier attempt whose answer was lost. Only that
+            // there is no such instance holds for all of them.
+            maybe_applied |= error.class() == Class::Ambiguous;
+            let error = if maybe_applied && error.class() != Class::NotFound {
+                error.after_unknown_outcome()
+            } else {
+                error
+            };
             if !corrected && self.correct_clock(&error, session, ahead) {
                 corrected = true;
                 continue;
             }
-            let elapsed = self.clock.monotonic().saturating_sub(begun);
             let wait = match request.retry {
                 Retry::Allowed => {
                     let idempotency = request.operation.idempotency;
-                    self.policy.next_wait(idempotency, error.failure(), attempt, elapsed, seed)
+                    self.policy.next_wait(idempotency, error.failure(), attempt, self.left(deadline), seed)
                 }
                 Retry::Never => None,
             };
@@ -120,6 +132,10 @@ impl Dispatcher {
             tracing::debug!(%error, ?wait, "trying again");
             self.clock.sleep(wait).await;
         }
+    }
+
+    fn left(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.clock.monotonic())
     }
 
     async fn attempt<T>(
@@ -130,8 +146,12 @@ impl Dispatcher {
         ahead: i64,
         read: &(impl Fn(&Answer, DateTime<Utc>) -> Result<T, Failure> + Send),
     ) -> Result<T, Failure> {
+        if left < SHORTEST_ATTEMPT {
+            return Err(Failure::NotSent("no time was left for it".to_owned()));
+        }
         let now = self.clock.now();
-        let signing_time = now.checked_add_signed(TimeDelta::seconds(ahead)).unwrap_or(now);
+        let correction = TimeDelta::try_seconds(ahead).unwrap_or_default();
+        let signing_time = now.checked_add_signed(correction).unwrap_or(now);
         let outgoing = prepare(request, session, signing_time)?;
         let begun = self.clock.monotonic();
         let outcome = self.exchange.exchange(outgoing, request.operation.timeout.min(left)).await;
@@ -210,9 +230,9 @@ fn url(request: &Request<'_>, session: &Session) -> Result<Url, Failure> {
     for (name, value) in request.arguments.iter().copied().chain(project) {
         // An empty id would name the whole collection, dots another path: neither may ever be sent.
         if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            let what = name.replace('_', " ");
+            let (value, what) = (redact::word(value, []), name.replace('_', " "));
             let reason =
-                format!("{value:?} is not a {what}: it has letters, digits, hyphens and underscores");
+                format!("{value:?} is no {what}, which has letters, digits, hyphens and underscores only");
             return Err(Failure::NotAttempted(reason));
         }
         path = path.replace(&format!("{{{name}}}"), value);
@@ -237,6 +257,18 @@ fn secret(what: &str, value: &str) -> Result<HeaderValue, Failure> {
     let mut value = plain(what, value)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+// === impl Proof ===
+
+impl Proof {
+    /// The values no text may hold that the account's own do not cover.
+    pub(crate) fn secrets(&self) -> Option<&str> {
+        match self {
+            Self::None | Self::Signature { .. } => None,
+            Self::Token(token) => Some(token.expose_secret()),
+        }
+    }
 }
 
 // === impl AccessKey ===

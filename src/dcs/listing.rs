@@ -8,6 +8,9 @@ use super::{
     model::{InstanceQuery, InstanceSummary, MAX_PAGE},
 };
 
+/// Ends a list that never does.
+const MOST_PAGES: usize = 1000;
+
 /// What the pages of a list held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
@@ -26,19 +29,21 @@ pub async fn list_all(cloud: &impl Cloud, query: InstanceQuery) -> Result<Listin
     let mut instances = Vec::new();
     let mut seen = HashSet::new();
     let mut totals = HashSet::new();
-    let mut offset = 0;
-    loop {
+    let mut offset: u32 = 0;
+    for _ in 0..MOST_PAGES {
         let page =
             cloud.list_instances(&InstanceQuery { offset, limit: Some(MAX_PAGE), ..query.clone() }).await?;
-        let arrived = page.instances.len();
+        // A site may send less than was asked for: the next page begins where this one ended.
+        offset = offset.saturating_add(u32::try_from(page.instances.len()).unwrap_or(u32::MAX));
         totals.insert(page.instance_num);
+        let known = instances.len();
         instances
             .extend(page.instances.into_iter().filter(|instance| seen.insert(instance.instance_id.clone())));
-        offset += MAX_PAGE;
-        if arrived == 0 || i64::from(offset) >= page.instance_num {
+        if instances.len() == known || i64::from(offset) >= page.instance_num {
             break;
         }
     }
-    let complete = totals.len() == 1 && totals.contains(&(instances.len() as i64));
+    let complete =
+        totals.len() == 1 && i64::try_from(instances.len()).is_ok_and(|count| totals.contains(&count));
     Ok(Listing { instances, complete })
 }

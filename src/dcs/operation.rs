@@ -17,7 +17,7 @@ pub struct Operation {
     pub path: &'static str,
     /// What a repeated request does.
     pub idempotency: Idempotency,
-    /// How long one attempt may take, answer included.
+    /// How long one attempt may take, answer included; for a mutating operation the whole call.
     pub timeout: Duration,
     /// Where the reference describes it; empty for what only the vendor's SDK knows.
     pub section: &'static str,
@@ -43,6 +43,15 @@ pub enum Idempotency {
     Once,
 }
 
+// === impl Operation ===
+
+impl Operation {
+    /// Whether its path names one instance, so that an answer can say that there is none.
+    pub fn names_an_instance(&self) -> bool {
+        self.path.contains("{instance_id}")
+    }
+}
+
 // === impl Idempotency ===
 
 impl Idempotency {
@@ -54,7 +63,7 @@ impl Idempotency {
 
 const READ: Duration = Duration::from_secs(20);
 const LIST: Duration = Duration::from_secs(30);
-/// The leader's lease is checked against this one before a mutating call starts.
+/// Bounds a whole mutating call, its retries included. The leader's lease is checked against it before one starts.
 const MUTATE: Duration = Duration::from_secs(15);
 
 const fn operation(

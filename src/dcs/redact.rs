@@ -1,6 +1,5 @@
 //! Taking secrets out of what others wrote: the service repeats passwords in answers and error texts.
 
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 /// Stands where a secret stood.
@@ -8,6 +7,11 @@ pub const MASK: &str = "***";
 
 /// Longest text taken over from an answer, in characters.
 const LONGEST: usize = 512;
+/// Longest code or id taken over from an answer, in characters.
+const LONGEST_WORD: usize = 64;
+
+/// Anything shorter is no secret, and may be part of any word.
+const SHORTEST_SECRET: usize = 6;
 
 /// Words in the name of a field whose value is a secret whatever it holds.
 const NAMES: [&str; 5] = ["password", "passwd", "secret", "token", "authorization"];
@@ -16,16 +20,29 @@ const NAMES: [&str; 5] = ["password", "passwd", "secret", "token", "authorizatio
 const HARMLESS: [&str; 1] = ["no_password_access"];
 
 /// `text` without any of `secrets`, control characters or undue length: fit for a log or a status.
-pub fn text<'a>(text: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> String {
+pub fn text<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    clean(text, secrets, LONGEST)
+}
+
+/// The same for a code or an id, which is shorter.
+pub fn word<'a>(word: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    clean(word, secrets, LONGEST_WORD)
+}
+
+/// `text` on one line: control characters could forge lines or move a terminal's cursor.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn clean<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>, longest: usize) -> String {
     let mut clean = text.to_owned();
     for secret in secrets {
-        let secret = secret.expose_secret();
-        if !secret.is_empty() {
+        if secret.len() >= SHORTEST_SECRET {
             clean = clean.replace(secret, MASK);
         }
     }
-    let clean: String = clean.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match clean.char_indices().nth(LONGEST) {
+    let clean = one_line(&clean);
+    match clean.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", clean.get(..end).unwrap_or_default()),
         None => clean.trim().to_owned(),
     }
@@ -63,15 +80,19 @@ mod tests {
 
     #[test]
     fn known_secrets_leave_texts() {
-        let secrets = [SecretString::from("Hunter2!"), SecretString::from("")];
-        assert_eq!(text("password Hunter2! is weak: Hunter2!", &secrets), "password *** is weak: ***");
-        assert_eq!(text("two\nlines\t", &[]), "two lines");
+        let secrets = ["Hunter2!", "", "AK"];
+        assert_eq!(
+            text("password Hunter2! of AK is weak: Hunter2!", secrets),
+            "password *** of AK is weak: ***"
+        );
+        assert_eq!(text("two\nlines\t", []), "two lines");
     }
 
     #[test]
     fn long_texts_are_cut_between_characters() {
-        let cut = text(&"缓".repeat(LONGEST + 1), &[]);
-        assert_eq!(cut.chars().count(), LONGEST + 1, "with the ellipsis");
+        let long = "缓".repeat(LONGEST + 1);
+        assert_eq!(text(&long, []).chars().count(), LONGEST + 1, "with the ellipsis");
+        assert_eq!(word(&long, []).chars().count(), LONGEST_WORD + 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::{
     error::{Class, Failure},
-    operation::Idempotency,
+    operation::{Idempotency, Operation},
 };
 
 /// How hard a call tries.
@@ -14,13 +14,17 @@ use super::{
 pub struct RetryPolicy {
     /// Attempts, the first included.
     pub attempts: u32,
-    /// Time for the whole call, waits included. No attempt outlasts it.
+    /// Time for a whole call that reads, waits included. No attempt outlasts it. A mutating call has less: its
+    /// operation's timeout.
     pub total: Duration,
     /// The first wait; each later one is twice as long, and up to that much again is added at random.
     pub first_wait: Duration,
     /// No wait is longer, unless the service asks for it.
     pub longest_wait: Duration,
 }
+
+/// No attempt begins with less time than this: it would be cut off, and leave a change ambiguous for nothing.
+pub(crate) const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Whether a call may be repeated at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +49,19 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How long to wait before the attempt after number `attempt` (from 1), which failed `elapsed` after the
-    /// call began; `None` ends the call. The jitter is drawn from `seed`.
-    pub fn next_wait(
+    /// The time that a whole call of `operation` may take.
+    pub fn budget(&self, operation: &Operation) -> Duration {
+        if operation.idempotency.mutates() { self.total.min(operation.timeout) } else { self.total }
+    }
+
+    /// How long to wait before the attempt after number `attempt` (from 1), when `left` is left of the call's time;
+    /// `None` ends the call. The jitter is drawn from `seed`.
+    pub(crate) fn next_wait(
         &self,
         idempotency: Idempotency,
         failure: &Failure,
         attempt: u32,
-        elapsed: Duration,
+        left: Duration,
         seed: u64,
     ) -> Option<Duration> {
         if attempt >= self.attempts || !is_repeatable(failure, idempotency) {
@@ -63,8 +72,7 @@ impl RetryPolicy {
             _ => Duration::ZERO,
         };
         let wait = self.backoff(attempt, seed).max(asked);
-        // A wait that leaves no time for the attempt after it helps nobody.
-        (elapsed + wait < self.total).then_some(wait)
+        (wait.saturating_add(SHORTEST_ATTEMPT) <= left).then_some(wait)
     }
 
     fn backoff(&self, attempt: u32, seed: u64) -> Duration {
@@ -84,7 +92,7 @@ fn is_repeatable(failure: &Failure, idempotency: Idempotency) -> bool {
     let harmless = idempotency != Idempotency::Once;
     match failure {
         // Surely not received.
-        Failure::NotConnected(_) => true,
+        Failure::NotSent(_) => true,
         Failure::TimedOut(_) | Failure::Broken(_) | Failure::Unreadable { .. } => harmless,
         // The same request brings the same answer.
         Failure::NotAttempted(_) | Failure::TooLarge(_) | Failure::Redirected { .. } => false,
@@ -127,7 +135,7 @@ mod tests {
     fn what_is_repeated_by_class_of_operation() {
         use Idempotency::{Idempotent, Once, Read};
         let cases = [
-            (Failure::NotConnected(String::new()), [true, true, true]),
+            (Failure::NotSent(String::new()), [true, true, true]),
             (Failure::TimedOut(Duration::ZERO), [true, true, false]),
             (Failure::Broken(String::new()), [true, true, false]),
             (Failure::Unreadable { status: 200, reason: String::new() }, [true, true, false]),
@@ -152,10 +160,12 @@ mod tests {
     fn the_service_is_waited_for_when_it_asks_and_time_allows() {
         let policy = RetryPolicy::default();
         let wait = |asked| {
-            policy.next_wait(Idempotency::Read, &refused(429, "", Some(asked)), 1, Duration::from_secs(1), 0)
+            policy.next_wait(Idempotency::Read, &refused(429, "", Some(asked)), 1, Duration::from_secs(60), 0)
         };
         assert_eq!(wait(7), Some(Duration::from_secs(7)));
-        assert_eq!(wait(59), None, "no time would be left");
+        assert_eq!(wait(59), Some(Duration::from_secs(59)));
+        assert_eq!(wait(60), None, "no time would be left");
+        assert_eq!(wait(u64::MAX), None);
     }
 
     proptest! {
@@ -163,13 +173,13 @@ mod tests {
         fn a_call_ends_within_its_attempts_and_its_time(seed: u64, slow in 0u64..40_000) {
             let policy = RetryPolicy::default();
             let failure = Failure::Broken(String::new());
-            let mut elapsed = Duration::from_millis(slow);
+            let mut left = policy.total.saturating_sub(Duration::from_millis(slow));
             let mut attempt = 1;
-            while let Some(wait) = policy.next_wait(Idempotency::Read, &failure, attempt, elapsed, seed) {
+            while let Some(wait) = policy.next_wait(Idempotency::Read, &failure, attempt, left, seed) {
                 prop_assert!(wait <= policy.longest_wait);
-                elapsed += wait + Duration::from_millis(slow);
+                prop_assert!(wait + SHORTEST_ATTEMPT <= left);
+                left = left.saturating_sub(wait + Duration::from_millis(slow));
                 attempt += 1;
-                prop_assert!(elapsed - Duration::from_millis(slow) < policy.total);
             }
             prop_assert!(attempt <= policy.attempts);
         }

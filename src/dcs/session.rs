@@ -1,6 +1,12 @@
 //! Who we are, for as long as it holds: the token, fetched once and kept; the project's id, looked up once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +18,7 @@ use super::{
     account::{Account, Credentials},
     answer,
     dispatch::{AccessKey, Dispatcher, Proof, Request, Session},
-    error::{Error, Failure},
+    error::{Class, Error, Failure},
     model::time,
     operation,
     retry::Retry,
@@ -25,13 +31,33 @@ const MARGIN: Duration = Duration::from_secs(300);
 /// How long a token is kept whose answer does not say how long it lives (24 h as a rule).
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(1800);
 
+/// No call waits longer than this for a token or the project's id: what it came for has its own time.
+const LONGEST_OPENING: Duration = Duration::from_secs(20);
+/// A name and password that were refused are not tried again for this long: repeated failures lock the user.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+
 /// Keeps what proves who we are.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     account: Account,
     clock: Arc<dyn Clock>,
     project: OnceCell<String>,
-    token: Mutex<Option<Token>>,
+    login: Mutex<Login>,
+    /// How many logins have ended; whoever waited while one did shares its outcome.
+    logins: AtomicU64,
+}
+
+/// What the latest login came to.
+#[derive(Debug)]
+enum Login {
+    /// There was none, or its token was refused since.
+    None,
+    Token(Token),
+    Failed {
+        error: Error,
+        /// On the monotonic clock.
+        at: Duration,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -74,37 +100,56 @@ struct Project {
 
 impl Sessions {
     pub(crate) fn new(account: Account, clock: Arc<dyn Clock>) -> Self {
-        Self { account, clock, project: OnceCell::new(), token: Mutex::new(None) }
+        let (project, login, logins) = (OnceCell::new(), Mutex::new(Login::None), AtomicU64::new(0));
+        Self { account, clock, project, login, logins }
     }
 
     /// The values no text may hold.
-    pub(crate) fn secrets(&self) -> Vec<&SecretString> {
+    pub(crate) fn secrets(&self) -> Vec<&str> {
         self.account.credentials.secrets()
     }
 
-    /// What a call to the cache service needs, fetched where it is not known yet.
-    pub(crate) async fn open(&self, dispatcher: &Dispatcher) -> Result<Session, Error> {
-        let (proof, project_of_token) = self.proof(dispatcher).await?;
+    /// What a call to the cache service needs, fetched by `deadline` where it is not known yet.
+    pub(crate) async fn open(&self, dispatcher: &Dispatcher, deadline: Duration) -> Result<Session, Error> {
+        let deadline = deadline.min(self.clock.monotonic().saturating_add(LONGEST_OPENING));
+        let (proof, project_of_token) = self.proof(dispatcher, deadline).await?;
         let known = self.account.project_id.clone().or(project_of_token);
         let project_id = match known {
             Some(id) => id,
-            None => self.project.get_or_try_init(|| self.find_project(dispatcher, &proof)).await?.clone(),
+            None => {
+                let found = self.project.get_or_try_init(|| self.find_project(dispatcher, &proof, deadline));
+                match found.await {
+                    Ok(id) => id.clone(),
+                    Err(error) => {
+                        if error.class() == Class::Credentials {
+                            self.forget(&proof).await;
+                        }
+                        return Err(error);
+                    }
+                }
+            }
         };
         Ok(Session { base: self.account.endpoint.clone(), project_id: Some(project_id), proof })
     }
 
-    /// Forgets the token of `session`, which was refused; `false` if it has none. Whoever came first has
-    /// replaced it already.
-    pub(crate) async fn forget(&self, session: &Session) -> bool {
-        let Proof::Token(refused) = &session.proof else { return false };
-        let mut kept = self.token.lock().await;
-        if kept.as_ref().is_some_and(|token| token.value.expose_secret() == refused.expose_secret()) {
-            *kept = None;
+    /// Forgets the token of `proof`, which was refused; `false` if it is none. Whoever came first has replaced it
+    /// already.
+    pub(crate) async fn forget(&self, proof: &Proof) -> bool {
+        let Proof::Token(refused) = proof else { return false };
+        let mut login = self.login.lock().await;
+        if let Login::Token(token) = &*login
+            && token.value.expose_secret() == refused.expose_secret()
+        {
+            *login = Login::None;
         }
         true
     }
 
-    async fn proof(&self, dispatcher: &Dispatcher) -> Result<(Proof, Option<String>), Error> {
+    async fn proof(
+        &self,
+        dispatcher: &Dispatcher,
+        deadline: Duration,
+    ) -> Result<(Proof, Option<String>), Error> {
         match &self.account.credentials {
             Credentials::AccessKey { id, secret, security_token } => {
                 let proof = Proof::Signature {
@@ -115,15 +160,40 @@ impl Sessions {
                 Ok((proof, None))
             }
             Credentials::Password { domain_name, user_name, password } => {
-                // Held while fetching: callers that come together share one token.
-                let mut kept = self.token.lock().await;
-                let current = kept.take().filter(|token| self.clock.monotonic() < token.renew_at);
-                let token = match current {
-                    Some(token) => token,
-                    None => self.fetch_token(dispatcher, domain_name, user_name, password).await?,
-                };
-                *kept = Some(token.clone());
-                Ok((Proof::Token(token.value), token.project_id))
+                let seen = self.logins.load(Ordering::Relaxed);
+                // Held while logging in: callers that come together share one login, however it ends.
+                let mut login = self.login.lock().await;
+                let shared = self.logins.load(Ordering::Relaxed) != seen;
+                let now = self.clock.monotonic();
+                match &*login {
+                    Login::Token(token) if now < token.renew_at => {}
+                    Login::Failed { error, at }
+                        if shared
+                            || error.class() == Class::Credentials
+                                && now < at.saturating_add(REFUSED_FOR) =>
+                    {
+                        return Err(error.clone());
+                    }
+                    Login::None | Login::Token(_) | Login::Failed { .. } => {
+                        let names = [domain_name.as_str(), user_name];
+                        let outcome = self.fetch_token(dispatcher, names, password, deadline).await;
+                        self.logins.fetch_add(1, Ordering::Relaxed);
+                        *login = match outcome {
+                            Ok(token) => Login::Token(token),
+                            Err(error) => Login::Failed { error, at: self.clock.monotonic() },
+                        };
+                    }
+                }
+                match &*login {
+                    Login::Token(token) => Ok((Proof::Token(token.value.clone()), token.project_id.clone())),
+                    Login::Failed { error, .. } => Err(error.clone()),
+                    // Cannot be: the match above has replaced it.
+                    Login::None => Err(Error::new(
+                        &operation::CREATE_TOKEN,
+                        Failure::NotSent("no login took place".to_owned()),
+                        0,
+                    )),
+                }
             }
         }
     }
@@ -132,9 +202,9 @@ impl Sessions {
     async fn fetch_token(
         &self,
         dispatcher: &Dispatcher,
-        domain_name: &str,
-        user_name: &str,
+        [domain_name, user_name]: [&str; 2],
         password: &SecretString,
+        deadline: Duration,
     ) -> Result<Token, Error> {
         let project = match &self.account.project_id {
             Some(id) => json!({ "id": id }),
@@ -154,14 +224,15 @@ impl Sessions {
             arguments: vec![],
             query: vec![],
             body: body.to_string().into_bytes(),
-            secrets: vec![password],
+            secrets: vec![password.expose_secret()],
             retry: Retry::Allowed,
         };
-        dispatcher.call(&request, &self.iam(Proof::None), |answer, at| self.read_token(answer, at)).await
+        let read = |answer: &Answer, at| self.read_token(answer, at);
+        dispatcher.call(&request, &self.iam(Proof::None), deadline, read).await
     }
 
     fn read_token(&self, answer: &Answer, asked_at: DateTime<Utc>) -> Result<Token, Failure> {
-        let TokenAnswer { token } = answer::interpret(answer, asked_at, self.secrets())?;
+        let TokenAnswer { token } = answer::interpret(answer, asked_at, self.secrets().into_iter())?;
         let value =
             answer::header(&answer.headers, "x-subject-token").ok_or_else(|| Failure::Unreadable {
                 status: answer.status,
@@ -176,12 +247,17 @@ impl Sessions {
         Ok(Token {
             value: SecretString::from(value),
             project_id: token.project.map(|project| project.id),
-            renew_at: self.clock.monotonic() + keep,
+            renew_at: self.clock.monotonic().saturating_add(keep),
         })
     }
 
     /// The id of the project that bears the region's name.
-    async fn find_project(&self, dispatcher: &Dispatcher, proof: &Proof) -> Result<String, Error> {
+    async fn find_project(
+        &self,
+        dispatcher: &Dispatcher,
+        proof: &Proof,
+        deadline: Duration,
+    ) -> Result<String, Error> {
         let region = &self.account.region;
         let request = Request {
             operation: &operation::LIST_PROJECTS,
@@ -191,8 +267,10 @@ impl Sessions {
             secrets: vec![],
             retry: Retry::Allowed,
         };
-        let read = |answer: &Answer, at| answer::interpret::<Projects>(answer, at, self.secrets());
-        let Projects { projects } = dispatcher.call(&request, &self.iam(proof.clone()), read).await?;
+        let secrets = self.secrets().into_iter().chain(proof.secrets());
+        let read = |answer: &Answer, at| answer::interpret::<Projects>(answer, at, secrets.clone());
+        let Projects { projects } =
+            dispatcher.call(&request, &self.iam(proof.clone()), deadline, read).await?;
         // A site that ignores the filter answers with every project.
         let mut named = projects.into_iter().filter(|p| p.name.as_ref().is_none_or(|name| name == region));
         let refuse = |reason| Error::new(request.operation, Failure::NotAttempted(reason), 1);

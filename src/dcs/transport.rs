@@ -82,8 +82,8 @@ impl HttpTransport {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT);
-        if is_loopback(&account.endpoint) {
-            // What a proxy calls loopback is another machine.
+        if is_loopback(&account.endpoint) || is_loopback(&account.iam_endpoint) {
+            // What a proxy calls loopback is another machine, and plain http would show it the password.
             builder = builder.no_proxy();
         }
         if let Some(pem) = &account.ca_bundle {
@@ -104,7 +104,11 @@ impl HttpTransport {
         let mut response = sent.map_err(|error| {
             let connecting = error.is_connect();
             let reason = chain(&error.without_url());
-            if connecting { Failure::NotConnected(reason) } else { Failure::Broken(reason) }
+            if connecting {
+                Failure::NotSent(format!("no connection: {reason}"))
+            } else {
+                Failure::Broken(reason)
+            }
         })?;
         let announced = response.content_length().unwrap_or_default();
         if announced > MAX_ANSWER as u64 {

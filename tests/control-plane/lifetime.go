@@ -19,11 +19,14 @@ const (
 	shutdownTime = 3 * time.Second
 )
 
+// parentAtStart is read before anything else happens, for the narrowest gap in which its death goes unnoticed.
+var parentAtStart = os.Getppid()
+
 // lifetime returns a context that ends, with the reason as its cause, when the process is asked to stop or its parent
 // is gone. expected is the parent's process id if the parent told it, otherwise 0: then a parent that died before we
 // got here is taken for whoever adopted us.
 func lifetime(expected int) (context.Context, error) {
-	parent := os.Getppid()
+	parent := parentAtStart
 	if expected != 0 && parent != expected {
 		return nil, fmt.Errorf("process %d is not the parent of this one, or is gone already", expected)
 	}

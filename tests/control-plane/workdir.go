@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 const (
@@ -87,12 +88,15 @@ func lockDir(path string) (*os.File, error) {
 }
 
 // sweepTempDirs removes the temporary directories of instances that were killed before they could do it themselves.
-// It leaves alone what it cannot judge: directories of other users, and those without a lock file, which may just
-// have been made.
+// It leaves alone what it cannot judge: directories of other users, and young ones without a lock file, which may just
+// have been made. A start that was stopped half-way can leave an old one.
 func sweepTempDirs() {
 	paths, _ := filepath.Glob(filepath.Join(os.TempDir(), tempPrefix+"*"))
 	for _, path := range paths {
 		if _, err := os.Stat(filepath.Join(path, lockName)); err != nil {
+			if dir, err := os.Stat(path); err == nil && time.Since(dir.ModTime()) > time.Hour {
+				os.RemoveAll(path)
+			}
 			continue
 		}
 		if lock, err := lockDir(path); err == nil {

@@ -6,8 +6,8 @@ use dcs_operator::dcs::{
     Account, Class, Cloud,
     error::{Error, Failure},
     model::{
-        Capacity, CreateInstance, FlavorQuery, InstanceQuery, ResetPassword, ResizeInstance, Tag, TagsAction,
-        TagsChange, UpdateInstance,
+        BackupPolicy, BackupType, Capacity, CreateInstance, FlavorQuery, InstanceQuery, ResetPassword,
+        ResizeInstance, Tag, TagsAction, TagsChange, UpdateInstance,
     },
 };
 use secrecy::SecretString;
@@ -182,7 +182,7 @@ async fn every_operation_sends_what_the_reference_says() {
     assert_eq!(body(3), json!({ "name": "new-name" }));
     assert_eq!(body(5), json!({ "spec_code": "redis.ha.xu1.tiny.r2.256", "new_capacity": 0.25 }));
     assert_eq!(body(6), json!({ "new_password": PASSWORD }));
-    assert_eq!(body(7)["action"], "delete");
+    assert_eq!(body(7), json!({ "action": "delete", "tags": [{ "key": "team" }] }));
     for asked in &asked {
         assert!(header(asked, "authorization").contains(&format!("Access={ACCESS_KEY}, SignedHeaders=")));
         assert_eq!(header(asked, "x-project-id"), PROJECT);
@@ -230,7 +230,7 @@ async fn retry_after_is_honoured() {
 #[tokio::test]
 async fn a_create_is_sent_once_whatever_comes() {
     let cases = [
-        (Err(Failure::NotConnected(String::new())), Class::Transient),
+        (Err(Failure::NotSent(String::new())), Class::Transient),
         (Err(Failure::TimedOut(Duration::ZERO)), Class::Ambiguous),
         (Err(Failure::Broken(String::new())), Class::Ambiguous),
         (refusal(429, "", &[]), Class::Throttled),
@@ -246,6 +246,8 @@ async fn a_create_is_sent_once_whatever_comes() {
             answer(200, &[], r#"{"instances": [{"instance_id": "a"}, {"instance_id": "b"}]}"#),
             Class::Ambiguous,
         ),
+        (answer(200, &[], r#"{"error": {"message": "denied"}}"#), Class::Ambiguous),
+        (refusal(404, "DCS.3022", &[]), Class::Ambiguous),
     ];
     for (outcome, expected) in cases {
         let shown = format!("{outcome:?}");
@@ -253,6 +255,71 @@ async fn a_create_is_sent_once_whatever_comes() {
         assert_eq!(class(client.create_instance(&create()).await), expected, "{shown}");
         assert_eq!(service.asked().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_create_is_sent_again_only_where_it_was_turned_away_at_the_door_and_in_time() {
+    let script = vec![refusal(401, "APIGW.0301", &[("date", SERVICE_AHEAD)]), answer(200, &[], &created())];
+    let Bench { client, service, .. } = bench(signing(), script);
+    client.create_instance(&create()).await.unwrap();
+    assert_eq!(service.asked().len(), 2, "a wrong clock is mended");
+
+    let Bench { client, service, .. } = bench(by_password(), vec![]);
+    service.answer_later(Duration::from_secs(13), token("t1", 23));
+    service.answer_later(Duration::ZERO, refusal(401, "DCS.1002", &[]));
+    service.answer_later(Duration::from_secs(2), token("t2", 23));
+    assert_eq!(class(client.create_instance(&create()).await), Class::Transient, "surely not sent again");
+    let paths: Vec<_> = service.asked().iter().map(|asked| asked.url.path().to_owned()).collect();
+    assert_eq!(paths.iter().filter(|path| path.ends_with("/instances")).count(), 1, "{paths:?}");
+}
+
+#[tokio::test]
+async fn once_an_answer_was_lost_nothing_later_makes_it_certain() {
+    let lost = || Err(Failure::Broken(String::new()));
+    let unsent = || Err(Failure::NotSent(String::new()));
+    let cases = [
+        (vec![lost(), unsent(), unsent(), unsent()], Class::Ambiguous),
+        (vec![lost(), refusal(400, "DCS.4099", &[])], Class::Ambiguous),
+        (vec![lost(), refusal(401, "APIGW.0301", &[])], Class::Ambiguous),
+        (vec![lost(), refusal(403, "DCS.2007", &[])], Class::Ambiguous),
+        (vec![lost(), refusal(429, "", &[("retry-after", "60")])], Class::Ambiguous),
+        (vec![lost(), refusal(404, "DCS.3022", &[])], Class::NotFound),
+    ];
+    for (script, expected) in cases {
+        let shown = format!("{script:?}");
+        let Bench { client, service, .. } = bench(signing(), script);
+        assert_eq!(class(client.delete_instance(ID).await), expected, "{shown}");
+        assert!(service.asked().len() > 1);
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_never_sent_later_than_its_time_allows() {
+    let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "55")])];
+    let Bench { client, clock, .. } = bench(signing(), script);
+    assert_eq!(class(client.delete_instance(ID).await), Class::Throttled);
+    assert!(clock.slept().is_empty(), "the lease may be gone by then");
+}
+
+#[tokio::test]
+async fn a_change_that_disrupts_is_not_repeated() {
+    let port = UpdateInstance { port: Some(6380), ..UpdateInstance::default() };
+    let commands = UpdateInstance { rename_commands: Some(BTreeMap::new()), ..UpdateInstance::default() };
+    for change in [port, commands] {
+        let Bench { client, service, .. } = bench(signing(), vec![Err(Failure::TimedOut(Duration::ZERO))]);
+        assert_eq!(class(client.update_instance(ID, &change).await), Class::Ambiguous);
+        assert_eq!(service.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_absent_is_not_sent() {
+    let policy = BackupPolicy { backup_type: Some(BackupType::Manual), ..BackupPolicy::default() };
+    let change = UpdateInstance { instance_backup_policy: Some(policy), ..UpdateInstance::default() };
+    let Bench { client, service, .. } = bench(signing(), vec![answer(204, &[], "")]);
+    client.update_instance(ID, &change).await.unwrap();
+    let body: Value = serde_json::from_slice(&service.asked()[0].body).unwrap();
+    assert_eq!(body, json!({ "instance_backup_policy": { "backup_type": "manual" } }));
 }
 
 #[tokio::test]
@@ -267,10 +334,15 @@ async fn a_password_is_changed_only_if_the_body_says_so() {
     let reset = ResetPassword { new_password: Some(SecretString::from(PASSWORD)), no_password_access: None };
     let cases = [
         (r#"{"code": "1", "message": "success"}"#, None),
+        (r#"{"code": 1, "message": "成功"}"#, None),
+        (r#"{"message": "success"}"#, None),
         (r#"{"lock_time": "0", "lock_time_left": "0", "retry_times_left": "5"}"#, None),
+        (r#"{"lock_time": "5", "lock_time_left": "5", "retry_times_left": "0"}"#, Some(Class::Busy)),
         (r#"{"code": "3", "message": "instance is locked"}"#, Some(Class::Busy)),
-        (r#"{"code": "2", "message": "canary-Pass-w0rd is too weak"}"#, Some(Class::Invalid)),
-        (r#"{"code": "9"}"#, Some(Class::Invalid)),
+        (r#"{"code": "2", "message": "canary-Pass-w0rd is odd"}"#, Some(Class::Ambiguous)),
+        (r#"{"code": "9"}"#, Some(Class::Ambiguous)),
+        (r#"{"result": "failed"}"#, Some(Class::Ambiguous)),
+        ("{}", Some(Class::Ambiguous)),
     ];
     for (body, expected) in cases {
         let Bench { client, service, .. } = bench(signing(), vec![answer(200, &[], body)]);
@@ -401,6 +473,50 @@ async fn a_wrong_password_is_said_by_iam() {
     let error = client.create_instance(&create()).await.unwrap_err();
     assert_eq!(error.operation(), "KeystoneCreateUserTokenByPassword");
     assert_eq!(class::<()>(Err(error)), Class::Credentials);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_once_for_everyone_and_then_not_for_a_minute() {
+    let refused = || answer(401, &[], r#"{"error": {"code": 401, "message": "wrong"}}"#);
+    let Bench { client, service, clock } = bench(by_password(), vec![refused()]);
+    let calls = (0..8).map(|_| client.show_instance(ID));
+    for outcome in futures::future::join_all(calls).await {
+        assert_eq!(class(outcome), Class::Credentials);
+    }
+    clock.pass(Duration::from_secs(59));
+    assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
+    assert_eq!(service.asked().len(), 1, "repeated failures lock the user");
+    clock.pass(Duration::from_secs(1));
+    service.answer_later(Duration::ZERO, token("t1", 23));
+    service.answer_later(Duration::ZERO, answer(200, &[], &detail()));
+    client.show_instance(ID).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_refused_while_the_project_is_looked_up_is_replaced_at_the_next_call() {
+    let bare = |value| answer(201, &[("x-subject-token", value)], r#"{"token": {}}"#);
+    let script = vec![
+        bare("t1"),
+        answer(401, &[], r#"{"error": {"code": 401, "message": "revoked"}}"#),
+        bare("t2"),
+        projects(&[PROJECT]),
+        answer(200, &[], &detail()),
+    ];
+    let Bench { client, service, .. } = bench(by_password(), script);
+    assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
+    client.show_instance(ID).await.unwrap();
+    assert_eq!(header(&service.asked()[4], "x-auth-token"), "t2");
+}
+
+#[tokio::test]
+async fn errors_show_neither_key_nor_token() {
+    let body =
+        json!({ "error_code": "APIGW.0301", "error_msg": format!("no such ak: {ACCESS_KEY}") }).to_string();
+    let Bench { client, .. } = bench(signing(), vec![answer(401, &[], &body)]);
+    assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
+    let body = json!({ "error_code": "DCS.2007", "error_msg": "token canary-t1 lacks scope" }).to_string();
+    let Bench { client, .. } = bench(by_password(), vec![token("canary-t1", 23), answer(403, &[], &body)]);
+    assert_eq!(class(client.show_instance(ID).await), Class::Forbidden);
 }
 
 #[tokio::test]

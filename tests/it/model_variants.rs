@@ -203,7 +203,7 @@ fn numbers_of_the_tenant() {
         (quota.kind.as_deref(), quota.unit.as_deref(), quota.quota),
         (Some("instance"), None, Some(10))
     );
-    let zones: AvailabilityZones = read(json!({ "regionId": "r1", "available_zones": [
+    let zones: AvailabilityZones = read(json!({ "region_id": "r1", "available_zones": [
         { "code": "az1", "resource_availability": "true", "port": 8403 }, { "code": "az2", "resource_availability": "false" },
     ]}));
     assert_eq!(zones.region_id.as_deref(), Some("r1"));

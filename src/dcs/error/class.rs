@@ -5,7 +5,7 @@ use std::fmt;
 /// What a caller can do about an error. Closed: callers match on it exhaustively.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
-    /// Nothing was changed, and the same call may succeed soon.
+    /// The same call may succeed soon. A change was surely not made.
     Transient,
     /// The instance or its order is busy with something else. Nothing was changed.
     Busy,
@@ -13,7 +13,7 @@ pub enum Class {
     Throttled,
     /// A mutating call whose effect is unknown: it may have been applied. Look before doing it again.
     Ambiguous,
-    /// The service said that this instance does not exist.
+    /// The service said that the instance asked for does not exist.
     NotFound,
     /// The request is wrong, or does not fit what it names. Nothing was changed; a person has to mend it.
     Invalid,

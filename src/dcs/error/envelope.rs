@@ -27,6 +27,7 @@ pub(crate) fn parse_refusal(body: &[u8]) -> Option<Refusal> {
     let envelope: Envelope = serde_json::from_slice(body).ok()?;
     let (code, message) = match &envelope.error {
         Value::Object(error) => (word(error.get("code")), word(error.get("message"))),
+        error @ Value::String(_) => (word(Some(&envelope.error_code)), word(Some(error))),
         _ => (word(Some(&envelope.error_code)), word(Some(&envelope.error_msg))),
     };
     if code.is_none() && message.is_none() {

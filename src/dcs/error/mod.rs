@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 pub(crate) use self::envelope::parse_refusal;
 pub use self::{class::Class, codes::lookup};
-use super::operation::{Idempotency, Operation};
+use super::operation::Operation;
 
 /// A failed call: which one, why, and what its class is. Holds no secret.
 #[derive(Clone)]
@@ -25,10 +25,10 @@ struct Inner {
 /// How a single attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// Found wrong before anything was sent.
+    /// The call was not attempted, since its arguments or the account's settings do not allow for it.
     NotAttempted(String),
-    /// No connection came about: the request surely was not sent.
-    NotConnected(String),
+    /// The request surely was not sent: no connection came about, or no time was left.
+    NotSent(String),
     /// No complete answer in time.
     TimedOut(Duration),
     /// The connection broke before the answer was complete.
@@ -73,15 +73,16 @@ pub struct Refusal {
 // === impl Failure ===
 
 impl Failure {
-    /// The class of this failure for an operation that behaves so when repeated.
+    /// The class of this failure of an operation.
     ///
     /// Where a mutating request may have been received and no answer says that it was refused, the class is
-    /// always [`Class::Ambiguous`]: unknown is not "no".
-    pub fn classify(&self, idempotency: Idempotency) -> Class {
-        let unknown = if idempotency.mutates() { Class::Ambiguous } else { Class::Transient };
+    /// always [`Class::Ambiguous`]: unknown is not "no". And an instance is [`Class::NotFound`] only where one was
+    /// asked for and both status and code say that there is none.
+    pub fn classify(&self, operation: &Operation) -> Class {
+        let unknown = if operation.idempotency.mutates() { Class::Ambiguous } else { Class::Transient };
         match self {
             Self::NotAttempted(_) => Class::Invalid,
-            Self::NotConnected(_) => Class::Transient,
+            Self::NotSent(_) => Class::Transient,
             Self::TimedOut(_)
             | Self::Broken(_)
             | Self::TooLarge(_)
@@ -89,6 +90,7 @@ impl Failure {
             | Self::Unreadable { .. } => unknown,
             Self::Refused(refusal) => match refusal.class() {
                 Class::Transient => unknown,
+                Class::NotFound if refusal.status != 404 || !operation.names_an_instance() => unknown,
                 class => class,
             },
         }
@@ -99,7 +101,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAttempted(reason) => f.write_str(reason),
-            Self::NotConnected(reason) => write!(f, "no connection: {reason}"),
+            Self::NotSent(reason) => write!(f, "not sent: {reason}"),
             Self::TimedOut(limit) => write!(f, "no complete answer within {:.1} s", limit.as_secs_f32()),
             Self::Broken(reason) => {
                 write!(f, "the connection broke before the answer was complete: {reason}")
@@ -152,13 +154,20 @@ impl fmt::Display for Refusal {
 
 impl Error {
     pub(crate) fn new(operation: &Operation, failure: Failure, attempts: u32) -> Self {
-        let class = failure.classify(operation.idempotency);
+        let class = failure.classify(operation);
         Self(Box::new(Inner { operation: operation.name, class, failure, attempts }))
     }
 
     /// An error whose class follows from something else than the failure: a code in a successful answer's body.
     pub(crate) fn with_class(operation: &Operation, class: Class, failure: Failure) -> Self {
         Self(Box::new(Inner { operation: operation.name, class, failure, attempts: 1 }))
+    }
+
+    /// The same error, for a call one of whose earlier attempts may have been applied: whatever the last one says,
+    /// the outcome of the whole is unknown.
+    pub(crate) fn after_unknown_outcome(mut self) -> Self {
+        self.0.class = Class::Ambiguous;
+        self
     }
 
     /// The class, for decisions.
@@ -186,7 +195,7 @@ impl Error {
         match &self.0.failure {
             Failure::Refused(refusal) => Some(refusal),
             Failure::NotAttempted(_)
-            | Failure::NotConnected(_)
+            | Failure::NotSent(_)
             | Failure::TimedOut(_)
             | Failure::Broken(_)
             | Failure::TooLarge(_)
@@ -237,7 +246,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::{codes::CODES, *};
-    use crate::dcs::operation::{CREATE_INSTANCE, SHOW_INSTANCE};
+    use crate::dcs::operation::{CREATE_INSTANCE, DELETE_INSTANCE, LIST_INSTANCES, SHOW_INSTANCE, SHOW_JOB};
 
     fn documented() -> impl Iterator<Item = (u16, &'static str)> {
         let lines = include_str!("documented_codes.txt").lines().filter(|line| !line.starts_with('#'));
@@ -299,6 +308,21 @@ mod tests {
         assert_eq!(absent, [&"DCS.3022", &"111404022"]);
         let vague = Error::new(&SHOW_INSTANCE, refused(404, None), 1);
         assert_eq!(vague.class(), Class::Unsupported, "a bare 404 says nothing about an instance");
+        let class = |operation, status| refused(status, Some("DCS.3022")).classify(operation);
+        assert_eq!(
+            (class(&SHOW_INSTANCE, 404), class(&DELETE_INSTANCE, 404)),
+            (Class::NotFound, Class::NotFound)
+        );
+        for (operation, status) in
+            [(&SHOW_INSTANCE, 200), (&SHOW_INSTANCE, 502), (&LIST_INSTANCES, 404), (&SHOW_JOB, 404)]
+        {
+            assert_eq!(class(operation, status), Class::Transient, "{} {status}", operation.name);
+        }
+        assert_eq!(
+            class(&CREATE_INSTANCE, 404),
+            Class::Ambiguous,
+            "a create names no instance that could be absent"
+        );
     }
 
     #[test]
@@ -345,20 +369,20 @@ mod tests {
             refused(200, Some("XYZ.1")),
         ];
         for failure in lost {
-            assert_eq!(failure.classify(Idempotency::Read), Class::Transient, "{failure:?}");
-            for kind in [Idempotency::Idempotent, Idempotency::Once] {
-                assert_eq!(failure.classify(kind), Class::Ambiguous, "{failure:?}");
+            assert_eq!(failure.classify(&SHOW_INSTANCE), Class::Transient, "{failure:?}");
+            for operation in [&CREATE_INSTANCE, &DELETE_INSTANCE] {
+                assert_eq!(failure.classify(operation), Class::Ambiguous, "{failure:?}");
             }
         }
         for (failure, class) in [
-            (Failure::NotConnected(String::new()), Class::Transient),
+            (Failure::NotSent(String::new()), Class::Transient),
             (Failure::NotAttempted(String::new()), Class::Invalid),
             (refused(500, Some("DCS.4069")), Class::Busy),
             (refused(200, Some("DCS.4113")), Class::Busy),
             (refused(429, None), Class::Throttled),
             (refused(400, Some("DCS.4060")), Class::Ambiguous),
         ] {
-            assert_eq!(failure.classify(Idempotency::Once), class, "{failure:?}");
+            assert_eq!(failure.classify(&CREATE_INSTANCE), class, "{failure:?}");
         }
     }
 

@@ -297,9 +297,12 @@ wire! {
         /// When it began to serve.
         #[serde(serialize_with = "lenient::write_time")]
         pub launched_at: Option<DateTime<Utc>>,
-        /// When it was changed last (the list spells it `updated_at`).
-        #[serde(alias = "updated_at", serialize_with = "lenient::write_time")]
+        /// When it was changed last.
+        #[serde(serialize_with = "lenient::write_time")]
         pub update_at: Option<DateTime<Utc>>,
+        /// The same, as the list spells it; some sites send it here too.
+        #[serde(serialize_with = "lenient::write_time", skip_serializing_if = "Option::is_none")]
+        pub updated_at: Option<DateTime<Utc>>,
     }
 
     /// A tag.
@@ -309,6 +312,7 @@ wire! {
             pub key: String,
         }
         /// May be empty.
+        #[serde(skip_serializing_if = "Option::is_none")]
         pub value: Option<String>,
     }
 
@@ -345,14 +349,17 @@ wire! {
         /// Whether the service makes backups by itself.
         pub backup_type: Option<BackupType>,
         /// Days a backup is kept, 1 to 7.
+        #[serde(skip_serializing_if = "Option::is_none")]
         pub save_days: Option<i64>,
         /// When; stays stored when the type becomes manual.
+        #[serde(skip_serializing_if = "Option::is_none")]
         pub periodical_backup_plan: Option<BackupPlan>,
     }
 
     /// When backups are made.
     pub struct BackupPlan {
         /// Deprecated, has no effect.
+        #[serde(skip_serializing_if = "Option::is_none")]
         pub timezone_offset: Option<String>,
         /// Days of the week: 1 is Monday, 7 is Sunday.
         pub backup_at: Vec<i64>,
@@ -462,6 +469,11 @@ impl InstanceDetail {
     /// Its security group, if it has one.
     pub fn security_group(&self) -> Option<&str> {
         real_security_group(self.security_group_id.as_deref())
+    }
+
+    /// When it was changed last, whichever way the site spells it.
+    pub fn changed_at(&self) -> Option<DateTime<Utc>> {
+        self.update_at.or(self.updated_at)
     }
 
     /// Whether it must be left alone for now: not running, or running with a task under way.

@@ -1,5 +1,6 @@
 //! Decoding that forgives what the service is known to vary: numbers and booleans as strings, `{}` or `""` for
-//! "nothing", null for a list. A value of a wrong kind reads as absent; only what identifies things is required.
+//! "nothing", null for a list. A value of a wrong kind reads as absent. Strict are only what identifies things, and
+//! lists of objects, tags included: an instance that silently lost its mark could be taken for a stranger's.
 
 use std::fmt;
 
@@ -8,6 +9,8 @@ use serde::{
     Deserialize, Deserializer, Serializer,
     de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+
+use serde_json::Value;
 
 use super::time;
 
@@ -176,10 +179,13 @@ impl<T: FromScalar> Lenient for Option<T> {
     }
 }
 
-/// Elements that mean nothing are left out.
+/// Elements that mean nothing are left out, and what is no list is an empty one: such lists inform, they identify
+/// nothing.
 impl<T: FromScalar> Lenient for Vec<T> {
     fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(list::<Scalar, D>(deserializer)?.into_iter().filter_map(T::from_scalar).collect())
+        let Value::Array(values) = Value::deserialize(deserializer)? else { return Ok(Self::new()) };
+        let scalars = values.into_iter().map(Scalar::deserialize).filter_map(Result::ok);
+        Ok(scalars.filter_map(T::from_scalar).collect())
     }
 }
 
@@ -272,7 +278,7 @@ pub(super) use wire;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -334,15 +340,19 @@ mod tests {
     #[test]
     fn lists_of_scalars() {
         assert_eq!(read::<Vec<i64>>(json!(["1", 2, {}, "x"])), [1, 2]);
-        for nothing in [json!(null), json!(""), json!({}), json!([])] {
-            assert_eq!(read::<Vec<String>>(nothing), Vec::<String>::new());
+        for nothing in [json!(null), json!(""), json!({}), json!([]), json!("a"), json!(1), json!({"a": 1})] {
+            assert_eq!(read::<Vec<String>>(nothing.clone()), Vec::<String>::new(), "{nothing}");
         }
     }
 
     #[test]
-    fn a_list_that_is_none_is_an_error() {
-        for value in [json!("a"), json!(1), json!({"a": 1})] {
-            assert!(<Vec<String>>::lenient(value.clone()).is_err(), "{value}");
+    fn lists_of_objects_are_strict() {
+        let read = |value: Value| list::<Vec<i64>, _>(value);
+        for nothing in [json!(null), json!(""), json!({}), json!([])] {
+            assert_eq!(read(nothing.clone()).ok(), Some(vec![]), "{nothing}");
+        }
+        for value in [json!("a"), json!(1), json!({"a": 1}), json!([null])] {
+            assert!(read(value.clone()).is_err(), "{value}");
         }
     }
 }

@@ -21,8 +21,8 @@ pub use self::{
         InstanceSummary, StatusCounts, StatusStatistic, Tag,
     },
     requests::{
-        CreateInstance, FlavorQuery, InstanceQuery, MAX_PAGE, PasswordReset, ResetPassword, ResizeInstance,
-        TagsChange, TaskQuery, UpdateInstance,
+        CreateInstance, FlavorQuery, InstanceQuery, MAX_PAGE, PasswordReset, ResetOutcome, ResetPassword,
+        ResizeInstance, TagsChange, TaskQuery, UpdateInstance,
     },
     tasks::{Job, Task, TaskDetails, TaskPage},
     tenant::{

@@ -203,7 +203,7 @@ pub struct FlavorQuery {
 }
 
 wire! {
-    /// The answer to a new password. HTTP 200 is not success yet: see [`PasswordReset::refused`].
+    /// The answer to a new password. HTTP 200 is not success yet: see [`PasswordReset::outcome`].
     pub struct PasswordReset {
         /// `1` is success, `3` a locked instance (newer sites).
         pub code: Option<String>,
@@ -220,23 +220,48 @@ wire! {
     }
 }
 
+/// What became of a new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetOutcome {
+    /// It holds.
+    Done,
+    /// The instance takes none for a while, after too many wrong ones.
+    Locked,
+    /// The answer does not say.
+    Unclear,
+}
+
 // === impl PasswordReset ===
 
 impl PasswordReset {
-    /// Why the password was not changed, if it was not. An answer that says nothing, as older sites send it,
-    /// means that it was.
-    pub fn refused(&self) -> Option<&str> {
-        match (self.code.as_deref(), self.message.as_deref()) {
-            (None | Some("1"), None) => None,
-            (None | Some("1"), Some(message)) if message.eq_ignore_ascii_case("success") => None,
-            (_, Some(message)) => Some(message),
-            (Some(_), None) => Some(self.ext_message.as_deref().unwrap_or("the service gave no reason")),
+    /// Reads the two forms of the answer: a code (newer sites), or the figures of the lock alone (4.2.3).
+    pub fn outcome(&self) -> ResetOutcome {
+        let Self { code, message, ext_message: _, retry_times_left, lock_time, lock_time_left } = self;
+        let success = message.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("success"));
+        match code.as_deref() {
+            Some("1") => ResetOutcome::Done,
+            Some("3") => ResetOutcome::Locked,
+            Some(_) => ResetOutcome::Unclear,
+            None if lock_time_left.as_deref().is_some_and(|left| left != "0") => ResetOutcome::Locked,
+            None if success
+                || retry_times_left.is_some()
+                || lock_time.is_some()
+                || lock_time_left.is_some() =>
+            {
+                ResetOutcome::Done
+            }
+            None => ResetOutcome::Unclear,
         }
     }
+}
 
-    /// Whether the instance takes no new password for a while, after too many wrong ones.
-    pub fn is_locked(&self) -> bool {
-        self.code.as_deref() == Some("3")
+// === impl UpdateInstance ===
+
+impl UpdateInstance {
+    /// Whether it cuts connections (`port`) or restarts the instance (`rename_commands`), which loses the data of
+    /// one that does not persist any.
+    pub fn is_disruptive(&self) -> bool {
+        self.port.is_some() || self.rename_commands.is_some()
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Quota {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AvailabilityZones {
     /// The region.
-    #[serde(default, alias = "regionId", deserialize_with = "lenient::field")]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub region_id: Option<String>,
     /// Its zones.
     #[serde(deserialize_with = "lenient::field")]

@@ -43,6 +43,12 @@ pub(crate) fn binary() -> PathBuf {
     path
 }
 
+/// Signals a process, by the shell's own `kill`: the command of that name is not everywhere.
+fn send(signal: &str, process: u32) -> bool {
+    let status = Command::new("sh").arg("-c").arg(format!("kill {signal} {process}")).status();
+    status.is_ok_and(|status| status.success())
+}
+
 /// Starts `command` and reads the line it prints when ready.
 pub(crate) async fn start(mut command: Command) -> ControlPlane {
     let starting = tokio::task::spawn_blocking(move || {
@@ -60,7 +66,7 @@ pub(crate) async fn start(mut command: Command) -> ControlPlane {
 impl ControlPlane {
     pub(crate) async fn start() -> Self {
         let mut command = Command::new(binary());
-        command.arg("serve");
+        command.arg("serve").arg("--parent-pid").arg(std::process::id().to_string());
         start(command).await
     }
 
@@ -74,8 +80,7 @@ impl ControlPlane {
 
     /// Ends it as whoever runs it would.
     pub(crate) fn signal(&self, signal: &str) {
-        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
+        assert!(send(signal, self.child.id()), "the process is there");
     }
 
     /// Waits for its end and tells whether it was an orderly one.
@@ -97,7 +102,7 @@ impl Drop for ControlPlane {
             return;
         }
         // An orderly end removes its folder; the hard one after it is for when that fails.
-        let _ = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        send("-TERM", self.child.id());
         let begun = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < STOP {
             std::thread::sleep(Duration::from_millis(20));

@@ -15,10 +15,11 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Answers what the script says, in order, and remembers what was asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Scripted {
-    script: Mutex<VecDeque<Result<Answer, Failure>>>,
+    script: Mutex<VecDeque<(Duration, Result<Answer, Failure>)>>,
     asked: Mutex<Vec<Outgoing>>,
+    clock: Arc<JumpingClock>,
 }
 
 /// Time that passes only while somebody sleeps.
@@ -36,9 +37,11 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn bench(account: Account, script: Vec<Result<Answer, Failure>>) -> Bench {
-    let service = Arc::new(Scripted { script: Mutex::new(script.into()), asked: Mutex::default() });
     let begin = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let clock = Arc::new(JumpingClock { begin, slept: Mutex::default() });
+    let script = script.into_iter().map(|answer| (Duration::ZERO, answer)).collect();
+    let service =
+        Arc::new(Scripted { script: Mutex::new(script), asked: Mutex::default(), clock: clock.clone() });
     let client = Client::over(service.clone(), account, RetryPolicy::default(), clock.clone(), 7);
     Bench { client, service, clock }
 }
@@ -63,15 +66,24 @@ pub(crate) fn refusal(status: u16, code: &str, headers: &[(&'static str, &str)])
 impl Exchange for Scripted {
     fn exchange(&self, request: Outgoing, _limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
         self.asked.lock().unwrap().push(request);
-        let next = self.script.lock().unwrap().pop_front().expect("the script has an answer for every call");
+        let next = self.script.lock().unwrap().pop_front();
+        let (late, answer) = next.expect("the script has an answer for every call");
         Box::pin(async move {
             tokio::task::yield_now().await;
-            next
+            if !late.is_zero() {
+                self.clock.pass(late);
+            }
+            answer
         })
     }
 }
 
 impl Scripted {
+    /// Adds to the script: an answer that takes some time.
+    pub(crate) fn answer_later(&self, late: Duration, answer: Result<Answer, Failure>) {
+        self.script.lock().unwrap().push_back((late, answer));
+    }
+
     /// What was asked so far. The whole script must have been used up.
     pub(crate) fn asked(&self) -> Vec<Outgoing> {
         let left = self.script.lock().unwrap().len();
