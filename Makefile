@@ -18,6 +18,7 @@ help: ## list the targets
 
 .PHONY: need-rust need-go
 need-rust:
+	$(call need,cc,a C compiler,install gcc or clang: the cryptography is compiled with it)
 	$(call need,cargo,Rust 1.89 or later,see https://rustup.rs)
 need-go:
 	$(call need,go,Go 1.26 or later,see https://go.dev/doc/install)

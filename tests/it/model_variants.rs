@@ -81,11 +81,13 @@ fn statuses_known_unknown_and_absent() {
 
 #[test]
 fn times_and_their_two_names() {
-    for (field, value) in
-        [("update_at", json!("2022-07-06T09:32:16.502Z")), ("updated_at", json!("2022-07-06T09:32:16.502Z"))]
-    {
-        let shown = detail(json!({ field: value })).update_at.map(time::format);
-        assert_eq!(shown.as_deref(), Some("2022-07-06T09:32:16.502Z"), "{field}");
+    let (early, late) = ("2022-07-06T09:32:16.502Z", "2022-07-06T10:00:00.000Z");
+    for value in [
+        json!({ "update_at": early }),
+        json!({ "updated_at": early }),
+        json!({ "update_at": early, "updated_at": late }),
+    ] {
+        assert_eq!(detail(value.clone()).changed_at().map(time::format).as_deref(), Some(early), "{value}");
     }
     assert_eq!(detail(json!({ "created_at": "soon" })).created_at, None);
 }
