@@ -1,0 +1,359 @@
+//! What can be bought: the flavors of the basic edition, named and dimensioned as the service's product pages do.
+//!
+//! - 4.0 to 7.0: `redis.<mode>.<cpu>.<size>…`, one capacity a flavor. `xu1` is x86, `au1` Arm. `r2` counts copies
+//!   of each shard, the master included; `p2` does for read/write splitting; `s4` is a shard of 4 GB, where the
+//!   number of shards was chosen.
+//! - 3.0: `dcs.single_node`, `dcs.master_standby`, `dcs.cluster`, x86 only, one flavor for many capacities.
+//!
+//! Names with `s` are known by example and count only; their numbers of shards follow from the capacity.
+
+use std::sync::LazyLock;
+
+use crate::dcs::model::{CacheMode, Capacity, CpuType, PricingType};
+
+/// Something that can be bought.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Flavor {
+    /// Its name.
+    pub(super) spec_code: String,
+    /// The versions of Redis it exists in.
+    pub(super) versions: &'static [&'static str],
+    /// How such an instance is built.
+    pub(super) mode: CacheMode,
+    /// Its processors.
+    pub(super) cpu: CpuType,
+    /// Copies of each shard, the master included.
+    pub(super) replicas: u32,
+    /// The capacities it exists in.
+    pub(super) sizes: Vec<Size>,
+}
+
+/// A flavor in one of its capacities.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Size {
+    /// What is bought.
+    pub(super) capacity: Capacity,
+    /// What of it holds data, in MiB.
+    pub(super) usable: u32,
+    /// Shards.
+    pub(super) shards: u32,
+    /// Proxies before them.
+    pub(super) proxies: u32,
+    /// Connections at most, unless the parameter is raised.
+    pub(super) connections: u32,
+    /// Mbit/s.
+    pub(super) bandwidth: u32,
+}
+
+const ALL_VERSIONS: &[&str] = &["4.0", "5.0", "6.0", "7.0"];
+/// 7.0 exists as single, ha and cluster only.
+const NOT_7: &[&str] = &["4.0", "5.0", "6.0"];
+const CPUS: [(CpuType, &str); 2] = [(CpuType::X86_64, "xu1"), (CpuType::Aarch64, "au1")];
+/// MiB and Mbit/s of what is not sharded.
+const PLAIN: [(u32, u32); 12] = [
+    (128, 40),
+    (256, 80),
+    (512, 80),
+    (1024, 80),
+    (2048, 128),
+    (4096, 192),
+    (8192, 192),
+    (16384, 256),
+    (24576, 256),
+    (32768, 256),
+    (49152, 256),
+    (65536, 384),
+];
+/// GB of what is sharded.
+const SHARDED: [u32; 15] = [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024];
+/// GB of a shard, where it can be chosen.
+const SHARD_SIZES: [u32; 6] = [1, 2, 4, 8, 16, 32];
+/// GB and Mbit/s of read/write splitting, the latter for each copy.
+const SPLIT: [(u32, u32); 7] = [(1, 384), (2, 384), (4, 384), (8, 768), (16, 768), (32, 768), (64, 768)];
+/// Redis 3.0, single and ha: GB, usable MiB of each, connections, Mbit/s.
+const OLD_PLAIN: [(u32, u32, u32, u32); 6] = [
+    (2, 1536, 1536, 42),
+    (4, 3276, 3276, 64),
+    (8, 6963, 6553, 64),
+    (16, 13926, 13107, 85),
+    (32, 27852, 26214, 85),
+    (64, 59596, 52428, 128),
+];
+/// Redis 3.0, proxy: GB, shards, proxies, connections.
+const OLD_PROXY: [(u32, u32, u32, u32); 5] = [
+    (64, 8, 3, 90_000),
+    (128, 16, 6, 180_000),
+    (256, 32, 8, 240_000),
+    (512, 64, 16, 480_000),
+    (1024, 128, 32, 480_000),
+];
+
+static ALL: LazyLock<Vec<Flavor>> = LazyLock::new(|| {
+    let mut flavors = Vec::new();
+    for (cpu, code) in CPUS {
+        flavors.extend(plain(CacheMode::Single, &cpu, code, 1));
+        (2..=5).for_each(|replicas| flavors.extend(plain(CacheMode::Ha, &cpu, code, replicas)));
+        flavors.extend(sharded(CacheMode::Proxy, &cpu, code, 2));
+        (1..=5).for_each(|replicas| flavors.extend(sharded(CacheMode::Cluster, &cpu, code, replicas)));
+    }
+    (2..=6).for_each(|replicas| flavors.extend(split(replicas)));
+    flavors.extend(version_3());
+    flavors
+});
+
+/// Everything that can be bought.
+pub(super) fn all() -> &'static [Flavor] {
+    &ALL
+}
+
+/// What has this name.
+pub(super) fn find(spec_code: &str) -> Option<&'static Flavor> {
+    all().iter().find(|flavor| flavor.spec_code == spec_code)
+}
+
+/// The most copies that a shard can have, the master included.
+pub(super) fn most_replicas(mode: &CacheMode) -> u32 {
+    let of_mode = all().iter().filter(|flavor| flavor.mode == *mode);
+    of_mode.map(|flavor| flavor.replicas).max().unwrap_or(1)
+}
+
+const fn gib(gib: u32) -> Capacity {
+    Capacity::from_mib(gib * 1024)
+}
+
+/// `single` and `ha`.
+fn plain(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
+    let copies = if mode == CacheMode::Single { String::new() } else { format!("r{replicas}.") };
+    let flavor = |(mib, bandwidth): (u32, u32)| {
+        let size =
+            if mib < 1024 { format!("tiny.{copies}{mib}") } else { format!("large.{copies}{}", mib / 1024) };
+        Flavor {
+            spec_code: format!("redis.{mode}.{code}.{size}"),
+            versions: ALL_VERSIONS,
+            mode: mode.clone(),
+            cpu: cpu.clone(),
+            replicas,
+            sizes: vec![Size {
+                capacity: Capacity::from_mib(mib),
+                usable: mib,
+                shards: 1,
+                proxies: 0,
+                connections: 10_000,
+                bandwidth,
+            }],
+        }
+    };
+    PLAIN.map(flavor).into()
+}
+
+/// `proxy` and `cluster`, with the usual number of shards and, on x86, with shards of a chosen size.
+fn sharded(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
+    let copies = if mode == CacheMode::Proxy { String::new() } else { format!("r{replicas}.") };
+    let versions = if mode == CacheMode::Proxy { NOT_7 } else { ALL_VERSIONS };
+    let flavor = |name: String, capacity: u32, shards: u32| Flavor {
+        spec_code: format!("redis.{mode}.{code}.large.{copies}{name}"),
+        versions,
+        mode: mode.clone(),
+        cpu: cpu.clone(),
+        replicas,
+        sizes: vec![sharded_size(&mode, capacity, shards)],
+    };
+    let mut flavors = Vec::new();
+    for capacity in SHARDED {
+        flavors.push(flavor(capacity.to_string(), capacity, usual_shards(capacity)));
+        for size in SHARD_SIZES.into_iter().filter(|_| *cpu == CpuType::X86_64) {
+            let shards = capacity / size;
+            if capacity.is_multiple_of(size) && (3..=128).contains(&shards) {
+                flavors.push(flavor(format!("s{size}.{capacity}"), capacity, shards));
+            }
+        }
+    }
+    flavors
+}
+
+/// Shards unless another number was chosen: three up to 32 GB, then one for each 8 GB.
+fn usual_shards(capacity: u32) -> u32 {
+    if capacity <= 32 { 3 } else { capacity / 8 }
+}
+
+fn sharded_size(mode: &CacheMode, capacity: u32, shards: u32) -> Size {
+    let bandwidth = shards * if capacity == shards { 384 } else { 768 };
+    let (proxies, connections, bandwidth) = match mode {
+        CacheMode::Proxy if capacity == 4 => (shards, 20_000, bandwidth.min(10_000)),
+        CacheMode::Proxy => (shards, (shards * 10_000).min(200_000), bandwidth.min(10_000)),
+        _ => (0, shards * 10_000, bandwidth),
+    };
+    Size { capacity: gib(capacity), usable: capacity * 1024, shards, proxies, connections, bandwidth }
+}
+
+/// `ha_rw_split`, x86 only. Proxies share the reading out, one for each copy.
+fn split(replicas: u32) -> Vec<Flavor> {
+    let flavor = |(capacity, bandwidth): (u32, u32)| Flavor {
+        spec_code: format!("redis.ha.xu1.large.p{replicas}.{capacity}"),
+        versions: NOT_7,
+        mode: CacheMode::HaRwSplit,
+        cpu: CpuType::X86_64,
+        replicas,
+        sizes: vec![Size {
+            capacity: gib(capacity),
+            usable: capacity * 1024,
+            shards: 1,
+            proxies: replicas,
+            connections: replicas * 10_000,
+            bandwidth: replicas * bandwidth,
+        }],
+    };
+    SPLIT.map(flavor).into()
+}
+
+/// Redis 3.0.
+fn version_3() -> Vec<Flavor> {
+    let flavor = |name: &str, mode, replicas, sizes| Flavor {
+        spec_code: format!("dcs.{name}"),
+        versions: &["3.0"],
+        mode,
+        cpu: CpuType::X86_64,
+        replicas,
+        sizes,
+    };
+    let plain = |capacity, usable, bandwidth| Size {
+        capacity: gib(capacity),
+        usable,
+        shards: 1,
+        proxies: 0,
+        connections: 5_000,
+        bandwidth,
+    };
+    let proxy = |(capacity, shards, proxies, connections): (u32, u32, u32, u32)| Size {
+        capacity: gib(capacity),
+        usable: capacity * 1024,
+        shards,
+        proxies,
+        connections,
+        bandwidth: 600,
+    };
+    let single = OLD_PLAIN.map(|(capacity, single, _, bandwidth)| plain(capacity, single, bandwidth));
+    let ha = OLD_PLAIN.map(|(capacity, _, ha, bandwidth)| plain(capacity, ha, bandwidth));
+    vec![
+        flavor("single_node", CacheMode::Single, 1, single.into()),
+        flavor("master_standby", CacheMode::Ha, 2, ha.into()),
+        flavor("cluster", CacheMode::Proxy, 2, OLD_PROXY.map(proxy).into()),
+    ]
+}
+
+// === impl Flavor ===
+
+impl Flavor {
+    /// It in this capacity.
+    pub(super) fn size(&self, capacity: Capacity) -> Option<&Size> {
+        self.sizes.iter().find(|size| size.capacity == capacity)
+    }
+
+    /// Whether one flavor has one capacity.
+    pub(super) fn pricing(&self) -> PricingType {
+        if self.sizes.len() > 1 { PricingType::Tier } else { PricingType::Normal }
+    }
+
+    /// Addresses that such an instance takes in its subnet: behind proxies only theirs is seen.
+    pub(super) fn addresses(&self, size: &Size) -> u32 {
+        match self.mode {
+            CacheMode::Proxy | CacheMode::HaRwSplit => 1,
+            _ => self.replicas * size.shards,
+        }
+    }
+
+    /// Databases. Redis Cluster knows one.
+    pub(super) fn databases(&self) -> u32 {
+        if self.mode == CacheMode::Cluster { 1 } else { 256 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_capacities_too() {
+        let names: HashSet<_> = all().iter().map(|flavor| &flavor.spec_code).collect();
+        assert_eq!(names.len(), all().len());
+        for flavor in all() {
+            let capacities: HashSet<_> = flavor.sizes.iter().map(|size| size.capacity).collect();
+            assert_eq!(capacities.len(), flavor.sizes.len(), "{}", flavor.spec_code);
+        }
+    }
+
+    #[test]
+    fn as_many_as_a_real_region_has() {
+        // What the flavors call of one region counted, its free and enterprise ones left out.
+        let count = |mode: CacheMode| {
+            all()
+                .iter()
+                .filter(|f| f.mode == mode && f.cpu == CpuType::X86_64 && f.versions != ["3.0"])
+                .count()
+        };
+        assert_eq!(count(CacheMode::Single), 12);
+        assert_eq!(count(CacheMode::Ha), 48);
+        assert_eq!(count(CacheMode::HaRwSplit), 35);
+        assert_eq!(count(CacheMode::Proxy), 75);
+    }
+
+    #[test]
+    fn the_published_tables() {
+        // (name, MiB, usable MiB, copies, shards, proxies, connections, Mbit/s, addresses)
+        for row in [
+            ("redis.single.xu1.tiny.128", 128, 128, 1, 1, 0, 10_000, 40, 1),
+            ("redis.single.au1.large.4", 4096, 4096, 1, 1, 0, 10_000, 192, 1),
+            ("redis.ha.xu1.tiny.r2.512", 512, 512, 2, 1, 0, 10_000, 80, 2),
+            ("redis.ha.au1.large.r3.64", 65536, 65536, 3, 1, 0, 10_000, 384, 3),
+            ("redis.ha.xu1.large.p2.1", 1024, 1024, 2, 1, 2, 20_000, 768, 1),
+            ("redis.ha.xu1.large.p6.64", 65536, 65536, 6, 1, 6, 60_000, 4608, 1),
+            ("redis.proxy.xu1.large.4", 4096, 4096, 2, 3, 3, 20_000, 2304, 1),
+            ("redis.proxy.xu1.large.96", 98304, 98304, 2, 12, 12, 120_000, 9216, 1),
+            ("redis.proxy.au1.large.1024", 1_048_576, 1_048_576, 2, 128, 128, 200_000, 10_000, 1),
+            ("redis.cluster.xu1.large.r2.32", 32768, 32768, 2, 3, 0, 30_000, 2304, 6),
+            ("redis.cluster.xu1.large.r3.24", 24576, 24576, 3, 3, 0, 30_000, 2304, 9),
+            ("redis.cluster.xu1.large.r2.s1.8", 8192, 8192, 2, 8, 0, 80_000, 3072, 16),
+            ("redis.cluster.au1.large.r2.1024", 1_048_576, 1_048_576, 2, 128, 0, 1_280_000, 98304, 256),
+            ("dcs.single_node", 8192, 6963, 1, 1, 0, 5_000, 64, 1),
+            ("dcs.master_standby", 2048, 1536, 2, 1, 0, 5_000, 42, 2),
+            ("dcs.cluster", 65536, 65536, 2, 8, 3, 90_000, 600, 1),
+        ] {
+            let (name, mib, usable, replicas, shards, proxies, connections, bandwidth, addresses) = row;
+            let flavor = find(name).expect(name);
+            let size = flavor.size(Capacity::from_mib(mib)).expect(name);
+            assert_eq!(
+                (size.usable, flavor.replicas, size.shards, size.proxies, size.connections, size.bandwidth),
+                (usable, replicas, shards, proxies, connections, bandwidth),
+                "{name}"
+            );
+            assert_eq!(flavor.addresses(size), addresses, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_exist() {
+        for name in [
+            "",
+            "redis.ha.xu1.large.r6.4",
+            "redis.ha.xu1.large.4",
+            "redis.ha.au1.large.p2.4",
+            "redis.cluster.xu1.large.r2.s8.8",
+            "redis.single.xu1.large.128",
+            "redis.single.xu1.tiny.125",
+        ] {
+            assert_eq!(find(name), None, "{name}");
+        }
+        assert_eq!(find("redis.proxy.xu1.large.8").unwrap().versions, NOT_7);
+    }
+
+    #[test]
+    fn how_many_copies_a_mode_can_have() {
+        for (mode, most) in
+            [(CacheMode::Single, 1), (CacheMode::Ha, 5), (CacheMode::HaRwSplit, 6), (CacheMode::Cluster, 5)]
+        {
+            assert_eq!(most_replicas(&mode), most);
+        }
+    }
+}

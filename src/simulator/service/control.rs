@@ -1,0 +1,185 @@
+//! What happens behind the operator's back: faults of instances, and people in the console.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::{
+    Service, catalogue,
+    instance::{Change, Forced, Instance, Pending, Shape},
+    request, topology,
+};
+use crate::dcs::model::{Capacity, InstanceStatus, Tag};
+
+// === impl Service ===
+
+impl Service {
+    /// Puts a status over an instance's own: for a while, or until RUNNING is put there without an end, which also
+    /// finishes whatever is under way. DELETING begins a deletion. A creation that has failed stays so, whatever
+    /// is put over it. False if there is no such instance.
+    pub fn force_status(
+        &mut self,
+        now: DateTime<Utc>,
+        id: &str,
+        status: InstanceStatus,
+        lasting: Option<Duration>,
+    ) -> bool {
+        self.advance(now);
+        let (now, until) = (self.now, lasting.map(|lasting| self.after(lasting)));
+        let finishes = status == InstanceStatus::Running && lasting.is_none();
+        let deletes = status == InstanceStatus::Deleting;
+        if deletes {
+            self.abandon_plans(id);
+        }
+        let deleted = until.unwrap_or_else(|| self.after(self.options.deletion));
+        let found = self.store.update(id, |instance| {
+            instance.updated_at = now;
+            instance.stale_reads = 0;
+            if deletes {
+                (instance.status, instance.forced) = (status, None);
+                instance.pending = Some(Pending { until: deleted, change: Change::Delete });
+            } else {
+                instance.forced = (!finishes).then_some(Forced { status, until });
+            }
+        });
+        if found.is_some() && finishes {
+            self.end_now(id);
+        }
+        found.is_some()
+    }
+
+    /// Ends what is under way before its time; what was put on from outside, such as a task, goes too.
+    fn end_now(&mut self, id: &str) {
+        let now = self.now;
+        self.store.update(id, |instance| {
+            instance.task = None;
+            let unfinished = instance.tasks.iter_mut().filter(|task| task.end > now);
+            unfinished.for_each(|task| task.end = now);
+        });
+        self.finish(id, now);
+    }
+
+    /// Changes fields as someone in the console would: `name`, `description`, `tags`, `maintain_begin`,
+    /// `maintain_end`, `capacity`, `spec_code`, `port`, `task`, `sub_status`, `charging_mode`, `used_memory`,
+    /// `locked`.
+    /// All or none; no rule of the API applies.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the fields, or that there is no such instance.
+    pub fn alter(&mut self, id: &str, fields: &Map<String, Value>) -> Result<(), String> {
+        let instance = self.store.get(id).ok_or_else(|| format!("no instance {id}"))?;
+        let mut altered = instance.clone();
+        for (name, value) in
+            fields.iter().filter(|(name, _)| !matches!(name.as_str(), "capacity" | "spec_code"))
+        {
+            alter_field(&mut altered, name, value)?;
+        }
+        if let Some(shape) = new_shape(&altered, fields)? {
+            self.grow(&mut altered, shape)?;
+        }
+        altered.updated_at = self.now;
+        self.store.update(id, |instance| *instance = altered);
+        Ok(())
+    }
+
+    /// Gives an instance another shape at once.
+    fn grow(&mut self, instance: &mut Instance, shape: Shape) -> Result<(), String> {
+        let before = topology::held(instance);
+        let nodes = topology::lay_out(&mut self.ids, &shape, &instance.nodes, &instance.zones);
+        let reshape =
+            topology::connect(&mut self.networks, &instance.subnet_id, shape, nodes, instance.front)
+                .map_err(|refusal| format!("no addresses left: {}", refusal.code))?;
+        (instance.shape, instance.nodes, instance.front) = (reshape.shape, reshape.nodes, reshape.front);
+        let after: BTreeSet<_> = topology::held(instance);
+        self.networks.release(&instance.subnet_id, before.difference(&after).copied());
+        Ok(())
+    }
+
+    /// Removes an instance at once, as if it had been deleted in the console. False if there is none.
+    pub fn remove(&mut self, id: &str) -> bool {
+        let Some(instance) = self.store.remove(id) else { return false };
+        self.networks.release(&instance.subnet_id, topology::held(&instance));
+        self.retire(instance.tasks);
+        true
+    }
+
+    /// Lets the next `count` creations end as CREATEFAILED.
+    pub fn fail_next_creations(&mut self, count: u32) {
+        self.failing_creations = count;
+    }
+
+    /// Says whether a zone has anything left.
+    pub fn sell_out(&mut self, zone: &str, sold_out: bool) {
+        if sold_out {
+            self.sold_out.insert(zone.to_owned());
+        } else {
+            self.sold_out.remove(zone);
+        }
+    }
+}
+
+fn alter_field(instance: &mut Instance, name: &str, value: &Value) -> Result<(), String> {
+    let wrong = || format!("{name} cannot be {value}");
+    let text = || value.as_str().map(str::to_owned).ok_or_else(wrong);
+    let optional = || if value.is_null() { Ok(None) } else { text().map(Some) };
+    let number = || request::integer(value).ok_or_else(wrong);
+    match name {
+        "name" => instance.name = text()?,
+        "description" => instance.description = optional()?,
+        "maintain_begin" => instance.maintain_begin = text()?,
+        "maintain_end" => instance.maintain_end = text()?,
+        "sub_status" => instance.sub_status = text()?,
+        "task" => instance.task = optional()?.filter(|task| !task.is_empty()),
+        "tags" => instance.tags = tags(value).ok_or_else(wrong)?,
+        "port" => instance.port = number()?.try_into().map_err(|_| wrong())?,
+        "charging_mode" => instance.charging_mode = number()?,
+        "locked" => instance.locked = value.as_bool().ok_or_else(wrong)?,
+        "used_memory" => instance.used_memory = if value.is_null() { None } else { Some(number()?) },
+        _ => return Err(format!("{name} cannot be altered")),
+    }
+    Ok(())
+}
+
+/// A list of keys and values.
+fn tags(value: &Value) -> Option<Vec<Tag>> {
+    let tag = |tag: &Value| {
+        let key = tag.get("key")?.as_str()?.to_owned();
+        Some(Tag { key, value: tag.get("value").and_then(Value::as_str).map(str::to_owned) })
+    };
+    value.as_array()?.iter().map(tag).collect()
+}
+
+/// The shape that `spec_code` and `capacity` ask for. Capacity alone keeps everything else.
+fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<Shape>, String> {
+    let (spec_code, capacity) = (fields.get("spec_code"), fields.get("capacity"));
+    if spec_code.is_none() && capacity.is_none() {
+        return Ok(None);
+    }
+    let capacity = capacity
+        .map(|value| {
+            let capacity = request::decimal(value).and_then(Capacity::from_gib);
+            capacity.ok_or_else(|| format!("capacity cannot be {value}"))
+        })
+        .transpose()?;
+    let now = &instance.shape;
+    let mut candidates = catalogue::all().iter().filter(|flavor| match spec_code {
+        Some(code) => *code == flavor.spec_code.as_str(),
+        None => {
+            flavor.versions.contains(&instance.engine_version.as_str())
+                && (&flavor.mode, &flavor.cpu, flavor.replicas) == (&now.mode, &now.cpu, now.replicas)
+        }
+    });
+    let shape = candidates.find_map(|flavor| {
+        let size = match capacity {
+            Some(capacity) => flavor.size(capacity),
+            None => flavor.size(now.capacity).or_else(|| flavor.sizes.first()),
+        };
+        size.map(|size| Shape::new(flavor, size))
+    });
+    shape.map(Some).ok_or_else(|| "there is no such flavor in this capacity".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

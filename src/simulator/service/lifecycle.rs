@@ -1,0 +1,251 @@
+//! What happens by itself: things under way end, statuses put on from outside wear off, deferred resizes start.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Service,
+    instance::{Change, Instance, Pending, Reshape, Scheduled},
+    later, topology,
+};
+use crate::dcs::model::{CacheMode, InstanceStatus};
+
+// === impl Service ===
+
+impl Service {
+    /// Lets everything happen that is due at `now`, in its order.
+    pub fn advance(&mut self, now: DateTime<Utc>) {
+        let until = self.now.max(now);
+        while let Some((due, instance)) = self.store.next().filter(|(due, _)| *due <= until) {
+            // Each thing happens at its own time, however late it is noticed.
+            self.now = self.now.max(due);
+            let id = instance.id.clone();
+            self.happen(&id, due);
+        }
+        self.now = until;
+    }
+
+    /// When something happens next by itself, if nothing is asked.
+    pub fn next_transition(&self) -> Option<DateTime<Utc>> {
+        let hidden = self.store.iter().map(|instance| instance.visible_at).filter(|at| *at > self.now).min();
+        self.store.next().map(|(due, _)| due).into_iter().chain(hidden).min()
+    }
+
+    /// One thing that is due for an instance.
+    fn happen(&mut self, id: &str, due: DateTime<Utc>) {
+        let Some(instance) = self.store.get(id) else { return };
+        if instance.forced.as_ref().and_then(|forced| forced.until).is_some_and(|until| until <= due) {
+            self.store.update(id, |instance| {
+                instance.forced = None;
+                instance.updated_at = due;
+            });
+        } else if instance.pending.as_ref().is_some_and(|pending| pending.until <= due) {
+            self.finish(id, due);
+        } else if instance.scheduled.is_some() {
+            self.start_scheduled(id, due);
+        }
+    }
+
+    /// Ends what is under way, as if its time had come.
+    pub(super) fn finish(&mut self, id: &str, at: DateTime<Utc>) {
+        let before = self.store.get(id).map(topology::held).unwrap_or_default();
+        let change = self.store.update(id, |instance| instance.pending.take());
+        let Some(change) = change.flatten().map(|pending| pending.change) else { return };
+        if let Change::Delete = change {
+            self.remove(id);
+            return;
+        }
+        let restarts = self.rules().resize_restarts && matches!(change, Change::Reshape(_));
+        let until = later(at, self.options.operation / 4);
+        let after = self.store.update(id, |instance| {
+            instance.settle(change, at);
+            if restarts {
+                instance.status = InstanceStatus::Restarting;
+                instance.pending = Some(Pending { until, change: Change::Restart });
+            }
+            (instance.subnet_id.clone(), topology::held(instance))
+        });
+        if let Some((subnet_id, after)) = after {
+            self.networks.release(&subnet_id, before.difference(&after).copied());
+        }
+    }
+
+    /// A deferred resize waits on if the instance is busy with something else when its time comes.
+    fn start_scheduled(&mut self, id: &str, due: DateTime<Utc>) {
+        let scheduled = self.store.update(id, |instance| instance.scheduled.take()).flatten();
+        let Some(Scheduled { reshape, .. }) = scheduled else { return };
+        if self.store.get(id).is_some_and(|instance| instance.idle().is_ok()) {
+            self.extend(id, reshape);
+        } else {
+            let at = later(due, Duration::from_secs(60));
+            self.store.update(id, |instance| instance.scheduled = Some(Scheduled { at, reshape }));
+        }
+    }
+}
+
+// === impl Instance ===
+
+impl Instance {
+    /// What is different after a change. The change's own addresses are then the instance's.
+    fn settle(&mut self, change: Change, at: DateTime<Utc>) {
+        self.updated_at = at;
+        self.task = None;
+        self.stale_reads = 0;
+        self.status = InstanceStatus::Running;
+        match change {
+            Change::Create => self.launched_at = Some(at),
+            Change::FailToCreate => {
+                self.status = InstanceStatus::CreateFailed;
+                self.sub_status = "create_failed".to_owned();
+                self.front = None;
+                self.nodes.clear();
+            }
+            Change::Reshape(Reshape { shape, nodes, front }) => {
+                (self.shape, self.nodes, self.front) = (shape, nodes, front);
+            }
+            Change::Configure { port, rename_commands } => {
+                self.port = port.unwrap_or(self.port);
+                if let Some(renamed) = rename_commands {
+                    self.rename_commands = renamed;
+                    self.restarted(at);
+                }
+            }
+            Change::Restart => self.restarted(at),
+            Change::Password => {}
+            Change::Delete => self.status = InstanceStatus::Deleted,
+        }
+    }
+
+    /// A single node keeps nothing over a restart.
+    fn restarted(&mut self, at: DateTime<Utc>) {
+        if self.shape.mode == CacheMode::Single {
+            self.launched_at = Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use crate::simulator::{Options, Site, service::fixtures::Cloud};
+
+    #[test]
+    fn from_creation_to_deletion() {
+        let mut cloud = Cloud::default();
+        let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
+        assert_eq!(cloud.show(&id)["status"], "CREATING");
+        assert_eq!(cloud.service.next_transition(), Some(cloud.now + chrono::Duration::seconds(100)));
+        cloud.wait(99);
+        assert_eq!(cloud.show(&id)["status"], "CREATING");
+        cloud.wait(1);
+        let body = cloud.show(&id);
+        assert_eq!((&body["status"], &body["launched_at"]), (&json!("RUNNING"), &body["update_at"]));
+        assert_eq!(cloud.service.next_transition(), None);
+        assert_eq!(cloud.ok("DeleteInstance", &[("instance_id", &id)], &[], json!(null)).status, 204);
+        assert_eq!(cloud.show(&id)["status"], "DELETING");
+        cloud.wait(60);
+        assert_eq!(cloud.show(&id)["error_code"], "DCS.3022");
+        assert_eq!(cloud.service.instances().count(), 0);
+    }
+
+    #[test]
+    fn each_thing_happens_at_its_own_time_however_late_it_is_noticed() {
+        let mut cloud = Cloud::default();
+        let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
+        let created = cloud.now;
+        cloud.wait(100_000);
+        let launched = cloud.service.instances().find(|instance| instance.id == id).unwrap().launched_at;
+        assert_eq!(launched, Some(created + chrono::Duration::seconds(100)));
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        let mut cloud = Cloud::default();
+        let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
+        cloud.service.advance(cloud.now - chrono::Duration::days(1));
+        cloud.now -= chrono::Duration::days(1);
+        assert_eq!(cloud.show(&id)["status"], "RUNNING");
+    }
+
+    #[test]
+    fn a_failed_creation_holds_nothing_and_can_be_deleted() {
+        let options = Options {
+            networks: vec![crate::simulator::options::Network {
+                vpc_id: "vpc-1".into(),
+                subnet_id: "subnet-1".into(),
+                addresses: 2,
+            }],
+            ..Options::default()
+        };
+        let mut cloud = Cloud::new(options);
+        cloud.service.fail_next_creations(1);
+        let failed = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
+        cloud.wait(100);
+        let body = cloud.show(&failed);
+        assert_eq!((&body["status"], &body["sub_status"]), (&json!("CREATEFAILED"), &json!("create_failed")));
+        let tasks = cloud.get("ListBackgroundTask", &[("instance_id", &failed)], &[]).body;
+        assert_eq!(tasks["tasks"][0]["status"], "FAILED");
+        // The subnet has two addresses only: the failed one must have given its back.
+        let next = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
+        assert_eq!(cloud.show(&next)["status"], "RUNNING");
+        cloud.ok("DeleteInstance", &[("instance_id", &failed)], &[], json!(null));
+        cloud.wait(60);
+        assert_eq!(cloud.show(&failed)["error_code"], "DCS.3022");
+    }
+
+    #[test]
+    fn a_new_instance_is_not_seen_at_once() {
+        let mut cloud = Cloud::new(Options { visible_after: Duration::from_secs(30), ..Options::default() });
+        let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
+        assert_eq!(cloud.show(&id)["error_code"], "DCS.3022");
+        assert_eq!(cloud.get("ListInstances", &[], &[]).body["instance_num"], 0);
+        assert_eq!(cloud.service.next_transition(), Some(cloud.now + chrono::Duration::seconds(30)));
+        cloud.wait(30);
+        assert_eq!(cloud.show(&id)["status"], "CREATING");
+        assert_eq!(cloud.get("ListInstances", &[], &[]).body["instance_num"], 1);
+    }
+
+    #[test]
+    fn some_sites_restart_after_a_resize() {
+        for (site, after) in [(Site::Main, "RUNNING"), (Site::Newer, "RESTARTING")] {
+            let mut cloud = Cloud::new(Options { site, ..Options::default() });
+            let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
+            let change = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8});
+            cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], change);
+            cloud.wait(60);
+            assert_eq!(cloud.show(&id)["status"], after, "{site}");
+            cloud.wait(15);
+            assert_eq!(cloud.show(&id)["status"], "RUNNING", "{site}");
+        }
+    }
+
+    #[test]
+    fn a_deferred_resize_waits_for_the_window_where_the_site_can() {
+        let change = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8,
+            "execute_immediately": false});
+        for (site, waits) in [(Site::Main, false), (Site::Newer, true)] {
+            let mut cloud = Cloud::new(Options { site, ..Options::default() });
+            let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
+            cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], change.clone());
+            // The first read may still show the old status.
+            cloud.show(&id);
+            let status = if waits { "RUNNING" } else { "EXTENDING" };
+            assert_eq!(cloud.show(&id)["status"], status, "{site}");
+            if waits {
+                let again = cloud.call("ResizeInstance", &[("instance_id", &id)], &[], change.clone());
+                assert_eq!(again.body["error_code"], "DCS.4108");
+                let window = cloud.service.next_transition().unwrap();
+                assert_eq!(window.format("%H:%M:%S").to_string(), "22:00:00");
+                cloud.now = window;
+                cloud.show(&id);
+                assert_eq!(cloud.show(&id)["status"], "EXTENDING");
+            }
+            cloud.wait(60);
+            assert_eq!(cloud.show(&id)["spec_code"], "redis.ha.xu1.large.r2.8", "{site}");
+        }
+    }
+}

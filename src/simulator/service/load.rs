@@ -1,0 +1,114 @@
+//! Load figures that move: made from the instance's id and its age, so that they need no state (API reference
+//! 4.2.6).
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::{Service, ids::number, instance::Instance, reply};
+use crate::{dcs::model::InstanceStatus, simulator::Reply};
+
+/// An empty instance needs this many MB for itself.
+const EMPTY: i64 = 2;
+/// Seconds until the data has reached its usual amount.
+const FILLING: i64 = 600;
+
+/// Memory in use, in MB: grows for some minutes to 5 to 30% of what there is, and then wavers.
+pub(super) fn used_memory(instance: &Instance, now: DateTime<Utc>) -> i64 {
+    if let Some(fixed) = instance.used_memory {
+        return fixed;
+    }
+    let Some(age) = age(instance, now) else { return 0 };
+    let most = i64::from(instance.shape.max_memory);
+    let percent = 5 + pick(instance, "fill", 23);
+    let wave = pick(instance, &format!("wave {}", age / 60), 3);
+    let used = most * (percent + wave) / 100 * age.min(FILLING) / FILLING;
+    (used + EMPTY).min(most)
+}
+
+// === impl Service ===
+
+impl Service {
+    /// 4.2.6: of running instances only.
+    pub(super) fn statistics(&self) -> Reply {
+        let running = self.visible().filter(|instance| *instance.shown().0 == InstanceStatus::Running);
+        let statistics: Vec<_> = running.map(|instance| statistic(instance, self.now)).collect();
+        reply::ok(json!({"statistics": statistics}))
+    }
+}
+
+fn statistic(instance: &Instance, now: DateTime<Utc>) -> Value {
+    let age = age(instance, now).unwrap_or_default();
+    let used = used_memory(instance, now);
+    // Commands per second; one in ten writes.
+    let rate = 1 + pick(instance, "rate", 500);
+    let noise = pick(instance, &format!("noise {}", age / 10), 100);
+    let kbps = |factor: i64| {
+        let hundredths = rate * factor + noise;
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    };
+    json!({
+        "instance_id": instance.id,
+        "input_kbps": kbps(160),
+        "output_kbps": kbps(420),
+        "keys": (used - EMPTY).max(0) * 900,
+        "used_memory": used,
+        "max_memory": instance.shape.max_memory,
+        "cmd_get_count": rate * age,
+        "cmd_set_count": rate * age / 10,
+        "used_cpu": format!("{}.{:02}", rate * age / 10_000, rate * age / 100 % 100),
+    })
+}
+
+/// Seconds since the instance began to serve, or lost its data.
+fn age(instance: &Instance, now: DateTime<Utc>) -> Option<i64> {
+    // A century is enough, and keeps the counters far from overflowing.
+    Some((now - instance.launched_at?).num_seconds().clamp(0, 3_155_760_000))
+}
+
+/// A number below `bound` that belongs to this instance.
+fn pick(instance: &Instance, what: &str, bound: u64) -> i64 {
+    i64::try_from(number(&[instance.id.as_bytes(), what.as_bytes()]) % bound.max(1)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::service::fixtures::{self, Cloud};
+
+    #[test]
+    fn memory_grows_and_stays_far_below_full() {
+        let mut instance = fixtures::instance();
+        instance.launched_at = None;
+        assert_eq!(used_memory(&instance, fixtures::time(0)), 0);
+        instance.launched_at = Some(fixtures::time(0));
+        let used = |seconds| used_memory(&instance, fixtures::time(seconds));
+        assert_eq!(used(0), EMPTY);
+        assert!(used(0) < used(300) && used(300) < used(600));
+        for seconds in [0, 300, 600, 86_400, 86_400 * 365] {
+            assert!(used(seconds) * 100 <= i64::from(instance.shape.max_memory) * 35, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn statistics_move_and_count_running_instances_only() {
+        let mut cloud = Cloud::default();
+        let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
+        cloud.create("redis.ha.xu1.large.r2.4", 4.0, serde_json::json!({}));
+        cloud.wait(50);
+        let first = cloud.get("ListStatisticsOfRunningInstances", &[], &[]).body;
+        assert_eq!(first["statistics"].as_array().unwrap().len(), 1);
+        assert_eq!(first["statistics"][0]["instance_id"], id);
+        cloud.wait(60);
+        let second = cloud.get("ListStatisticsOfRunningInstances", &[], &[]).body;
+        assert_eq!(second["statistics"].as_array().unwrap().len(), 2);
+        let count = |body: &Value| {
+            let all = body["statistics"].as_array().unwrap();
+            let mine = all.iter().find(|one| one["instance_id"] == id.as_str()).unwrap();
+            (
+                mine["cmd_get_count"].as_i64().unwrap(),
+                mine["used_cpu"].as_str().unwrap().parse::<f64>().unwrap(),
+            )
+        };
+        assert!(count(&first).0 < count(&second).0 && count(&first).1 <= count(&second).1);
+    }
+}

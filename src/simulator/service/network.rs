@@ -1,0 +1,199 @@
+//! Subnets and the addresses in them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::refusal::{Refusal, Result};
+use crate::simulator::options;
+
+/// Addresses of a subnet that nobody described.
+const PLENTY: u32 = 65_000;
+/// The network itself and its gateway come first.
+const RESERVED: u32 = 2;
+
+/// The subnets known so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Networks {
+    subnets: BTreeMap<String, Subnet>,
+    /// Whether there are no others.
+    closed: bool,
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Subnet {
+    vpc_id: String,
+    base: u32,
+    size: u32,
+    /// Addresses in use, counted from the base.
+    used: BTreeSet<u32>,
+    /// Where the search for a free one goes on, so that one just given back is not handed out at once.
+    cursor: u32,
+}
+
+// === impl Networks ===
+
+impl Networks {
+    pub(super) fn new(networks: &[options::Network]) -> Self {
+        let mut result = Self { subnets: BTreeMap::new(), closed: !networks.is_empty() };
+        for network in networks {
+            result.add(&network.subnet_id, &network.vpc_id, network.addresses);
+        }
+        result
+    }
+
+    /// Whether a subnet exists in its VPC: `DCS.4068` and `DCS.4018`.
+    pub(super) fn find(&self, vpc_id: &str, subnet_id: &str) -> Result<()> {
+        if self.closed && self.subnets.values().all(|subnet| subnet.vpc_id != vpc_id) {
+            return Err(Refusal::new("DCS.4068"));
+        }
+        match self.subnets.get(subnet_id) {
+            Some(subnet) if subnet.vpc_id == vpc_id => Ok(()),
+            None if !self.closed => Ok(()),
+            Some(_) | None => Err(Refusal::new("DCS.4018")),
+        }
+    }
+
+    /// Settles which VPC a subnet belongs to, once an instance is about to be put there.
+    pub(super) fn settle(&mut self, vpc_id: &str, subnet_id: &str) {
+        if !self.subnets.contains_key(subnet_id) {
+            self.add(subnet_id, vpc_id, PLENTY);
+        }
+    }
+
+    /// `DCS.4911` unless this many addresses are free.
+    pub(super) fn room(&self, subnet_id: &str, count: usize) -> Result<()> {
+        let free = self.subnets.get(subnet_id).map(Subnet::free).unwrap_or_default();
+        if free < count { Err(Refusal::new("DCS.4911")) } else { Ok(()) }
+    }
+
+    /// Takes some free addresses, all or none: `DCS.4911`.
+    pub(super) fn take(&mut self, subnet_id: &str, count: usize) -> Result<Vec<Ipv4Addr>> {
+        self.room(subnet_id, count)?;
+        let subnet = self.subnets.get_mut(subnet_id);
+        Ok(subnet.map(|subnet| (0..count).map(|_| subnet.take()).collect()).unwrap_or_default())
+    }
+
+    /// Takes one particular address.
+    pub(super) fn take_this(&mut self, subnet_id: &str, address: Ipv4Addr) -> Result<()> {
+        let invalid = || Refusal::invalid("private_ip");
+        let subnet = self.subnets.get_mut(subnet_id).ok_or_else(invalid)?;
+        let host = u32::from(address).checked_sub(subnet.base + RESERVED).ok_or_else(invalid)?;
+        if host < subnet.size && subnet.used.insert(host) { Ok(()) } else { Err(invalid()) }
+    }
+
+    /// Gives addresses back.
+    pub(super) fn release(&mut self, subnet_id: &str, addresses: impl IntoIterator<Item = Ipv4Addr>) {
+        let Some(subnet) = self.subnets.get_mut(subnet_id) else { return };
+        for address in addresses {
+            u32::from(address).checked_sub(subnet.base + RESERVED).map(|host| subnet.used.remove(&host));
+        }
+    }
+
+    /// A subnet's range, as `10.0.0.0/16`.
+    pub(super) fn cidr(&self, subnet_id: &str) -> Option<String> {
+        let subnet = self.subnets.get(subnet_id)?;
+        // The smallest block that holds the addresses, the reserved ones and the broadcast address.
+        let block = (subnet.size + RESERVED + 1).next_power_of_two();
+        Some(format!("{}/{}", Ipv4Addr::from(subnet.base), 32 - block.ilog2()))
+    }
+
+    /// How many addresses are in use.
+    #[cfg(test)]
+    pub(super) fn in_use(&self) -> usize {
+        self.subnets.values().map(|subnet| subnet.used.len()).sum()
+    }
+
+    fn add(&mut self, subnet_id: &str, vpc_id: &str, size: u32) {
+        // Subnets of different VPCs may overlap, so it does not matter that the 257th looks like the first.
+        let second = u8::try_from(self.subnets.len() % 256).unwrap_or_default();
+        let subnet = Subnet {
+            vpc_id: vpc_id.to_owned(),
+            base: u32::from(Ipv4Addr::new(10, second, 0, 0)),
+            size: size.min(PLENTY),
+            used: BTreeSet::new(),
+            cursor: 0,
+        };
+        self.subnets.insert(subnet_id.to_owned(), subnet);
+    }
+}
+
+// === impl Subnet ===
+
+impl Subnet {
+    fn free(&self) -> usize {
+        (self.size as usize).saturating_sub(self.used.len())
+    }
+
+    /// The next free address. The caller has made sure that there is one.
+    fn take(&mut self) -> Ipv4Addr {
+        let free = (self.cursor..self.size).chain(0..self.cursor).find(|host| !self.used.contains(host));
+        let host = free.unwrap_or_default();
+        self.used.insert(host);
+        self.cursor = (host + 1) % self.size.max(1);
+        Ipv4Addr::from(self.base + RESERVED + host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small(addresses: u32) -> Networks {
+        let network = options::Network { vpc_id: "v".into(), subnet_id: "s".into(), addresses };
+        Networks::new(&[network])
+    }
+
+    #[test]
+    fn any_network_exists_until_some_are_listed() {
+        let mut open = Networks::default();
+        assert_eq!((open.find("v", "s"), open.find("w", "s")), (Ok(()), Ok(())));
+        open.settle("v", "s");
+        assert_eq!(open.find("v", "s"), Ok(()));
+        assert_eq!(open.find("w", "s"), Err(Refusal::new("DCS.4018")));
+        assert_eq!(open.cidr("s").as_deref(), Some("10.0.0.0/16"));
+        let closed = small(10);
+        assert_eq!(closed.find("v", "s"), Ok(()));
+        assert_eq!(closed.find("v", "t"), Err(Refusal::new("DCS.4018")));
+        assert_eq!(closed.find("w", "s"), Err(Refusal::new("DCS.4068")));
+        assert_eq!(closed.cidr("s").as_deref(), Some("10.0.0.0/28"));
+    }
+
+    #[test]
+    fn addresses_are_unique_and_run_out() {
+        let mut networks = small(3);
+        let first = networks.take("s", 2).unwrap();
+        assert_eq!(first, [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
+        assert_eq!(networks.take("s", 2), Err(Refusal::new("DCS.4911")));
+        networks.release("s", first);
+        assert_eq!(networks.take("s", 3).unwrap().len(), 3);
+        assert_eq!(networks.take("s", 1), Err(Refusal::new("DCS.4911")));
+    }
+
+    #[test]
+    fn one_just_given_back_comes_last() {
+        let mut networks = small(3);
+        let first = networks.take("s", 1).unwrap();
+        networks.release("s", first.clone());
+        assert!(!networks.take("s", 2).unwrap().contains(&first[0]));
+    }
+
+    #[test]
+    fn a_particular_address() {
+        let mut networks = small(3);
+        for (address, good) in [
+            ("10.0.0.2", true),
+            ("10.0.0.2", false),
+            ("10.0.0.1", false),
+            ("10.0.0.5", false),
+            ("9.9.9.9", false),
+        ] {
+            assert_eq!(networks.take_this("s", address.parse().unwrap()).is_ok(), good, "{address}");
+        }
+        assert_eq!(networks.take("s", 1).unwrap(), [Ipv4Addr::new(10, 0, 0, 3)]);
+    }
+}

@@ -1,0 +1,99 @@
+//! Passwords: the rules for them, and what is kept of them, which is not the password.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::fingerprint,
+    refusal::{Refusal, Result},
+};
+
+/// Characters that are neither letters nor digits and may occur.
+const SPECIAL: &str = "`~!@#$%^&*()-_=+\\|{}:,<.>/?";
+
+/// What is kept of a password: enough to know the same one again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Password {
+    salt: String,
+    hash: String,
+}
+
+// === impl Password ===
+
+impl Password {
+    pub(super) fn new(password: &str, salt: String) -> Self {
+        let hash = hash(&salt, password);
+        Self { salt, hash }
+    }
+
+    /// Whether this is the same password.
+    pub(super) fn is(&self, password: &str) -> bool {
+        hash(&self.salt, password) == self.hash
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+fn hash(salt: &str, password: &str) -> String {
+    fingerprint(&[b"password", salt.as_bytes(), password.as_bytes()])
+}
+
+/// `DCS.4019` unless it has 8 to `longest` characters, of three kinds of the four there are.
+pub(super) fn complex(password: &str, longest: usize) -> Result<()> {
+    let kinds: [fn(char) -> bool; 4] = [
+        |c| c.is_ascii_lowercase(),
+        |c| c.is_ascii_uppercase(),
+        |c| c.is_ascii_digit(),
+        |c| SPECIAL.contains(c),
+    ];
+    let allowed = password.chars().all(|c| kinds.iter().any(|kind| kind(c)));
+    let used = kinds.into_iter().filter(|kind| password.chars().any(kind)).count();
+    // Only ASCII is allowed, so bytes are characters.
+    if allowed && used >= 3 && (8..=longest).contains(&password.len()) {
+        Ok(())
+    } else {
+        Err(Refusal::new("DCS.4019"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complexity() {
+        let long = |length: usize| format!("aA1{}", "x".repeat(length - 3));
+        for (password, good) in [
+            ("Abcdefg1".to_owned(), true),
+            ("abcdef1!".to_owned(), true),
+            ("ABCDEF1!".to_owned(), true),
+            ("Abcdef1".to_owned(), false),
+            ("abcdefg1".to_owned(), false),
+            ("abcdefgh".to_owned(), false),
+            ("Abc defg1".to_owned(), false),
+            ("Abcdéfg1".to_owned(), false),
+            ("Abcdef1\"".to_owned(), false),
+            (String::new(), false),
+            (long(32), true),
+            (long(33), true),
+            (long(64), true),
+            (long(65), false),
+        ] {
+            assert_eq!(complex(&password, 64).is_ok(), good, "{password}");
+        }
+        assert!(complex(&long(32), 32).is_ok() && complex(&long(33), 32).is_err());
+    }
+
+    #[test]
+    fn nothing_shows_a_password() {
+        let password = Password::new("Secret-123", "salt".to_owned());
+        assert!(password.is("Secret-123") && !password.is("Secret-124"));
+        let written = format!("{password:?} {}", serde_json::to_string(&password).unwrap());
+        assert!(!written.contains("Secret"), "{written}");
+    }
+}

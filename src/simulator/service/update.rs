@@ -1,0 +1,239 @@
+//! Changing what can be changed without another size: settings, password, tags, existence (API reference 4.1.5,
+//! 4.1.6, 4.2.3).
+
+use serde_json::{Value, json};
+
+use super::{
+    Service,
+    instance::{Change, Instance, Pending},
+    password::{self, Password},
+    refusal::{Refusal, Result},
+    reply,
+    request::Body,
+    tasks, validate,
+};
+use crate::{
+    dcs::model::{BackupPolicy, InstanceStatus, Tag},
+    simulator::Reply,
+};
+
+/// The longest name of an instance.
+const NAME: usize = 64;
+
+/// What changes at once.
+struct Settings<'a> {
+    name: Option<&'a str>,
+    description: Option<&'a str>,
+    window: Option<(String, String)>,
+    security_group_id: Option<&'a str>,
+    backup: Option<BackupPolicy>,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// 4.1.6: name, description, window and backup policy change at once; a port makes the instance busy, and
+    /// renamed commands restart it.
+    pub(super) fn update(&mut self, id: &str, body: &Value) -> Result<Reply> {
+        let instance = self.find(id)?;
+        let body = Body::new(body)?;
+        instance.idle()?;
+        let settings = self.settings(instance, body)?;
+        let version_3 = instance.is_version_3();
+        let port = validate::port(body, version_3)?.filter(|port| *port != instance.port);
+        let rename_commands = validate::rename_commands(body, version_3)?;
+        let old_port = instance.port;
+        let backup = settings.backup.clone().map(|policy| self.new_backup(policy));
+        let now = self.now;
+        self.store.update(id, |instance| {
+            settings.apply(instance);
+            if let Some(backup) = backup {
+                match &mut instance.backup {
+                    Some(stored) => (stored.policy, stored.updated_at) = (backup.policy, now),
+                    none => *none = Some(backup),
+                }
+            }
+            instance.updated_at = now;
+        });
+        if port.is_some() || rename_commands.is_some() {
+            let restarts = rename_commands.is_some();
+            let details = json!({
+                "old_port": port.map(|_| old_port),
+                "new_port": port,
+                "rename_commands": rename_commands.iter().flatten().map(|(command, _)| command).collect::<Vec<_>>(),
+            });
+            let name = if port.is_some() { "UpdatePort" } else { "RenameCommands" };
+            let busy = if restarts { Busy::Restarting } else { Busy::Task("CONFIGURING") };
+            self.begin(id, busy, (name, details), Change::Configure { port, rename_commands });
+        }
+        Ok(reply::done(format!("updated {id}")))
+    }
+
+    fn settings<'a>(&self, instance: &Instance, body: Body<'a>) -> Result<Settings<'a>> {
+        let name = body.text("name")?;
+        if let Some(name) = name {
+            validate::name(name, NAME, false)?;
+            self.names_are_free([name], Some(&instance.id))?;
+        }
+        let description = body.text("description")?;
+        description.map_or(Ok(()), validate::description)?;
+        let former = instance.backup.as_ref().map(|backup| &backup.policy);
+        Ok(Settings {
+            name,
+            description,
+            window: validate::window(body, &self.rules())?,
+            // Later versions have allow-lists instead, and ignore it.
+            security_group_id: body.word("security_group_id")?.filter(|_| instance.is_version_3()),
+            backup: validate::backup_policy(body, &instance.shape.mode, former)?,
+        })
+    }
+
+    /// 4.2.3: the new password is effective at once, and keeps the instance busy for a while.
+    pub(super) fn reset_password(&mut self, id: &str, body: &Value) -> Result<Reply> {
+        let instance = self.find(id)?;
+        let body = Body::new(body)?;
+        instance.idle()?;
+        let open = body.boolean("no_password_access").map_err(|_| Refusal::new("DCS.4843"))?.unwrap_or(false);
+        let password = body.word("new_password").map_err(|_| Refusal::new("DCS.4845"))?;
+        let password = match (open, password) {
+            (true, None) => None,
+            (true, Some(_)) => return Err(Refusal::new("DCS.4849")),
+            (false, None) => return Err(Refusal::new("DCS.4845")),
+            (false, Some(password)) => {
+                password::complex(password, self.rules().password)?;
+                // That a new password has to differ stands among the rules of complexity.
+                if instance.password.as_ref().is_some_and(|old| old.is(password)) {
+                    return Err(Refusal::because(
+                        "DCS.4019",
+                        "The new password must differ from the old one.",
+                    ));
+                }
+                Some(password)
+            }
+        };
+        if instance.locked {
+            return self.locked();
+        }
+        let password = password.map(|password| Password::new(password, self.ids.hex()));
+        let now = self.now;
+        self.store.update(id, |instance| (instance.password, instance.updated_at) = (password, now));
+        self.begin(id, Busy::Task("CHANGING_PASSWORD"), ("modify", Value::Null), Change::Password);
+        let mut answer = json!({"lock_time": "0", "lock_time_left": "0", "retry_times_left": "5"});
+        if let Some(fields) = answer.as_object_mut().filter(|_| self.rules().newer_fields) {
+            fields.extend([("code".to_owned(), json!("1")), ("message".to_owned(), json!("success"))]);
+            fields.insert("ext_message".to_owned(), Value::Null);
+        }
+        Ok(Reply { effect: format!("changed the password of {id}"), ..reply::ok(answer) })
+    }
+
+    /// Newer sites say that an instance is locked with HTTP 200.
+    fn locked(&self) -> Result<Reply> {
+        if !self.rules().newer_fields {
+            return Err(Refusal::new("DCS.4026"));
+        }
+        Ok(reply::ok(json!({"code": "3", "message": "instance is locked",
+            "ext_message": "The instance is locked after too many wrong passwords.", "lock_time": "5", "lock_time_left": "5", "retry_times_left": "0"})))
+    }
+
+    /// Adds, overwrites or removes tags, whatever the instance is doing.
+    pub(super) fn change_tags(&mut self, id: &str, body: &Value) -> Result<Reply> {
+        let instance = self.find(id)?;
+        let body = Body::new(body)?;
+        let create = match body.word("action")? {
+            Some("create") => true,
+            Some("delete") => false,
+            _ => return Err(Refusal::invalid("action")),
+        };
+        let given = validate::tags(&body.objects("tags")?, &self.rules(), create)?;
+        if given.is_empty() {
+            return Err(Refusal::invalid("tags"));
+        }
+        let mut tags = instance.tags.clone();
+        if create {
+            given.into_iter().for_each(|tag| upsert(&mut tags, tag));
+        } else {
+            tags.retain(|tag| given.iter().all(|removed| removed.key != tag.key));
+        }
+        if tags.len() > validate::MOST_TAGS {
+            return Err(Refusal::invalid("tags"));
+        }
+        let now = self.now;
+        self.store.update(id, |instance| (instance.tags, instance.updated_at) = (tags, now));
+        Ok(reply::done(format!("tagged {id}")))
+    }
+
+    /// 4.1.5
+    pub(super) fn delete(&mut self, id: &str) -> Result<Reply> {
+        self.find(id)?.deletable()?;
+        self.abandon_plans(id);
+        let until = self.after(self.options.deletion);
+        let now = self.now;
+        self.store.update(id, |instance| {
+            instance.status = InstanceStatus::Deleting;
+            instance.forced = None;
+            instance.task = None;
+            instance.updated_at = now;
+            instance.pending = Some(Pending { until, change: Change::Delete });
+        });
+        Ok(reply::done(format!("deleted {id}")))
+    }
+
+    /// Makes an instance busy with something that ends after the usual time.
+    pub(super) fn begin(&mut self, id: &str, busy: Busy, task: (&str, Value), change: Change) {
+        let until = self.after(self.options.operation);
+        let task = self.new_task(task.0, task.1, until);
+        let now = self.now;
+        let stale_reads = self.rules().stale_reads;
+        self.store.update(id, |instance| {
+            match busy {
+                Busy::Task(word) => instance.task = Some(word.to_owned()),
+                Busy::Restarting => instance.status = InstanceStatus::Restarting,
+                Busy::Extending => instance.status = InstanceStatus::Extending,
+            }
+            tasks::remember(&mut instance.tasks, task);
+            instance.pending = Some(Pending { until, change });
+            instance.stale_reads = stale_reads;
+            instance.updated_at = now;
+        });
+    }
+}
+
+/// How an instance shows that something is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Busy {
+    /// RUNNING with a task.
+    Task(&'static str),
+    /// RESTARTING.
+    Restarting,
+    /// EXTENDING.
+    Extending,
+}
+
+// === impl Settings ===
+
+impl Settings<'_> {
+    fn apply(&self, instance: &mut Instance) {
+        if let Some(name) = self.name {
+            instance.name = name.to_owned();
+        }
+        if let Some(text) = self.description {
+            instance.description = Some(text.to_owned()).filter(|text| !text.is_empty());
+        }
+        if let Some((begin, end)) = &self.window {
+            (instance.maintain_begin, instance.maintain_end) = (begin.clone(), end.clone());
+        }
+        if let Some(group) = self.security_group_id {
+            instance.security_group_id = Some(group.to_owned());
+        }
+    }
+}
+
+fn upsert(tags: &mut Vec<Tag>, tag: Tag) {
+    match tags.iter_mut().find(|present| present.key == tag.key) {
+        Some(present) => *present = tag,
+        None => tags.push(tag),
+    }
+}
+
+#[cfg(test)]
+mod tests;
