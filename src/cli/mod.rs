@@ -3,6 +3,7 @@
 pub mod account;
 pub mod cloud;
 mod output;
+pub mod simulate;
 
 use std::{io, process::ExitCode};
 
@@ -24,7 +25,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Look at an account through the cloud's API, the way the operator does. Changes nothing.
-    Cloud(cloud::CloudArgs),
+    Cloud(Box<cloud::CloudArgs>),
+    /// Serve a simulated cloud on this machine, for developing manifests and for tests.
+    Simulate(Box<simulate::SimulateArgs>),
 }
 
 /// Why a command failed.
@@ -46,6 +49,9 @@ pub enum Failure {
     /// The runtime could not be started.
     #[error("{0}")]
     Start(io::Error),
+    /// The simulator could not start, or not go on.
+    #[error(transparent)]
+    Simulate(#[from] simulate::SimulateError),
 }
 
 /// Runs the command line of this process.
@@ -67,7 +73,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Cloud(args) => {
             telemetry::init("warn");
-            runtime.block_on(cloud::run(args))
+            runtime.block_on(cloud::run(*args))
+        }
+        Command::Simulate(args) => {
+            telemetry::init("info");
+            Ok(runtime.block_on(simulate::run(*args))?)
         }
     }
 }
@@ -80,7 +90,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Output(_) | Self::Start(_) => 1,
+            Self::Output(_) | Self::Start(_) | Self::Simulate(_) => 1,
             Self::Cloud { error } if matches!(error.failure(), CallFailure::NotAttempted(_)) => 2,
             Self::Cloud { error } => match error.class() {
                 Class::NotFound => 3,

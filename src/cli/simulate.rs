@@ -1,0 +1,304 @@
+//! `dcs-operator simulate`: a DCS and IAM endpoint on this machine.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    simulator::{
+        AccessKey, Directory, NotASpeed, Options, Settings, Simulator,
+        http::{self, Shared},
+        options::{Site, Zone},
+        persist::{self, StateError},
+    },
+};
+
+/// Serves DCS and IAM on this machine, for developing manifests and for tests.
+///
+/// Prints one line of JSON when it is ready: {"endpoint", "iamEndpoint", "projectId", "region"}. Whoever can reach
+/// the address can look into it and change it through /_simulator (GET it for a list), so it serves loopback
+/// addresses only unless it is told otherwise.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Address to serve on; port 0 takes a free one.
+    #[arg(long, env = "DCS_SIMULATOR_ADDR", default_value = "127.0.0.1:0", value_name = "IP:PORT")]
+    pub addr: SocketAddr,
+    /// Permit an address that other machines can reach.
+    #[arg(long, env = "DCS_SIMULATOR_ALLOW_REMOTE")]
+    pub allow_remote: bool,
+    /// Access key that requests are signed with.
+    #[arg(long, env = "DCS_SIMULATOR_ACCESS_KEY", default_value = "simulator", value_name = "AK")]
+    pub access_key: String,
+    /// Secret key that goes with it.
+    #[arg(
+        long,
+        env = "DCS_SIMULATOR_SECRET_KEY",
+        hide_env_values = true,
+        default_value = "simulator-secret",
+        value_name = "SK"
+    )]
+    pub secret_key: SecretString,
+    /// Make the access key a temporary one, which goes with this token.
+    #[arg(long, env = "DCS_SIMULATOR_SECURITY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub security_token: Option<SecretString>,
+    /// Name of the account (IAM calls it a domain).
+    #[arg(long, env = "DCS_SIMULATOR_DOMAIN_NAME", default_value = "simulator", value_name = "NAME")]
+    pub domain_name: String,
+    /// Name of the user who can ask for tokens.
+    #[arg(long, env = "DCS_SIMULATOR_USERNAME", default_value = "simulator", value_name = "NAME")]
+    pub username: String,
+    /// Password of that user.
+    #[arg(
+        long,
+        env = "DCS_SIMULATOR_PASSWORD",
+        hide_env_values = true,
+        default_value = "simulator-password",
+        value_name = "PASSWORD"
+    )]
+    pub password: SecretString,
+    /// How long a token is valid.
+    #[arg(long, env = "DCS_SIMULATOR_TOKEN_SECONDS", default_value_t = 86_400, value_name = "SECONDS")]
+    pub token_seconds: u64,
+    /// Lock an access key for five minutes after five failures in a row.
+    #[arg(long, env = "DCS_SIMULATOR_LOCK_KEYS")]
+    pub lock_keys: bool,
+    /// Id of the project whose instances are served; a fixed one if left out.
+    #[arg(long, env = "DCS_SIMULATOR_PROJECT_ID", value_name = "ID")]
+    pub project_id: Option<String>,
+    /// Region code, also the name of the project; sim-region-1 if left out.
+    #[arg(long, env = "DCS_SIMULATOR_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+    /// Codes of the region's zones; if left out, the region's code with a, b and c, and a sold-out d.
+    #[arg(long, env = "DCS_SIMULATOR_ZONES", value_delimiter = ',', value_name = "CODES")]
+    pub zones: Vec<String>,
+    /// A further project that IAM lists; may be given several times.
+    #[arg(long, env = "DCS_SIMULATOR_OTHER_PROJECTS", value_delimiter = ',', value_parser = project, value_name = "NAME=ID")]
+    pub other_project: Vec<(String, String)>,
+    /// How many seconds pass in the cloud in one second; 0 lets time pass only by /_simulator/clock/step.
+    #[arg(long, env = "DCS_SIMULATOR_SPEED", default_value_t = 1.0, value_name = "FACTOR")]
+    pub speed: f64,
+    /// How long the cloud takes to make an instance, in its own time.
+    #[arg(long, env = "DCS_SIMULATOR_PROVISIONING_SECONDS", default_value = "100", value_parser = seconds, value_name = "SECONDS")]
+    pub provisioning_seconds: Duration,
+    /// How long it takes to change one.
+    #[arg(long, env = "DCS_SIMULATOR_OPERATION_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    pub operation_seconds: Duration,
+    /// How long it takes to delete one.
+    #[arg(long, env = "DCS_SIMULATOR_DELETION_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    pub deletion_seconds: Duration,
+    /// How long a new instance stays out of lists and reads.
+    #[arg(long, env = "DCS_SIMULATOR_VISIBLE_AFTER_SECONDS", default_value = "0", value_parser = seconds, value_name = "SECONDS")]
+    pub visible_after_seconds: Duration,
+    /// Whose ways the cloud has: main, newer, older or quirky.
+    #[arg(long, env = "DCS_SIMULATOR_SITE", default_value_t, value_name = "SITE")]
+    pub site: Site,
+    /// How many instances the tenant may have.
+    #[arg(long, env = "DCS_SIMULATOR_QUOTA_INSTANCES", default_value_t = 100, value_name = "NUMBER")]
+    pub quota_instances: i64,
+    /// How much memory the tenant may have, in GB.
+    #[arg(long, env = "DCS_SIMULATOR_QUOTA_RAM_GB", default_value_t = 3200, value_name = "GB")]
+    pub quota_ram_gb: i64,
+    /// Refuse a name that another instance has.
+    #[arg(long, env = "DCS_SIMULATOR_UNIQUE_NAMES")]
+    pub unique_names: bool,
+    /// List failed creations where include_failure is asked for, instead of only counting them.
+    #[arg(long, env = "DCS_SIMULATOR_LIST_FAILURES")]
+    pub list_failures: bool,
+    /// Where ids, addresses and the chances of faults come from.
+    #[arg(long, env = "DCS_SIMULATOR_SEED", default_value_t = 1, value_name = "NUMBER")]
+    pub seed: u64,
+    /// File that keeps the state across restarts.
+    #[arg(long, env = "DCS_SIMULATOR_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// File with a fault script in JSON, in force from the start.
+    #[arg(long, env = "DCS_SIMULATOR_FAULTS", value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// How many calls the journal keeps.
+    #[arg(long, env = "DCS_SIMULATOR_JOURNAL_ENTRIES", default_value_t = 100_000, value_name = "NUMBER")]
+    pub journal_entries: usize,
+}
+
+/// Why the simulator cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// The address is not for this machine alone.
+    #[error(
+        "{0} can be reached from other machines, and /_simulator asks nobody who they are: serve on a loopback address, or add --allow-remote"
+    )]
+    Remote(SocketAddr),
+    /// The address cannot be served.
+    #[error("cannot serve on {address}: {source}")]
+    Listen {
+        /// As given.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// No clock runs at this speed.
+    #[error(transparent)]
+    Speed(#[from] NotASpeed),
+    /// The state file.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The fault script.
+    #[error("fault script {path}: {reason}")]
+    Faults {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Signals, standard output, or the server.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Serves until the process is told to end.
+///
+/// # Errors
+/// [`SimulateError`] if it cannot start, cannot go on, or cannot store its state.
+pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
+    let address = args.addr;
+    if !address.ip().is_loopback() && !args.allow_remote {
+        return Err(SimulateError::Remote(address));
+    }
+    let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let state = args.state.clone().map(Arc::<Path>::from);
+    let simulator = prepare(args, clock.as_ref())?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| SimulateError::Listen { address, source })?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    announce(&json!({
+        "endpoint": endpoint,
+        "iamEndpoint": endpoint,
+        "projectId": simulator.project_id(),
+        "region": simulator.region(),
+    }))?;
+    serve(listener, Shared::new(simulator, clock), state, told_to_end(interrupt, terminate)).await
+}
+
+/// The simulator that the flags describe, with its stored state and its fault script.
+fn prepare(args: SimulateArgs, clock: &dyn Clock) -> Result<Simulator, SimulateError> {
+    let (state, faults) = (args.state.clone(), args.faults.clone());
+    let monotonic = clock.monotonic();
+    let mut simulator = Simulator::new(settings(args), clock.now(), monotonic)?;
+    if let Some(path) = state {
+        persist::load(&path, &mut simulator, monotonic)?;
+    }
+    if let Some(path) = faults {
+        let read = std::fs::read(&path).map_err(|error| error.to_string());
+        let script =
+            read.and_then(|text| serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string()));
+        let added = script.and_then(|script| simulator.add_faults(monotonic, &script));
+        added.map_err(|reason| SimulateError::Faults { path, reason })?;
+    }
+    Ok(simulator)
+}
+
+fn settings(args: SimulateArgs) -> Settings {
+    let key = AccessKey {
+        secret: args.secret_key.clone(),
+        security_token: args.security_token.clone(),
+        expires_at: None,
+    };
+    let mut directory = Directory::new(&args.domain_name)
+        .with_user(&args.username, args.password.expose_secret())
+        .with_token_lifetime(Duration::from_secs(args.token_seconds));
+    directory.put_key(&args.access_key, key);
+    for (name, id) in &args.other_project {
+        directory = directory.with_project(id, name);
+    }
+    Settings {
+        directory,
+        speed: args.speed,
+        locks_keys: args.lock_keys,
+        journal_entries: args.journal_entries,
+        service: options(args),
+    }
+}
+
+fn options(args: SimulateArgs) -> Options {
+    let defaults = Options::default();
+    let region = args.region.unwrap_or(defaults.region);
+    let zone = |code: String, sold_out| Zone { code, sold_out };
+    let zones = if args.zones.is_empty() {
+        ["a", "b", "c", "d"].map(|letter| zone(format!("{region}{letter}"), letter == "d")).into()
+    } else {
+        args.zones.into_iter().map(|code| zone(code, false)).collect()
+    };
+    Options {
+        provisioning: args.provisioning_seconds,
+        operation: args.operation_seconds,
+        deletion: args.deletion_seconds,
+        seed: args.seed,
+        site: args.site,
+        project_id: args.project_id.unwrap_or(defaults.project_id),
+        region,
+        zones,
+        networks: defaults.networks,
+        quota_instances: args.quota_instances,
+        quota_ram_gb: args.quota_ram_gb,
+        unique_names: args.unique_names,
+        list_failures: args.list_failures,
+        visible_after: args.visible_after_seconds,
+    }
+}
+
+/// Serves until `end` completes; stores the state all the while and once more at the end.
+async fn serve(
+    listener: TcpListener,
+    shared: Shared,
+    state: Option<Arc<Path>>,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), SimulateError> {
+    let server = http::serve(listener, shared.clone(), end);
+    match state {
+        None => server.await?,
+        Some(path) => {
+            tokio::select! {
+                outcome = server => outcome?,
+                outcome = persist::keep(Arc::clone(&path), shared.clone()) => outcome?,
+            }
+            persist::save(path, &shared).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn told_to_end(mut interrupt: Signal, mut terminate: Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// One line on standard output, at once.
+fn announce(line: &Value) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn project(text: &str) -> Result<(String, String), String> {
+    let (name, id) = text.split_once('=').ok_or("write NAME=ID")?;
+    Ok((name.to_owned(), id.to_owned()))
+}

@@ -1,0 +1,335 @@
+//! `/_simulator`: looking into the cloud and meddling with it. For tests and demonstrations on one machine: nobody
+//! is asked who they are.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, HeaderValue, Method, header};
+use secrecy::SecretString;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{
+    directory::AccessKey,
+    endpoint::{Simulator, add_common},
+    journal::Filter,
+    message::{Delivery, DeliveryKind, Request, Response},
+};
+use crate::dcs::model::InstanceStatus;
+
+const PREFIX: &str = "/_simulator";
+
+/// What there is, in the words of its help.
+const HELP: [(&str, &str); 21] = [
+    ("GET /_simulator", "this list"),
+    ("GET /_simulator/health", "whether it serves, and what"),
+    ("GET /_simulator/journal", "the calls, oldest first; ?operation=NAME, ?since=SEQUENCE, ?limit=N"),
+    ("GET /_simulator/journal/counts", "how many calls of each operation the journal holds"),
+    ("DELETE /_simulator/journal", "forget the calls"),
+    ("GET /_simulator/faults", "the fault rules, and how often each was met and hit"),
+    (
+        "POST /_simulator/faults",
+        "add a rule, or a list of them: {operation, after, count, probability, fault}",
+    ),
+    ("DELETE /_simulator/faults", "take all fault rules away"),
+    ("DELETE /_simulator/faults/ID", "take one fault rule away"),
+    ("GET /_simulator/clock", "the cloud's time, its speed, and when something will change by itself"),
+    ("POST /_simulator/clock/step", "let time pass at once: {seconds}"),
+    ("POST /_simulator/clock/speed", "let time pass faster, or 0 to hold it: {speed}"),
+    ("GET /_simulator/instances", "every instance: id, name, status"),
+    ("POST /_simulator/instances/ID/status", "put an instance into a status: {status, seconds?}"),
+    (
+        "PATCH /_simulator/instances/ID",
+        "change fields of an instance behind everybody's back: {field: value}",
+    ),
+    ("DELETE /_simulator/instances/ID", "make an instance vanish, without a trace"),
+    ("POST /_simulator/fail-next-creations", "let the next instances end as CREATEFAILED: {count}"),
+    ("POST /_simulator/zones/CODE", "sell a zone out, or fill it again: {soldOut}"),
+    (
+        "POST /_simulator/keys",
+        "add an access key, or replace its secret: {accessKey, secretKey, securityToken?, expiresInSeconds?}",
+    ),
+    ("DELETE /_simulator/keys/ACCESS-KEY", "revoke an access key"),
+    ("DELETE /_simulator/tokens", "revoke every IAM token"),
+];
+
+/// An answer: a status and JSON.
+type Answer = Result<Value, (u16, String)>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    seconds: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Speed {
+    speed: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForceStatus {
+    status: InstanceStatus,
+    #[serde(default)]
+    seconds: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailCreations {
+    count: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Zone {
+    sold_out: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewKey {
+    access_key: String,
+    secret_key: String,
+    #[serde(default)]
+    security_token: Option<String>,
+    #[serde(default)]
+    expires_in_seconds: Option<u32>,
+}
+
+/// The part of `path` that is ours to read, if any.
+pub(super) fn path(path: &str) -> Option<&str> {
+    path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers a request to `/_simulator`.
+pub(super) fn handle(
+    simulator: &mut Simulator,
+    wall: DateTime<Utc>,
+    monotonic: Duration,
+    path: &str,
+    request: &Request,
+) -> Delivery {
+    let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let mut desk = Desk { simulator, wall, monotonic, request };
+    let (status, body) = match desk.answer(&segments) {
+        Ok(body) => (200, body),
+        Err((status, message)) => (status, json!({ "error": message })),
+    };
+    let mut headers = HeaderMap::new();
+    add_common(&mut headers, wall, "simulator");
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let response = Response { status, headers, body: format!("{body}\n").into_bytes() };
+    Delivery { delay: Duration::ZERO, kind: DeliveryKind::Full(response) }
+}
+
+/// Where one such request is dealt with.
+struct Desk<'a> {
+    simulator: &'a mut Simulator,
+    wall: DateTime<Utc>,
+    monotonic: Duration,
+    request: &'a Request,
+}
+
+// === impl Desk ===
+
+impl Desk<'_> {
+    fn answer(&mut self, segments: &[&str]) -> Answer {
+        let method = &self.request.method;
+        match segments {
+            [] if method == Method::GET => {
+                let help: Map<_, _> =
+                    HELP.iter().map(|(route, text)| ((*route).to_owned(), Value::from(*text))).collect();
+                Ok(Value::Object(help))
+            }
+            ["health"] if method == Method::GET => Ok(self.health()),
+            ["journal", rest @ ..] => self.journal(rest),
+            ["faults", rest @ ..] => self.faults(rest),
+            ["clock", rest @ ..] => self.clock(rest),
+            ["instances", rest @ ..] => self.instances(rest),
+            ["fail-next-creations"] if method == Method::POST => {
+                let FailCreations { count } = self.body()?;
+                self.simulator.meddle(self.monotonic, |service, _| service.fail_next_creations(count));
+                Ok(json!({ "count": count }))
+            }
+            ["zones", code] if method == Method::POST => {
+                let Zone { sold_out } = self.body()?;
+                self.simulator.meddle(self.monotonic, |service, _| service.sell_out(code, sold_out));
+                Ok(json!({ "zone": code, "soldOut": sold_out }))
+            }
+            ["keys", rest @ ..] => self.keys(rest),
+            ["tokens"] if method == Method::DELETE => {
+                Ok(json!({ "revoked": self.simulator.directory.revoke_tokens() }))
+            }
+            _ => Err(self.unknown()),
+        }
+    }
+
+    fn unknown(&self) -> (u16, String) {
+        let Request { method, path, .. } = self.request;
+        (404, format!("there is no {method} {path}: GET {PREFIX} tells what there is"))
+    }
+
+    /// The request's body, if it is what is asked for.
+    fn body<T: DeserializeOwned>(&self) -> Result<T, (u16, String)> {
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.request.body);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let place = error.path().to_string();
+            let place = if place == "." { "the body".to_owned() } else { place };
+            (400, format!("{place}: {}", error.inner()))
+        })
+    }
+
+    fn health(&self) -> Value {
+        json!({
+            "status": "serving",
+            "projectId": self.simulator.project_id,
+            "region": self.simulator.region,
+            "instances": self.simulator.service.instances().count(),
+            "cloudTime": self.simulator.clock.now(self.monotonic),
+        })
+    }
+
+    fn journal(&mut self, rest: &[&str]) -> Answer {
+        let journal = &mut self.simulator.journal;
+        match rest {
+            [] if self.request.method == Method::GET => {
+                let filter = filter(&self.request.parameters())?;
+                let entries: Vec<_> = journal.entries(&filter).collect();
+                let (last, dropped) = (journal.last(), journal.dropped());
+                Ok(json!({ "entries": entries, "last": last, "dropped": dropped }))
+            }
+            [] if self.request.method == Method::DELETE => {
+                journal.clear();
+                Ok(json!({ "last": journal.last() }))
+            }
+            ["counts"] if self.request.method == Method::GET => Ok(json!(journal.counts())),
+            _ => Err(self.unknown()),
+        }
+    }
+
+    fn faults(&mut self, rest: &[&str]) -> Answer {
+        match rest {
+            [] if self.request.method == Method::GET => Ok(json!({ "rules": self.simulator.faults.rules() })),
+            [] if self.request.method == Method::POST => {
+                let script = self.body::<Value>()?;
+                let ids = self.simulator.add_faults(self.monotonic, &script).map_err(|error| (400, error))?;
+                Ok(json!({ "ids": ids }))
+            }
+            [] if self.request.method == Method::DELETE => {
+                self.simulator.clear_faults();
+                Ok(json!({ "rules": [] }))
+            }
+            [id] if self.request.method == Method::DELETE => {
+                let removed = id.parse().is_ok_and(|id| self.simulator.faults.remove(id));
+                if removed { Ok(json!({})) } else { Err((404, format!("there is no rule {id}"))) }
+            }
+            _ => Err(self.unknown()),
+        }
+    }
+
+    fn clock(&mut self, rest: &[&str]) -> Answer {
+        match rest {
+            [] if self.request.method == Method::GET => {}
+            ["step"] if self.request.method == Method::POST => {
+                let Step { seconds } = self.body()?;
+                let duration = duration(seconds)?;
+                self.simulator.step(self.monotonic, duration);
+            }
+            ["speed"] if self.request.method == Method::POST => {
+                let Speed { speed } = self.body()?;
+                let set = self.simulator.set_speed(self.monotonic, speed);
+                set.map_err(|error| (400, error.to_string()))?;
+            }
+            _ => return Err(self.unknown()),
+        }
+        Ok(json!({
+            "cloudTime": self.simulator.clock.now(self.monotonic),
+            "wallTime": self.wall,
+            "speed": self.simulator.clock.speed(),
+            "nextTransition": self.simulator.service.next_transition(),
+        }))
+    }
+
+    fn instances(&mut self, rest: &[&str]) -> Answer {
+        let monotonic = self.monotonic;
+        match rest {
+            [] if self.request.method == Method::GET => {
+                self.simulator.pass_time(monotonic);
+                let instances: Vec<_> = self
+                    .simulator
+                    .service
+                    .instances()
+                    .map(|instance| {
+                        json!({ "id": instance.id, "name": instance.name, "status": instance.status() })
+                    })
+                    .collect();
+                Ok(json!({ "instances": instances }))
+            }
+            [id, "status"] if self.request.method == Method::POST => {
+                let ForceStatus { status, seconds } = self.body()?;
+                let lasting = seconds.map(duration).transpose()?;
+                let forced = self
+                    .simulator
+                    .meddle(monotonic, |service, now| service.force_status(now, id, status, lasting));
+                if forced { Ok(json!({})) } else { Err(no_instance(id)) }
+            }
+            [id] if self.request.method == Method::PATCH => {
+                let fields = self.body::<Map<String, Value>>()?;
+                let altered = self.simulator.meddle(monotonic, |service, _| service.alter(id, &fields));
+                altered.map(|()| json!({})).map_err(|error| (400, error))
+            }
+            [id] if self.request.method == Method::DELETE => {
+                let removed = self.simulator.meddle(monotonic, |service, _| service.remove(id));
+                if removed { Ok(json!({})) } else { Err(no_instance(id)) }
+            }
+            _ => Err(self.unknown()),
+        }
+    }
+
+    fn keys(&mut self, rest: &[&str]) -> Answer {
+        match rest {
+            [] if self.request.method == Method::POST => {
+                let NewKey { access_key, secret_key, security_token, expires_in_seconds } = self.body()?;
+                let lifetime = expires_in_seconds.map(|seconds| TimeDelta::seconds(seconds.into()));
+                let expires_at = lifetime.and_then(|lifetime| self.wall.checked_add_signed(lifetime));
+                let key = AccessKey {
+                    secret: SecretString::from(secret_key),
+                    security_token: security_token.map(SecretString::from),
+                    expires_at,
+                };
+                self.simulator.directory.put_key(&access_key, key);
+                Ok(json!({}))
+            }
+            [id] if self.request.method == Method::DELETE => {
+                let removed = self.simulator.directory.remove_key(id);
+                if removed { Ok(json!({})) } else { Err((404, "there is no such access key".to_owned())) }
+            }
+            _ => Err(self.unknown()),
+        }
+    }
+}
+
+fn no_instance(id: &str) -> (u16, String) {
+    (404, format!("there is no instance {id}"))
+}
+
+fn duration(seconds: f64) -> Result<Duration, (u16, String)> {
+    Duration::try_from_secs_f64(seconds).map_err(|error| (400, format!("seconds: {error}")))
+}
+
+fn filter(query: &[(String, String)]) -> Result<Filter, (u16, String)> {
+    let mut filter = Filter::default();
+    for (name, value) in query {
+        let number = || value.parse().map_err(|_| (400, format!("{name}: {value:?} is not a number")));
+        match name.as_str() {
+            "operation" => filter.operation = Some(value.clone()),
+            "since" => filter.since = number()?,
+            "limit" => filter.limit = Some(usize::try_from(number()?).unwrap_or(usize::MAX)),
+            _ => return Err((400, format!("{name}: not one of operation, since, limit"))),
+        }
+    }
+    Ok(filter)
+}

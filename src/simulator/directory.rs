@@ -1,0 +1,235 @@
+//! Who may call: the account with its projects, access keys, users and the tokens handed out to them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    time::Duration,
+};
+
+use aws_lc_rs::{constant_time, hmac};
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret, SecretString};
+
+/// A token lives as long as the cloud's.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// The oldest tokens beyond this many are forgotten.
+const MOST_TOKENS: usize = 10_000;
+
+/// The account that calls come from.
+#[derive(Clone)]
+pub struct Directory {
+    domain_name: String,
+    /// The served project comes first.
+    projects: Vec<Project>,
+    keys: BTreeMap<String, AccessKey>,
+    users: BTreeMap<String, SecretString>,
+    tokens: HashMap<String, Token>,
+    token_lifetime: Duration,
+    issued: u64,
+}
+
+/// A project of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its id.
+    pub id: String,
+    /// Its name; that of a region's own project is the region's code.
+    pub name: String,
+}
+
+/// What belongs to an access key id.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// The secret requests are signed with.
+    pub secret: SecretString,
+    /// Makes the key a temporary one: every request has to carry this token too.
+    pub security_token: Option<SecretString>,
+    /// When it ceases to be valid, by the wall clock.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What is known about a token that was handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) user: String,
+    /// The project it is for; none if it was asked for without one.
+    pub(super) project_id: Option<String>,
+    pub(super) issued_at: DateTime<Utc>,
+    pub(super) expires_at: DateTime<Utc>,
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// An account of that name (IAM calls it a domain), with neither keys nor users.
+    pub fn new(domain_name: &str) -> Self {
+        Self {
+            domain_name: domain_name.to_owned(),
+            projects: Vec::new(),
+            keys: BTreeMap::new(),
+            users: BTreeMap::new(),
+            tokens: HashMap::new(),
+            token_lifetime: TOKEN_LIFETIME,
+            issued: 0,
+        }
+    }
+
+    /// Adds a permanent access key.
+    #[must_use]
+    pub fn with_key(mut self, id: &str, secret: impl Into<SecretString>) -> Self {
+        let key = AccessKey { secret: secret.into(), security_token: None, expires_at: None };
+        self.put_key(id, key);
+        self
+    }
+
+    /// Adds a user who can ask for tokens.
+    #[must_use]
+    pub fn with_user(mut self, name: &str, password: impl Into<SecretString>) -> Self {
+        self.users.insert(name.to_owned(), password.into());
+        self
+    }
+
+    /// Adds a project that IAM lists. The service itself holds instances of the served one only.
+    #[must_use]
+    pub fn with_project(mut self, id: &str, name: &str) -> Self {
+        self.projects.push(Project { id: id.to_owned(), name: name.to_owned() });
+        self
+    }
+
+    /// Lets tokens live for another time than a day.
+    #[must_use]
+    pub fn with_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// Adds an access key, or puts another in its place.
+    pub fn put_key(&mut self, id: &str, key: AccessKey) {
+        self.keys.insert(id.to_owned(), key);
+    }
+
+    /// Takes an access key away; `false` if there is none of that id.
+    pub fn remove_key(&mut self, id: &str) -> bool {
+        self.keys.remove(id).is_some()
+    }
+
+    /// Forgets every token and says how many there were.
+    pub fn revoke_tokens(&mut self) -> usize {
+        let count = self.tokens.len();
+        self.tokens.clear();
+        count
+    }
+
+    /// Puts the project that the service serves first.
+    pub(super) fn serve_project(&mut self, id: &str, name: &str) {
+        self.projects.retain(|project| project.id != id);
+        self.projects.insert(0, Project { id: id.to_owned(), name: name.to_owned() });
+    }
+
+    pub(super) fn domain_name(&self) -> &str {
+        &self.domain_name
+    }
+
+    pub(super) fn projects(&self) -> &[Project] {
+        &self.projects
+    }
+
+    pub(super) fn key(&self, id: &str) -> Option<&AccessKey> {
+        self.keys.get(id)
+    }
+
+    pub(super) fn token(&self, value: &str) -> Option<&Token> {
+        self.tokens.get(value)
+    }
+
+    pub(super) fn is_password(&self, user: &str, password: &str) -> bool {
+        self.users.get(user).is_some_and(|known| same(known, password))
+    }
+
+    /// Hands out a token: its value, and what it stands for. The value follows from `seed`.
+    pub(super) fn issue_token(
+        &mut self,
+        seed: u64,
+        wall: DateTime<Utc>,
+        user: &str,
+        project_id: Option<String>,
+    ) -> (String, Token) {
+        self.issued += 1;
+        let key = hmac::Key::new(hmac::HMAC_SHA512, &seed.to_be_bytes());
+        let tag = hmac::sign(&key, format!("token {} {wall}", self.issued).as_bytes());
+        let value = format!("MIIS{}", hex::encode(tag));
+        let lifetime = TimeDelta::from_std(self.token_lifetime).unwrap_or(TimeDelta::MAX);
+        let expires_at = wall.checked_add_signed(lifetime).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let token = Token { user: user.to_owned(), project_id, issued_at: wall, expires_at };
+        self.make_room();
+        self.tokens.insert(value.clone(), token.clone());
+        (value, token)
+    }
+
+    /// Expired tokens stay known for a while, since the service tells *expired* from *unknown*.
+    fn make_room(&mut self) {
+        if self.tokens.len() >= MOST_TOKENS {
+            let oldest = self.tokens.iter().min_by_key(|(_, token)| token.issued_at);
+            if let Some(value) = oldest.map(|(value, _)| value.clone()) {
+                self.tokens.remove(&value);
+            }
+        }
+    }
+}
+
+/// Names and secrets are left out.
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory")
+            .field("projects", &self.projects)
+            .field("keys", &self.keys.len())
+            .field("users", &self.users.len())
+            .field("tokens", &self.tokens.len())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl AccessKey ===
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.security_token.is_some() { "AccessKey(.., temporary)" } else { "AccessKey(..)" };
+        f.write_str(kind)
+    }
+}
+
+/// Takes the same time wherever the two differ.
+pub(super) fn same(known: &SecretString, given: &str) -> bool {
+    constant_time::verify_slices_are_equal(known.expose_secret().as_bytes(), given.as_bytes()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let mut directory =
+            Directory::new("canary-domain").with_key("canary-id", "canary").with_user("canary-u", "canary");
+        let temporary =
+            AccessKey { secret: "canary".into(), security_token: Some("canary".into()), expires_at: None };
+        assert!(!format!("{temporary:?}").contains("canary"));
+        directory.put_key("canary-2", temporary);
+        let (value, _) = directory.issue_token(1, DateTime::UNIX_EPOCH, "canary-u", None);
+        let shown = format!("{directory:?}");
+        assert!(!shown.contains("canary") && !shown.contains(&value), "{shown}");
+    }
+
+    #[test]
+    fn tokens_are_bounded_and_differ() {
+        let mut directory = Directory::new("d");
+        let (first, _) = directory.issue_token(1, DateTime::UNIX_EPOCH, "u", None);
+        for second in 1..=MOST_TOKENS as i64 {
+            let at = DateTime::from_timestamp(second, 0).expect("a time");
+            directory.issue_token(1, at, "u", None);
+        }
+        assert_eq!(directory.tokens.len(), MOST_TOKENS);
+        assert_eq!(directory.token(&first), None, "the oldest went");
+        assert_eq!(directory.revoke_tokens(), MOST_TOKENS);
+    }
+}

@@ -1,0 +1,201 @@
+//! Faults on purpose: which call is hit by which, decided by a script and a seed alone.
+
+mod apply;
+mod script;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub(super) use self::apply::{Before, Outcome};
+pub use self::script::{ErrorAnswer, Fault, Rule, Staleness, Target};
+use crate::dcs::operation::Operation;
+
+/// The rules in force, and how often each was met.
+#[derive(Debug, Clone)]
+pub(super) struct Faults {
+    seed: u64,
+    rules: Vec<Armed>,
+    last_id: u64,
+}
+
+/// A rule in force.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Armed {
+    id: u64,
+    #[serde(flatten)]
+    rule: Rule,
+    /// Calls that it was about.
+    met: u32,
+    /// Calls that it hit.
+    hit: u32,
+}
+
+/// What happens to one call.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Chosen {
+    /// All delays together.
+    pub(super) delay: Duration,
+    /// What else goes wrong: one thing at most.
+    pub(super) fault: Option<Fault>,
+    /// The names of all of it.
+    pub(super) names: Vec<&'static str>,
+}
+
+// === impl Faults ===
+
+impl Faults {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, rules: Vec::new(), last_id: 0 }
+    }
+
+    /// Adds the rules of a script and returns their ids; adds none of them if one is wrong.
+    pub(super) fn add(&mut self, script: &Value) -> Result<Vec<u64>, String> {
+        Ok(script::parse(script)?.into_iter().map(|rule| self.arm(rule)).collect())
+    }
+
+    pub(super) fn arm(&mut self, rule: Rule) -> u64 {
+        self.last_id += 1;
+        self.rules.push(Armed { id: self.last_id, rule, met: 0, hit: 0 });
+        self.last_id
+    }
+
+    /// Takes a rule away; `false` if there is none of that id.
+    pub(super) fn remove(&mut self, id: u64) -> bool {
+        let before = self.rules.len();
+        self.rules.retain(|rule| rule.id != id);
+        self.rules.len() < before
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    pub(super) fn rules(&self) -> &[Armed] {
+        &self.rules
+    }
+
+    /// Whether a call may yet ask for a state of the past.
+    pub(super) fn may_look_back(&self) -> bool {
+        self.rules.iter().any(|armed| matches!(armed.rule.fault, Fault::StaleList(_)) && !armed.is_spent())
+    }
+
+    /// What happens to the next call of `operation`. The rules are asked in their order; a call that one of
+    /// them has hit does not count for those after it, delays excepted.
+    pub(super) fn choose(&mut self, operation: &Operation) -> Chosen {
+        let mut chosen = Chosen::default();
+        for armed in &mut self.rules {
+            let delay = match armed.rule.fault {
+                Fault::Delay { ms } => Some(Duration::from_millis(ms)),
+                _ => None,
+            };
+            if delay.is_none() && chosen.fault.is_some() || !armed.strikes(self.seed, operation) {
+                continue;
+            }
+            chosen.names.push(armed.rule.fault.name());
+            match delay {
+                Some(delay) => chosen.delay = chosen.delay.saturating_add(delay),
+                None => chosen.fault = Some(armed.rule.fault.clone()),
+            }
+        }
+        chosen
+    }
+}
+
+// === impl Armed ===
+
+impl Armed {
+    fn is_spent(&self) -> bool {
+        self.rule.count.is_some_and(|count| self.hit >= count)
+    }
+
+    /// Counts a call and says whether it is hit.
+    fn strikes(&mut self, seed: u64, operation: &Operation) -> bool {
+        if self.is_spent() || !self.rule.concerns(operation) {
+            return false;
+        }
+        self.met = self.met.saturating_add(1);
+        let strikes =
+            self.met > self.rule.after && draw(seed, self.id, u64::from(self.met)) < self.rule.probability;
+        self.hit = self.hit.saturating_add(u32::from(strikes));
+        strikes
+    }
+}
+
+/// A number from 0 up to 1 that follows from its arguments alone (SplitMix64's finaliser).
+fn draw(seed: u64, rule: u64, nth: u64) -> f64 {
+    let mut bits = seed;
+    for part in [rule, nth] {
+        bits =
+            bits.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_add(part.wrapping_mul(0xd134_2543_de82_ef95));
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+    }
+    // 53 bits are what a float holds exactly.
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dcs::operation::{CREATE_INSTANCE, LIST_INSTANCES, SHOW_INSTANCE};
+
+    fn faults(script: Value) -> Faults {
+        let mut faults = Faults::new(7);
+        faults.add(&script).expect("a script");
+        faults
+    }
+
+    fn names(faults: &mut Faults, operation: &Operation, calls: usize) -> Vec<String> {
+        (0..calls).map(|_| faults.choose(operation).names.join("+")).collect()
+    }
+
+    #[test]
+    fn skip_count_and_order() {
+        let mut faults = faults(json!([
+            {"operation": "CreateInstance", "after": 1, "count": 2, "fault": "dropAnswer"},
+            {"operation": "mutating", "fault": "reset"},
+            {"operation": "*", "count": null, "after": 2, "fault": {"delay": {"ms": 10}}},
+        ]));
+        assert_eq!(names(&mut faults, &SHOW_INSTANCE, 1), [""]);
+        assert_eq!(
+            names(&mut faults, &CREATE_INSTANCE, 4),
+            ["reset", "dropAnswer+delay", "dropAnswer+delay", "delay"]
+        );
+    }
+
+    #[test]
+    fn probability_follows_the_seed() {
+        let script = json!({"count": null, "probability": 0.3, "fault": "reset"});
+        let run = |seed| {
+            let mut faults = Faults::new(seed);
+            faults.add(&script).expect("a script");
+            names(&mut faults, &LIST_INSTANCES, 1000)
+        };
+        let hits = run(1).iter().filter(|name| !name.is_empty()).count();
+        assert!((250..350).contains(&hits), "{hits}");
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
+    }
+
+    #[test]
+    fn rules_come_and_go() {
+        let mut faults = faults(json!([
+            {"operation": "reads", "fault": {"staleList": {"versions": 1}}},
+            {"operation": "*", "fault": {"partialList": {"drop": 1}}},
+        ]));
+        assert!(faults.may_look_back());
+        assert_eq!(names(&mut faults, &CREATE_INSTANCE, 1), [""], "neither fits");
+        assert_eq!(names(&mut faults, &LIST_INSTANCES, 3), ["staleList", "partialList", ""]);
+        assert!(!faults.may_look_back(), "spent");
+        assert!(faults.remove(1) && !faults.remove(1));
+        assert_eq!(faults.rules().len(), 1);
+        assert!(faults.add(&json!([{"fault": "reset"}, {"fault": "?"}])).is_err());
+        assert_eq!(faults.rules().len(), 1, "all of a script or nothing");
+    }
+}

@@ -1,0 +1,275 @@
+//! The HTTP skin: carries bytes to the [`Simulator`] and back, and breaks connections when told to.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{ConnectInfo, State, connect_info::Connected},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::Response as HttpResponse,
+    serve::{IncomingStream, Listener},
+};
+use futures::stream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
+
+use super::{Delivery, DeliveryKind, Request, Response, Simulator};
+use crate::clock::Clock;
+
+/// The gateway takes no larger body.
+const LARGEST_BODY: usize = 12 * 1024 * 1024;
+/// How long a stopping server waits for the answers that are on their way.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// A simulator that several connections share. Never locked across an await.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    simulator: Arc<Mutex<Simulator>>,
+    clock: Arc<dyn Clock>,
+    changed: Arc<Notify>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Shares `simulator`, for which `clock` tells the time.
+    pub fn new(simulator: Simulator, clock: Arc<dyn Clock>) -> Self {
+        Self { simulator: Arc::new(Mutex::new(simulator)), clock, changed: Arc::new(Notify::new()) }
+    }
+
+    /// The simulator, as long as the guard lives.
+    pub fn lock(&self) -> MutexGuard<'_, Simulator> {
+        // It has no state in between that a panic elsewhere could leave behind.
+        self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock that tells it the time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Has the simulator answer `request`.
+    pub fn handle(&self, request: Request) -> Delivery {
+        let (wall, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let mut simulator = self.lock();
+        let before = simulator.revision();
+        let delivery = simulator.handle(wall, monotonic, request);
+        if simulator.revision() != before {
+            self.changed.notify_one();
+        }
+        delivery
+    }
+
+    /// Completes when a request has changed the state since this last completed.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// Serves on `listener` until `shutdown` completes, and half a second longer for answers on their way.
+///
+/// # Errors
+/// As the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    shared: Shared,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let stopping = Arc::new(Notify::new());
+    let clock = Arc::clone(shared.clock());
+    let app = Router::new().fallback(answer).with_state(shared);
+    let service = app.into_make_service_with_connect_info::<Cord>();
+    let stopped = Arc::clone(&stopping);
+    let server = axum::serve(Wires(listener), service).with_graceful_shutdown(async move {
+        shutdown.await;
+        stopped.notify_one();
+    });
+    tokio::select! {
+        outcome = server => outcome,
+        () = async { stopping.notified().await; clock.sleep(FAREWELL).await } => Ok(()),
+    }
+}
+
+/// Answers one HTTP request.
+async fn answer(
+    State(shared): State<Shared>,
+    ConnectInfo(cord): ConnectInfo<Cord>,
+    request: axum::extract::Request,
+) -> HttpResponse {
+    let (Parts { method, uri, headers, .. }, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LARGEST_BODY).await else { return too_large() };
+    let path = uri.path().to_owned();
+    let query = uri.query().unwrap_or_default().to_owned();
+    let Delivery { delay, kind } = shared.handle(Request { method, path, query, headers, body: body.into() });
+    if !delay.is_zero() {
+        shared.clock.sleep(delay).await;
+    }
+    match kind {
+        DeliveryKind::Full(response) => full(response),
+        DeliveryKind::Cut { response, after_bytes } => cut(response, after_bytes),
+        DeliveryKind::Reset => {
+            cord.pull();
+            // The connection is gone: whatever is returned, nobody gets it.
+            HttpResponse::new(Body::empty())
+        }
+    }
+}
+
+fn full(response: Response) -> HttpResponse {
+    let Response { status, headers, body } = response;
+    assemble(status, headers, Body::from(body))
+}
+
+/// Announces the whole body, sends its beginning, and breaks the connection.
+fn cut(response: Response, after_bytes: usize) -> HttpResponse {
+    let Response { status, mut headers, mut body } = response;
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    body.truncate(after_bytes);
+    let parts = stream::unfold(Some(Bytes::from(body)), |part| async move {
+        match part {
+            Some(part) => Some((Ok(part), None)),
+            None => {
+                // What is written is flushed while the stream has nothing to give.
+                tokio::task::yield_now().await;
+                Some((Err(io::Error::from(io::ErrorKind::ConnectionAborted)), None))
+            }
+        }
+    });
+    assemble(status, headers, Body::from_stream(parts))
+}
+
+fn too_large() -> HttpResponse {
+    let error = r#"{"error_code":"APIGW.0201","error_msg":"Request entity too large","request_id":null}"#;
+    let headers =
+        HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    assemble(413, headers, Body::from(error))
+}
+
+fn assemble(status: u16, headers: HeaderMap, body: Body) -> HttpResponse {
+    let mut response = HttpResponse::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Hands out connections that can be broken from within a request.
+struct Wires(TcpListener);
+
+/// One connection.
+struct Wire {
+    stream: TcpStream,
+    cord: Cord,
+}
+
+/// What breaks a connection when pulled.
+#[derive(Debug, Clone, Default)]
+struct Cord(Arc<AtomicBool>);
+
+// === impl Cord ===
+
+impl Cord {
+    fn pull(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// An error once the cord was pulled.
+    fn check(&self) -> io::Result<()> {
+        match self.0.load(Ordering::Acquire) {
+            true => Err(io::ErrorKind::ConnectionReset.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Connected<IncomingStream<'_, Wires>> for Cord {
+    fn connect_info(stream: IncomingStream<'_, Wires>) -> Self {
+        stream.io().cord.clone()
+    }
+}
+
+// === impl Wires ===
+
+impl Listener for Wires {
+    type Io = Wire;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Wire, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Small answers leave at once. If this fails they are merely later.
+        let _ = stream.set_nodelay(true);
+        (Wire { stream, cord: Cord::default() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+// === impl Wire ===
+
+impl Drop for Wire {
+    /// A connection whose cord was pulled ends with a reset, not with a goodbye.
+    fn drop(&mut self) {
+        if self.cord.check().is_err() {
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.cord.check()?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.cord.check()?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.cord.check()?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

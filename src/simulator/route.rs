@@ -1,0 +1,91 @@
+//! Which operation a request asks for: the client's own table, read backwards.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use super::{call::Reply, refusal};
+use crate::dcs::operation::{self, Operation};
+
+/// An operation, and what the path holds in the places of its placeholders.
+pub(super) type Route = (&'static Operation, Vec<(&'static str, String)>);
+
+/// The operation behind `path`, or what the gateway says to a path or method it does not know.
+pub(super) fn route(method: &Method, path: &str) -> Result<Route, Reply> {
+    let mut other_method = false;
+    let mut found: Option<Route> = None;
+    for operation in operation::ALL {
+        let Some(arguments) = matches(operation.path, path) else { continue };
+        // `instances/status` is no instance: a path said word by word goes before one with a placeholder there.
+        let closer = found.as_ref().is_none_or(|(_, others)| arguments.len() < others.len());
+        if operation.method != *method {
+            other_method = true;
+        } else if closer {
+            found = Some((operation, arguments));
+        }
+    }
+    found.ok_or_else(|| {
+        let status = if other_method { 405 } else { 404 };
+        let message = "The API does not exist or has not been published in the environment";
+        refusal::gateway(status, "APIGW.0101", message)
+    })
+}
+
+fn matches(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
+    let mut arguments = Vec::new();
+    let mut segments = path.split('/');
+    for wanted in pattern.split('/') {
+        let segment = segments.next()?;
+        match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(_) if segment.is_empty() => return None,
+            Some(name) => {
+                let value = percent_decode_str(segment).decode_utf8().ok()?;
+                arguments.push((name, value.into_owned()));
+            }
+            None if wanted == segment => {}
+            None => return None,
+        }
+    }
+    segments.next().is_none().then_some(arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(method: Method, path: &str) -> Result<&'static str, u16> {
+        route(&method, path).map(|(operation, _)| operation.name).map_err(|reply| reply.status)
+    }
+
+    #[test]
+    fn every_operation_is_found_by_its_own_path() {
+        for operation in operation::ALL {
+            let path = operation.path.replace('{', "a").replace('}', "b");
+            let (found, arguments) = route(&operation.method, &path).expect(operation.name);
+            assert_eq!(found.name, operation.name);
+            assert_eq!(arguments.len(), operation.path.matches('{').count());
+        }
+    }
+
+    #[test]
+    fn paths_and_methods_nobody_knows() {
+        let cases = [
+            (Method::GET, "/v2/p/instances/status", Ok("ListNumberOfInstancesInDifferentStatus")),
+            (Method::GET, "/v2/p/instances/i", Ok("ShowInstance")),
+            (Method::GET, "/v2/p/instances/", Err(404)),
+            (Method::GET, "/v2/p/instances/i/", Err(404)),
+            (Method::GET, "/v2/p/other", Err(404)),
+            (Method::GET, "/", Err(404)),
+            (Method::PATCH, "/v2/p/instances", Err(405)),
+            (Method::DELETE, "/v3/auth/tokens", Err(405)),
+        ];
+        for (method, path, expected) in cases {
+            assert_eq!(name(method, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_decoded() {
+        let (_, arguments) = route(&Method::GET, "/v2/p%2Fq/instances/%E4%B8%80").expect("a route");
+        assert_eq!(arguments, [("project_id", "p/q".to_owned()), ("instance_id", "一".to_owned())]);
+    }
+}

@@ -1,0 +1,153 @@
+//! Faults on purpose, and what the real client makes of them.
+
+use std::time::Duration;
+
+use dcs_operator::dcs::{
+    Class, Cloud as _,
+    error::Failure,
+    model::{InstanceQuery, MAX_PAGE},
+};
+use serde_json::{Value, json};
+
+use crate::support::bench::{Bench, SECRET_KEY, access_key, instance, over_both, single_attempt};
+
+over_both! {
+    every_fault_of_a_create;
+    every_fault_of_a_list;
+    the_answer_of_a_create_is_lost;
+    reads_are_repeated_and_creates_are_not;
+    lists_of_the_past;
+    fewer_than_there_are;
+}
+
+fn page() -> InstanceQuery {
+    InstanceQuery { limit: Some(MAX_PAGE), ..InstanceQuery::default() }
+}
+
+/// What a create comes to under each fault, and whether there is an instance then.
+async fn every_fault_of_a_create(bench: Bench) {
+    let cases: [(Value, Class, bool); 11] = [
+        (json!("dropAnswer"), Class::Ambiguous, true),
+        (json!("reset"), Class::Ambiguous, false),
+        (json!({"errorBefore": {"status": 503}}), Class::Ambiguous, false),
+        (json!({"errorBefore": {"status": 400, "code": "DCS.4113"}}), Class::Busy, false),
+        (json!({"errorAfter": {"status": 502}}), Class::Ambiguous, true),
+        (json!({"throttle": {"retryAfterSeconds": 3}}), Class::Throttled, false),
+        (json!({"truncate": {"bytes": 20}}), Class::Ambiguous, true),
+        (json!({"truncate": {"bytes": 0}}), Class::Ambiguous, true),
+        (json!({"wrongBody": {"body": {"instances": []}}}), Class::Ambiguous, true),
+        (json!({"wrongBody": {"body": "{\"instances\": [oops"}}), Class::Ambiguous, true),
+        (json!({"html": {}}), Class::Ambiguous, false),
+    ];
+    for (number, (fault, class, exists)) in cases.into_iter().enumerate() {
+        let name = format!("fault-{number}");
+        bench.add_faults(&json!({"operation": "CreateInstance", "fault": fault}));
+        let error = bench.client.create_instance(&instance(&name)).await.expect_err(&name);
+        assert_eq!(error.class(), class, "{fault}: {error}");
+        assert_eq!(bench.names().contains(&name), exists, "{fault}");
+        let retry_after = fault.get("throttle").map(|_| Duration::from_secs(3));
+        assert_eq!(error.retry_after(), retry_after, "{fault}");
+        let name = fault.as_str().or_else(|| fault.as_object()?.keys().next().map(String::as_str));
+        let calls = bench.calls("CreateInstance");
+        assert_eq!(calls.len(), number + 1, "sent once");
+        assert_eq!(calls[number].faults.first().copied(), name);
+    }
+    bench.client.create_instance(&instance("unharmed")).await.expect("the rules are spent");
+}
+
+/// What a read comes to that is not repeated.
+async fn every_fault_of_a_list(bench: Bench) {
+    bench.client.create_instance(&instance("one-of-them")).await.expect("created");
+    let client = bench.client(access_key(SECRET_KEY, None), single_attempt());
+    let broken: fn(&Failure) -> bool = |failure| matches!(failure, Failure::Broken(_));
+    let refused: fn(&Failure) -> bool = |failure| matches!(failure, Failure::Refused(_));
+    let unreadable: fn(&Failure) -> bool = |failure| matches!(failure, Failure::Unreadable { .. });
+    let cases = [
+        (json!("dropAnswer"), Class::Transient, broken),
+        (json!("reset"), Class::Transient, broken),
+        (json!({"truncate": {"bytes": 100}}), Class::Transient, broken),
+        (json!({"errorBefore": {"status": 500, "code": "DCS.5000"}}), Class::Transient, refused),
+        (json!({"errorAfter": {"status": 504, "code": "APIGW.0201"}}), Class::Transient, refused),
+        (json!({"throttle": {}}), Class::Throttled, refused),
+        (json!({"wrongBody": {"body": []}}), Class::Transient, unreadable),
+        (json!({"wrongBody": {"body": {}}}), Class::Transient, unreadable),
+        (json!({"html": {"status": 200}}), Class::Transient, unreadable),
+    ];
+    for (fault, class, kind) in cases {
+        bench.add_faults(&json!({"operation": "reads", "fault": fault}));
+        let error = client.list_instances(&page()).await.expect_err("a fault");
+        assert_eq!(error.class(), class, "{fault}: {error}");
+        assert!(kind(error.failure()), "{fault}: {:?}", error.failure());
+    }
+}
+
+/// The client does not know, the instance exists, and the journal says so.
+async fn the_answer_of_a_create_is_lost(bench: Bench) {
+    bench.add_faults(&json!({"operation": "CreateInstance", "fault": "dropAnswer"}));
+    let error = bench.client.create_instance(&instance("unknown-fate")).await.expect_err("no answer");
+    assert_eq!(error.class(), Class::Ambiguous);
+    assert!(matches!(error.failure(), Failure::Broken(_)), "{error}");
+    let found = bench.client.list_instances(&page()).await.expect("a list").instances;
+    assert_eq!(found.len(), 1);
+    let calls = bench.calls("CreateInstance");
+    assert_eq!(calls.len(), 1);
+    assert_eq!((calls[0].status, &calls[0].faults), (None, &vec!["dropAnswer"]));
+    assert_eq!(calls[0].effect, format!("created {}", found[0].instance_id));
+}
+
+async fn reads_are_repeated_and_creates_are_not(bench: Bench) {
+    bench.add_faults(&json!([
+        {"operation": "CreateInstance", "count": 1, "fault": "reset"},
+        {"operation": "ListInstances", "count": 2, "fault": "reset"},
+    ]));
+    bench.client.create_instance(&instance("never-twice")).await.expect_err("one attempt");
+    bench.client.list_instances(&page()).await.expect("the third attempt");
+    assert_eq!((bench.calls("CreateInstance").len(), bench.calls("ListInstances").len()), (1, 3));
+}
+
+async fn lists_of_the_past(bench: Bench) {
+    let names = async |rule: Value| {
+        bench.add_faults(&json!({"operation": "ListInstances", "fault": rule}));
+        let page = bench.client.list_instances(&page()).await.expect("a list");
+        let mut names: Vec<_> = page.instances.into_iter().filter_map(|one| one.name).collect();
+        names.sort();
+        names
+    };
+    // Armed for a long time, so that the past is kept; it is never reached.
+    bench.add_faults(
+        &json!({"operation": "ListInstances", "after": 1000, "fault": {"staleList": {"versions": 1}}}),
+    );
+    bench.client.create_instance(&instance("first")).await.expect("created");
+    bench.step(30);
+    bench.client.create_instance(&instance("second")).await.expect("created");
+    assert_eq!(names(json!({"staleList": {"versions": 1}})).await, ["first"]);
+    assert_eq!(names(json!({"staleList": {"seconds": 10}})).await, ["first"]);
+    assert_eq!(names(json!({"staleList": {"seconds": 0}})).await, ["first", "second"]);
+    assert_eq!(names(json!({"staleList": {"versions": 99}})).await, Vec::<String>::new());
+    let page = bench.client.list_instances(&page()).await.expect("a list");
+    assert_eq!(page.instances.len(), 2, "the present");
+}
+
+async fn fewer_than_there_are(bench: Bench) {
+    for name in ["one-a", "two-b", "three-c"] {
+        bench.client.create_instance(&instance(name)).await.expect("created");
+    }
+    bench.add_faults(&json!({"fault": {"partialList": {"drop": 2}}}));
+    let page_ = bench.client.list_instances(&page()).await.expect("a list");
+    assert_eq!((page_.instance_num, page_.instances.len()), (3, 1));
+    let page_ = bench.client.list_instances(&page()).await.expect("a list");
+    assert_eq!((page_.instance_num, page_.instances.len()), (3, 3));
+}
+
+/// An answer that takes longer than the client waits: in process only, where nobody really waits.
+#[tokio::test]
+async fn the_answer_of_a_create_comes_too_late() {
+    let bench = Bench::in_process(crate::support::bench::settings());
+    bench.add_faults(&json!({"operation": "mutating", "fault": {"delay": {"ms": 60_000}}}));
+    let before = bench.clock.monotonic();
+    let error = bench.client.create_instance(&instance("too-late")).await.expect_err("too late");
+    assert_eq!(error.class(), Class::Ambiguous);
+    assert_eq!(error.failure(), &Failure::TimedOut(Duration::from_secs(15)));
+    assert_eq!(bench.clock.monotonic() - before, Duration::from_secs(15));
+    assert_eq!(bench.names(), ["too-late"]);
+}

@@ -1,0 +1,48 @@
+//! The real client without a socket: requests go straight to the simulator, byte for byte what HTTP carries.
+
+use std::time::Duration;
+
+use dcs_operator::{
+    dcs::{Answer, Exchange, Outgoing, error::Failure},
+    simulator::{Delivery, DeliveryKind, Request, Response, http::Shared},
+};
+use futures::future::BoxFuture;
+use http::{HeaderValue, header};
+use tokio::task::yield_now;
+use url::Position;
+
+/// Carries requests to a simulator in the same process. Yields once before and once after their effect, so that
+/// others can come in between as they can on a network.
+#[derive(Debug, Clone)]
+pub(crate) struct InProcess(pub(crate) Shared);
+
+impl Exchange for InProcess {
+    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+        Box::pin(async move {
+            yield_now().await;
+            let Delivery { delay, kind } = self.0.handle(arrive(request));
+            yield_now().await;
+            if !delay.is_zero() {
+                self.0.clock().sleep(delay.min(limit)).await;
+            }
+            if delay >= limit {
+                return Err(Failure::TimedOut(limit));
+            }
+            match kind {
+                DeliveryKind::Full(Response { status, headers, body }) => {
+                    Ok(Answer { status, headers, body })
+                }
+                DeliveryKind::Cut { .. } => Err(Failure::Broken("cut off".to_owned())),
+                DeliveryKind::Reset => Err(Failure::Broken("reset".to_owned())),
+            }
+        })
+    }
+}
+
+fn arrive(request: Outgoing) -> Request {
+    let Outgoing { method, url, mut headers, body } = request;
+    let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).unwrap();
+    headers.insert(header::HOST, host);
+    let query = url.query().unwrap_or_default().to_owned();
+    Request { method, path: url.path().to_owned(), query, headers, body }
+}

@@ -1,0 +1,56 @@
+//! A clock that waits for nothing: whoever sleeps on it makes it leap.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dcs_operator::clock::Clock;
+use futures::future::BoxFuture;
+
+/// Time passes only by sleeping and by [`leap`](Self::leap). Clones are the same clock.
+#[derive(Debug, Clone)]
+pub(crate) struct LeapingClock {
+    elapsed: Arc<Mutex<Duration>>,
+    start: DateTime<Utc>,
+}
+
+// === impl LeapingClock ===
+
+impl LeapingClock {
+    /// A clock whose wall clock differs from that of others of its kind.
+    pub(crate) fn ahead_by(difference: TimeDelta) -> Self {
+        let start = DateTime::from_timestamp(1_795_000_000, 0).unwrap() + difference;
+        Self { elapsed: Arc::default(), start }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn leap(&self, duration: Duration) {
+        *self.elapsed.lock().unwrap() += duration;
+    }
+}
+
+impl Default for LeapingClock {
+    fn default() -> Self {
+        Self::ahead_by(TimeDelta::zero())
+    }
+}
+
+impl Clock for LeapingClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.start + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        *self.elapsed.lock().unwrap()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let clock = self.clone();
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            clock.leap(duration);
+        })
+    }
+}
