@@ -1,4 +1,4 @@
-# Every target works from a fresh clone: what it needs besides Rust and Go it builds or installs into target/.
+# Every target works from a fresh clone: what it needs besides Rust, Go and Python it builds or installs into target/.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 KUBERNETES_VERSION := 1.37.2
 CONTROL_PLANE := target/control-plane/control-plane
+PYTHON ?= python3
+CONFORMANCE := target/conformance
 
 say = @printf '\n== %s\n' "$(1)"
 # One line that names what is missing: $(call need,COMMAND,NAME,WHERE)
@@ -16,12 +18,16 @@ need = @command -v $(1) >/dev/null || { echo "make: $(2) is missing ('$(1)' is n
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: need-rust need-go
+.PHONY: need-rust need-go need-python
 need-rust:
 	$(call need,cc,a C compiler,install gcc or clang: the cryptography is compiled with it)
 	$(call need,cargo,Rust 1.89 or later,see https://rustup.rs)
 need-go:
 	$(call need,go,Go 1.26 or later,see https://go.dev/doc/install)
+need-python:
+	$(call need,$(PYTHON),Python 3.9 or later,see https://www.python.org/downloads)
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || { \
+		echo "make: Python 3.9 or later with its venv module is missing ('$(PYTHON)' is not that): on Debian, install python3-venv" >&2; exit 1; }
 
 .PHONY: build
 build: need-rust ## build the release binary: target/release/dcs-operator
@@ -43,6 +49,20 @@ $(CONTROL_PLANE): $(wildcard tests/control-plane/*) | need-go
 	cd tests/control-plane && go build -trimpath -ldflags "$(link)" -o ../../$@.new .
 	@mv $@.new $@
 
+# The venv is made anew whenever its requirements change, and only then; the stamp comes last.
+$(CONFORMANCE)/venv/stamp: tests/conformance/requirements.txt | need-python
+	$(call say,installing the vendor's Python SDK)
+	rm -rf $(CONFORMANCE)/venv
+	$(PYTHON) -m venv $(CONFORMANCE)/venv
+	$(CONFORMANCE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: conformance
+conformance: need-rust need-python $(CONFORMANCE)/venv/stamp ## let the vendor's Python SDK judge the simulator
+	$(call say,conformance)
+	cargo build --locked
+	cd tests/conformance && PYTHONPYCACHEPREFIX=$(CURDIR)/$(CONFORMANCE)/pycache ../../$(CONFORMANCE)/venv/bin/python -m pytest
+
 .PHONY: lint
 lint: need-rust need-go ## check format, lints and documentation; warnings are errors
 	$(call say,format)
@@ -58,6 +78,7 @@ lint: need-rust need-go ## check format, lints and documentation; warnings are e
 test: need-rust control-plane ## run every test
 	$(call say,tests)
 	cargo test --locked
+	@$(MAKE) conformance
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -1,0 +1,88 @@
+"""What the tables came to: the fields seen set and those that cannot be, and the limits tried."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from cases import described
+from fields import TABLE, paths
+from limits import Limit
+
+
+class Report:
+    """Collects what the tests saw."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, set[str]] = defaultdict(set)
+        self._asked: dict[str, set[str]] = defaultdict(set)
+        self._tried: dict[int, tuple[Limit, dict[str, str]]] = {}
+
+    def asked(self, operation: str, case: str) -> None:
+        """A case was asked, and answered."""
+        self._asked[operation].add(case)
+
+    def saw(self, operation: str, path: str) -> None:
+        """A field said something."""
+        self._seen[operation].add(path)
+
+    def tried(self, limit: Limit, label: str, code: str) -> None:
+        """A value was accepted, or refused with a code, as it has to be."""
+        self._tried.setdefault(id(limit), (limit, {}))[1][label] = code
+
+    def is_empty(self) -> bool:
+        """Whether nothing was asked."""
+        return not self._asked and not self._tried
+
+    def short(self) -> list[str]:
+        """A line for each operation."""
+        lines = [f"{'operation':<42} cases   set  cannot  of"]
+        for operation, answer in TABLE.items():
+            lines.append(
+                f"{operation:<42} {len(self._asked[operation]):>5} {len(self._seen[operation]):>5} "
+                f"{len(answer.impossible()):>7} {len(paths(answer.model)):>3}"
+            )
+        seen = sum(len(found) for found in self._seen.values())
+        cannot = sum(len(answer.impossible()) for answer in TABLE.values())
+        documented = sum(len(paths(answer.model)) for answer in TABLE.values())
+        cases = sum(len(asked) for asked in self._asked.values())
+        lines.append(f"{'all':<42} {cases:>5} {seen:>5} {cannot:>7} {documented:>3}")
+        values = sum(len(labels) for _, labels in self._tried.values())
+        lines.append(f"{len(self._tried)} limits tried with {values} values")
+        return lines
+
+    def markdown(self) -> str:
+        """The whole table."""
+        words = described()
+        lines = [
+            "# What the vendor's SDK saw set",
+            "",
+            "| Operation | Reference | Cases | Fields set / documented | Cannot be set, and why |",
+            "|---|---|---|---|---|",
+        ]
+        for operation, answer in TABLE.items():
+            cases = "<br>".join(
+                f"`{case}`: {words[operation][case]}" for case in sorted(self._asked[operation])
+            )
+            cannot = "<br>".join(
+                f"{', '.join(f'`{name}`' for name in names.split())}: {reason}"
+                for reason, names in answer.never.items()
+            )
+            count = f"{len(self._seen[operation])} / {len(paths(answer.model))}"
+            lines.append(f"| {operation} | {answer.section or 'SDK'} | {cases} | {count} | {cannot} |")
+        return "\n".join([*lines, "", *self._limits(), ""])
+
+    def _limits(self) -> list[str]:
+        lines = [
+            "# The documented limits, tried",
+            "",
+            "| Operation | Reference | Field | Limit | Accepted | Refused | with |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for limit, labels in self._tried.values():
+            accepted = ", ".join(label for label, code in labels.items() if not code)
+            refused = ", ".join(label for label, code in labels.items() if code)
+            codes = ", ".join(sorted({code for code in labels.values() if code}))
+            rule = limit.rule if limit.site == "main" else f"{limit.rule} ({limit.site} site)"
+            cells = [limit.operation, limit.section, limit.field, rule, accepted, refused, codes]
+            lines.append(f"| {' | '.join(cells)} |")
+        return lines
