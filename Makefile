@@ -80,6 +80,18 @@ test: need-rust control-plane ## run every test
 	cargo test --locked
 	@$(MAKE) conformance
 
+.PHONY: simulate
+simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it is interrupted
+	$(call say,building the simulator)
+	cargo build --locked
+	$(call say,serving; interrupt to end)
+	@target/debug/dcs-operator simulate --addr 127.0.0.1:8686 --speed 20
+
+.PHONY: bench
+bench: need-rust ## measure the simulator: time of a full page, memory
+	$(call say,measuring (an optimised build comes first))
+	cargo bench --locked --quiet --bench simulator
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf target

@@ -1,11 +1,13 @@
 //! What the state machine is asked, and what it answers.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::dcs::operation::Operation;
 
 /// A call that has been routed and authenticated.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     /// Which operation.
     pub operation: &'static Operation,
@@ -15,6 +17,13 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     /// The body; null if there was none.
     pub body: Value,
+}
+
+/// Without the body, which may hold a password.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({} {:?} {:?})", self.operation.name, self.arguments, self.query)
+    }
 }
 
 /// What is answered: a status and a body, before any fault is applied.

@@ -205,7 +205,7 @@ async fn a_read_is_repeated_and_signed_anew_each_time() {
         vec![refusal(503, "", &[]), Err(Failure::Broken(String::new())), answer(200, &[], &detail())];
     let Bench { client, service, clock } = bench(signing(), script);
     client.show_instance(ID).await.unwrap();
-    assert_eq!(clock.slept().len(), 2);
+    assert_eq!(clock.leaps().len(), 2);
     let asked = service.asked();
     let signatures: Vec<_> = asked.iter().map(|asked| header(asked, "authorization")).collect();
     let dates: Vec<_> = asked.iter().map(|asked| header(asked, "x-sdk-date")).collect();
@@ -218,13 +218,13 @@ async fn retry_after_is_honoured() {
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "17")]), answer(200, &[], &detail())];
     let Bench { client, clock, .. } = bench(signing(), script);
     client.show_instance(ID).await.unwrap();
-    assert_eq!(clock.slept(), [Duration::from_secs(17)]);
+    assert_eq!(clock.leaps(), [Duration::from_secs(17)]);
 
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "600")])];
     let Bench { client, clock, .. } = bench(signing(), script);
     let error = client.show_instance(ID).await.unwrap_err();
     assert_eq!((error.class(), error.retry_after()), (Class::Throttled, Some(Duration::from_secs(600))));
-    assert!(clock.slept().is_empty(), "the caller's schedule waits, not the call");
+    assert!(clock.leaps().is_empty(), "the caller's schedule waits, not the call");
 }
 
 #[tokio::test]
@@ -298,7 +298,7 @@ async fn a_change_is_never_sent_later_than_its_time_allows() {
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "55")])];
     let Bench { client, clock, .. } = bench(signing(), script);
     assert_eq!(class(client.delete_instance(ID).await), Class::Throttled);
-    assert!(clock.slept().is_empty(), "the lease may be gone by then");
+    assert!(clock.leaps().is_empty(), "the lease may be gone by then");
 }
 
 #[tokio::test]
@@ -371,7 +371,7 @@ async fn a_wrong_clock_is_corrected_once() {
     client.show_instance(ID).await.unwrap();
     let dates: Vec<_> = service.asked().iter().map(|asked| header(asked, "x-sdk-date")).collect();
     assert_eq!(dates, ["20270115T080000Z", "20270115T082000Z", "20270115T082000Z"]);
-    assert!(clock.slept().is_empty());
+    assert!(clock.leaps().is_empty());
 
     let Bench { client, .. } = bench(signing(), vec![expired(), expired()]);
     let error = client.show_instance(ID).await.unwrap_err();
@@ -427,7 +427,7 @@ async fn a_token_is_replaced_before_it_expires() {
         vec![token("t1", 1), answer(200, &[], &detail()), token("t2", 1), answer(200, &[], &detail())];
     let Bench { client, service, clock } = bench(by_password(), script);
     client.show_instance(ID).await.unwrap();
-    clock.pass(Duration::from_secs(3600 - 299));
+    clock.leap(Duration::from_secs(3600 - 299));
     client.show_instance(ID).await.unwrap();
     assert_eq!(header(&service.asked()[3], "x-auth-token"), "t2");
 }
@@ -445,9 +445,9 @@ async fn a_token_without_readable_times_is_kept_for_half_an_hour() {
     ];
     let Bench { client, service, clock } = bench(by_password(), script);
     client.show_instance(ID).await.unwrap();
-    clock.pass(Duration::from_secs(1799));
+    clock.leap(Duration::from_secs(1799));
     client.show_instance(ID).await.unwrap();
-    clock.pass(Duration::from_secs(1));
+    clock.leap(Duration::from_secs(1));
     client.show_instance(ID).await.unwrap();
     assert_eq!(header(&service.asked()[5], "x-auth-token"), "t2");
 }
@@ -483,10 +483,10 @@ async fn a_wrong_password_is_tried_once_for_everyone_and_then_not_for_a_minute()
     for outcome in futures::future::join_all(calls).await {
         assert_eq!(class(outcome), Class::Credentials);
     }
-    clock.pass(Duration::from_secs(59));
+    clock.leap(Duration::from_secs(59));
     assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
     assert_eq!(service.asked().len(), 1, "repeated failures lock the user");
-    clock.pass(Duration::from_secs(1));
+    clock.leap(Duration::from_secs(1));
     service.answer_later(Duration::ZERO, token("t1", 23));
     service.answer_later(Duration::ZERO, answer(200, &[], &detail()));
     client.show_instance(ID).await.unwrap();

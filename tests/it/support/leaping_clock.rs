@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 /// Time passes only by sleeping and by [`leap`](Self::leap). Clones are the same clock.
 #[derive(Debug, Clone)]
 pub(crate) struct LeapingClock {
-    elapsed: Arc<Mutex<Duration>>,
+    leaps: Arc<Mutex<Vec<Duration>>>,
     start: DateTime<Utc>,
 }
 
@@ -21,13 +21,18 @@ pub(crate) struct LeapingClock {
 impl LeapingClock {
     /// A clock whose wall clock differs from that of others of its kind.
     pub(crate) fn ahead_by(difference: TimeDelta) -> Self {
-        let start = DateTime::from_timestamp(1_795_000_000, 0).unwrap() + difference;
-        Self { elapsed: Arc::default(), start }
+        let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + difference;
+        Self { leaps: Arc::default(), start }
+    }
+
+    /// Every sleep and leap so far.
+    pub(crate) fn leaps(&self) -> Vec<Duration> {
+        self.leaps.lock().unwrap().clone()
     }
 
     /// Lets time pass.
     pub(crate) fn leap(&self, duration: Duration) {
-        *self.elapsed.lock().unwrap() += duration;
+        self.leaps.lock().unwrap().push(duration);
     }
 }
 
@@ -43,7 +48,7 @@ impl Clock for LeapingClock {
     }
 
     fn monotonic(&self) -> Duration {
-        *self.elapsed.lock().unwrap()
+        self.leaps.lock().unwrap().iter().sum()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

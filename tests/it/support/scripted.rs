@@ -1,4 +1,4 @@
-//! A service that answers from a script, without sockets, and a clock that jumps instead of waiting.
+//! A service that answers from a script, without sockets.
 
 use std::{
     collections::VecDeque,
@@ -6,39 +6,29 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use dcs_operator::{
-    clock::Clock,
-    dcs::{Account, Answer, Client, Exchange, Outgoing, RetryPolicy, error::Failure},
-};
+use dcs_operator::dcs::{Account, Answer, Client, Exchange, Outgoing, RetryPolicy, error::Failure};
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::leaping_clock::LeapingClock;
 
 /// Answers what the script says, in order, and remembers what was asked.
 #[derive(Debug)]
 pub(crate) struct Scripted {
     script: Mutex<VecDeque<(Duration, Result<Answer, Failure>)>>,
     asked: Mutex<Vec<Outgoing>>,
-    clock: Arc<JumpingClock>,
-}
-
-/// Time that passes only while somebody sleeps.
-#[derive(Debug)]
-pub(crate) struct JumpingClock {
-    begin: DateTime<Utc>,
-    slept: Mutex<Vec<Duration>>,
+    clock: Arc<LeapingClock>,
 }
 
 /// A client, the service it talks to, and the clock it lives by.
 pub(crate) struct Bench {
     pub(crate) client: Client,
     pub(crate) service: Arc<Scripted>,
-    pub(crate) clock: Arc<JumpingClock>,
+    pub(crate) clock: Arc<LeapingClock>,
 }
 
 pub(crate) fn bench(account: Account, script: Vec<Result<Answer, Failure>>) -> Bench {
-    let begin = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-    let clock = Arc::new(JumpingClock { begin, slept: Mutex::default() });
+    let clock = Arc::new(LeapingClock::default());
     let script = script.into_iter().map(|answer| (Duration::ZERO, answer)).collect();
     let service =
         Arc::new(Scripted { script: Mutex::new(script), asked: Mutex::default(), clock: clock.clone() });
@@ -71,7 +61,7 @@ impl Exchange for Scripted {
         Box::pin(async move {
             tokio::task::yield_now().await;
             if !late.is_zero() {
-                self.clock.pass(late);
+                self.clock.leap(late);
             }
             answer
         })
@@ -89,35 +79,6 @@ impl Scripted {
         let left = self.script.lock().unwrap().len();
         assert_eq!(left, 0, "answers of the script that nobody asked for");
         self.asked.lock().unwrap().clone()
-    }
-}
-
-// === impl JumpingClock ===
-
-impl JumpingClock {
-    /// Every sleep so far.
-    pub(crate) fn slept(&self) -> Vec<Duration> {
-        self.slept.lock().unwrap().clone()
-    }
-
-    /// Lets time pass.
-    pub(crate) fn pass(&self, duration: Duration) {
-        self.slept.lock().unwrap().push(duration);
-    }
-}
-
-impl Clock for JumpingClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.begin + self.monotonic()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.slept.lock().unwrap().iter().sum()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.pass(duration);
-        Box::pin(tokio::task::yield_now())
     }
 }
 
