@@ -1,0 +1,99 @@
+//! Hashes of secrets, for status: they tell whether something is the same as before, and nothing else.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use secrecy::{ExposeSecret, SecretSlice};
+
+/// What is hashed. The same text hashed for two purposes gives two hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// The password of an instance.
+    Password,
+    /// Credentials to call the cloud with, all their values.
+    Credentials,
+    /// Renamed commands, names and new names.
+    RenamedCommands,
+}
+
+/// The key. Without it, whoever reads a status could try passwords until a hash matches. It has to be the same for
+/// as long as hashes in status are to be compared.
+#[derive(Clone)]
+pub struct HashKey(SecretSlice<u8>);
+
+// === impl Purpose ===
+
+impl Purpose {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Credentials => "credentials",
+            Self::RenamedCommands => "renamed-commands",
+        }
+    }
+}
+
+// === impl HashKey ===
+
+impl HashKey {
+    /// From at least 32 random bytes.
+    pub fn new(key: Vec<u8>) -> Self {
+        Self(key.into())
+    }
+
+    /// The first 40 hex digits of HMAC-SHA-256 over the purpose and the values. Each goes in with its length before
+    /// it, so that `["ab", "c"]` and `["a", "bc"]` differ.
+    ///
+    /// Pass the uid of the object as a value too where two objects with the same secret must not show it.
+    pub fn hash<'a>(&self, purpose: Purpose, values: impl IntoIterator<Item = &'a str>) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose_secret());
+        let mut context = hmac::Context::with_key(&key);
+        for value in std::iter::once(purpose.label()).chain(values) {
+            context.update(&(value.len() as u64).to_be_bytes());
+            context.update(value.as_bytes());
+        }
+        hex::encode(context.sign()).chars().take(40).collect()
+    }
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> HashKey {
+        HashKey::new(vec![7; 32])
+    }
+
+    #[test]
+    fn golden() {
+        assert_eq!(
+            key().hash(Purpose::Password, ["uid-1", "canary-Pass-w0rd"]),
+            "abd75c6c48912b315de87a72787ed8c1ff80921c"
+        );
+        assert_eq!(
+            key().hash(Purpose::Credentials, ["AK", "SK"]),
+            "60221468f09fd74cd6cf9dac17339c4a35ebeade"
+        );
+        assert_eq!(key().hash(Purpose::RenamedCommands, []), "ed2d2a4c060ffc6cc5a7b75b21b0b4715360810b");
+    }
+
+    #[test]
+    fn everything_counts() {
+        let hash = key().hash(Purpose::Password, ["ab", "c"]);
+        assert_ne!(hash, key().hash(Purpose::Password, ["a", "bc"]));
+        assert_ne!(hash, key().hash(Purpose::Password, ["ab", "c", ""]));
+        assert_ne!(hash, key().hash(Purpose::Credentials, ["ab", "c"]));
+        assert_ne!(hash, HashKey::new(vec![8; 32]).hash(Purpose::Password, ["ab", "c"]));
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        assert_eq!(format!("{:?}", key()), "HashKey(…)");
+    }
+}
