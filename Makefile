@@ -74,6 +74,12 @@ lint: need-rust need-go ## check format, lints and documentation; warnings are e
 	$(call say,documentation)
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
+.PHONY: generate
+generate: need-rust ## write the CustomResourceDefinitions to crds/
+	$(call say,generating crds/)
+	rm -rf crds
+	cargo run --locked --quiet -- crds --dir crds
+
 .PHONY: test
 test: need-rust control-plane ## run every test
 	$(call say,tests)

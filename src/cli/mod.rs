@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod cloud;
+pub mod crds;
 mod output;
 pub mod simulate;
 
@@ -28,6 +29,8 @@ enum Command {
     Cloud(Box<cloud::CloudArgs>),
     /// Serve a simulated cloud on this machine, for developing manifests and for tests.
     Simulate(Box<simulate::SimulateArgs>),
+    /// Print the CustomResourceDefinitions, ready for `kubectl apply --server-side -f -`.
+    Crds(crds::CrdsArgs),
 }
 
 /// Why a command failed.
@@ -69,17 +72,21 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
     match cli.command {
         Command::Cloud(args) => {
             telemetry::init("warn");
-            runtime.block_on(cloud::run(*args))
+            runtime()?.block_on(cloud::run(*args))
         }
         Command::Simulate(args) => {
             telemetry::init("info");
-            Ok(runtime.block_on(simulate::run(*args))?)
+            Ok(runtime()?.block_on(simulate::run(*args))?)
         }
+        Command::Crds(args) => crds::run(&args),
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)
 }
 
 // === impl Failure ===

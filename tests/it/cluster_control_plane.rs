@@ -1,9 +1,6 @@
 //! The control plane that everything else is tested on: it is a real one, and it leaves nothing behind.
 
-use std::{
-    net::TcpStream,
-    process::{Command, Output},
-};
+use std::{net::TcpStream, process::Command};
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -33,16 +30,6 @@ fn config_map(name: &str) -> ConfigMap {
 fn namespace(name: &str) -> Namespace {
     let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
     Namespace { metadata, ..Namespace::default() }
-}
-
-fn kubectl(control_plane: &ControlPlane, arguments: &[&str]) -> Output {
-    Command::new(control_plane::binary())
-        .arg("kubectl")
-        .args(arguments)
-        .env("KUBECONFIG", &control_plane.ready.kubeconfig)
-        .env("KUBECACHEDIR", control_plane.ready.dir.join("kubectl-cache"))
-        .output()
-        .unwrap()
 }
 
 /// Nobody answers any more, and nothing is left of its folder.
@@ -104,9 +91,9 @@ async fn a_namespace_goes_away_with_its_content() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_answers_as_kubectl_and_ends_when_told() {
     let mut control_plane = ControlPlane::start().await;
-    let output = kubectl(&control_plane, &["get", "namespace", "default", "-o", "name"]);
+    let output = control_plane.kubectl(&["get", "namespace", "default", "-o", "name"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "namespace/default\n", "{output:?}");
-    assert_eq!(kubectl(&control_plane, &["get", "namespace", "nowhere"]).status.code(), Some(1));
+    assert_eq!(control_plane.kubectl(&["get", "namespace", "nowhere"]).status.code(), Some(1));
     control_plane.signal("-TERM");
     assert!(control_plane.wait(), "an orderly end");
     assert_gone(&control_plane.ready).await;
@@ -132,7 +119,7 @@ async fn nothing_is_left_when_its_parent_is_killed() {
     command.arg("-c").arg(format!("{:?} serve & wait", control_plane::binary()));
     let mut parent = start(command).await;
     let ready = parent.ready.clone();
-    assert!(kubectl(&parent, &["get", "namespaces"]).status.success());
+    assert!(parent.kubectl(&["get", "namespaces"]).status.success());
     parent.signal("-KILL");
     assert!(!parent.wait(), "the shell was killed");
     assert_gone(&ready).await;

@@ -7,6 +7,8 @@ mod client_faults;
 mod cloud_command;
 mod cluster_control_plane;
 mod contract;
+mod crds;
+mod crds_rules;
 mod layering;
 mod model_variants;
 mod simulator_faults;

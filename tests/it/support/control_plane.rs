@@ -1,9 +1,9 @@
 //! A Kubernetes control plane of the tests' own: etcd, kube-apiserver and three controllers in one process.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -76,6 +76,28 @@ impl ControlPlane {
         let options = KubeConfigOptions::default();
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
         Client::try_from(config).unwrap()
+    }
+
+    /// Answers as kubectl, for the administrator.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
+        self.kubectl_reading(arguments, "")
+    }
+
+    /// The same, with something to read for `-f -`.
+    pub(crate) fn kubectl_reading(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(binary())
+            .arg("kubectl")
+            .args(arguments)
+            .env("KUBECONFIG", &self.ready.kubeconfig)
+            .env("KUBECACHEDIR", self.ready.dir.join("kubectl-cache"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Whoever takes no input may be gone before it is written.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     /// Ends it as whoever runs it would.

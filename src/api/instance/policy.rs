@@ -1,0 +1,90 @@
+//! What the operator may do to an instance, and when.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{
+    rules::{self, Rule, validations},
+    schema::described_by_field,
+};
+
+/// What must hold for a window.
+pub const WINDOW: &[Rule] = &[
+    Rule {
+        at: ".begin",
+        holds: "self.begin.matches('^([01][0-9]|2[0-3]):00$')",
+        message: "write a whole hour in UTC, in quotes, such as \"18:00\"",
+    },
+    Rule {
+        at: ".end",
+        holds: "self.end.matches('^([01][0-9]|2[0-3]):00$')",
+        message: "write a whole hour in UTC, in quotes, such as \"19:00\"",
+    },
+    Rule {
+        at: ".end",
+        holds: "self.begin != self.end",
+        message: "a window ends later than it begins: write the hour after begin (on some sites, four hours after)",
+    },
+];
+
+/// When the cloud may do maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = validations(WINDOW)))]
+pub struct MaintenanceWindow {
+    /// Begin, a whole hour in UTC: "18:00".
+    #[schemars(length(max = 5))]
+    pub begin: String,
+
+    /// End, a whole hour in UTC: "19:00". Windows are of fixed length, one hour on most sites and four on some.
+    #[schemars(length(max = 5))]
+    pub end: String,
+}
+
+/// The instance to take over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Adopt {
+    /// ID of the instance.
+    #[schemars(length(max = 36), extend("x-kubernetes-validations" = validations(rules::UUID)))]
+    pub instance_id: String,
+}
+
+/// A Secret with credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsRef {
+    /// Name of a Secret in the same namespace.
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = validations(rules::OBJECT_NAME)))]
+    pub name: String,
+}
+
+/// What becomes of the instance when its object is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = described_by_field)]
+pub enum DeletionPolicy {
+    /// It is deleted.
+    Delete,
+    /// It stays.
+    Retain,
+}
+
+/// Whether the operator changes anything in the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = described_by_field)]
+pub enum ManagementPolicy {
+    /// It does.
+    Managed,
+    /// It only looks.
+    Observe,
+}
+
+/// What to do when the instance is gone and nobody asked for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = described_by_field)]
+pub enum OnExternalDeletion {
+    /// Say so, and wait for a person.
+    Report,
+    /// Make a new, empty one.
+    Recreate,
+}

@@ -1,0 +1,50 @@
+//! Rules that the API server checks (CEL), as data: what must hold, and what to write instead.
+//!
+//! A rule is here if it holds on every site of the cloud and can be checked without asking it. What depends on the
+//! site (which flavors and zones exist) is for the operator, which can name what would do.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
+
+/// One rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The field that a violation is reported at, relative to the one that carries the rule; empty for that itself.
+    pub at: &'static str,
+    /// The expression that must hold.
+    pub holds: &'static str,
+    /// What a user reads otherwise: what to write instead.
+    pub message: &'static str,
+}
+
+/// An ID of the cloud's network service, or of an instance.
+pub const UUID: &[Rule] = &[Rule {
+    at: "",
+    holds: "self.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",
+    message: "write the ID, not the name: 36 characters in lower case, such as \
+              4a9c5f0e-1b2c-4d3e-8f90-0123456789ab",
+}];
+
+/// The name of an object of the same namespace.
+pub const OBJECT_NAME: &[Rule] = &[Rule {
+    at: "",
+    holds: "self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",
+    message: "write the name of an object in the same namespace: lower case letters, digits, '-' and '.'",
+}];
+
+/// The rules as a value of `x-kubernetes-validations`.
+pub(super) fn validations(rules: &[Rule]) -> serde_json::Value {
+    rules.iter().map(|rule| serde_json::json!(ValidationRule::from(rule))).collect()
+}
+
+// === impl Rule ===
+
+impl From<&Rule> for ValidationRule {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            rule: rule.holds.to_owned(),
+            message: Some(rule.message.to_owned()),
+            field_path: (!rule.at.is_empty()).then(|| rule.at.to_owned()),
+            ..Self::default()
+        }
+    }
+}
