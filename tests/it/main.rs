@@ -4,6 +4,7 @@
 
 mod client_calls;
 mod client_faults;
+mod client_identity;
 mod cloud_command;
 mod cluster_control_plane;
 mod contract;

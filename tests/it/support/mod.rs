@@ -1,6 +1,7 @@
 //! What several tests use.
 
 pub(crate) mod account;
+pub(crate) mod answers;
 pub(crate) mod bench;
 pub(crate) mod control_plane;
 pub(crate) mod in_process;
