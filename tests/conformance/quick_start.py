@@ -78,7 +78,11 @@ def main() -> None:
         print("list:  ", names(client))
         client.delete_single_instance(DeleteSingleInstanceRequest(instance_id=instance_id))
         print("delete:", names(client))
-        wait(120)
+        # The service takes minutes to let an instance go; half an hour at most, says its manual.
+        for _ in range(180):
+            if not names(client):
+                break
+            wait(10)
         print("list:  ", names(client))
     except exceptions.ClientRequestException as refused:
         print(refused.status_code, refused.request_id, refused.error_code, refused.error_msg)
