@@ -5,7 +5,6 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
@@ -98,20 +97,8 @@ fn request(number: usize, zone: &str) -> CreateInstance {
         az_codes: vec![zone.to_owned()],
         vpc_id: "0a1b2c3d-0000-4000-8000-000000000001".to_owned(),
         subnet_id: "0a1b2c3d-0000-4000-8000-000000000002".to_owned(),
-        security_group_id: None,
-        description: None,
-        private_ip: None,
-        instance_num: None,
-        maintain_begin: None,
-        maintain_end: None,
         password: Some(SecretString::from("Bench-Passw0rd")),
-        no_password_access: None,
-        instance_backup_policy: None,
-        tags: Vec::new(),
-        port: None,
-        rename_commands: BTreeMap::new(),
-        template_id: None,
-        enterprise_project_id: None,
+        ..CreateInstance::default()
     }
 }
 

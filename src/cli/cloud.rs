@@ -3,7 +3,6 @@
 use std::{
     io::{self, Write},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Args, Subcommand};
@@ -14,7 +13,7 @@ use super::{
     output::{self, Format, joined, or_dash},
 };
 use crate::{
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     dcs::{
         Client, Cloud, RetryPolicy,
         error::{self, codes},
@@ -40,6 +39,18 @@ pub struct CloudArgs {
 
 #[derive(Debug, Subcommand)]
 enum Query {
+    #[command(flatten)]
+    Account(AccountQuery),
+    /// What the service's error codes mean and how the operator takes them. Needs no account.
+    Errors {
+        /// Only this code, such as DCS.4113 or 111400113.
+        code: Option<String>,
+    },
+}
+
+/// What is asked of an account.
+#[derive(Debug, Subcommand)]
+enum AccountQuery {
     /// All instances.
     List {
         /// Only those whose name contains this.
@@ -76,11 +87,6 @@ enum Query {
     Quota,
     /// The region's zones.
     Zones,
-    /// What the service's error codes mean and how the operator takes them. Needs no account.
-    Errors {
-        /// Only this code, such as DCS.4113 or 111400113.
-        code: Option<String>,
-    },
 }
 
 /// Runs the query and writes its result to standard output.
@@ -89,35 +95,30 @@ enum Query {
 /// [`Failure`], with the exit code that goes with it.
 pub async fn run(args: CloudArgs) -> Result<(), Failure> {
     let CloudArgs { account, output, query } = args;
-    let mut out = io::stdout().lock();
-    if let Query::Errors { code } = query {
-        return errors(&mut out, output, code.as_deref());
-    }
-    let client = Client::new(
-        account.resolve()?,
-        RetryPolicy::default(),
-        Arc::new(SystemClock::default()),
-        jitter_seed(),
-    )?;
+    // Written at once, so that nobody takes half a result for a whole one.
     let mut result = Vec::new();
-    answer(&mut result, output, &client, query).await?;
-    out.write_all(&result)?;
+    match query {
+        Query::Errors { code } => errors(&mut result, output, code.as_deref())?,
+        Query::Account(query) => {
+            let clock = SystemClock::default();
+            // Spreads the retries of commands started together.
+            let seed = clock.now().timestamp_subsec_nanos().into();
+            let client = Client::new(account.resolve()?, RetryPolicy::default(), Arc::new(clock), seed)?;
+            answer(&mut result, output, &client, query).await?;
+        }
+    }
+    io::stdout().lock().write_all(&result)?;
     Ok(())
-}
-
-/// Spreads the retries of commands started together.
-fn jitter_seed() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::from(time.subsec_nanos()))
 }
 
 async fn answer(
     out: &mut impl Write,
     format: Format,
     cloud: &impl Cloud,
-    query: Query,
+    query: AccountQuery,
 ) -> Result<(), Failure> {
     match query {
-        Query::List { name, status } => {
+        AccountQuery::List { name, status } => {
             let status = status.as_deref().map(Into::into);
             let listing = list_all(cloud, InstanceQuery { name, status, ..InstanceQuery::default() }).await?;
             if !listing.complete {
@@ -125,8 +126,8 @@ async fn answer(
             }
             list(out, format, &listing.instances)?;
         }
-        Query::Show { id } => show(out, format, &cloud.show_instance(&id).await?)?,
-        Query::Flavors { engine_version, cache_mode, cpu_type, capacity, spec_code } => {
+        AccountQuery::Show { id } => show(out, format, &cloud.show_instance(&id).await?)?,
+        AccountQuery::Flavors { engine_version, cache_mode, cpu_type, capacity, spec_code } => {
             let capacity = capacity.map(parse_capacity).transpose()?;
             let query = FlavorQuery {
                 spec_code,
@@ -138,9 +139,8 @@ async fn answer(
             };
             flavors(out, format, &cloud.list_flavors(&query).await?, capacity)?;
         }
-        Query::Quota => quota(out, format, &cloud.show_quota().await?)?,
-        Query::Zones => zones(out, format, &cloud.list_availability_zones().await?.available_zones)?,
-        Query::Errors { code } => errors(out, format, code.as_deref())?,
+        AccountQuery::Quota => quota(out, format, &cloud.show_quota().await?)?,
+        AccountQuery::Zones => zones(out, format, &cloud.list_availability_zones().await?.available_zones)?,
     }
     Ok(())
 }

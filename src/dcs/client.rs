@@ -67,16 +67,21 @@ impl Client {
         Self { inner: Arc::new(Inner { dispatcher, sessions: Sessions::new(account, clock) }) }
     }
 
-    /// Calls an operation; a refused token is replaced once. Everything together ends by one deadline.
-    async fn call<T: DeserializeOwned + Send>(&self, request: Request<'_>) -> Result<T, Error> {
+    /// Calls an operation; a refused token is replaced once. Everything together ends by one deadline. `secrets` are
+    /// values of the request that must not come back in an error.
+    async fn call<T: DeserializeOwned + Send>(
+        &self,
+        request: &Request<'_>,
+        secrets: &[&str],
+    ) -> Result<T, Error> {
         let deadline = self.inner.dispatcher.deadline(request.operation);
-        let (outcome, session) = self.attempt(&request, deadline).await?;
+        let (outcome, session) = self.attempt(request, secrets, deadline).await?;
         match outcome {
             Err(error)
                 if error.class() == Class::Credentials
                     && self.inner.sessions.forget(&session.proof).await =>
             {
-                self.attempt(&request, deadline).await?.0
+                self.attempt(request, secrets, deadline).await?.0
             }
             outcome => outcome,
         }
@@ -85,12 +90,13 @@ impl Client {
     async fn attempt<T: DeserializeOwned + Send>(
         &self,
         request: &Request<'_>,
+        secrets: &[&str],
         deadline: Duration,
     ) -> Result<(Result<T, Error>, Session), Error> {
         let Inner { dispatcher, sessions } = &*self.inner;
         let session = sessions.open(dispatcher, deadline).await?;
         let of_session = sessions.secrets().into_iter().chain(session.proof.secrets());
-        let secrets = of_session.chain(request.secrets.iter().copied());
+        let secrets = of_session.chain(secrets.iter().copied());
         let read = |answer: &_, at| answer::interpret(answer, at, secrets.clone());
         let outcome = dispatcher.call(request, &session, deadline, read).await;
         Ok((outcome, session))
@@ -102,9 +108,8 @@ impl Client {
         arguments: Vec<(&'static str, &str)>,
         query: Vec<(&'static str, String)>,
     ) -> Result<T, Error> {
-        let request =
-            Request { operation, arguments, query, body: vec![], secrets: vec![], retry: Retry::Allowed };
-        self.call(request).await
+        let request = Request { operation, arguments, query, body: vec![], retry: Retry::Allowed };
+        self.call(&request, &[]).await
     }
 
     async fn change<T: DeserializeOwned + Send>(
@@ -112,12 +117,12 @@ impl Client {
         operation: &'static Operation,
         arguments: Vec<(&'static str, &str)>,
         body: &(impl Serialize + Sync),
-        secrets: Vec<&str>,
+        secrets: &[&str],
         retry: Retry,
     ) -> Result<T, Error> {
         let body = serde_json::to_vec(body)
             .map_err(|error| Error::new(operation, Failure::NotAttempted(error.to_string()), 0))?;
-        self.call(Request { operation, arguments, query: vec![], body, secrets, retry }).await
+        self.call(&Request { operation, arguments, query: vec![], body, retry }, secrets).await
     }
 }
 
@@ -132,9 +137,9 @@ fn unreadable(operation: &Operation, reason: &str) -> Error {
 impl Cloud for Client {
     async fn create_instance(&self, request: &CreateInstance) -> Result<CreatedInstance, Error> {
         let operation = &operation::CREATE_INSTANCE;
-        let secrets = request.password.iter().map(|password| password.expose_secret()).collect();
+        let secrets: Vec<_> = request.password.iter().map(|password| password.expose_secret()).collect();
         let created: CreatedInstances =
-            self.change(operation, vec![], request, secrets, Retry::Never).await?;
+            self.change(operation, vec![], request, &secrets, Retry::Never).await?;
         let mut instances = created.instances.into_iter();
         match (instances.next(), instances.next()) {
             (Some(instance), None) => Ok(instance),
@@ -160,7 +165,7 @@ impl Cloud for Client {
         let operation = &operation::UPDATE_INSTANCE;
         // The same again might cut all connections again, or restart the instance again.
         let retry = if request.is_disruptive() { Retry::Never } else { Retry::Allowed };
-        let Nothing = self.change(operation, instance(instance_id), request, vec![], retry).await?;
+        let Nothing = self.change(operation, instance(instance_id), request, &[], retry).await?;
         Ok(())
     }
 
@@ -171,7 +176,7 @@ impl Cloud for Client {
 
     async fn resize_instance(&self, instance_id: &str, request: &ResizeInstance) -> Result<(), Error> {
         let operation = &operation::RESIZE_INSTANCE;
-        let Nothing = self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        let Nothing = self.change(operation, instance(instance_id), request, &[], Retry::Allowed).await?;
         Ok(())
     }
 
@@ -180,7 +185,7 @@ impl Cloud for Client {
         let secrets: Vec<_> = request.new_password.iter().map(|password| password.expose_secret()).collect();
         let arguments = instance(instance_id);
         let answer: PasswordReset =
-            self.change(operation, arguments, request, secrets.clone(), Retry::Allowed).await?;
+            self.change(operation, arguments, request, &secrets, Retry::Allowed).await?;
         // The service has answered with HTTP 200 whatever it decided.
         let (class, message) = match answer.outcome() {
             ResetOutcome::Done => return Ok(()),
@@ -195,7 +200,7 @@ impl Cloud for Client {
 
     async fn change_tags(&self, instance_id: &str, request: &TagsChange) -> Result<(), Error> {
         let operation = &operation::CHANGE_TAGS;
-        let Nothing = self.change(operation, instance(instance_id), request, vec![], Retry::Allowed).await?;
+        let Nothing = self.change(operation, instance(instance_id), request, &[], Retry::Allowed).await?;
         Ok(())
     }
 

@@ -32,8 +32,6 @@ pub(crate) struct Request<'a> {
     pub(crate) arguments: Vec<(&'static str, &'a str)>,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    /// Values in the body that must not come back in an error.
-    pub(crate) secrets: Vec<&'a str>,
     pub(crate) retry: Retry,
 }
 

@@ -215,6 +215,11 @@ pub static ALL: [&Operation; 18] = [
     &LIST_PROJECTS,
 ];
 
+/// The operation that the vendor's SDK calls `name`.
+pub fn by_name(name: &str) -> Option<&'static Operation> {
+    ALL.into_iter().find(|operation| operation.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

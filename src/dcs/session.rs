@@ -160,42 +160,42 @@ impl Sessions {
                 Ok((proof, None))
             }
             Credentials::Password { domain_name, user_name, password } => {
-                let seen = self.logins.load(Ordering::Relaxed);
-                // Held while logging in: callers that come together share one login, however it ends.
-                let mut login = self.login.lock().await;
-                let shared = self.logins.load(Ordering::Relaxed) != seen;
-                let now = self.clock.monotonic();
-                match &*login {
-                    Login::Token(token) if now < token.renew_at => {}
-                    Login::Failed { error, at }
-                        if shared
-                            || error.class() == Class::Credentials
-                                && now < at.saturating_add(REFUSED_FOR) =>
-                    {
-                        return Err(error.clone());
-                    }
-                    Login::None | Login::Token(_) | Login::Failed { .. } => {
-                        let names = [domain_name.as_str(), user_name];
-                        let outcome = self.fetch_token(dispatcher, names, password, deadline).await;
-                        self.logins.fetch_add(1, Ordering::Relaxed);
-                        *login = match outcome {
-                            Ok(token) => Login::Token(token),
-                            Err(error) => Login::Failed { error, at: self.clock.monotonic() },
-                        };
-                    }
-                }
-                match &*login {
-                    Login::Token(token) => Ok((Proof::Token(token.value.clone()), token.project_id.clone())),
-                    Login::Failed { error, .. } => Err(error.clone()),
-                    // Cannot be: the match above has replaced it.
-                    Login::None => Err(Error::new(
-                        &operation::CREATE_TOKEN,
-                        Failure::NotSent("no login took place".to_owned()),
-                        0,
-                    )),
-                }
+                let names = [domain_name.as_str(), user_name];
+                let token = self.token(dispatcher, names, password, deadline).await?;
+                Ok((Proof::Token(token.value), token.project_id))
             }
         }
+    }
+
+    /// The token kept from the latest login, or one of a new login.
+    async fn token(
+        &self,
+        dispatcher: &Dispatcher,
+        names: [&str; 2],
+        password: &SecretString,
+        deadline: Duration,
+    ) -> Result<Token, Error> {
+        let seen = self.logins.load(Ordering::Relaxed);
+        // Held while logging in: callers that come together share one login, however it ends.
+        let mut login = self.login.lock().await;
+        let shared = self.logins.load(Ordering::Relaxed) != seen;
+        let now = self.clock.monotonic();
+        match &*login {
+            Login::Token(token) if now < token.renew_at => return Ok(token.clone()),
+            Login::Failed { error, at }
+                if shared || error.class() == Class::Credentials && now < at.saturating_add(REFUSED_FOR) =>
+            {
+                return Err(error.clone());
+            }
+            Login::None | Login::Token(_) | Login::Failed { .. } => {}
+        }
+        let outcome = self.fetch_token(dispatcher, names, password, deadline).await;
+        self.logins.fetch_add(1, Ordering::Relaxed);
+        *login = match &outcome {
+            Ok(token) => Login::Token(token.clone()),
+            Err(error) => Login::Failed { error: error.clone(), at: self.clock.monotonic() },
+        };
+        outcome
     }
 
     /// Asks IAM for a token of the project, known by id or by the region's name (API reference 3.2).
@@ -224,7 +224,6 @@ impl Sessions {
             arguments: vec![],
             query: vec![],
             body: body.to_string().into_bytes(),
-            secrets: vec![password.expose_secret()],
             retry: Retry::Allowed,
         };
         let read = |answer: &Answer, at| self.read_token(answer, at);
@@ -264,7 +263,6 @@ impl Sessions {
             arguments: vec![],
             query: vec![("name", region.clone())],
             body: vec![],
-            secrets: vec![],
             retry: Retry::Allowed,
         };
         let secrets = self.secrets().into_iter().chain(proof.secrets());

@@ -101,7 +101,8 @@ fn string_to_sign(date: &str, message: &Message<'_>) -> String {
     format!("{ALGORITHM}\n{date}\n{}", sha256_hex(message.canonical_request().as_bytes()))
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+/// SHA-256 as lower-case hex, as the scheme writes the hash of a body.
+pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes))
 }
 

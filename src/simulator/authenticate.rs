@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
     message::Request,
     refusal,
 };
-use crate::dcs::sign::{self, Authorization, Message};
+use crate::dcs::sign::{self, Authorization, Message, sha256_hex};
 
 /// How far the time of signing may be from the wall clock.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
@@ -164,10 +163,6 @@ fn security_token(wall: DateTime<Utc>, request: &Request, key: &AccessKey) -> Re
         (Some(_), None) => Err("X-Security-Token is missing".to_owned()),
         (Some(_), Some(_)) | (None, Some(_)) => Err("X-Security-Token does not belong to the AK".to_owned()),
     }
-}
-
-fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, bytes))
 }
 
 #[cfg(test)]

@@ -57,8 +57,12 @@ impl CloudClock {
         self.base = later(self.base, duration);
     }
 
-    /// Goes on from `time` if that is later: a clock that was stored goes on where it was.
-    pub fn catch_up(&mut self, monotonic: Duration, time: DateTime<Utc>) {
+    /// Goes on where a clock that was stored stood: at `time`, or where it is if that is later and it runs.
+    pub fn go_on_from(&mut self, monotonic: Duration, time: DateTime<Utc>) {
+        if self.speed == 0.0 {
+            self.base = time;
+            return;
+        }
         let now = self.now(monotonic);
         if time > now {
             self.step((time - now).to_std().unwrap_or_default());
@@ -102,9 +106,9 @@ mod tests {
         clock.set_speed(seconds(150), 1.0).expect("a speed");
         clock.set_speed(seconds(120), 2.0).expect("a speed");
         assert!(clock.now(seconds(150)) >= at(50));
-        clock.catch_up(seconds(150), at(10));
+        clock.go_on_from(seconds(150), at(10));
         assert!(clock.now(seconds(150)) >= at(50), "catching up with the past does nothing");
-        clock.catch_up(seconds(150), at(1000));
+        clock.go_on_from(seconds(150), at(1000));
         assert_eq!(clock.now(seconds(150)), at(1000));
     }
 

@@ -13,7 +13,7 @@ use super::{
     cloud_clock::{CloudClock, NotASpeed},
     control,
     directory::Directory,
-    faults::{Before, Chosen, Fault, Faults, Outcome, Rule},
+    faults::{Before, Chosen, Fault, Faults, Outcome},
     history::History,
     iam,
     journal::{self, Caller, Entry, Journal},
@@ -146,11 +146,6 @@ impl Simulator {
         &self.region
     }
 
-    /// The cloud's time.
-    pub fn cloud_time(&self, monotonic: Duration) -> DateTime<Utc> {
-        self.clock.now(monotonic)
-    }
-
     /// Lets `duration` of the cloud's time pass at once.
     pub fn step(&mut self, monotonic: Duration, duration: Duration) {
         self.clock.step(duration);
@@ -174,13 +169,6 @@ impl Simulator {
         let ids = self.faults.add(script)?;
         self.begin_history(monotonic);
         Ok(ids)
-    }
-
-    /// Adds one fault rule and returns its id.
-    pub fn add_fault(&mut self, monotonic: Duration, rule: Rule) -> u64 {
-        let id = self.faults.arm(rule);
-        self.begin_history(monotonic);
-        id
     }
 
     /// Takes all fault rules away.

@@ -28,7 +28,7 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{Delivery, DeliveryKind, Request, Response, Simulator};
+use super::{Delivery, DeliveryKind, Request, Response, Simulator, refusal};
 use crate::clock::Clock;
 
 /// The gateway takes no larger body.
@@ -154,10 +154,10 @@ fn cut(response: Response, after_bytes: usize) -> HttpResponse {
 }
 
 fn too_large() -> HttpResponse {
-    let error = r#"{"error_code":"APIGW.0201","error_msg":"Request entity too large","request_id":null}"#;
+    let error = refusal::gateway(413, "APIGW.0201", "Request entity too large");
     let headers =
         HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    assemble(413, headers, Body::from(error))
+    assemble(error.status, headers, Body::from(error.body.to_string()))
 }
 
 fn assemble(status: u16, headers: HeaderMap, body: Body) -> HttpResponse {

@@ -111,12 +111,7 @@ pub fn load(path: &Path, simulator: &mut Simulator, monotonic: Duration) -> Resu
             wanted: format!("{} in {}", simulator.project_id, simulator.region),
         });
     }
-    if simulator.clock.speed() == 0.0 {
-        simulator.clock = super::CloudClock::new(loaded.cloud_time, monotonic);
-        let _ = simulator.clock.set_speed(monotonic, 0.0);
-    } else {
-        simulator.clock.catch_up(monotonic, loaded.cloud_time);
-    }
+    simulator.clock.go_on_from(monotonic, loaded.cloud_time);
     let chosen = simulator.service.options().clone();
     simulator.service = loaded.service;
     simulator.service.set_options(chosen);

@@ -96,25 +96,18 @@ CREATE = [
         {"its own": 1.0},
         {"below": 0.5, "above": 2, "zero": 0, "negative": -1, "none": None},
     ),
-    Limit(
-        "CreateInstance",
-        "capacity",
-        "0.125 to 64 GB, single",
-        "4.1.1",
-        frozenset({"DCS.4012", "DCS.4927"}),
-        given={"mode": "single"},
-        accepted={str(gb): gb for gb in (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)},
-        refused={"below 0.125": 0.0625, "above 64": 128, "between": 3},
-    ),
-    Limit(
-        "CreateInstance",
-        "capacity",
-        "0.125 to 64 GB, ha",
-        "4.1.1",
-        frozenset({"DCS.4012", "DCS.4927"}),
-        given={"mode": "ha"},
-        accepted={str(gb): gb for gb in (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)},
-        refused={"below 0.125": 0.0625, "above 64": 128, "between": 3},
+    *(
+        Limit(
+            "CreateInstance",
+            "capacity",
+            f"0.125 to 64 GB, {mode}",
+            "4.1.1",
+            frozenset({"DCS.4012", "DCS.4927"}),
+            given={"mode": mode},
+            accepted={str(gb): gb for gb in (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)},
+            refused={"below 0.125": 0.0625, "above 64": 128, "between": 3},
+        )
+        for mode in ("single", "ha")
     ),
     Limit(
         "CreateInstance",

@@ -32,21 +32,6 @@ pub enum Class {
 // === impl Class ===
 
 impl Class {
-    /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
-        Self::Transient,
-        Self::Busy,
-        Self::Throttled,
-        Self::Ambiguous,
-        Self::NotFound,
-        Self::Invalid,
-        Self::Quota,
-        Self::Balance,
-        Self::Credentials,
-        Self::Forbidden,
-        Self::Unsupported,
-    ];
-
     /// What an HTTP status means when no error code says more.
     pub(super) fn of_status(status: u16) -> Self {
         match status {

@@ -17,8 +17,8 @@ use super::{
 /// The most entries a page of a list can have (4.1.2). Without a limit the service sends 10.
 pub const MAX_PAGE: u32 = 1000;
 
-/// A new instance (4.1.1).
-#[derive(Debug, Clone, Serialize)]
+/// A new instance (4.1.1). The fields up to `subnet_id` are required; the default leaves everything out.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct CreateInstance {
     /// 4 to 64 letters, digits, hyphens, underscores; the first a letter.
     pub name: String,

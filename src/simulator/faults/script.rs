@@ -232,12 +232,11 @@ impl TryFrom<String> for Target {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let named = |name: &str| operation::ALL.into_iter().find(|operation| operation.name == name);
         match text.as_str() {
             "*" => Ok(Self::Any),
             "mutating" => Ok(Self::Mutating),
             "reads" => Ok(Self::Reads),
-            name => named(name).map(Self::Named).ok_or_else(|| {
+            name => operation::by_name(name).map(Self::Named).ok_or_else(|| {
                 let names: Vec<_> = operation::ALL.iter().map(|operation| operation.name).collect();
                 format!("{name:?} is none of *, mutating, reads, {}", names.join(", "))
             }),

@@ -52,7 +52,7 @@ impl Cloud {
         query: &[(&str, &str)],
         body: Value,
     ) -> Reply {
-        let operation = operation::ALL.into_iter().find(|one| one.name == operation).expect(operation);
+        let operation = operation::by_name(operation).expect(operation);
         let arguments = arguments.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.service.call(self.now, &Call { operation, arguments, query, body })

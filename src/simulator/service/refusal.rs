@@ -1,8 +1,9 @@
 //! How the cloud says no.
 
-use serde_json::{Value, json};
-
-use crate::{dcs::error, simulator::Reply};
+use crate::{
+    dcs::error,
+    simulator::{Reply, refusal},
+};
 
 /// A refused request: one of the service's documented codes, and what to tell the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +47,7 @@ impl Refusal {
             ("", Some(code)) => code.meaning,
             (detail, _) => detail,
         };
-        Reply {
-            status: known.map_or(400, |code| code.status),
-            body: json!({"error_code": self.code, "error_msg": message, "error_ext_msg": Value::Null}),
-            effect: format!("refused: {}", self.code),
-        }
+        refusal::service(known.map_or(400, |code| code.status), self.code, message)
     }
 }
 

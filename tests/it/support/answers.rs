@@ -1,7 +1,5 @@
 //! What the tests of the client ask, and what they are answered.
 
-use std::collections::BTreeMap;
-
 use dcs_operator::dcs::{
     Account, Answer, Class,
     error::{Error, Failure},
@@ -40,20 +38,9 @@ pub(crate) fn create() -> CreateInstance {
         az_codes: vec!["az1".to_owned(), "az2".to_owned()],
         vpc_id: "vpc".to_owned(),
         subnet_id: "subnet".to_owned(),
-        security_group_id: None,
-        description: None,
-        private_ip: None,
-        instance_num: None,
-        maintain_begin: None,
-        maintain_end: None,
         password: Some(SecretString::from(PASSWORD)),
-        no_password_access: None,
-        instance_backup_policy: None,
         tags: vec![Tag { key: "team".to_owned(), value: Some("shop".to_owned()) }],
-        port: None,
-        rename_commands: BTreeMap::new(),
-        template_id: None,
-        enterprise_project_id: None,
+        ..CreateInstance::default()
     }
 }
 

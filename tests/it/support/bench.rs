@@ -79,20 +79,9 @@ pub(crate) fn instance(name: &str) -> CreateInstance {
         az_codes: vec!["sim-region-1a".to_owned(), "sim-region-1b".to_owned()],
         vpc_id: "0a1b2c3d-0000-4000-8000-000000000001".to_owned(),
         subnet_id: "0a1b2c3d-0000-4000-8000-000000000002".to_owned(),
-        security_group_id: None,
-        description: None,
-        private_ip: None,
         instance_num: Some(1),
-        maintain_begin: None,
-        maintain_end: None,
         password: Some(SecretString::from(PASSWORD)),
-        no_password_access: None,
-        instance_backup_policy: None,
-        tags: Vec::new(),
-        port: None,
-        rename_commands: std::collections::BTreeMap::new(),
-        template_id: None,
-        enterprise_project_id: None,
+        ..CreateInstance::default()
     }
 }
 
