@@ -3,6 +3,9 @@
 //! The rooms, from the top; each uses only rooms below it (a test holds them to that):
 //!
 //! - [`cli`] — the command line
+//! - [`controller`] — carries out what was decided, and publishes it
+//! - [`fleet`] — sees the instances of each account, and keeps to its budget
+//! - [`plan`] — decides
 //! - [`api`] — the custom resources
 //! - [`formats`] — what is written and has to be recognised years later
 //! - [`simulator`] — a stand-in for the cloud
@@ -13,7 +16,10 @@
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod controller;
 pub mod dcs;
+pub mod fleet;
 pub mod formats;
+pub mod plan;
 pub mod simulator;
 pub mod telemetry;

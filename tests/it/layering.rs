@@ -13,7 +13,10 @@ use walkdir::WalkDir;
 /// Every room and the rooms it may use. A room is a top-level module; rooms whose parts differ are split.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["api", "formats", "simulator", "dcs", "telemetry", "clock"]),
+    ("cli", &["controller", "plan", "fleet", "api", "formats", "simulator", "dcs", "telemetry", "clock"]),
+    ("controller", &["plan", "fleet", "api", "formats", "dcs", "telemetry", "clock"]),
+    ("fleet", &["dcs", "clock"]),
+    ("plan", &["api", "formats", "dcs::model", "dcs::error"]),
     ("api", &[]),
     ("formats", &[]),
     ("simulator", &["dcs::model", "dcs::sign", "dcs::operation", "dcs::error", "dcs::redact", "clock"]),
@@ -43,9 +46,14 @@ const IO: &[&str] = &[
     "crate::clock::SystemClock",
 ];
 /// What of that does none after all.
-const NOT_IO: &[&str] = &["kube::CustomResource", "kube::CustomResourceExt", "kube::core"];
+const NOT_IO: &[&str] =
+    &["kube::CustomResource", "kube::CustomResourceExt", "kube::core", "kube::Resource", "kube::ResourceExt"];
 /// The rooms that stay pure of it, but for the named parts.
 const PURE: &[(&str, &[&str])] = &[
+    ("plan", &[]),
+    ("fleet::budget", &[]),
+    ("fleet::snapshot", &[]),
+    ("fleet::followers", &[]),
     ("api", &[]),
     ("formats", &[]),
     ("dcs::model", &[]),

@@ -5,6 +5,7 @@
 //! where the two disagree.
 
 mod capacity;
+mod facts;
 mod instance;
 mod lenient;
 mod requests;
@@ -15,6 +16,7 @@ mod words;
 
 pub use self::{
     capacity::Capacity,
+    facts::InstanceFacts,
     instance::{
         BackupPlan, BackupPolicy, BandwidthInfo, BusyTask, CreatedInstance, CreatedInstances,
         DomainNameEntity, DomainNameInfo, Features, InstanceBackupPolicy, InstanceDetail, InstancePage,
