@@ -8,6 +8,7 @@ pub mod instance;
 pub mod reasons;
 pub mod rules;
 mod schema;
+pub mod time;
 pub mod words;
 
 pub use self::{

@@ -21,6 +21,11 @@ macro_rules! reasons {
                 }
             }
 
+            /// The reason that `word` is, if it is one.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+            }
+
             /// What it means, in one sentence.
             pub fn meaning(self) -> &'static str {
                 match self {

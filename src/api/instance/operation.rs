@@ -32,6 +32,10 @@ pub struct Operation {
     #[schemars(range(min = 0))]
     pub failures: Option<i32>,
 
+    /// The generation of the spec that the present attempt was made for: another one is a reason to try again at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+
     /// When the present attempt was written down, by the clock of whoever wrote it. For people, and for the gaps
     /// between attempts; never to tell whether an attempt may still arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +72,16 @@ pub struct Operation {
     /// What became of the present attempt: Accepted, Failed, Refused. Absent means that it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+
+    /// Why it was refused or failed, in the word that the conditions use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub reason: Option<String>,
+
+    /// Why it was refused or failed, in the cloud's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
 
     /// The ID that the cloud gave the instance, until it is seen there.
     #[serde(skip_serializing_if = "Option::is_none")]
