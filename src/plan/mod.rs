@@ -5,6 +5,7 @@
 
 pub mod conditions;
 pub mod consent;
+pub mod instance;
 pub mod schedule;
 
 pub use self::consent::Consent;

@@ -1,0 +1,238 @@
+//! What the API server checks, checked again.
+//!
+//! The rules and their sentences stand in [`rules`] and its neighbours, in CEL. Here is, for each of them and in
+//! the same order, whether it holds; a rule that is added there does not compile until it is added here too. What
+//! the schema says besides (lengths, ranges) has sentences of its own.
+
+use std::net::Ipv4Addr;
+
+use super::port;
+use crate::{
+    api::{
+        instance::{
+            self, Auth, AuthType, CacheMode, DcsInstanceSpec, ManagementPolicy, Network, OnExternalDeletion,
+            PasswordSecretRef, auth, network, policy, rules,
+        },
+        rules::{OBJECT_NAME, Rule, UUID},
+    },
+    formats::RESERVED_PREFIX,
+    plan::instance::{Problem, Window, quantity},
+};
+
+/// Everything that is wrong with a spec.
+pub(super) fn problems(spec: &DcsInstanceSpec) -> Vec<Problem> {
+    let mut findings = Findings::default();
+    findings.fields(spec);
+    findings.sizes(spec);
+    if let Some(network) = &spec.network {
+        findings.network(network);
+    }
+    if let Some(auth) = &spec.auth {
+        findings.auth(auth);
+    }
+    if let Some(window) = &spec.maintenance_window {
+        findings.window(window);
+    }
+    if let Some(tags) = &spec.tags {
+        findings.tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    }
+    findings.whole(spec);
+    findings.0
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+struct Findings(Vec<Problem>);
+
+// === impl Findings ===
+
+impl Findings {
+    /// What was found about `field` (empty for the spec itself): for each of its rules, whether it holds.
+    fn rules<const N: usize>(&mut self, field: &str, rules: &[Rule], holds: [bool; N]) {
+        for (rule, _) in rules.iter().zip(holds).filter(|(_, holds)| !holds) {
+            let at = format!("{field}{}", rule.at);
+            self.0.push(Problem::new(at.trim_start_matches('.'), rule.message));
+        }
+    }
+
+    fn must(&mut self, holds: bool, field: &str, message: &str) {
+        if !holds {
+            self.0.push(Problem::new(field, message));
+        }
+    }
+
+    fn uuid(&mut self, field: &str, id: Option<&String>) {
+        self.rules::<{ UUID.len() }>(field, UUID, [id.is_none_or(|id| is_uuid(id))]);
+    }
+
+    fn object_name(&mut self, field: &str, name: &str) {
+        let holds = (1..=253).contains(&name.len()) && is_object_name(name);
+        self.rules::<{ OBJECT_NAME.len() }>(field, OBJECT_NAME, [holds]);
+    }
+
+    /// Single fields that have rules of their own.
+    fn fields(&mut self, spec: &DcsInstanceSpec) {
+        if let Some(credentials) = &spec.credentials_ref {
+            self.object_name("credentialsRef.name", &credentials.name);
+        }
+        let holds = [spec.engine_version.as_deref().is_none_or(is_version)];
+        self.rules::<{ rules::ENGINE_VERSION.len() }>("engineVersion", rules::ENGINE_VERSION, holds);
+        let capacity = spec.capacity.as_ref().map(|capacity| capacity.0.as_str());
+        let is_quantity = capacity.is_none_or(quantity::is_quantity);
+        let holds = [is_quantity, !is_quantity || capacity.is_none_or(|c| quantity::capacity(c).is_some())];
+        self.rules::<{ rules::CAPACITY.len() }>("capacity", rules::CAPACITY, holds);
+        let holds = [spec.name.as_deref().is_none_or(is_cloud_name)];
+        self.rules::<{ rules::CLOUD_NAME.len() }>("name", rules::CLOUD_NAME, holds);
+        let holds = [spec.spec_code.as_deref().is_none_or(is_spec_code)];
+        self.rules::<{ rules::SPEC_CODE.len() }>("specCode", rules::SPEC_CODE, holds);
+        let holds = [spec.enterprise_project_id.as_deref().is_none_or(|id| id == "0" || is_uuid(id))];
+        let rules = rules::ENTERPRISE_PROJECT;
+        self.rules::<{ rules::ENTERPRISE_PROJECT.len() }>("enterpriseProjectId", rules, holds);
+        self.uuid("adopt.instanceId", spec.adopt.as_ref().map(|adopt| &adopt.instance_id));
+    }
+
+    /// Lengths and ranges.
+    fn sizes(&mut self, spec: &DcsInstanceSpec) {
+        let fits = spec.description.as_ref().is_none_or(|text| text.chars().count() <= 1024);
+        self.must(fits, "description", "write 1024 characters or fewer");
+        let fits = spec.replicas.is_none_or(|replicas| (1..=10).contains(&replicas));
+        self.must(fits, "replicas", "write a number from 1 to 10");
+        let fits = spec.shards.is_none_or(|shards| (1..=256).contains(&shards));
+        self.must(fits, "shards", "write a number from 1 to 256");
+        let fits = spec.port.is_none_or(|number| port(number).is_some());
+        self.must(fits, "port", "write a number from 1 to 65535");
+        let Some(zones) = &spec.availability_zones else { return };
+        let fits = (1..=8).contains(&zones.len()) && zones.iter().all(|zone| is_zone(zone));
+        let message = "write codes of 1 to 8 zones, such as cn-north-4a, or remove availabilityZones";
+        self.must(fits, "availabilityZones", message);
+        let twice = zones.iter().enumerate().any(|(n, zone)| zones.iter().take(n).any(|other| other == zone));
+        self.must(!twice, "availabilityZones", "a zone is there twice: write each one once");
+    }
+
+    fn network(&mut self, own: &Network) {
+        let holds = [own.vpc_id.is_some() == own.subnet_id.is_some()];
+        self.rules::<{ network::RULES.len() }>("network", network::RULES, holds);
+        self.uuid("network.vpcId", own.vpc_id.as_ref());
+        self.uuid("network.subnetId", own.subnet_id.as_ref());
+        let holds = [own.private_ip.as_ref().is_none_or(|ip| ip.parse::<Ipv4Addr>().is_ok())];
+        self.rules::<{ network::ADDRESS.len() }>("network.privateIp", network::ADDRESS, holds);
+        self.uuid("network.securityGroupId", own.security_group_id.as_ref());
+    }
+
+    fn auth(&mut self, own: &Auth) {
+        let Auth { type_, secret_ref } = own;
+        let by_secret = *type_ == AuthType::SecretRef;
+        let holds = [!by_secret || secret_ref.is_some(), by_secret || secret_ref.is_none()];
+        self.rules::<{ auth::RULES.len() }>("auth", auth::RULES, holds);
+        let Some(PasswordSecretRef { name, key }) = secret_ref else { return };
+        self.object_name("auth.secretRef.name", name);
+        let message = "write a key of the Secret: letters, digits, '-', '_' and '.'";
+        self.must(key.as_deref().is_none_or(is_key), "auth.secretRef.key", message);
+    }
+
+    fn window(&mut self, own: &instance::MaintenanceWindow) {
+        let is_hour = |text: &str| Window::strict_hour(text).is_some();
+        let holds = [is_hour(&own.begin), is_hour(&own.end), own.begin != own.end];
+        self.rules::<{ policy::WINDOW.len() }>("maintenanceWindow", policy::WINDOW, holds);
+    }
+
+    fn tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
+        let keys = || tags.clone().map(|(key, _)| key);
+        let mut values = tags.clone().map(|(_, value)| value);
+        let holds = [
+            keys().all(|key| (1..=36).contains(&key.chars().count())),
+            keys().all(|key| key.trim_matches(' ') == key && key.chars().all(is_tag_character)),
+            values.all(|value| value.chars().all(|c| is_tag_character(c) || c == '/')),
+            keys().all(|key| !key.starts_with(RESERVED_PREFIX) && !key.starts_with("_sys_")),
+        ];
+        self.rules::<{ rules::TAGS.len() }>("tags", rules::TAGS, holds);
+        self.must(tags.clone().count() <= 16, "tags", "write 16 tags or fewer");
+        let fits = tags.clone().all(|(_, value)| value.chars().count() <= 43);
+        self.must(fits, "tags", "a tag's value has up to 43 characters: write one of that length");
+    }
+
+    /// The spec as a whole.
+    fn whole(&mut self, spec: &DcsInstanceSpec) {
+        let network = spec.network.as_ref();
+        let (adopts, mode) = (spec.adopt.is_some(), spec.cache_mode);
+        let version = spec.engine_version.as_deref();
+        let is_3 = version.is_some_and(|version| version.starts_with("3."));
+        let sized = spec.capacity.is_some() || spec.spec_code.is_some();
+        let selects =
+            mode.is_some() || spec.cpu_type.is_some() || spec.replicas.is_some() || spec.shards.is_some();
+        let grouped = network.is_some_and(|network| network.security_group_id.is_some());
+        let is_single = mode == Some(CacheMode::Single);
+        // Without cacheMode a new instance is ha; of one to take over nothing is known yet.
+        let is_replicated = mode.map_or(!adopts, |mode| matches!(mode, CacheMode::Ha | CacheMode::HaRwSplit));
+        let is_sharded = mode.map_or(adopts, |mode| matches!(mode, CacheMode::Proxy | CacheMode::Cluster));
+        let observes = spec.management_policy == Some(ManagementPolicy::Observe);
+        let recreates = spec.on_external_deletion == Some(OnExternalDeletion::Recreate);
+        let holds = [
+            adopts || version.is_some(),
+            adopts || sized,
+            spec.spec_code.is_none() || !selects,
+            spec.replicas.is_none_or(|replicas| replicas == 1) || !is_single,
+            spec.replicas.is_none_or(|replicas| replicas >= 2) || !is_replicated,
+            spec.shards.is_none() || is_sharded,
+            !is_3 || !matches!(mode, Some(CacheMode::HaRwSplit | CacheMode::Cluster)),
+            spec.availability_zones.as_ref().is_none_or(|zones| zones.len() == 1) || !is_single,
+            spec.port.is_none() || !is_3,
+            !grouped || version.is_none() || is_3,
+            adopts || !is_3 || grouped,
+            !observes || adopts,
+            !recreates || !observes,
+            !recreates || (version.is_some() && sized),
+        ];
+        self.rules::<{ rules::SPEC.len() }>("", rules::SPEC, holds);
+    }
+}
+
+/// `[0-9]{1,2}[.][0-9]{1,2}`
+fn is_version(text: &str) -> bool {
+    let is_number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('.').is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+}
+
+/// `[A-Za-z][A-Za-z0-9_-]{3,63}`
+fn is_cloud_name(text: &str) -> bool {
+    (4..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Lower case letters and digits, in two parts or more.
+fn is_spec_code(text: &str) -> bool {
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let mut parts = text.split(['.', '_', '-']);
+    text.len() <= 64 && parts.clone().count() >= 2 && parts.all(is_part)
+}
+
+/// Whether this is an ID of the cloud: 36 characters in lower case.
+pub(in crate::plan::instance) fn is_uuid(text: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.split('-').all(is_hex)
+}
+
+fn is_object_name(text: &str) -> bool {
+    let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.starts_with(is_edge)
+        && text.ends_with(is_edge)
+        && text.chars().all(|c| is_edge(c) || c == '-' || c == '.')
+}
+
+/// A key of a Secret.
+fn is_key(text: &str) -> bool {
+    (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+/// Whether this can be the code of a zone.
+pub(in crate::plan::instance) fn is_zone(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && !text.starts_with('-')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn is_tag_character(c: char) -> bool {
+    c.is_alphanumeric() || " _.:=+-@".contains(c)
+}
