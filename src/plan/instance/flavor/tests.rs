@@ -75,7 +75,7 @@ fn with(cpu: Option<&str>, zones: &[&str]) -> Defaults {
 }
 
 fn chosen(more: Value, defaults: &Defaults) -> (String, Vec<String>) {
-    let choice = select(&desired(more.clone()), defaults, &region()).expect(&more.to_string());
+    let choice = select(&desired(more), defaults, &region()).unwrap();
     (choice.spec_code, choice.zones)
 }
 
