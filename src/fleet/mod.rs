@@ -1,1 +1,6 @@
 //! The eyes.
+
+pub mod account;
+pub mod budget;
+pub mod followers;
+pub mod snapshot;
