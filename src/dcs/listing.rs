@@ -19,6 +19,8 @@ pub struct Listing {
     /// Whether as many came as the service says there are. If not (instances came or went between two pages, or
     /// a page was short), what is missing here may still exist.
     pub complete: bool,
+    /// How many pages were asked for.
+    pub pages: u32,
 }
 
 /// Reads every page of the instances that match `query`, whose paging is replaced.
@@ -30,9 +32,11 @@ pub async fn list_all(cloud: &impl Cloud, query: InstanceQuery) -> Result<Listin
     let mut seen = HashSet::new();
     let mut totals = HashSet::new();
     let mut offset: u32 = 0;
+    let mut pages: u32 = 0;
     for _ in 0..MOST_PAGES {
         let page =
             cloud.list_instances(&InstanceQuery { offset, limit: Some(MAX_PAGE), ..query.clone() }).await?;
+        pages += 1;
         // A site may send less than was asked for: the next page begins where this one ended.
         offset = offset.saturating_add(u32::try_from(page.instances.len()).unwrap_or(u32::MAX));
         totals.insert(page.instance_num);
@@ -45,5 +49,5 @@ pub async fn list_all(cloud: &impl Cloud, query: InstanceQuery) -> Result<Listin
     }
     let complete =
         totals.len() == 1 && i64::try_from(instances.len()).is_ok_and(|count| totals.contains(&count));
-    Ok(Listing { instances, complete })
+    Ok(Listing { instances, complete, pages })
 }

@@ -69,6 +69,13 @@ impl<F> Default for Followers<F> {
     }
 }
 
+impl<F> Followers<F> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.interests.is_empty()
+    }
+}
+
 impl<F: Ord + Clone> Followers<F> {
     /// Sets what `follower` wants, in place of what it wanted before.
     pub fn set(&mut self, follower: &F, interest: Interest) {
@@ -144,11 +151,6 @@ impl<F: Ord + Clone> Followers<F> {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &F> {
         self.interests.keys()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.interests.is_empty()
     }
 }
 

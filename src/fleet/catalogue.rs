@@ -1,0 +1,73 @@
+//! What an account can choose from. It hardly ever changes, so it is read when somebody wants it, and then believed
+//! for a while.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::lock::Mutex;
+
+use crate::{
+    clock::Clock,
+    dcs::{
+        Error,
+        model::{Flavor, MaintenanceWindow},
+    },
+};
+
+/// What an account can choose from.
+#[derive(Debug, Default)]
+pub(super) struct Catalogue {
+    pub(super) flavors: Part<Flavor>,
+    pub(super) windows: Part<MaintenanceWindow>,
+}
+
+/// A list that is read once for all who want it at the same time.
+///
+/// Whoever reads holds the lock, and the others wait for that; who gives up leaves it to the next one.
+#[derive(Debug)]
+pub(super) struct Part<T>(Mutex<Option<Answer<T>>>);
+
+#[derive(Debug)]
+struct Answer<T> {
+    result: Result<Arc<[T]>, Error>,
+    /// Monotonic time until which it is believed.
+    until: Duration,
+}
+
+/// How long an answer is believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    pub(super) success: Duration,
+    /// Short, but not nothing: a thousand who wait for the same answer must not all ask again.
+    pub(super) failure: Duration,
+}
+
+// === impl Part ===
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Part<T> {
+    /// The list: the one that was read before if it is young enough, else what `read` brings.
+    pub(super) async fn get<R>(
+        &self,
+        clock: &dyn Clock,
+        life: Life,
+        read: impl FnOnce() -> R,
+    ) -> Result<Arc<[T]>, Error>
+    where
+        R: Future<Output = Result<Vec<T>, Error>>,
+    {
+        let mut answer = self.0.lock().await;
+        if let Some(known) = answer.as_ref().filter(|known| clock.monotonic() < known.until) {
+            return known.result.clone();
+        }
+        let result = read().await.map(Arc::from);
+        let life = if result.is_ok() { life.success } else { life.failure };
+        let until = clock.monotonic().saturating_add(life);
+        *answer = Some(Answer { result: result.clone(), until });
+        result
+    }
+}

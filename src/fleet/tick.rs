@@ -1,0 +1,137 @@
+//! One look at an account.
+//!
+//! What it finds is taken in without an await in between, and whom it concerns is kept until a tick hands it out:
+//! whoever drops a tick halfway loses time, and nothing else.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{
+    Fleet,
+    account::AccountKey,
+    budget::Work,
+    snapshot::{Cause, Reading},
+    state::Shared,
+    watch::{Account, Kind},
+};
+use crate::dcs::{
+    Class, Cloud, Error, list_all,
+    model::{InstanceFacts, InstanceQuery, InstanceStatus},
+};
+
+/// How often a list is read in one tick until it is complete.
+const MOST_READINGS: u32 = 3;
+
+/// What came of a tick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Ticked<F> {
+    /// Who has to look at what it follows.
+    pub wake: BTreeSet<F>,
+}
+
+/// A tick on its way. Dropped, it makes room for the next one.
+#[derive(Debug)]
+pub(super) struct Tick<'a, C, F> {
+    pub(super) fleet: &'a Fleet<C, F>,
+    pub(super) running: Running<'a, C, F>,
+    pub(super) cloud: Arc<C>,
+}
+
+/// That a tick is on its way.
+#[derive(Debug)]
+pub(super) struct Running<'a, C, F> {
+    pub(super) shared: &'a Shared<C, F>,
+    pub(super) account: AccountKey,
+    pub(super) tick: u64,
+}
+
+// === impl Running ===
+
+impl<C, F> Running<'_, C, F> {
+    /// Works on the account, if it is still the one that this tick began on.
+    fn with<T>(&self, work: impl FnOnce(&mut Account<C, F>) -> T) -> Option<T> {
+        let mut state = self.shared.lock();
+        state.accounts.get_mut(&self.account).filter(|account| account.runs(self.tick)).map(work)
+    }
+}
+
+impl<C, F> Drop for Running<'_, C, F> {
+    fn drop(&mut self) {
+        self.with(|account| account.interrupt(self.tick));
+    }
+}
+
+// === impl Tick ===
+
+impl<C: Cloud, F: Ord + Clone + Send> Tick<'_, C, F> {
+    /// Reads the list, and that of the failed creations if somebody wants it. The first page of the first is paid
+    /// for already.
+    pub(super) async fn run(self) -> Ticked<F> {
+        let outcome = self.read(InstanceQuery::default(), true).await;
+        let (failed, stay_away) = (outcome.is_err(), retry_after(&outcome));
+        // What could not be read at all cannot be read in part either.
+        let readable = !matches!(outcome, Err(Cause::Error(_)));
+        self.record(Kind::Existing, outcome);
+        if self.running.with(|account| account.wants_failed()) == Some(true) && readable {
+            let status = Some(InstanceStatus::CreateFailed);
+            let outcome = self.read(InstanceQuery { status, ..InstanceQuery::default() }, false).await;
+            self.record(Kind::Failed, outcome);
+        }
+        let now = self.fleet.clock.monotonic();
+        let ended = self.running.with(|account| {
+            account.end(now, failed, stay_away, &self.fleet.settings);
+            account.take_wakes()
+        });
+        Ticked { wake: ended.unwrap_or_default() }
+    }
+
+    /// Reads all pages, again if they are not complete. A second reading is not asked for: it is charged, and paid
+    /// back before the next grant.
+    async fn read(&self, query: InstanceQuery, mut paid: bool) -> Result<Reading, Cause> {
+        for _ in 0..MOST_READINGS {
+            if !std::mem::take(&mut paid) {
+                self.charge(1);
+            }
+            let begun = self.fleet.clock.monotonic();
+            let listing = list_all(&*self.cloud, query.clone()).await.map_err(Cause::Error)?;
+            self.charge(listing.pages.saturating_sub(1));
+            if listing.complete {
+                let instances = listing.instances.iter().map(InstanceFacts::from).collect();
+                return Ok(Reading { begun, finished: self.fleet.clock.monotonic(), instances });
+            }
+        }
+        Err(Cause::Incomplete)
+    }
+
+    fn charge(&self, calls: u32) {
+        let now = self.fleet.clock.monotonic();
+        self.fleet.with_budget(&self.running.account, |budget| budget.queue(Work::Read).charge(calls, now));
+    }
+
+    fn record(&self, kind: Kind, outcome: Result<Reading, Cause>) {
+        if let Err(Cause::Error(error)) = &outcome {
+            self.fleet.heed(&self.running.account, error);
+        }
+        let now = self.fleet.clock.monotonic();
+        let prefix = &self.fleet.settings.indexed_tag_prefix;
+        self.running.with(|account| account.record(kind, outcome, prefix, now));
+    }
+}
+
+fn retry_after(outcome: &Result<Reading, Cause>) -> Option<Duration> {
+    match outcome {
+        Err(Cause::Error(error)) => error.retry_after(),
+        Err(Cause::Incomplete) | Ok(_) => None,
+    }
+}
+
+// === impl Fleet ===
+
+impl<C: Cloud, F: Ord + Clone + Send> Fleet<C, F> {
+    /// Where the site says that it was too much, gives it the rest that it asks for.
+    pub(super) fn heed(&self, account: &AccountKey, error: &Error) {
+        if let (Class::Throttled, Some(rest)) = (error.class(), error.retry_after()) {
+            self.penalise(account, rest);
+        }
+    }
+}
