@@ -7,5 +7,9 @@ pub mod conditions;
 pub mod consent;
 pub mod instance;
 pub mod schedule;
+mod step;
 
-pub use self::consent::Consent;
+pub use self::{
+    consent::Consent,
+    step::{Follow, Plan, Step},
+};

@@ -14,6 +14,8 @@ pub const OBSERVATION_LIFE: Duration = Duration::from_secs(600);
 pub enum Pace {
     /// It may pass by itself: 5 s, doubling to 2 min.
     Soon,
+    /// The cloud took it and failed to carry it out: 1 min, doubling to 10 min.
+    Unhurried,
     /// A person is needed: 10 min, doubling to 1 h.
     Slow,
 }
@@ -39,6 +41,7 @@ impl Pace {
     pub fn gap(self, attempt: u32) -> Duration {
         let (first, longest) = match self {
             Self::Soon => (5, 120),
+            Self::Unhurried => (60, 600),
             Self::Slow => (600, 3600),
         };
         let doubled =
@@ -61,6 +64,7 @@ mod tests {
     fn gaps_grow_to_a_cap() {
         let gaps = |pace: Pace| [0, 1, 2, 3, 5, 6, 100, u32::MAX].map(|attempt| pace.gap(attempt).as_secs());
         assert_eq!(gaps(Pace::Soon), [5, 5, 10, 20, 80, 120, 120, 120]);
+        assert_eq!(gaps(Pace::Unhurried), [60, 60, 120, 240, 600, 600, 600, 600]);
         assert_eq!(gaps(Pace::Slow), [600, 600, 1200, 2400, 3600, 3600, 3600, 3600]);
     }
 

@@ -136,6 +136,7 @@ impl Situation {
             (_, Readiness::NotServing(why)) => Cell::False(why),
             // What stands in the way says more than that there is nothing.
             (Self::Blocked(reason), Readiness::Missing(_)) => Cell::False(reason),
+            (Self::Paused | Self::Unreachable(_), Readiness::Missing(_)) => Cell::AsItWas(&UNSEEN),
             (_, Readiness::Missing(why)) => Cell::False(why),
             (_, Readiness::Unchanged) => Cell::AsItWas(&UNSEEN),
         }

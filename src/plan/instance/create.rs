@@ -1,0 +1,160 @@
+//! Making an instance, exactly once: it is looked for before every attempt, the first included.
+
+use super::{
+    blueprint::{Blueprint, PasswordSource},
+    decision::Decision,
+    desired::Desired,
+    diff, existing, failed, flavor, intent,
+    lookup::{self, Lookup},
+    observed::{Lists, Observed, Obstacle, PasswordLook},
+    ownership::{claims, ids},
+    says,
+    step::{Change, Look, Preparation, Step},
+};
+use crate::{
+    api::{Reason, instance::Resolved, words::Outcome},
+    formats::{Mark, Origin, cloud_name},
+    plan::{
+        Follow,
+        conditions::{Readiness, Situation},
+        schedule::Pace,
+    },
+};
+
+/// For an object without an instance.
+pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists) -> Decision {
+    let claims = claims(lists, &o.subject);
+    if let Some(decision) = ambiguous(o, &claims.ours, &claims.strangers) {
+        return decision;
+    }
+    if let [found] = claims.ours.as_slice() {
+        return existing::decide(o, desired, lists, &found.id);
+    }
+    if let Some(facts) = lists.failed.first() {
+        return failed::decide(o, facts);
+    }
+    match lookup::lookup(o, lists) {
+        Lookup::TooSoon(rest, why) => creating(o, why).wait(rest).follow(Follow::ALL_LISTS),
+        Lookup::Pending(why) => creating(o, why).follow(Follow::ALL_LISTS),
+        Lookup::Nothing => attempt(o, desired),
+    }
+}
+
+/// Several instances could be the object's: none is touched.
+fn ambiguous(
+    o: &Observed,
+    ours: &[std::sync::Arc<crate::dcs::model::InstanceFacts>],
+    strangers: &[std::sync::Arc<crate::dcs::model::InstanceFacts>],
+) -> Option<Decision> {
+    let message = if ours.len() > 1 {
+        format!(
+            "several instances carry this object's mark: {}; name the right one by adopt.instanceId, or remove the \
+             tags dcs-operator-* from the others",
+            ids(ours)
+        )
+    } else if !strangers.is_empty() {
+        format!(
+            "an earlier object of this name left an instance behind: {}; name it by adopt.instanceId once its tags \
+             dcs-operator-* are removed, or delete it",
+            ids(strangers)
+        )
+    } else {
+        return None;
+    };
+    let follow = Follow { each_list: true, ..Follow::STEADY };
+    Some(Decision::blocked(o, Reason::AmbiguousOwnership, message).follow(follow))
+}
+
+/// Nothing stands in the way but what the last attempt came to.
+fn attempt(o: &Observed, desired: &Desired) -> Decision {
+    let Some(operation) = &o.status.operation else { return make(o, desired) };
+    let message = operation.message.clone().unwrap_or_default();
+    let failures = operation.failures.unwrap_or(0);
+    let same_spec = operation.generation == Some(o.subject.generation);
+    if same_spec && u32::try_from(failures).is_ok_and(|failures| failures >= o.settings.most_failures) {
+        let message = format!(
+            "the cloud took the request {failures} times and could not make the instance; change the spec to have it \
+             tried again"
+        );
+        return Decision::blocked(o, Reason::CreateFailed, message);
+    }
+    let Some(rest) = intent::hold(o, operation) else { return make(o, desired) };
+    let reason = operation.reason.as_deref().and_then(Reason::from_word);
+    match reason {
+        Some(reason) if super::observed::pace_of(reason) == Pace::Slow => Decision::blocked(
+            o,
+            reason,
+            format!("{message}; tried again by itself, and at once when the spec changes"),
+        ),
+        _ => creating(o, &format!("{message}; tried again in {} s", rest.as_secs())),
+    }
+    .wait(rest)
+}
+
+/// The request for a new instance, once everything that it needs was looked up.
+pub(super) fn make(o: &Observed, desired: &Desired) -> Decision {
+    let look = |look| creating(o, "the instance is about to be made").step(Step::Look(look));
+    let place = match &o.place {
+        Ok(place) => place,
+        Err(obstacle) => return obstructed(o, obstacle),
+    };
+    let flavors = match &o.looks.flavors {
+        None => return look(Look::Flavors),
+        Some(Err(obstacle)) => return obstructed(o, obstacle),
+        Some(Ok(flavors)) => flavors,
+    };
+    if let Some(decision) = existing::window_problem(o, desired) {
+        return decision;
+    }
+    let choice = match flavor::select(desired, &place.defaults, flavors) {
+        Ok(choice) => choice,
+        Err(flavor::Unavailable::NoSuch { message }) => {
+            return Decision::blocked(o, Reason::InvalidSpec, message);
+        }
+        Err(flavor::Unavailable::SoldOut { message }) => {
+            return Decision::blocked(o, Reason::SoldOut, message).wait(Pace::Slow.gap(1));
+        }
+    };
+    let subject = &o.subject;
+    let name =
+        desired.name.clone().unwrap_or_else(|| cloud_name(&subject.namespace, &subject.name, &subject.owner));
+    let mark = Mark::new(&subject.uid, &subject.owner, Origin::Created);
+    let blueprint = match Blueprint::draw(desired, &place.defaults, choice, name, &mark) {
+        Ok(blueprint) => blueprint,
+        Err(invalid) => return Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()),
+    };
+    let resolved = Resolved {
+        origin: Some(says::spelled(Origin::Created)),
+        auth_type: Some(desired.auth.as_ref().map_or_else(|| "Generated".to_owned(), diff::auth)),
+        ..blueprint.resolved()
+    };
+    let step = match (&blueprint.password, &o.looks.password) {
+        (PasswordSource::Open, _) | (_, Some(Ok(PasswordLook::Ready { .. }))) => {
+            Step::Change(Change::Create(Box::new(blueprint)))
+        }
+        (source, None) => Step::Look(Look::Password(source.clone())),
+        (_, Some(Ok(PasswordLook::Missing))) => Step::Prepare(Preparation::Password),
+        (_, Some(Err(obstacle))) => return obstructed(o, obstacle),
+    };
+    creating(o, "the instance is being made").step(step).resolved(resolved)
+}
+
+/// Something has to be mended, or has to pass, before the request can be made.
+fn obstructed(o: &Observed, obstacle: &Obstacle) -> Decision {
+    let situation = match obstacle.pace() {
+        Pace::Soon | Pace::Unhurried => Situation::Unreachable(obstacle.reason),
+        Pace::Slow => Situation::Blocked(obstacle.reason),
+    };
+    Decision::new(o, situation, &obstacle.message).wait(obstacle.pace().gap(o.memory.failures.max(1)))
+}
+
+/// On the way to an instance.
+pub(super) fn creating(o: &Observed, message: &str) -> Decision {
+    let open =
+        o.status.operation.as_ref().is_some_and(|operation| operation.outcome != Some(Outcome::Refused));
+    let follow = if open { Follow::ALL_LISTS } else { Follow::CHANGES };
+    Decision::new(o, Situation::Creating, message)
+        .ready(Readiness::Missing(Reason::Creating), message)
+        .follow(follow)
+        .wait(std::time::Duration::from_secs(300))
+}

@@ -1,0 +1,271 @@
+//! The object is to be removed: its instance is deleted or let go first, and the finalizer stays until nothing in the
+//! cloud carries the object's mark.
+
+use std::time::Duration;
+
+use super::{
+    adopt,
+    decision::Decision,
+    failed, intent,
+    lookup::{self, Lookup},
+    observed::{Closeup, Detail, Lists, Observed},
+    ownership::{Belongs, belongs, claims, ids},
+    plan::leads_elsewhere,
+    says,
+    step::{Change, Look, Step},
+};
+use crate::{
+    api::{Reason, instance::DeletionPolicy, words::OperationType},
+    dcs::model::InstanceStatus,
+    formats::RELEASED_TAG,
+    plan::{Consent, Follow, conditions::Situation},
+};
+
+/// `charging_mode` of an instance that is paid for in advance (API reference 4.1.2).
+const PREPAID: i64 = 1;
+
+pub(super) fn decide(o: &Observed) -> Decision {
+    if !o.subject.finalizer {
+        return Decision::new(o, Situation::Deleting, "the object is on its way out").silent();
+    }
+    if o.policies.paused {
+        let message = "spec.paused is true: the instance is not deleted until it is false or removed";
+        return Decision::new(o, Situation::DeletionPaused, message);
+    }
+    let place = match &o.place {
+        Ok(place) => place,
+        // Without credentials nothing was ever asked for, so there is nothing to see to.
+        Err(_) if was_never_begun(o) => return done(o),
+        Err(obstacle) => {
+            let wait = obstacle.pace().gap(1);
+            let message = format!("{}; until then the instance is not deleted", obstacle.message);
+            return blocked(o, obstacle.reason, message).wait(wait);
+        }
+    };
+    if let Some(message) = leads_elsewhere(o, place) {
+        return blocked(o, Reason::AccountChanged, message);
+    }
+    match o.lists.as_ref().filter(|lists| lists.latest.is_some()) {
+        Some(lists) => target(o, lists),
+        None => {
+            let trouble = o.lists.as_ref().and_then(|lists| lists.trouble.as_ref());
+            let message = trouble.map_or("the account is being listed", |trouble| trouble.message.as_str());
+            deleting(o, message).follow(Follow::NEXT_LIST)
+        }
+    }
+}
+
+fn was_never_begun(o: &Observed) -> bool {
+    o.status.id.is_none() && o.status.operation.is_none() && o.status.account.is_none()
+}
+
+/// Which instance it is: the one recorded, else a single one with our mark.
+fn target(o: &Observed, lists: &Lists) -> Decision {
+    let claims = claims(lists, &o.subject);
+    let recorded = o.status.id.as_deref();
+    let others = claims.ours.iter().filter(|facts| Some(facts.id.as_str()) != recorded).count();
+    let named = o.policies.adopt.as_deref();
+    let is_named = |id: &str| named == Some(id);
+    let ambiguous = || {
+        let message = format!(
+            "several instances carry this object's mark: {}; none is deleted until the tags dcs-operator-* are removed \
+             from all but one, or adopt.instanceId names that one",
+            ids(&claims.ours)
+        );
+        blocked(o, Reason::AmbiguousOwnership, message).follow(Follow { each_list: true, ..Follow::STEADY })
+    };
+    if let Some(id) = recorded {
+        return if others > 0 && !is_named(id) { ambiguous() } else { remove(o, lists, id) };
+    }
+    let found = match claims.ours.as_slice() {
+        [] => None,
+        [one] => Some(one),
+        several => match several.iter().find(|facts| is_named(&facts.id)) {
+            Some(one) => Some(one),
+            None => return ambiguous(),
+        },
+    };
+    if let Some(facts) = found {
+        return remove(o, lists, &facts.id.clone());
+    }
+    if let Some(record) = lists.failed.first() {
+        let removal = failed::decide(o, record);
+        let message = removal.finding.message.clone();
+        return match removal.finding.situation {
+            Situation::Blocked(reason) => blocked(o, reason, message),
+            _ => deleting(o, &message).step(removal.step).follow(Follow::ALL_LISTS),
+        };
+    }
+    match lookup::lookup(o, lists) {
+        Lookup::TooSoon(rest, why) => deleting(o, why).wait(rest).follow(Follow::ALL_LISTS),
+        Lookup::Pending(why) => deleting(o, why).follow(Follow::ALL_LISTS),
+        Lookup::Nothing => done(o),
+    }
+}
+
+/// Removes the instance `id`, or lets it go.
+fn remove(o: &Observed, lists: &Lists, id: &str) -> Decision {
+    let closeup = match &o.looks.detail {
+        Some(Detail::Found(closeup)) => closeup,
+        Some(Detail::NotFound) => return gone(o, lists, id),
+        Some(Detail::Failed(obstacle)) => {
+            return deleting(o, &obstacle.message).wait(obstacle.pace().gap(o.memory.failures.max(1)));
+        }
+        None => {
+            let listed = lists.known.iter().chain(&lists.marked).find(|facts| facts.id == id);
+            let on_its_way = listed.is_some_and(|facts| facts.status == Some(InstanceStatus::Deleting));
+            let decision = deleting(o, "the instance is being deleted");
+            // The next thing to happen is that it is gone, and the list shows that.
+            return if on_its_way {
+                decision
+            } else {
+                decision.step(Step::Look(Look::Detail { id: id.to_owned() }))
+            };
+        }
+    };
+    match belongs(&closeup.facts, &o.subject) {
+        Belongs::ToUs(origin) => match o.policies.deletion_of(Some(origin)) {
+            DeletionPolicy::Retain => release(o, closeup).unwrap_or_else(|| done(o)),
+            DeletionPolicy::Delete => delete(o, closeup),
+        },
+        // It is another object's by now, and none of our business.
+        Belongs::ToAnother => nothing_left(o, lists, id),
+        Belongs::ToNobody => unmarked(o, lists, id),
+    }
+}
+
+/// Takes our mark off the instance, leaving a note of whose it was; `None` if that is done. Adding comes before
+/// removing, so that at no time nothing says whose it was.
+pub(super) fn release(o: &Observed, closeup: &Closeup) -> Option<Decision> {
+    let id = closeup.facts.id.clone();
+    if !matches!(belongs(&closeup.facts, &o.subject), Belongs::ToUs(_)) {
+        return None;
+    }
+    let decision = deleting(o, "the instance is being let go: it stays, without this object's mark");
+    if let Some(rest) = pause(o, &OperationType::Release) {
+        return Some(decision.wait(rest));
+    }
+    let uid = o.subject.uid.clone();
+    let noted = closeup.facts.tag(RELEASED_TAG) == Some(&uid);
+    let change = if noted { Change::Unmark { id } } else { Change::NoteRelease { id, uid } };
+    Some(decision.step(Step::Change(change)).wait(Duration::ZERO))
+}
+
+fn delete(o: &Observed, closeup: &Closeup) -> Decision {
+    let facts = &closeup.facts;
+    let id = &facts.id;
+    if facts.status == Some(InstanceStatus::Deleting) {
+        return deleting(o, "the cloud is deleting the instance");
+    }
+    if facts.charging_mode == Some(PREPAID) {
+        let message = format!(
+            "instance {id} is prepaid and cannot be deleted through the API: unsubscribe from it in the cloud's \
+             console, or set deletionPolicy to Retain"
+        );
+        return blocked(o, Reason::PrepaidNotDeletable, message);
+    }
+    if let Some(doing) = busy(closeup) {
+        return deleting(o, &format!("the instance is deleted once it is done with {doing}")).wait(BUSY);
+    }
+    if let Some(rest) = pause(o, &OperationType::Delete) {
+        let problem = o.status.operation.as_ref().and_then(|operation| operation.message.clone());
+        let problem = problem.unwrap_or_else(|| "the instance is being deleted".to_owned());
+        return deleting(o, &problem).wait(rest);
+    }
+    let consent = Consent::never_made(facts.status.as_ref())
+        .or_else(|| Consent::by_deletion(o.subject.deleting, o.policies.management, DeletionPolicy::Delete));
+    match consent {
+        Some(consent) => {
+            let change = Change::Delete { id: id.clone(), consent, failed: false };
+            deleting(o, "the instance is being deleted").step(Step::Change(change))
+        }
+        None => {
+            blocked(o, Reason::ApprovalRequired, "nobody has agreed that the instance is deleted".to_owned())
+        }
+    }
+}
+
+/// How long to leave an instance alone that is busy.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// What keeps the cloud from deleting it (DCS.4099: not while creating or restarting; a task counts as well).
+fn busy(closeup: &Closeup) -> Option<&str> {
+    use InstanceStatus::{
+        Creating, Extending, Flushing, Migrating, Restarting, Restoring, Starting, Upgrading,
+    };
+    let status = closeup.facts.status.as_ref().filter(|status| {
+        matches!(
+            status,
+            Creating | Restarting | Restoring | Extending | Flushing | Migrating | Upgrading | Starting
+        )
+    });
+    closeup.task.as_deref().or(status.map(InstanceStatus::as_str))
+}
+
+/// How long an earlier attempt has to be waited for.
+fn pause(o: &Observed, type_: &OperationType) -> Option<Duration> {
+    let operation = o.status.operation.as_ref().filter(|operation| operation.type_ == *type_)?;
+    if intent::is_open(operation) {
+        return o.window_end().checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
+    }
+    match operation.outcome {
+        // It was taken, and the next part of it can follow at once.
+        Some(crate::api::words::Outcome::Accepted) if *type_ == OperationType::Release => None,
+        _ => intent::hold(o, operation),
+    }
+}
+
+/// Nothing says any more whose the instance is.
+fn unmarked(o: &Observed, lists: &Lists, id: &str) -> Decision {
+    let hint = o.status.resolved.as_ref().and_then(|resolved| resolved.origin.as_deref());
+    let origin = hint.and_then(says::read_origin);
+    if o.policies.deletion_of(origin) == DeletionPolicy::Retain {
+        return nothing_left(o, lists, id);
+    }
+    if let Some(origin) = origin.filter(|_| o.policies.adopt.as_deref() == Some(id)) {
+        let marking = adopt::mark(o, id, origin);
+        return deleting(o, &marking.finding.message.clone()).step(marking.step);
+    }
+    let message = format!(
+        "instance {id} no longer carries the tags dcs-operator-* that say whose it is, so it is not deleted: set \
+         adopt.instanceId to its ID to have it deleted, or deletionPolicy to Retain to leave it"
+    );
+    blocked(o, Reason::MarkMissing, message).wait(crate::plan::schedule::Pace::Slow.gap(1))
+}
+
+/// The cloud says that the instance does not exist.
+fn gone(o: &Observed, lists: &Lists, id: &str) -> Decision {
+    if lookup::may_be_invisible(o, id) {
+        let message = "the instance was asked for a moment ago, and the cloud does not show it yet";
+        let rest = o.window_end().saturating_sub(o.now.monotonic);
+        return deleting(o, message).follow(Follow::ALL_LISTS).wait(rest);
+    }
+    nothing_left(o, lists, id)
+}
+
+/// The finalizer goes, unless another instance carries our mark.
+fn nothing_left(o: &Observed, lists: &Lists, id: &str) -> Decision {
+    let mut others = claims(lists, &o.subject).ours;
+    others.retain(|facts| facts.id != id);
+    if others.is_empty() {
+        return done(o);
+    }
+    let message = format!(
+        "instance {id} is gone, but others carry this object's mark: {}; remove the tags dcs-operator-* from them, or \
+         delete them",
+        ids(&others)
+    );
+    blocked(o, Reason::AmbiguousOwnership, message).follow(Follow { each_list: true, ..Follow::STEADY })
+}
+
+fn deleting(o: &Observed, message: &str) -> Decision {
+    Decision::new(o, Situation::Deleting, message).follow(Follow::CHANGES).wait(Duration::from_secs(120))
+}
+
+fn blocked(o: &Observed, reason: Reason, message: String) -> Decision {
+    Decision::new(o, Situation::DeletionBlocked(reason), message)
+}
+
+fn done(o: &Observed) -> Decision {
+    Decision::new(o, Situation::Deleting, "nothing is left in the cloud").step(Step::RemoveFinalizer).silent()
+}

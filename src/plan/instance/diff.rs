@@ -1,0 +1,241 @@
+//! What the spec asks for and the instance does not have. Only what is declared is compared.
+
+use std::collections::BTreeMap;
+
+use super::{
+    desired::{AuthWish, Desired, FlavorWish},
+    observed::Closeup,
+};
+use crate::{
+    api::{
+        instance::{Applied, PendingChange, Resolved},
+        words::Impact,
+    },
+    dcs::model::{InstanceFacts, UpdateInstance},
+    formats::RESERVED_PREFIX,
+};
+
+/// Every difference, and the requests that would remove those that can be removed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Differences {
+    /// All of them, for status and messages.
+    pub changes: Vec<PendingChange>,
+    /// Name, description, maintenance window.
+    pub update: UpdateInstance,
+    /// Tags to add or overwrite.
+    pub set_tags: BTreeMap<String, String>,
+    /// Tags to remove, with the values they have.
+    pub remove_tags: BTreeMap<String, String>,
+}
+
+// === impl Differences ===
+
+impl Differences {
+    /// Between what is desired and what was seen. `resolved` fills in what only a detail shows.
+    pub fn between(
+        desired: &Desired,
+        facts: &InstanceFacts,
+        closeup: Option<&Closeup>,
+        resolved: Option<&Resolved>,
+        applied: Option<&Applied>,
+    ) -> Self {
+        let mut differences = Self::default();
+        differences.fixed(desired, facts);
+        differences.shape(desired, facts, &Build::of(closeup, resolved));
+        differences.settings(desired, facts);
+        differences.tags(desired, facts, applied);
+        differences
+    }
+
+    /// Whether the instance is as desired.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Those that this operator cannot remove: fixed for the instance's life, or not supported yet.
+    pub fn refused(&self) -> Vec<&PendingChange> {
+        self.changes.iter().filter(|change| change.impact != Impact::Online).collect()
+    }
+
+    fn add(&mut self, field: &str, from: Option<String>, to: Option<String>, impact: Impact) {
+        if from != to {
+            self.changes.push(PendingChange { field: field.to_owned(), from, to, impact });
+        }
+    }
+
+    /// A field that is declared.
+    fn declared(&mut self, field: &str, to: Option<String>, from: Option<String>, impact: Impact) {
+        if to.is_some() {
+            self.add(field, from, to, impact);
+        }
+    }
+
+    /// What an instance keeps for life.
+    fn fixed(&mut self, desired: &Desired, facts: &InstanceFacts) {
+        let network = &desired.network;
+        let immutable = [
+            ("engineVersion", &desired.engine_version, &facts.engine_version),
+            ("network.vpcId", &network.vpc_id, &facts.vpc_id),
+            ("network.subnetId", &network.subnet_id, &facts.subnet_id),
+            ("enterpriseProjectId", &desired.enterprise_project_id, &facts.enterprise_project_id),
+        ];
+        for (field, to, from) in immutable {
+            // An answer that lacks the field says nothing about it.
+            if from.is_some() {
+                self.declared(field, to.clone(), from.clone(), Impact::Immutable);
+            }
+        }
+        // A cluster has several addresses, of which one can be asked for.
+        let has = |ip: &str| facts.ip.as_deref().is_none_or(|all| all.split(',').any(|own| own.trim() == ip));
+        if let Some(ip) = network.private_ip.as_ref().filter(|ip| !has(ip)) {
+            self.add("network.privateIp", facts.ip.clone(), Some(ip.clone()), Impact::Immutable);
+        }
+    }
+
+    /// What needs a resize, or breaks connections.
+    fn shape(&mut self, desired: &Desired, facts: &InstanceFacts, build: &Build) {
+        let (mut disruptive, number) = (Vec::new(), |n: i64| n.to_string());
+        let quantity = |capacity: crate::dcs::model::Capacity| capacity.to_string();
+        disruptive.push(("capacity", desired.capacity.map(quantity), facts.capacity.map(quantity)));
+        match &desired.flavor {
+            FlavorWish::SpecCode(code) => {
+                disruptive.push(("specCode", Some(code.clone()), facts.spec_code.clone()))
+            }
+            FlavorWish::Select { cache_mode, cpu_type, replicas, shards } => {
+                let mode = cache_mode.as_ref().map(|mode| mode.as_str().to_owned());
+                disruptive.push(("cacheMode", mode, build.cache_mode.clone()));
+                let cpu = cpu_type.as_ref().map(|cpu| cpu.as_str().to_owned());
+                let own = facts.cpu_type.as_ref().map(|cpu| cpu.as_str().to_owned());
+                disruptive.push(("cpuType", cpu, own));
+                disruptive.push(("replicas", replicas.map(number), build.replicas.map(number)));
+                disruptive.push(("shards", shards.map(number), build.shards.map(number)));
+            }
+        }
+        disruptive.push(("port", desired.port.map(|port| port.to_string()), facts.port.map(number)));
+        let group = desired.network.security_group_id.clone();
+        disruptive.push(("network.securityGroupId", group, facts.security_group_id.clone()));
+        disruptive.push(("auth", desired.auth.as_ref().map(auth), self::auth_of(facts, build)));
+        for (field, to, from) in disruptive {
+            // What was never seen cannot be said to differ.
+            if from.is_some() {
+                self.declared(field, to, from, Impact::Disruptive);
+            }
+        }
+        if let (Some(zones), false) = (&desired.availability_zones, build.zones.is_empty()) {
+            let text = |zones: &[String]| Some(sorted(zones).join(", "));
+            self.add("availabilityZones", text(&build.zones), text(zones), Impact::Disruptive);
+        }
+    }
+
+    /// What one update call sets.
+    fn settings(&mut self, desired: &Desired, facts: &InstanceFacts) {
+        if let Some(name) = desired.name.as_ref().filter(|name| facts.name.as_ref() != Some(name)) {
+            self.add("name", facts.name.clone(), Some(name.clone()), Impact::Online);
+            self.update.name = Some(name.clone());
+        }
+        let own = facts.description.as_deref().unwrap_or_default();
+        if let Some(text) = desired.description.as_ref().filter(|text| *text != own) {
+            self.add("description", shortened(own), shortened(text), Impact::Online);
+            self.update.description = Some(text.clone());
+        }
+        let window = desired.window.as_ref();
+        let matches = |begin, end| window.is_none_or(|window| window.matches(begin, end));
+        if let (Some(window), false) =
+            (window, matches(facts.maintain_begin.as_deref(), facts.maintain_end.as_deref()))
+        {
+            let own = facts.maintain_begin.as_ref().zip(facts.maintain_end.as_ref());
+            let from = own.map(|(begin, end)| format!("{begin}-{end}"));
+            self.add("maintenanceWindow", from, Some(window.to_string()), Impact::Online);
+            let (begin, end) = window.request();
+            (self.update.maintain_begin, self.update.maintain_end) = (Some(begin), Some(end));
+        }
+    }
+
+    /// Declared tags, and those that were declared once.
+    fn tags(&mut self, desired: &Desired, facts: &InstanceFacts, applied: Option<&Applied>) {
+        let wanted = desired.tags.clone().unwrap_or_default();
+        for (key, value) in &wanted {
+            let own = facts.tag(key);
+            if own != Some(value) {
+                self.add(&format!("tags.{key}"), own.map(str::to_owned), Some(value.clone()), Impact::Online);
+                self.set_tags.insert(key.clone(), value.clone());
+            }
+        }
+        let once = applied.map(|applied| applied.tag_keys.as_slice()).unwrap_or_default();
+        for key in once.iter().filter(|key| !wanted.contains_key(*key) && !key.starts_with(RESERVED_PREFIX)) {
+            if let Some(value) = facts.tag(key) {
+                self.add(&format!("tags.{key}"), Some(value.to_owned()), None, Impact::Online);
+                self.remove_tags.insert(key.clone(), value.to_owned());
+            }
+        }
+    }
+}
+
+/// What only a detail shows; from the last one, if this pass took none.
+struct Build {
+    cache_mode: Option<String>,
+    replicas: Option<i64>,
+    shards: Option<i64>,
+    zones: Vec<String>,
+    auth_type: Option<String>,
+}
+
+// === impl Build ===
+
+impl Build {
+    fn of(closeup: Option<&Closeup>, resolved: Option<&Resolved>) -> Self {
+        let kept = resolved.cloned().unwrap_or_default();
+        let seen = closeup.cloned().unwrap_or_default();
+        Self {
+            cache_mode: seen.cache_mode.or(kept.cache_mode),
+            replicas: seen.replicas.or(kept.replicas.map(i64::from)),
+            shards: seen.shards.or(kept.shards.map(i64::from)),
+            zones: if seen.zones.is_empty() { kept.availability_zones } else { seen.zones },
+            auth_type: kept.auth_type,
+        }
+    }
+}
+
+/// The tag keys to remember: declared ones that the instance has, and earlier ones that it still has.
+pub(super) fn applied_tags(
+    desired: Option<&Desired>,
+    facts: &InstanceFacts,
+    applied: Option<&Applied>,
+) -> Vec<String> {
+    let declared = desired.and_then(|desired| desired.tags.as_ref()).into_iter().flatten();
+    let present = declared.filter(|(key, value)| facts.tag(key) == Some(value.as_str())).map(|(key, _)| key);
+    let once = applied.map(|applied| applied.tag_keys.as_slice()).unwrap_or_default();
+    let kept = once.iter().filter(|key| facts.tag(key).is_some());
+    let all: std::collections::BTreeSet<_> = present.chain(kept).cloned().collect();
+    all.into_iter().collect()
+}
+
+/// How clients prove who they are, in the words of the spec.
+pub(super) fn auth(wish: &AuthWish) -> String {
+    match wish {
+        AuthWish::Generated => "Generated",
+        AuthWish::SecretRef { .. } => "SecretRef",
+        AuthWish::Open => "None",
+    }
+    .to_owned()
+}
+
+/// The same of an instance, as far as it is known: whose password an adopted one has, nobody can see.
+fn auth_of(facts: &InstanceFacts, build: &Build) -> Option<String> {
+    match facts.no_password_access {
+        Some(true) => Some("None".to_owned()),
+        Some(false) | None => build.auth_type.clone().filter(|known| known != "None"),
+    }
+}
+
+fn sorted(zones: &[String]) -> Vec<String> {
+    let mut zones = zones.to_vec();
+    zones.sort();
+    zones
+}
+
+/// Status holds 1,024 characters of a value.
+fn shortened(text: &str) -> Option<String> {
+    let short: String = text.chars().take(200).collect();
+    Some(if short.len() < text.len() { format!("{short}…") } else { short })
+}

@@ -1,0 +1,275 @@
+//! The object's instance exists, or did: it is compared with the spec, and changed where it differs.
+
+use std::time::Duration;
+
+use super::{
+    adopt, create,
+    decision::Decision,
+    desired::Desired,
+    diff::Differences,
+    failed, intent,
+    lookup::{self, Lookup},
+    observed::{Closeup, Detail, Lists, Observed},
+    ownership::{Belongs, belongs, claims},
+    says::{self, serves},
+    step::{Change, Look, Step},
+};
+use crate::{
+    api::{Reason, instance::OnExternalDeletion, words::OperationType},
+    dcs::model::{InstanceFacts, InstanceStatus},
+    formats::Origin,
+    plan::{
+        Follow,
+        conditions::{Readiness, Situation},
+        schedule::{Pace, SLOW_ROUND},
+    },
+};
+
+/// How long to leave an instance alone that is busy with something that lists do not show.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// For the instance `id`, which is the object's by its status or by its mark.
+pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+    let listed = lists.known.iter().chain(&lists.marked).find(|facts| facts.id == id);
+    match (&o.looks.detail, listed) {
+        (Some(Detail::Found(closeup)), _) => present(o, desired, &closeup.facts, Some(closeup)),
+        (Some(Detail::NotFound), _) => absent(o, desired, lists, id),
+        (Some(Detail::Failed(obstacle)), _) => {
+            let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);
+            decision.wait(obstacle.pace().gap(o.memory.failures.max(1)))
+        }
+        (None, Some(facts)) => present(o, desired, facts, None),
+        (None, None) => unlisted(o, desired, lists, id),
+    }
+}
+
+/// No list shows it.
+fn unlisted(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+    if let Some(facts) = lists.failed.iter().find(|facts| facts.id == id) {
+        return failed::decide(o, facts);
+    }
+    if lookup::may_be_invisible(o, id) {
+        return invisible(o);
+    }
+    let confirmed = o
+        .memory
+        .gone
+        .as_ref()
+        .filter(|(gone, at)| gone == id && o.now.monotonic.saturating_sub(*at) < SLOW_ROUND);
+    if confirmed.is_some() {
+        return lost(o, desired, lists, id);
+    }
+    let decision = Decision::new(o, Situation::Changing(Reason::Applying), "no list shows the instance");
+    decision.step(Step::Look(Look::Detail { id: id.to_owned() }))
+}
+
+/// The cloud says that it does not exist.
+fn absent(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+    if lookup::may_be_invisible(o, id) { invisible(o) } else { lost(o, desired, lists, id) }
+}
+
+fn invisible(o: &Observed) -> Decision {
+    create::creating(o, "the instance is being made; the cloud does not show it yet")
+        .follow(Follow::ALL_LISTS)
+}
+
+/// It was deleted, and not by us.
+fn lost(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+    // The id in status is only a hint: if another instance carries the mark, that one is the object's.
+    if let [other] = claims(lists, &o.subject).ours.as_slice()
+        && other.id != id
+    {
+        return present(o, desired, other, None);
+    }
+    let gone = |message: String| {
+        Decision::blocked(o, Reason::ExternallyDeleted, message).ready(
+            Readiness::Missing(Reason::ExternallyDeleted),
+            format!("instance {id} does not exist any more"),
+        )
+    };
+    if desired.on_external_deletion == OnExternalDeletion::Report {
+        return gone(format!(
+            "instance {id} was deleted in the cloud, with its data; delete this object, or set onExternalDeletion to \
+             Recreate for a new, empty instance"
+        ));
+    }
+    let so_far = u32::try_from(o.status.recreations.unwrap_or(0)).unwrap_or(0);
+    let same_spec = o.status.observed_generation == Some(o.subject.generation);
+    if so_far >= o.settings.most_recreations && same_spec {
+        return gone(format!(
+            "instance {id} was deleted in the cloud; it was replaced {so_far} times already and is not replaced again \
+             until the spec changes"
+        ));
+    }
+    match lookup::lookup(o, lists) {
+        Lookup::TooSoon(rest, why) => create::creating(o, why).wait(rest).follow(Follow::ALL_LISTS),
+        Lookup::Pending(why) => create::creating(o, why).follow(Follow::ALL_LISTS),
+        Lookup::Nothing => create::make(o, desired),
+    }
+}
+
+/// It exists. `closeup` is there if it was looked at in this pass.
+fn present(o: &Observed, desired: &Desired, facts: &InstanceFacts, closeup: Option<&Closeup>) -> Decision {
+    if facts.status == Some(InstanceStatus::CreateFailed) {
+        return failed::decide(o, facts);
+    }
+    let look = || {
+        let decision =
+            Decision::new(o, Situation::Changing(Reason::Applying), "the instance is looked at closely");
+        decision.seen(facts).step(Step::Look(Look::Detail { id: facts.id.clone() })).follow(Follow::NEXT_LIST)
+    };
+    match belongs(facts, &o.subject) {
+        Belongs::ToUs(_) => {}
+        // The list may be older than our own mark.
+        Belongs::ToNobody | Belongs::ToAnother if closeup.is_none() => return look(),
+        Belongs::ToAnother => return adopt::owned(o, &facts.id).seen(facts),
+        Belongs::ToNobody => return unmarked(o, desired, facts),
+    }
+    match serves(facts.status.as_ref()) {
+        Err(Reason::Creating) => return being_made(o, facts),
+        Err(why) => return not_serving(o, facts, why),
+        Ok(()) => {}
+    }
+    let resolved = o.status.resolved.as_ref();
+    let differences = Differences::between(desired, facts, closeup, resolved, o.status.applied.as_ref());
+    let extending = facts.status == Some(InstanceStatus::Extending);
+    if closeup.is_none() && !extending && (!differences.is_empty() || is_new_shape(o, facts)) {
+        return look();
+    }
+    if extending {
+        let decision = Decision::new(o, Situation::Changing(Reason::Resizing), "the cloud says EXTENDING");
+        return decision.seen(facts).pending(differences.changes).follow(Follow::CHANGES);
+    }
+    if differences.is_empty() {
+        return Decision::new(o, Situation::InSync, "the cloud matches the spec").seen(facts).settled();
+    }
+    change(o, desired, facts, closeup, differences)
+}
+
+fn being_made(o: &Observed, facts: &InstanceFacts) -> Decision {
+    let message = "the cloud is making the instance";
+    create::creating(o, message).seen(facts).follow(Follow::CHANGES)
+}
+
+fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
+    // Of what this operator does so far, nothing stops an instance from serving.
+    let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
+    let message = format!("the cloud says {word}: {} {}", why.meaning(), why.remedy());
+    Decision::new(o, Situation::NotServing { why, ours: false }, message)
+        .seen(facts)
+        .follow(Follow::CHANGES)
+        .wait(Duration::from_secs(300))
+}
+
+/// Somebody took the mark off: it is put back only if the spec names the instance.
+fn unmarked(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
+    if desired.adopt.as_deref() == Some(facts.id.as_str()) {
+        let kept = o.status.resolved.as_ref().and_then(|resolved| resolved.origin.as_deref());
+        let origin = kept.and_then(says::read_origin).unwrap_or(Origin::Adopted);
+        return adopt::mark(o, &facts.id, origin).seen(facts);
+    }
+    let message = format!(
+        "instance {} no longer carries the tags dcs-operator-* that say whose it is: nothing is changed until \
+         adopt.instanceId is set to its ID",
+        facts.id
+    );
+    Decision::blocked(o, Reason::MarkMissing, message).seen(facts)
+}
+
+/// Whether the instance was resized since it was looked at closely.
+fn is_new_shape(o: &Observed, facts: &InstanceFacts) -> bool {
+    let resolved = o.status.resolved.as_ref();
+    let same = |resolved: &crate::api::instance::Resolved| {
+        resolved.cache_mode.is_some() && resolved.spec_code == facts.spec_code
+    };
+    !resolved.is_some_and(same)
+}
+
+/// Carries out what can be, in its order: refusals, settings, tags.
+fn change(
+    o: &Observed,
+    desired: &Desired,
+    facts: &InstanceFacts,
+    closeup: Option<&Closeup>,
+    differences: Differences,
+) -> Decision {
+    let id = facts.id.clone();
+    let refused = differences.refused();
+    if !refused.is_empty() {
+        let fields: Vec<_> = refused.iter().map(|change| describe(change)).collect();
+        let message =
+            format!("{} cannot be changed by this version of the operator; put it back", fields.join(", "));
+        return Decision::blocked(o, Reason::UnsupportedChange, message)
+            .seen(facts)
+            .pending(differences.changes);
+    }
+    let fields: Vec<_> = differences.changes.iter().map(describe).collect();
+    let message = format!("{} is being changed", fields.join(", "));
+    let changing = |message: String| {
+        let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
+        decision.seen(facts).pending(differences.changes.clone()).follow(Follow::NEXT_LIST).wait(BUSY)
+    };
+    if let Some(task) = closeup.and_then(|closeup| closeup.task.as_ref()) {
+        return changing(format!("{message} once the instance is done with {task}"));
+    }
+    let Differences { update, set_tags, remove_tags, .. } = differences.clone();
+    let step = if update != Default::default() {
+        if let Some(decision) = window_problem(o, desired).filter(|_| update.maintain_begin.is_some()) {
+            return decision.seen(facts).pending(differences.changes);
+        }
+        Change::Update { id, request: update }
+    } else if !set_tags.is_empty() {
+        Change::SetTags { id, tags: set_tags }
+    } else {
+        Change::RemoveTags { id, tags: remove_tags }
+    };
+    match postponed(o, &step.type_()) {
+        None => changing(message).step(Step::Change(step)),
+        Some((rest, None)) => changing(message).wait(rest),
+        Some((rest, Some((reason, problem)))) => {
+            let decision =
+                Decision::blocked(o, reason, format!("{message}, but the cloud refused: {problem}"));
+            decision.seen(facts).pending(differences.changes).wait(rest)
+        }
+    }
+}
+
+/// How long to wait with a change of this type because of what the last attempt came to, and what to say about it if
+/// a person is needed.
+fn postponed(o: &Observed, type_: &OperationType) -> Option<(Duration, Option<(Reason, String)>)> {
+    let operation = o.status.operation.as_ref()?;
+    if intent::is_open(operation) {
+        let rest = o.window_end().checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
+        return rest.map(|rest| (rest, None));
+    }
+    let rest = intent::hold(o, operation).filter(|_| operation.type_ == *type_)?;
+    let reason = operation.reason.as_deref().and_then(Reason::from_word);
+    let slow = reason.filter(|reason| super::observed::pace_of(*reason) == Pace::Slow);
+    Some((rest, slow.zip(operation.message.clone())))
+}
+
+/// Whether the maintenance window is one that the site offers; `None` if it is, or none is declared.
+pub(super) fn window_problem(o: &Observed, desired: &Desired) -> Option<Decision> {
+    let window = desired.window.as_ref()?;
+    match &o.looks.windows {
+        None => {
+            let decision =
+                Decision::new(o, Situation::Changing(Reason::Applying), "the windows are looked up");
+            Some(decision.step(Step::Look(Look::Windows)))
+        }
+        Some(Err(obstacle)) => {
+            let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);
+            Some(decision.wait(obstacle.pace().gap(o.memory.failures.max(1))))
+        }
+        Some(Ok(windows)) => {
+            let problem = window.offered(windows).err()?;
+            Some(Decision::blocked(o, Reason::InvalidSpec, problem.to_string()))
+        }
+    }
+}
+
+/// `capacity (4Gi to 8Gi)`.
+fn describe(change: &crate::api::instance::PendingChange) -> String {
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    format!("{} ({} to {})", change.field, shown(&change.from), shown(&change.to))
+}

@@ -1,0 +1,52 @@
+//! An instance of ours that the cloud could not make: its record is removed before the next attempt.
+
+use super::{
+    create,
+    decision::Decision,
+    intent,
+    observed::{Detail, Observed},
+    ownership::{Belongs, belongs},
+    step::{Change, Look, Step},
+};
+use crate::{
+    api::Reason,
+    dcs::model::{InstanceFacts, InstanceStatus},
+    plan::{Consent, Follow},
+};
+
+/// `facts` is what a list shows of it.
+pub(super) fn decide(o: &Observed, facts: &InstanceFacts) -> Decision {
+    let id = &facts.id;
+    let why = facts.sub_status.as_deref().filter(|why| !why.is_empty()).unwrap_or("no reason given");
+    let message =
+        format!("the cloud could not make instance {id} ({why}); its record is removed before the next try");
+    let pending = create::creating(o, &message).follow(Follow::ALL_LISTS);
+    let record = match &o.looks.detail {
+        None => return pending.step(Step::Look(Look::Detail { id: id.clone() })),
+        // The list is older than that: the next one will not show it.
+        Some(Detail::NotFound) => return pending,
+        Some(Detail::Failed(obstacle)) => return pending.wait(obstacle.pace().gap(o.memory.failures.max(1))),
+        Some(Detail::Found(closeup)) => &closeup.facts,
+    };
+    match belongs(record, &o.subject) {
+        Belongs::ToUs(_) => {}
+        Belongs::ToNobody | Belongs::ToAnother => {
+            let message = format!("instance {id} no longer carries this object's mark: it is left alone");
+            return Decision::blocked(o, Reason::MarkMissing, message);
+        }
+    }
+    if record.status == Some(InstanceStatus::Deleting) {
+        return pending;
+    }
+    let Some(consent) = Consent::never_made(record.status.as_ref()) else { return pending };
+    let held = o.status.operation.as_ref().filter(|operation| operation.instance_id.as_ref() == Some(id));
+    if let Some(rest) = held.filter(|_| is_removal(o)).and_then(|operation| intent::hold(o, operation)) {
+        return pending.wait(rest);
+    }
+    pending.step(Step::Change(Change::Delete { id: id.clone(), consent, failed: true }))
+}
+
+fn is_removal(o: &Observed) -> bool {
+    use crate::api::words::OperationType;
+    o.status.operation.as_ref().is_some_and(|operation| operation.type_ == OperationType::DeleteFailed)
+}

@@ -1,0 +1,212 @@
+//! `status.operation`: what is written before a change is asked for, and what became of it.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::{
+    observed::{Observed, PasswordLook, pace_of},
+    step::Change,
+};
+use crate::{
+    api::{
+        DcsInstanceStatus, Reason,
+        instance::{Applied, Holder, Operation},
+        time,
+        words::{OperationType, Outcome},
+    },
+    dcs::error::{Class, Error},
+    plan::schedule::Pace,
+};
+
+/// What became of a change that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The cloud took it; of a new instance, with its id.
+    Accepted {
+        /// Of a new instance.
+        instance_id: Option<String>,
+    },
+    /// Nothing was changed.
+    Refused {
+        /// Why, in a word.
+        reason: Reason,
+        /// Why, in the cloud's words.
+        message: String,
+    },
+    /// It may have been carried out.
+    Unknown {
+        /// Why, in a word, if the cloud gave a reason.
+        reason: Option<Reason>,
+        /// What is known.
+        message: String,
+    },
+}
+
+/// The code that says that the name of a new instance is taken (API reference 7.2). It comes as *ambiguous*: the
+/// instance that has the name may be one of our own.
+const NAME_TAKEN: [&str; 2] = ["DCS.4060", "111400060"];
+
+// === impl Fate ===
+
+impl Fate {
+    /// Of a call that failed.
+    pub fn of(error: &Error) -> Self {
+        let message = error.to_string();
+        let reason = match error.class() {
+            Class::Ambiguous => {
+                let code = error.refusal().and_then(|refusal| refusal.code.as_deref());
+                let taken = code.is_some_and(|code| NAME_TAKEN.contains(&code));
+                return Self::Unknown { reason: taken.then_some(Reason::NameTaken), message };
+            }
+            class => reason_of(class),
+        };
+        Self::Refused { reason, message }
+    }
+}
+
+/// The word for a class of errors.
+pub fn reason_of(class: Class) -> Reason {
+    match class {
+        Class::Transient => Reason::CloudUnreachable,
+        Class::Busy => Reason::WaitingForInstance,
+        Class::Throttled => Reason::Throttled,
+        Class::Ambiguous | Class::NotFound => Reason::CloudError,
+        Class::Invalid => Reason::InvalidSpec,
+        Class::Quota => Reason::QuotaExceeded,
+        Class::Balance => Reason::InsufficientBalance,
+        Class::Credentials => Reason::CredentialsInvalid,
+        Class::Forbidden => Reason::Forbidden,
+        Class::Unsupported => Reason::UnsupportedChange,
+    }
+}
+
+/// The status that is written before `change` is asked for. `status` is what is said without it.
+pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) -> DcsInstanceStatus {
+    let same = o.status.operation.as_ref().filter(|operation| operation.type_ == change.type_());
+    let same = same.filter(|operation| operation.generation == Some(o.subject.generation));
+    let now = time::to_kube(o.now.wall);
+    let place = o.place.as_ref().ok();
+    let operation = Operation {
+        type_: change.type_(),
+        holder: Holder {
+            kind: "DcsInstance".to_owned(),
+            name: o.subject.name.clone(),
+            uid: o.subject.uid.clone(),
+        },
+        started_at: same.map_or_else(|| now.clone(), |same| same.started_at.clone()),
+        attempt: same.map_or(0, |same| same.attempt).saturating_add(1),
+        failures: failures(o, change),
+        generation: Some(o.subject.generation),
+        attempted_at: Some(now),
+        process: Some(o.settings.process.clone()),
+        window_seconds: i32::try_from(o.settings.window().as_secs()).ok(),
+        account: place.map(|place| place.account.clone()),
+        credentials_hash: place.map(|place| place.credentials_hash.clone()),
+        changes: status.pending_changes.clone(),
+        outcome: None,
+        reason: None,
+        message: None,
+        instance_id: change.instance_id().map(str::to_owned),
+        job_id: None,
+        task_id: None,
+    };
+    let account = status.account.clone().or_else(|| operation.account.clone());
+    let mut intent = DcsInstanceStatus { operation: Some(operation), account, ..status.clone() };
+    if let Change::Create(_) | Change::Delete { failed: true, .. } = change {
+        begin_anew(o, &mut intent);
+    }
+    if let (Change::Create(_), Some(Ok(PasswordLook::Ready { hash }))) = (change, &o.looks.password) {
+        intent.applied =
+            Some(Applied { auth_hash: Some(hash.clone()), ..intent.applied.unwrap_or_default() });
+    }
+    intent
+}
+
+/// There is no instance until the next one is made. One that was lost counts.
+fn begin_anew(o: &Observed, intent: &mut DcsInstanceStatus) {
+    (intent.cloud_status, intent.endpoints) = (None, None);
+    let failed =
+        intent.operation.as_ref().is_some_and(|operation| operation.type_ == OperationType::DeleteFailed);
+    if intent.id.take().is_some() && !failed {
+        let same_spec = o.status.observed_generation == Some(o.subject.generation);
+        let before = o.status.recreations.filter(|_| same_spec).unwrap_or(0);
+        intent.recreations = Some(before.saturating_add(1));
+    }
+}
+
+/// How often a creation was accepted and then failed: removing the record of one counts it, making the next keeps
+/// the count, and another spec begins anew.
+fn failures(o: &Observed, change: &Change) -> Option<i32> {
+    let before =
+        o.status.operation.as_ref().filter(|operation| operation.generation == Some(o.subject.generation));
+    let count = before.and_then(|operation| operation.failures).unwrap_or(0);
+    match change {
+        Change::Delete { failed: true, .. } => {
+            // Trying again to remove the same record is no further failure.
+            let again = before.is_some_and(|before| {
+                before.type_ == OperationType::DeleteFailed
+                    && before.instance_id.as_deref() == change.instance_id()
+            });
+            Some(if again { count } else { count.saturating_add(1) })
+        }
+        Change::Create(_) => (count > 0).then_some(count),
+        Change::Adopt { .. }
+        | Change::NoteRelease { .. }
+        | Change::Unmark { .. }
+        | Change::Delete { .. }
+        | Change::Update { .. }
+        | Change::SetTags { .. }
+        | Change::RemoveTags { .. } => None,
+    }
+}
+
+/// Writes down what became of the operation in `status`.
+pub fn settle(status: &mut DcsInstanceStatus, fate: &Fate) {
+    let Some(operation) = status.operation.as_mut() else { return };
+    let (outcome, reason, message) = match fate {
+        Fate::Accepted { instance_id } => {
+            if let Some(id) = instance_id {
+                operation.instance_id = Some(id.clone());
+                status.id = Some(id.clone());
+                // API reference 4.1.1: what was just accepted is being made.
+                status.cloud_status = Some("CREATING".to_owned());
+            }
+            (Some(Outcome::Accepted), None, None)
+        }
+        Fate::Refused { reason, message } => (Some(Outcome::Refused), Some(*reason), Some(message)),
+        Fate::Unknown { reason, message } => (None, *reason, Some(message)),
+    };
+    operation.outcome = outcome;
+    operation.reason = reason.map(|reason| reason.as_str().to_owned());
+    operation.message = message.map(|message| message.chars().take(1000).collect());
+}
+
+/// Whether what the last attempt did is still unknown.
+pub(super) fn is_open(operation: &Operation) -> bool {
+    match operation.outcome {
+        None | Some(Outcome::Other(_)) => true,
+        Some(Outcome::Accepted | Outcome::Failed | Outcome::Refused) => false,
+    }
+}
+
+/// How long to wait before the same is tried again; `None` if it may be tried now: its time has come, or what it
+/// depends on has changed.
+pub(super) fn hold(o: &Observed, operation: &Operation) -> Option<Duration> {
+    let place = o.place.as_ref().ok();
+    let other_credentials =
+        place.is_some_and(|place| operation.credentials_hash.as_ref() != Some(&place.credentials_hash));
+    if operation.generation != Some(o.subject.generation) || other_credentials {
+        return None;
+    }
+    let attempt = u32::try_from(operation.attempt.max(operation.failures.unwrap_or(0))).unwrap_or(1);
+    let gap = pace(operation).gap(attempt);
+    let since = time::from_kube(operation.attempted_at.as_ref()?);
+    let elapsed = o.now.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std().unwrap_or_default();
+    gap.checked_sub(elapsed).filter(|rest| !rest.is_zero())
+}
+
+fn pace(operation: &Operation) -> Pace {
+    let reason = operation.reason.as_deref().and_then(Reason::from_word);
+    reason.map_or(Pace::Soon, pace_of)
+}

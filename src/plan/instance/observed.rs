@@ -1,0 +1,279 @@
+//! Everything that a decision rests on. Whoever gathers it decides nothing; whatever is not here was not looked at.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+
+use super::{defaults::Defaults, desired::Desired, policies::Policies, problem::Invalid};
+use crate::{
+    api::{DcsInstanceStatus, Reason, instance::Account},
+    dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
+    formats::Owner,
+    plan::schedule::Pace,
+};
+
+/// What is known of an object, its instance and the cloud.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// The object itself.
+    pub subject: Subject,
+    /// What the spec says about what may be done; it can be read even from a spec that is otherwise invalid.
+    pub policies: Policies,
+    /// What the spec asks for.
+    pub desired: Result<Desired, Invalid>,
+    /// What was said last.
+    pub status: DcsInstanceStatus,
+    /// Where the credentials lead, or why nowhere.
+    pub place: Result<Place, Obstacle>,
+    /// What the account's lists say; `None` while there is no account to list.
+    pub lists: Option<Lists>,
+    /// What was looked up in this pass.
+    pub looks: Looks,
+    /// What this process remembers.
+    pub memory: Memory,
+    /// The time.
+    pub now: Now,
+    /// How the operator is set up.
+    pub settings: Settings,
+}
+
+/// The object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// metadata.namespace.
+    pub namespace: String,
+    /// metadata.name.
+    pub name: String,
+    /// metadata.uid.
+    pub uid: String,
+    /// Its place, in the form that marks have.
+    pub owner: Owner,
+    /// metadata.generation.
+    pub generation: i64,
+    /// Whether it is to be removed.
+    pub deleting: bool,
+    /// Whether it carries our finalizer.
+    pub finalizer: bool,
+}
+
+/// Where the credentials lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Region, project, endpoint.
+    pub account: Account,
+    /// A keyed hash of the credentials.
+    pub credentials_hash: String,
+    /// What the credentials' Secret says about new instances.
+    pub defaults: Defaults,
+}
+
+/// Why something cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// In a word.
+    pub reason: Reason,
+    /// What is the matter and what to do about it.
+    pub message: String,
+}
+
+/// What the account's lists say. Times are monotonic.
+#[derive(Debug, Clone, Default)]
+pub struct Lists {
+    /// When this process began to list the account.
+    pub joined: Duration,
+    /// The newest complete list of instances.
+    pub latest: Option<Taken>,
+    /// When the complete list before that was begun.
+    pub before: Option<Duration>,
+    /// When the newest complete list of failed creations was begun.
+    pub failed_latest: Option<Duration>,
+    /// When the complete list of failed creations before that was begun.
+    pub failed_before: Option<Duration>,
+    /// The instance of `status.id`, or of `adopt.instanceId` while that is empty, in the newest list.
+    pub known: Option<Arc<InstanceFacts>>,
+    /// Instances with our uid or our owner in their tags, in either of the two newest lists; as in the newest.
+    pub marked: Vec<Arc<InstanceFacts>>,
+    /// Failed creations with our uid in their tags, and the one of `status.id`.
+    pub failed: Vec<Arc<InstanceFacts>>,
+    /// Why there is no newer list.
+    pub trouble: Option<Obstacle>,
+}
+
+/// When a list was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Before its first page was asked for.
+    pub begun: Duration,
+    /// After its last page had come.
+    pub finished: Duration,
+}
+
+/// What was looked up in this pass, because a plan asked for it.
+#[derive(Debug, Clone, Default)]
+pub struct Looks {
+    /// The instance in detail.
+    pub detail: Option<Detail>,
+    /// What can be bought.
+    pub flavors: Option<Result<Arc<[Flavor]>, Obstacle>>,
+    /// The maintenance windows on offer.
+    pub windows: Option<Result<Arc<[MaintenanceWindow]>, Obstacle>>,
+    /// The password for a new instance.
+    pub password: Option<Result<PasswordLook, Obstacle>>,
+}
+
+/// The instance in detail, just now.
+#[derive(Debug, Clone)]
+pub enum Detail {
+    /// It exists.
+    Found(Box<Closeup>),
+    /// The cloud says that it does not exist.
+    NotFound,
+    /// The cloud did not say.
+    Failed(Obstacle),
+}
+
+/// What only the detail says, with what the list says too.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Closeup {
+    /// What the list says too.
+    pub facts: InstanceFacts,
+    /// The task that keeps the instance busy.
+    pub task: Option<String>,
+    /// How it is built, in the cloud's word.
+    pub cache_mode: Option<String>,
+    /// Copies of each shard, the master included.
+    pub replicas: Option<i64>,
+    /// Shards.
+    pub shards: Option<i64>,
+    /// Codes of the zones it is in.
+    pub zones: Vec<String>,
+}
+
+/// What was found of the password of a new instance; never the password itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordLook {
+    /// It is there.
+    Ready {
+        /// A keyed hash of it.
+        hash: String,
+    },
+    /// None was made yet.
+    Missing,
+}
+
+/// What this process remembers of an object. All of it may be forgotten at any time: it only ever makes the operator
+/// wait longer, or look again. Times are monotonic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// When this process first saw the object.
+    pub first_seen: Duration,
+    /// When this process first saw the present attempt in `status.operation`; for its own, after it was sent.
+    pub intent_seen: Option<Duration>,
+    /// When the cloud last said that the instance of this id does not exist.
+    pub gone: Option<(String, Duration)>,
+    /// Looks and writes that failed in a row.
+    pub failures: u32,
+}
+
+/// The time, by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// For people, and for times in objects.
+    pub wall: DateTime<Utc>,
+    /// For measuring.
+    pub monotonic: Duration,
+}
+
+/// How the operator is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What this process is called in `status.operation.process`.
+    pub process: String,
+    /// How long after it was written down an attempt may be sent.
+    pub send_limit: Duration,
+    /// How long a mutating call may take.
+    pub call_timeout: Duration,
+    /// How long the cloud may take to show in lists what it has done.
+    pub visibility: Duration,
+    /// How often a creation may fail in the cloud before a person is asked.
+    pub most_failures: u32,
+    /// How often a lost instance is replaced before a person is asked.
+    pub most_recreations: u32,
+}
+
+// === impl Observed ===
+
+impl Observed {
+    /// The id of the instance: the one recorded, else the one to adopt.
+    pub fn known_id(&self) -> Option<&str> {
+        self.status.id.as_deref().or(self.policies.adopt.as_deref())
+    }
+
+    /// The detail, if the instance was found.
+    pub(super) fn closeup(&self) -> Option<&Closeup> {
+        match &self.looks.detail {
+            Some(Detail::Found(closeup)) => Some(closeup),
+            Some(Detail::NotFound | Detail::Failed(_)) | None => None,
+        }
+    }
+
+    /// How old the newest complete list is; if there is none, how long one has been missing.
+    pub(super) fn age(&self) -> Duration {
+        let since =
+            self.lists.as_ref().map(|lists| lists.latest.map_or(lists.joined, |latest| latest.finished));
+        self.now.monotonic.saturating_sub(since.unwrap_or(self.memory.first_seen))
+    }
+
+    /// When the present attempt can no longer show an effect that lists do not show.
+    pub(super) fn window_end(&self) -> Duration {
+        let own = self.settings.window();
+        // Another process may have been set up to take longer.
+        let theirs = self.status.operation.as_ref().and_then(|operation| operation.window_seconds);
+        let theirs = theirs.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        let seen = self.memory.intent_seen.unwrap_or(self.now.monotonic);
+        seen.saturating_add(own.max(theirs.unwrap_or_default()))
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// For how long after it was written down an attempt may still show its effect.
+    pub fn window(&self) -> Duration {
+        self.send_limit + self.call_timeout + self.visibility
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            process: "dcs-operator".to_owned(),
+            send_limit: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(15),
+            visibility: Duration::from_secs(60),
+            most_failures: 3,
+            most_recreations: 3,
+        }
+    }
+}
+
+// === impl Obstacle ===
+
+impl Obstacle {
+    /// How fast to try again what it stands in the way of.
+    pub fn pace(&self) -> Pace {
+        pace_of(self.reason)
+    }
+}
+
+/// Whether something can pass by itself or needs a person.
+pub(super) fn pace_of(reason: Reason) -> Pace {
+    match reason {
+        Reason::CloudUnreachable
+        | Reason::CloudError
+        | Reason::Throttled
+        | Reason::ListIncomplete
+        | Reason::WaitingForInstance => Pace::Soon,
+        _ => Pace::Slow,
+    }
+}

@@ -1,0 +1,122 @@
+//! The order in which things are looked at: deletion, invalid spec, paused, credentials, ownership, the cloud out of
+//! reach, then creation, or the instance that exists.
+
+use super::{
+    adopt, create,
+    decision::Decision,
+    delete,
+    desired::Desired,
+    existing, observe,
+    observed::{Lists, Observed, Place},
+    step::{Plan, Step},
+};
+use crate::{
+    api::{Reason, instance::ManagementPolicy},
+    plan::{
+        Follow,
+        conditions::{Readiness, Situation},
+        schedule::OBSERVATION_LIFE,
+    },
+};
+
+/// What to do next, and what to say. Total and deterministic.
+pub fn plan(o: &Observed) -> Plan {
+    decide(o).compose(o)
+}
+
+fn decide(o: &Observed) -> Decision {
+    if o.subject.deleting {
+        return delete::decide(o);
+    }
+    if is_before_first_look(o) && !o.status.conditions.is_empty() {
+        return not_looked_at(o).silent();
+    }
+    let desired = match &o.desired {
+        Ok(desired) => desired,
+        Err(invalid) => return Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()),
+    };
+    if o.policies.paused {
+        let message = "spec.paused is true: nothing is changed in the cloud until it is false or removed";
+        return with_sight(o, Decision::new(o, Situation::Paused, message));
+    }
+    let place = match &o.place {
+        Ok(place) => place,
+        Err(obstacle) => {
+            return Decision::blocked(o, obstacle.reason, &obstacle.message).wait(obstacle.pace().gap(1));
+        }
+    };
+    if let Some(message) = leads_elsewhere(o, place) {
+        return Decision::blocked(o, Reason::AccountChanged, message);
+    }
+    match o.policies.management {
+        ManagementPolicy::Observe => observe::decide(o, desired),
+        ManagementPolicy::Managed if !o.subject.finalizer => {
+            not_looked_at(o).step(Step::AddFinalizer).silent()
+        }
+        ManagementPolicy::Managed => managed(o, desired),
+    }
+}
+
+fn managed(o: &Observed, desired: &Desired) -> Decision {
+    match reach(o) {
+        Err(decision) => *decision,
+        Ok(lists) => match (&o.status.id, &desired.adopt) {
+            (Some(id), _) => existing::decide(o, desired, lists, id),
+            (None, Some(id)) => adopt::decide(o, desired, lists, id),
+            (None, None) => create::decide(o, desired, lists),
+        },
+    }
+}
+
+/// The account's lists, if they can be relied on; else what to say about that.
+pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
+    let Some(lists) = &o.lists else { return Err(Box::new(not_looked_at(o))) };
+    let age = o.age();
+    let rest = OBSERVATION_LIFE.checked_sub(age);
+    let Some(trouble) = &lists.trouble else {
+        return if lists.latest.is_some() { Ok(lists) } else { Err(Box::new(not_looked_at(o))) };
+    };
+    let message = format!("{}; the operator keeps trying", trouble.message);
+    let situation = if rest.is_some() { Situation::Unreachable(trouble.reason) } else { Situation::TooOld };
+    let decision = with_sight(o, Decision::new(o, situation, message));
+    // When the last sight becomes too old, that has to be said, whatever happens until then.
+    let wait = rest.map_or(OBSERVATION_LIFE, |rest| rest + std::time::Duration::from_secs(1));
+    Err(Box::new(decision.wait(wait).follow(Follow { each_list: true, ..Follow::STEADY })))
+}
+
+/// Nobody has listed the account since this process began.
+fn is_before_first_look(o: &Observed) -> bool {
+    o.place.is_ok() && o.lists.as_ref().is_none_or(|lists| lists.latest.is_none() && lists.trouble.is_none())
+}
+
+pub(super) fn not_looked_at(o: &Observed) -> Decision {
+    let message = "the operator has not looked at the cloud yet";
+    let decision = Decision::new(o, Situation::NotLookedAt, message).ready(Readiness::Unchanged, message);
+    decision.follow(Follow::NEXT_LIST).wait(std::time::Duration::from_secs(60))
+}
+
+/// Tells what the list shows of the instance, whatever else is the matter.
+fn with_sight(o: &Observed, decision: Decision) -> Decision {
+    let known = o.lists.as_ref().and_then(|lists| lists.known.as_deref());
+    match known.filter(|known| o.status.id.as_deref() == Some(known.id.as_str())) {
+        Some(known) => decision.seen(known),
+        None => decision,
+    }
+}
+
+/// Why the credentials are not those of the place where the instance is, if they are not.
+pub(super) fn leads_elsewhere(o: &Observed, place: &Place) -> Option<String> {
+    let recorded =
+        o.status.account.as_ref().filter(|_| o.status.id.is_some() || o.status.operation.is_some())?;
+    let same = recorded.project_id == place.account.project_id && recorded.endpoint == place.account.endpoint;
+    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
+    (!same).then(|| {
+        format!(
+            "the instance is in project {} at {}, but the credentials lead to project {} at {}",
+            shown(&recorded.project_id),
+            shown(&recorded.endpoint),
+            shown(&place.account.project_id),
+            shown(&place.account.endpoint),
+        )
+    })
+}

@@ -1,0 +1,177 @@
+//! What the status says of an instance that was seen.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::{
+    diff,
+    observed::{Closeup, Observed},
+    ownership::{Belongs, belongs},
+};
+use crate::{
+    api::{
+        DcsInstanceStatus, Reason,
+        instance::{
+            Applied, DeletionPolicy, Endpoint, Endpoints, ManagementPolicy, OnExternalDeletion, Resolved,
+            ResolvedWindow,
+        },
+    },
+    dcs::model::{InstanceFacts, InstanceStatus},
+    formats::Origin,
+    plan::{conditions::Readiness, schedule::OBSERVATION_LIFE},
+};
+
+/// Whether the instance serves, by the cloud's word; if not, why.
+pub(super) fn serves(status: Option<&InstanceStatus>) -> Result<(), Reason> {
+    use InstanceStatus::{
+        Closed, Closing, CreateFailed, Creating, Deleted, Deleting, Error, Extending, Flushing, Freezing,
+        Frozen, Migrating, Other, Paying, Restarting, Restoring, Running, Starting, Upgrading,
+    };
+    Err(match status {
+        Some(Running | Extending) => return Ok(()),
+        Some(Creating) => Reason::Creating,
+        Some(CreateFailed) => Reason::CreateFailed,
+        Some(Error) => Reason::InstanceError,
+        Some(Restarting) => Reason::Restarting,
+        Some(Restoring) => Reason::Restoring,
+        Some(Flushing) => Reason::Flushing,
+        Some(Frozen | Freezing) => Reason::Frozen,
+        Some(Paying) => Reason::Paying,
+        Some(Migrating) => Reason::Migrating,
+        Some(Upgrading) => Reason::Upgrading,
+        Some(Deleting | Deleted) => Reason::Deleting,
+        Some(Starting) => Reason::Starting,
+        Some(Closing | Closed) => Reason::Closed,
+        Some(Other(_)) | None => Reason::NotServing,
+    })
+}
+
+/// What can be said of whether clients can use the instance. `facts` is what this pass saw of it, if it did.
+pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readiness, String) {
+    let closeup = o.closeup().map(|closeup| &closeup.facts);
+    if closeup.is_none() && o.age() > OBSERVATION_LIFE {
+        return (Readiness::TooOld, "the instance was last seen more than 10 minutes ago".to_owned());
+    }
+    let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref());
+    let Some(facts) = closeup.or(facts).or(listed) else {
+        return match o.status.id {
+            None => (Readiness::Missing(Reason::Creating), "there is no instance yet".to_owned()),
+            Some(_) => (Readiness::Unchanged, String::new()),
+        };
+    };
+    let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
+    let message = format!("the cloud says {word}");
+    match serves(facts.status.as_ref()) {
+        Ok(()) => (Readiness::Serving, message),
+        Err(Reason::Creating) => (Readiness::Missing(Reason::Creating), message),
+        Err(why) => (Readiness::NotServing(why), message),
+    }
+}
+
+/// Puts what was seen into the status.
+pub(super) fn facts(o: &Observed, facts: &InstanceFacts, status: &mut DcsInstanceStatus) {
+    status.cloud_status = facts.status.as_ref().map(|word| word.as_str().to_owned());
+    status.account =
+        status.account.take().or_else(|| o.place.as_ref().ok().map(|place| place.account.clone()));
+    // While it is made, what was asked for says more than what is there of it.
+    if facts.status == Some(InstanceStatus::Creating) && status.resolved.is_some() {
+        return;
+    }
+    let closeup = o.closeup().filter(|closeup| closeup.facts.id == facts.id);
+    status.resolved = Some(resolved(o, facts, closeup, status.resolved.take().unwrap_or_default()));
+    status.endpoints = endpoints(facts);
+    let tag_keys = diff::applied_tags(o.desired.as_ref().ok(), facts, status.applied.as_ref());
+    let auth_hash = status.applied.take().and_then(|applied| applied.auth_hash);
+    let applied = Applied { tag_keys, auth_hash };
+    status.applied = (applied != Applied::default()).then_some(applied);
+}
+
+fn resolved(o: &Observed, facts: &InstanceFacts, closeup: Option<&Closeup>, kept: Resolved) -> Resolved {
+    let closeup = closeup.cloned().unwrap_or_default();
+    let count = |number: Option<i64>| number.and_then(|number| i32::try_from(number).ok());
+    let origin = match belongs(facts, &o.subject) {
+        Belongs::ToUs(origin) => Some(spelled(origin)),
+        Belongs::ToNobody | Belongs::ToAnother => kept.origin,
+    };
+    let open = facts.no_password_access == Some(true);
+    Resolved {
+        name: facts.name.clone().or(kept.name),
+        engine_version: facts.engine_version.clone().or(kept.engine_version),
+        capacity: facts.capacity.map(|capacity| Quantity(capacity.to_string())).or(kept.capacity),
+        spec_code: facts.spec_code.clone().or(kept.spec_code),
+        cache_mode: closeup.cache_mode.or(kept.cache_mode),
+        cpu_type: facts.cpu_type.as_ref().map(|cpu| cpu.as_str().to_owned()).or(kept.cpu_type),
+        replicas: count(closeup.replicas).or(kept.replicas),
+        shards: count(closeup.shards).or(kept.shards),
+        availability_zones: if closeup.zones.is_empty() { kept.availability_zones } else { closeup.zones },
+        vpc_id: facts.vpc_id.clone().or(kept.vpc_id),
+        subnet_id: facts.subnet_id.clone().or(kept.subnet_id),
+        private_ip: facts.ip.as_deref().and_then(first_address).or(kept.private_ip),
+        security_group_id: facts.security_group_id.clone(),
+        port: count(facts.port).or(kept.port),
+        maintenance_window: Some(ResolvedWindow {
+            begin: facts.maintain_begin.clone(),
+            end: facts.maintain_end.clone(),
+        }),
+        enterprise_project_id: facts.enterprise_project_id.clone().or(kept.enterprise_project_id),
+        origin,
+        auth_type: if open {
+            Some("None".to_owned())
+        } else {
+            kept.auth_type.filter(|known| known != "None")
+        },
+        management_policy: kept.management_policy,
+        deletion_policy: kept.deletion_policy,
+        on_external_deletion: kept.on_external_deletion,
+    }
+}
+
+/// Puts the policies in force into the status, once there is something to say about an instance.
+pub(super) fn policies(o: &Observed, status: &mut DcsInstanceStatus) {
+    let Some(resolved) = status.resolved.as_mut() else { return };
+    let origin = resolved.origin.as_deref().and_then(read_origin);
+    let management = match o.policies.management {
+        ManagementPolicy::Managed => "Managed",
+        ManagementPolicy::Observe => "Observe",
+    };
+    let deletion = match o.policies.deletion_of(origin) {
+        DeletionPolicy::Delete => "Delete",
+        DeletionPolicy::Retain => "Retain",
+    };
+    let lost = match o.policies.on_external_deletion {
+        OnExternalDeletion::Report => "Report",
+        OnExternalDeletion::Recreate => "Recreate",
+    };
+    resolved.management_policy = Some(management.to_owned());
+    resolved.deletion_policy = Some(deletion.to_owned());
+    resolved.on_external_deletion = Some(lost.to_owned());
+}
+
+/// As `status.resolved.origin` has it.
+pub(super) fn spelled(origin: Origin) -> String {
+    match origin {
+        Origin::Created => "Created",
+        Origin::Adopted => "Adopted",
+    }
+    .to_owned()
+}
+
+/// The other way round.
+pub(super) fn read_origin(word: &str) -> Option<Origin> {
+    [Origin::Created, Origin::Adopted].into_iter().find(|origin| spelled(*origin) == word)
+}
+
+fn endpoints(facts: &InstanceFacts) -> Option<Endpoints> {
+    let port = facts.port.and_then(|port| i32::try_from(port).ok());
+    let ip = facts.ip.as_deref().and_then(first_address);
+    let endpoint = |name: Option<&String>, ip: Option<String>| {
+        let host = name.filter(|name| !name.is_empty()).cloned().or_else(|| ip.clone())?;
+        Some(Endpoint { host: Some(host), ip, port })
+    };
+    let primary = endpoint(facts.domain_name.as_ref(), ip);
+    let read_only = facts.readonly_domain_name.as_ref().and_then(|name| endpoint(Some(name), None));
+    (primary.is_some() || read_only.is_some()).then_some(Endpoints { primary, read_only, tls: None })
+}
+
+fn first_address(ips: &str) -> Option<String> {
+    ips.split(',').map(str::trim).find(|ip| !ip.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,126 @@
+//! What can be done about an instance.
+
+use std::collections::BTreeMap;
+
+use super::blueprint::{Blueprint, PasswordSource};
+use crate::{
+    api::{DcsInstanceStatus, words::OperationType},
+    dcs::model::UpdateInstance,
+    formats::Mark,
+    plan::{self, Consent},
+};
+
+/// A plan for a DcsInstance.
+pub type Plan = plan::Plan<DcsInstanceStatus, Look, Preparation, Change>;
+/// A step of it.
+pub type Step = plan::Step<Look, Preparation, Change>;
+
+/// Something to make in Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preparation {
+    /// The Secret with the password of the instance that is going to be made.
+    Password,
+}
+
+/// Something to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// The instance in detail.
+    Detail {
+        /// Which.
+        id: String,
+    },
+    /// What can be bought.
+    Flavors,
+    /// The maintenance windows on offer.
+    Windows,
+    /// The password for a new instance.
+    Password(PasswordSource),
+}
+
+/// A change in the cloud.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Make an instance.
+    Create(Box<Blueprint>),
+    /// Put our mark on an instance.
+    Adopt {
+        /// Which.
+        id: String,
+        /// The mark.
+        mark: Mark,
+    },
+    /// Note on an instance that it was let go.
+    NoteRelease {
+        /// Which.
+        id: String,
+        /// The uid of the object that it belonged to.
+        uid: String,
+    },
+    /// Take our mark off an instance.
+    Unmark {
+        /// Which.
+        id: String,
+    },
+    /// Delete an instance, or the record of one that could not be made.
+    Delete {
+        /// Which.
+        id: String,
+        /// Who agreed.
+        consent: Consent,
+        /// Whether it is but a record.
+        failed: bool,
+    },
+    /// Change name, description, maintenance window.
+    Update {
+        /// Which.
+        id: String,
+        /// To what.
+        request: UpdateInstance,
+    },
+    /// Add tags, or overwrite their values.
+    SetTags {
+        /// Which.
+        id: String,
+        /// Keys and values.
+        tags: BTreeMap<String, String>,
+    },
+    /// Remove tags.
+    RemoveTags {
+        /// Which.
+        id: String,
+        /// Their keys, with the values they have.
+        tags: BTreeMap<String, String>,
+    },
+}
+
+// === impl Change ===
+
+impl Change {
+    /// What `status.operation` calls it.
+    pub fn type_(&self) -> OperationType {
+        match self {
+            Self::Create(_) => OperationType::Create,
+            Self::Adopt { .. } => OperationType::Adopt,
+            Self::NoteRelease { .. } | Self::Unmark { .. } => OperationType::Release,
+            Self::Delete { failed: false, .. } => OperationType::Delete,
+            Self::Delete { failed: true, .. } => OperationType::DeleteFailed,
+            Self::Update { .. } => OperationType::Update,
+            Self::SetTags { .. } | Self::RemoveTags { .. } => OperationType::UpdateTags,
+        }
+    }
+
+    /// The instance that it changes; a new one has no id yet.
+    pub fn instance_id(&self) -> Option<&str> {
+        match self {
+            Self::Create(_) => None,
+            Self::Adopt { id, .. }
+            | Self::NoteRelease { id, .. }
+            | Self::Unmark { id }
+            | Self::Delete { id, .. }
+            | Self::Update { id, .. }
+            | Self::SetTags { id, .. }
+            | Self::RemoveTags { id, .. } => Some(id),
+        }
+    }
+}
