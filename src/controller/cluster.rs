@@ -34,6 +34,9 @@ pub trait Managed:
 
     /// What it said last.
     fn status(&self) -> Option<&Self::Status>;
+
+    /// Whether it has said anything yet: the API server gives every new object a status that says nothing.
+    fn has_conditions(&self) -> bool;
 }
 
 /// What the operator asks about the objects of one kind. Production has kube behind it; tests put a store of their
@@ -129,5 +132,9 @@ impl Managed for DcsInstance {
 
     fn status(&self) -> Option<&Self::Status> {
         self.status.as_ref()
+    }
+
+    fn has_conditions(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| !status.conditions.is_empty())
     }
 }

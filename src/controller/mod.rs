@@ -1,8 +1,19 @@
 //! The hands: looks at the world, lets `plan` decide, carries out what it decided, and publishes what it found.
 //!
-//! Two ports lead out: [`dcs::Cloud`](crate::dcs::Cloud), and [`Objects`] with [`Secrets`] to Kubernetes. Time is
-//! passed in. Nothing here decides anything about an instance.
+//! Two ports lead out: [`dcs::Cloud`](crate::dcs::Cloud), and [`Objects`] with [`Secrets`] to Kubernetes. Time and
+//! randomness are passed in. Nothing here decides anything about an instance. [`pass()`] is written once; a kind says
+//! in its own folder what is gathered and how a step is carried out.
 
+mod account;
 mod cluster;
+pub mod instance;
+mod memory;
+#[expect(clippy::module_inception, reason = "it is what the room is for")]
+mod pass;
 
-pub use self::cluster::{ClusterError, Key, Managed, Objects, Secrets};
+pub use self::{
+    account::{Connect, Credentialed, read_credentials},
+    cluster::{ClusterError, Key, Managed, Objects, Secrets},
+    memory::{Memories, Next, Remembered},
+    pass::{Kind, NotNow, PlanOf, pass},
+};

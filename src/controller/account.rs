@@ -1,0 +1,136 @@
+//! From a Secret to an account of the cloud.
+
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    api::Reason,
+    dcs::{
+        Account, Cloud, Credentials,
+        account::{InvalidAccount, dcs_endpoint, iam_endpoint, parse_endpoint},
+    },
+    formats::{HashKey, Purpose},
+    plan::instance::{Defaults, observed::Obstacle},
+};
+
+/// Makes clients for accounts. Production has HTTP behind it.
+pub trait Connect: Send + Sync {
+    /// What it makes.
+    type Cloud: Cloud;
+
+    /// A client for `account`. Nothing is called yet.
+    ///
+    /// # Errors
+    /// [`InvalidAccount`] where the account's settings do not allow for it.
+    fn connect(&self, account: &Account) -> Result<Self::Cloud, InvalidAccount>;
+}
+
+/// What a Secret with credentials holds.
+#[derive(Debug, Clone)]
+pub struct Credentialed {
+    /// Whom we speak for and where.
+    pub account: Account,
+    /// ID of the project.
+    pub project_id: String,
+    /// What new instances of the namespace get unless their spec says otherwise.
+    pub defaults: Defaults,
+    /// A keyed hash of all that proves who we are.
+    pub hash: String,
+}
+
+/// Reads a Secret with credentials.
+///
+/// # Errors
+/// An [`Obstacle`] that names the key to mend; never its value.
+pub fn read_credentials(secret: &Secret, key: &HashKey) -> Result<Credentialed, Obstacle> {
+    let fields = Fields { secret };
+    let region = fields.needed("region")?;
+    let credentials = credentials(&fields)?;
+    let endpoint = match fields.text("endpoint")? {
+        Some(url) => parse_endpoint(&url),
+        None => dcs_endpoint(&region),
+    };
+    let iam = match fields.text("iamEndpoint")? {
+        Some(url) => parse_endpoint(&url),
+        None => iam_endpoint(&region),
+    };
+    let invalid = |error: InvalidAccount| fields.wrong(&error.to_string());
+    let (endpoint, iam_endpoint) = (endpoint.map_err(invalid)?, iam.map_err(invalid)?);
+    let project_id = fields.needed("projectId")?;
+    let defaults = Defaults {
+        vpc_id: fields.text("vpcId")?,
+        subnet_id: fields.text("subnetId")?,
+        availability_zones: fields.text("availabilityZones")?.map(|zones| {
+            zones.split(',').map(|zone| zone.trim().to_owned()).filter(|zone| !zone.is_empty()).collect()
+        }),
+        cpu_type: fields.text("cpuType")?,
+    };
+    let hash = hash(&credentials, key);
+    let account = Account {
+        region,
+        endpoint,
+        iam_endpoint,
+        project_id: Some(project_id.clone()),
+        credentials,
+        ca_bundle: fields.text("caBundle")?,
+    };
+    Ok(Credentialed { account, project_id, defaults, hash })
+}
+
+/// An access key, or a user of IAM.
+fn credentials(fields: &Fields<'_>) -> Result<Credentials, Obstacle> {
+    if let Some(id) = fields.text("accessKey")? {
+        let secret = SecretString::from(fields.needed("secretKey")?);
+        let security_token = fields.text("securityToken")?.map(SecretString::from);
+        return Ok(Credentials::AccessKey { id, secret, security_token });
+    }
+    let Some(user_name) = fields.text("username")? else {
+        return Err(
+            fields.wrong("it has neither accessKey and secretKey, nor username, password and domainName")
+        );
+    };
+    let password = SecretString::from(fields.needed("password")?);
+    Ok(Credentials::Password { domain_name: fields.needed("domainName")?, user_name, password })
+}
+
+fn hash(credentials: &Credentials, key: &HashKey) -> String {
+    let values = match credentials {
+        Credentials::AccessKey { id, secret, security_token } => {
+            let token = security_token.as_ref().map(|token| token.expose_secret());
+            vec!["access-key", id, secret.expose_secret(), token.unwrap_or_default()]
+        }
+        Credentials::Password { domain_name, user_name, password } => {
+            vec!["password", domain_name, user_name, password.expose_secret()]
+        }
+    };
+    key.hash(Purpose::Credentials, values)
+}
+
+/// The values of a Secret.
+struct Fields<'a> {
+    secret: &'a Secret,
+}
+
+// === impl Fields ===
+
+impl Fields<'_> {
+    /// The value of a key; empty counts as absent.
+    fn text(&self, key: &str) -> Result<Option<String>, Obstacle> {
+        let Some(value) = self.secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
+        let text =
+            std::str::from_utf8(&value.0).map_err(|_| self.wrong(&format!("its {key} is not text")))?;
+        // A line break at the end comes from a file or an editor, and is meant by nobody.
+        let text = text.trim();
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    fn needed(&self, key: &str) -> Result<String, Obstacle> {
+        self.text(key)?.ok_or_else(|| self.wrong(&format!("it has no {key}")))
+    }
+
+    fn wrong(&self, what: &str) -> Obstacle {
+        let name = self.secret.metadata.name.as_deref().unwrap_or_default();
+        let message = format!("the credentials in Secret {name} cannot be used: {what}");
+        Obstacle { reason: Reason::CredentialsInvalid, message }
+    }
+}

@@ -1,0 +1,231 @@
+//! What is known of an object without asking the cloud: spec, status, credentials, lists, and what is remembered.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::ResourceExt;
+
+use super::{Attempt, Instances, Recall, View};
+use crate::{
+    api::{DcsInstance, DcsInstanceStatus, Reason, instance::Account, instance::Operation, time},
+    controller::{
+        account::{Connect, Credentialed, read_credentials},
+        cluster::{ClusterError, Key, Objects, Secrets},
+        pass::{has_finalizer, is_deleting},
+    },
+    fleet::{AccountKey, Cause, List, Sight},
+    formats::{INSTANCE_FINALIZER, OWNER_TAG, Owner, UID_TAG},
+    plan::instance::{
+        Desired, Observed, Policies,
+        intent::{self, reason_of},
+        observed::{Lists, Looks, Now, Obstacle, Place, Subject, Taken},
+    },
+};
+
+/// The Secret with credentials where the spec names none.
+const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
+
+// === impl Instances ===
+
+impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+    pub(super) async fn observe(&self, object: &Arc<DcsInstance>) -> Result<View<N::Cloud>, ClusterError> {
+        let key = Key::of(object.as_ref());
+        let credentials = self.credentials(&key, object).await?;
+        let (place, cloud) = match credentials.and_then(|found| self.join(&found)) {
+            Ok((place, cloud)) => (Ok(place), Some(cloud)),
+            Err(obstacle) => (Err(obstacle), None),
+        };
+        let mut status = object.status.clone().unwrap_or_default();
+        let memory = self.recall(object, &mut status);
+        let subject = self.subject(&key, object);
+        let mut observed = Observed {
+            policies: Policies::of(&object.spec),
+            desired: Desired::parse(&object.spec),
+            lists: None,
+            looks: Looks::default(),
+            memory,
+            now: Now { wall: self.clock.now(), monotonic: self.clock.monotonic() },
+            settings: self.settings.clone(),
+            subject,
+            status,
+            place,
+        };
+        if let Some((account, _)) = &cloud
+            && let Some(sight) = self.fleet.sight(account)
+        {
+            observed.lists = Some(lists(&observed, &sight));
+        }
+        Ok(View { observed, object: Arc::clone(object), cloud, password: None })
+    }
+
+    fn subject(&self, key: &Key, object: &DcsInstance) -> Subject {
+        Subject {
+            owner: Owner::new(&self.cluster_id, &key.namespace, &key.name),
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            uid: object.uid().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            deleting: is_deleting(object),
+            finalizer: has_finalizer(object, INSTANCE_FINALIZER),
+        }
+    }
+
+    /// The credentials of the object's namespace.
+    async fn credentials(
+        &self,
+        key: &Key,
+        object: &DcsInstance,
+    ) -> Result<Result<Credentialed, Obstacle>, ClusterError> {
+        let named = object.spec.credentials_ref.as_ref().map(|named| named.name.as_str());
+        let name = named.unwrap_or(DEFAULT_CREDENTIALS);
+        let secret = self.secrets.get_secret(&Key::new(&key.namespace, name)).await?;
+        Ok(match secret {
+            Some(secret) => read_credentials(&secret, &self.hash_key),
+            None => {
+                let message = format!(
+                    "there is no Secret {name} with credentials in namespace {}: make it, or name another one by \
+                     credentialsRef",
+                    key.namespace
+                );
+                Err(Obstacle { reason: Reason::CredentialsMissing, message })
+            }
+        })
+    }
+
+    /// The account that the credentials lead to, and the way there.
+    #[expect(clippy::type_complexity, reason = "it is taken apart where it is called")]
+    fn join(&self, found: &Credentialed) -> Result<(Place, (AccountKey, Arc<N::Cloud>)), Obstacle> {
+        let endpoint = found.account.endpoint.to_string();
+        let account = AccountKey {
+            endpoint: endpoint.clone(),
+            project_id: found.project_id.clone(),
+            credentials: found.hash.clone(),
+        };
+        let cloud = match self.fleet.cloud(&account) {
+            Some(cloud) => cloud,
+            None => {
+                let made = self.connect.connect(&found.account).map_err(|error| Obstacle {
+                    reason: Reason::CredentialsInvalid,
+                    message: format!("the credentials cannot be used: {error}"),
+                })?;
+                self.fleet.join(&account, || made)
+            }
+        };
+        let place = Place {
+            account: Account {
+                region: Some(found.account.region.clone()),
+                project_id: Some(found.project_id.clone()),
+                endpoint: Some(endpoint),
+            },
+            credentials_hash: found.hash.clone(),
+            defaults: found.defaults.clone(),
+        };
+        Ok((place, (account, cloud)))
+    }
+
+    /// What is remembered, brought up to date with the operation in `status`; and into that, what became of our own
+    /// last attempt if it could not be written down.
+    fn recall(
+        &self,
+        object: &DcsInstance,
+        status: &mut DcsInstanceStatus,
+    ) -> crate::plan::instance::observed::Memory {
+        let now = self.clock.monotonic();
+        self.memories.with(object, |remembered| {
+            let failures = remembered.failures();
+            let recall = &mut remembered.more;
+            if !recall.seen {
+                recall.seen = true;
+                recall.memory.first_seen = now;
+            }
+            recall.notice(status.operation.as_ref(), now);
+            if status.operation.as_ref().is_some_and(|operation| operation.outcome.is_none())
+                && let Some(fate) = &recall.fate
+            {
+                intent::settle(status, fate);
+            }
+            recall.memory.failures = failures;
+            recall.memory.clone()
+        })
+    }
+}
+
+// === impl Recall ===
+
+impl Recall {
+    /// Takes note of an attempt that was not seen before.
+    pub(super) fn notice(&mut self, operation: Option<&Operation>, now: Duration) {
+        let attempt = operation.map(Attempt::of);
+        if self.attempt != attempt {
+            self.memory.intent_seen = attempt.as_ref().map(|_| now);
+            self.attempt = attempt;
+            self.fate = None;
+        }
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    fn of(operation: &Operation) -> Self {
+        Self {
+            process: operation.process.clone(),
+            at: operation.attempted_at.as_ref().map(|at| time::from_kube(at).timestamp()),
+            attempt: operation.attempt,
+            operation: operation.type_.as_str().to_owned(),
+            // A new instance gets its id with the outcome: that is no other attempt.
+            instance: operation.instance_id.clone().filter(|_| operation.type_.as_str() != "Create"),
+        }
+    }
+}
+
+/// The part of the account's lists that is about this object.
+fn lists(o: &Observed, sight: &Sight) -> Lists {
+    let known = o.known_id().and_then(|id| sight.latest.as_ref()?.get(id)).cloned();
+    let begun = |list: &Option<Arc<List>>| list.as_ref().map(|list| list.begun);
+    Lists {
+        joined: sight.joined,
+        latest: sight.latest.as_ref().map(|list| Taken { begun: list.begun, finished: list.finished }),
+        before: begun(&sight.previous),
+        failed_latest: begun(&sight.failed_latest),
+        failed_before: begun(&sight.failed_previous),
+        known,
+        marked: marked(&o.subject, [sight.latest.as_deref(), sight.previous.as_deref()]),
+        failed: failed(o, sight.failed_latest.as_deref()),
+        trouble: sight.trouble.as_ref().map(|trouble| trouble_of(&trouble.cause)),
+    }
+}
+
+/// Instances with our uid or owner in their tags; as the newer list has them, where both do.
+fn marked(subject: &Subject, lists: [Option<&List>; 2]) -> Vec<Arc<crate::dcs::model::InstanceFacts>> {
+    let mut found: Vec<Arc<crate::dcs::model::InstanceFacts>> = Vec::new();
+    for list in lists.into_iter().flatten() {
+        let ours = list.tagged(UID_TAG, &subject.uid).chain(list.tagged(OWNER_TAG, subject.owner.as_str()));
+        for facts in ours {
+            if !found.iter().any(|other| other.id == facts.id) {
+                found.push(Arc::clone(facts));
+            }
+        }
+    }
+    found
+}
+
+fn failed(o: &Observed, list: Option<&List>) -> Vec<Arc<crate::dcs::model::InstanceFacts>> {
+    let Some(list) = list else { return Vec::new() };
+    let known = o.status.id.as_deref().and_then(|id| list.get(id)).into_iter();
+    let mut found: Vec<_> = known.chain(list.tagged(UID_TAG, &o.subject.uid)).cloned().collect();
+    found.dedup_by(|one, other| one.id == other.id);
+    found
+}
+
+fn trouble_of(cause: &Cause) -> Obstacle {
+    match cause {
+        Cause::Error(error) => Obstacle {
+            reason: reason_of(error.class()),
+            message: format!("the account cannot be listed: {error}"),
+        },
+        Cause::Incomplete => Obstacle {
+            reason: Reason::ListIncomplete,
+            message: "the cloud's list of instances is shorter than it says itself".to_owned(),
+        },
+    }
+}

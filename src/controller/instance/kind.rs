@@ -1,0 +1,108 @@
+//! DcsInstance, as the generic pass sees it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Instances, Recall, View};
+use crate::{
+    api::DcsInstance,
+    clock::Clock,
+    controller::{
+        account::Connect,
+        cluster::{ClusterError, Key, Objects, Secrets},
+        memory::Memories,
+        pass::{Kind, NotNow, PlanOf},
+    },
+    fleet::{Interest, Pace, Work},
+    formats::{INSTANCE_FINALIZER, OWNER_TAG, UID_TAG},
+    plan::instance::{Change, Fate, Look, Preparation, intent, plan},
+};
+
+impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Kind for Instances<O, S, N> {
+    type Object = DcsInstance;
+    type View = View<N::Cloud>;
+    type Memory = Recall;
+    type Look = Look;
+    type Preparation = Preparation;
+    type Change = Change;
+    type Fate = Fate;
+
+    const FINALIZER: &'static str = INSTANCE_FINALIZER;
+
+    fn objects(&self) -> &impl Objects<DcsInstance> {
+        &self.objects
+    }
+
+    fn memories(&self) -> &Memories<DcsInstance, Recall> {
+        &self.memories
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    async fn gather(&self, object: &Arc<DcsInstance>) -> Result<Self::View, ClusterError> {
+        self.observe(object).await
+    }
+
+    fn plan(&self, view: &Self::View) -> PlanOf<Self> {
+        plan(&view.observed)
+    }
+
+    async fn look(&self, view: &mut Self::View, look: &Look) -> Result<(), NotNow> {
+        self.look_up(view, look).await
+    }
+
+    async fn prepare(&self, view: &Self::View, preparation: &Preparation) -> Result<(), ClusterError> {
+        match preparation {
+            Preparation::Password => self.make_password(view).await,
+        }
+    }
+
+    fn admit(&self, view: &Self::View) -> Result<Duration, NotNow> {
+        self.ask(view, Work::Write)
+    }
+
+    async fn change(&self, view: &Self::View, change: &Change, until: Duration) -> Fate {
+        self.send(view, change, until).await
+    }
+
+    fn intended(&self, view: &mut Self::View, object: &Arc<DcsInstance>) {
+        view.object = Arc::clone(object);
+        view.observed.status = object.status.clone().unwrap_or_default();
+        let now = self.clock.monotonic();
+        let operation = view.observed.status.operation.as_ref();
+        view.observed.memory.intent_seen = self.memories.with(object, |remembered| {
+            remembered.more.notice(operation, now);
+            remembered.more.memory.intent_seen
+        });
+    }
+
+    fn settle(&self, view: &mut Self::View, fate: &Fate) {
+        self.memories.with(&view.object, |remembered| remembered.more.fate = Some(fate.clone()));
+        intent::settle(&mut view.observed.status, fate);
+        // What was looked at before the change says nothing about what is there after it.
+        view.observed.looks.detail = None;
+        view.observed.now.monotonic = self.clock.monotonic();
+        view.observed.now.wall = self.clock.now();
+    }
+
+    fn follow(&self, view: &Self::View, plan: &PlanOf<Self>) {
+        let key = Key::of(view.object.as_ref());
+        let Some((account, _)) = &view.cloud else { return self.fleet.unfollow(&key) };
+        let subject = &view.observed.subject;
+        let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let ids = view.observed.known_id().into_iter().chain(plan.status.id.as_deref());
+        let interest = Interest {
+            ids: ids.map(str::to_owned).collect(),
+            tags: vec![tag(UID_TAG, &subject.uid), tag(OWNER_TAG, subject.owner.as_str())],
+            pace: if plan.follow.fast { Pace::Fast } else { Pace::Steady },
+            each_list: plan.follow.each_list,
+            failed_creations: plan.follow.failures,
+        };
+        self.fleet.follow(key, account, interest);
+    }
+
+    fn forget(&self, key: &Key) {
+        self.fleet.unfollow(key);
+    }
+}

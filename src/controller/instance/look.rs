@@ -1,0 +1,122 @@
+//! Looking things up, because a plan asked for it. A failed look is an answer too: the plan says what follows.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Instances, View};
+use crate::{
+    api::{DcsInstance, Reason},
+    controller::{
+        account::Connect,
+        cluster::{Key, Objects, Secrets},
+        pass::NotNow,
+    },
+    dcs::{Class, Cloud, Error, model::InstanceDetail},
+    fleet::{AccountKey, Admission, Lane, Work},
+    plan::instance::{
+        Look,
+        intent::reason_of,
+        observed::{Closeup, Detail, Obstacle},
+    },
+};
+
+/// How long to leave a site alone that says that it was too much, and not for how long.
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+
+// === impl Instances ===
+
+impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+    pub(super) async fn look_up(&self, view: &mut View<N::Cloud>, look: &Look) -> Result<(), NotNow> {
+        let Some((account, cloud)) = view.cloud.clone() else { return Ok(()) };
+        match look {
+            Look::Detail { id } => {
+                self.ask(view, Work::Read)?;
+                let answer = cloud.show_instance(id).await;
+                self.heed(&account, answer.as_ref().err());
+                let detail = self.detail(view, id, answer);
+                view.observed.looks.detail = Some(detail);
+            }
+            Look::Flavors => {
+                let answer = self.fleet.flavors(&account).await;
+                view.observed.looks.flavors = Some(listed("flavors", answer));
+            }
+            Look::Windows => {
+                let answer = self.fleet.windows(&account).await;
+                view.observed.looks.windows = Some(listed("maintenance windows", answer));
+            }
+            Look::Password(source) => {
+                let found = self.find_password(view, source).await;
+                view.observed.looks.password = Some(found.map(|(look, password)| {
+                    view.password = password;
+                    look
+                }));
+            }
+        }
+        // What was looked up was true a moment ago; the time goes with it.
+        view.observed.now.monotonic = self.clock.monotonic();
+        view.observed.now.wall = self.clock.now();
+        Ok(())
+    }
+
+    /// The right to make a call, or when to ask again.
+    pub(super) fn ask(&self, view: &View<N::Cloud>, work: Work) -> Result<Duration, NotNow> {
+        let Some((account, _)) = &view.cloud else { return Err(NotNow(self.clock.monotonic())) };
+        let observed = &view.observed;
+        // What a person waits for goes before what is done by itself.
+        let user = observed.subject.deleting
+            || observed.status.id.is_none()
+            || observed.status.observed_generation != Some(observed.subject.generation);
+        let lane = if user { Lane::Urgent } else { Lane::Periodic };
+        let key = Self::budget_key(&Key::of(view.object.as_ref()));
+        match self.fleet.request(account, work, lane, &key) {
+            Admission::Granted { expires } => Ok(expires),
+            Admission::NotBefore(at) => Err(NotNow(at)),
+        }
+    }
+
+    /// Slows everybody down where the cloud asks for it.
+    pub(super) fn heed(&self, account: &AccountKey, error: Option<&Error>) {
+        if let Some(error) = error.filter(|error| error.class() == Class::Throttled) {
+            self.fleet.penalise(account, error.retry_after().unwrap_or(SLOW_DOWN));
+        }
+    }
+
+    fn detail(&self, view: &mut View<N::Cloud>, id: &str, answer: Result<InstanceDetail, Error>) -> Detail {
+        let now = self.clock.monotonic();
+        let (detail, gone) = match answer {
+            Ok(detail) => (Detail::Found(Box::new(closeup(&detail))), None),
+            Err(error) if error.class() == Class::NotFound => (Detail::NotFound, Some((id.to_owned(), now))),
+            Err(error) => (Detail::Failed(obstacle("the instance cannot be looked at", &error)), None),
+        };
+        if !matches!(detail, Detail::Failed(_)) {
+            self.memories.with(&view.object, |remembered| remembered.more.memory.gone.clone_from(&gone));
+            view.observed.memory.gone = gone;
+        } else {
+            view.observed.memory.failures = self.memories.failed(&Key::of(view.object.as_ref()));
+        }
+        detail
+    }
+}
+
+fn closeup(detail: &InstanceDetail) -> Closeup {
+    Closeup {
+        facts: detail.into(),
+        task: detail.task.as_ref().map(|task| task.0.clone()),
+        cache_mode: detail.cache_mode.as_ref().map(|mode| mode.as_str().to_owned()),
+        replicas: detail.replica_count,
+        shards: detail.sharding_count,
+        zones: detail.az_codes.clone(),
+    }
+}
+
+/// A part of the catalogue; none where the account is not joined any more, which passes by itself.
+fn listed<T: ?Sized>(what: &str, answer: Option<Result<Arc<T>, Error>>) -> Result<Arc<T>, Obstacle> {
+    let message = format!("the {what} cannot be listed");
+    match answer {
+        Some(answer) => answer.map_err(|error| obstacle(&message, &error)),
+        None => Err(Obstacle { reason: Reason::CloudUnreachable, message }),
+    }
+}
+
+fn obstacle(what: &str, error: &Error) -> Obstacle {
+    Obstacle { reason: reason_of(error.class()), message: format!("{what}: {error}") }
+}

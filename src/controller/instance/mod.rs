@@ -1,0 +1,121 @@
+//! DcsInstance: what is gathered, and how a step is carried out.
+
+mod gather;
+mod kind;
+mod look;
+mod secret;
+mod write;
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{
+    account::Connect,
+    cluster::{Key, Objects, Secrets},
+    memory::Memories,
+};
+use crate::{
+    api::DcsInstance,
+    clock::Clock,
+    fleet::{AccountKey, Fleet},
+    formats::HashKey,
+    plan::instance::{
+        Fate, Observed,
+        observed::{Memory, Settings},
+    },
+};
+
+/// Everything that passes over DcsInstances need.
+pub struct Instances<O, S, N: Connect> {
+    /// The objects in Kubernetes.
+    pub objects: O,
+    /// The Secrets in Kubernetes.
+    pub secrets: S,
+    /// Makes clients for accounts.
+    pub connect: N,
+    /// Sees the instances.
+    pub fleet: Fleet<N::Cloud, Key>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub random: Arc<dyn Random>,
+    /// What hashes of secrets are made with.
+    pub hash_key: HashKey,
+    /// Which cluster this is, in marks: the uid of its namespace kube-system, unless chosen otherwise.
+    pub cluster_id: String,
+    /// How the operator is set up.
+    pub settings: Settings,
+    /// What is remembered of the objects.
+    pub memories: Memories<DcsInstance, Recall>,
+}
+
+/// Where random bytes come from; tests make their own.
+pub trait Random: Send + Sync {
+    /// 32 bytes that nobody can guess.
+    ///
+    /// # Errors
+    /// Where the system has none to give.
+    fn bytes(&self) -> Result<[u8; 32], NoRandomness>;
+}
+
+/// The system has no random bytes to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random bytes")]
+pub struct NoRandomness;
+
+/// The system's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
+
+/// What is remembered of an object from pass to pass.
+#[derive(Debug, Clone, Default)]
+pub struct Recall {
+    /// What plans may rest on.
+    memory: Memory,
+    /// When this process first saw it, once it has.
+    seen: bool,
+    /// The attempt that `memory.intent_seen` is about.
+    attempt: Option<Attempt>,
+    /// What became of it, until that is written down.
+    fate: Option<Fate>,
+}
+
+/// Which attempt: no two in the life of an object are alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attempt {
+    process: Option<String>,
+    at: Option<i64>,
+    attempt: i32,
+    operation: String,
+    instance: Option<String>,
+}
+
+/// Everything that a pass knows.
+pub struct View<C> {
+    pub(super) observed: Observed,
+    pub(super) object: Arc<DcsInstance>,
+    /// The account and the way to it, where the credentials lead anywhere.
+    pub(super) cloud: Option<(AccountKey, Arc<C>)>,
+    /// The password for a new instance, once it was looked up.
+    pub(super) password: Option<SecretString>,
+}
+
+// === impl SystemRandom ===
+
+impl Random for SystemRandom {
+    fn bytes(&self) -> Result<[u8; 32], NoRandomness> {
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+        Ok(bytes)
+    }
+}
+
+// === impl Instances ===
+
+impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+    /// The name that the budget knows an object by.
+    pub(super) fn budget_key(key: &Key) -> String {
+        format!("DcsInstance/{key}")
+    }
+}
