@@ -6,6 +6,9 @@ use crate::dcs::error::Class;
 
 /// The longest time without a visit. Everything that can be told from lists is told earlier.
 pub const SLOW_ROUND: Duration = Duration::from_secs(3600);
+/// A list that is missing for no longer than this is not worth a word: the tries that follow a failed one may all fall
+/// within it.
+pub const LIST_MISSED: Duration = Duration::from_secs(90);
 /// An observation older than this says nothing about the present.
 pub const OBSERVATION_LIFE: Duration = Duration::from_secs(600);
 

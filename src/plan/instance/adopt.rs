@@ -12,7 +12,10 @@ use super::{
 use crate::{
     api::{Reason, words::OperationType},
     formats::{Mark, Origin},
-    plan::{Follow, conditions::Situation},
+    plan::{
+        Follow,
+        conditions::{Readiness, Situation},
+    },
 };
 
 /// For an object without an instance, whose spec names one.
@@ -38,9 +41,9 @@ pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -
         return not_found(o, id);
     }
     match belongs(&closeup.facts, &o.subject) {
-        Belongs::ToUs(_) => existing::decide(o, desired, lists, id),
-        Belongs::ToAnother => owned(o, id),
-        Belongs::ToNobody => mark(o, id, Origin::Adopted),
+        Belongs::Us(_) => existing::decide(o, desired, lists, id),
+        Belongs::Another => owned(o, id),
+        Belongs::Nobody => mark(o, id, Origin::Adopted),
     }
 }
 
@@ -87,7 +90,11 @@ pub(super) fn not_found(o: &Observed, id: &str) -> Decision {
     let message = format!(
         "there is no instance {id} to take over in this project and region: correct adopt.instanceId or the credentials"
     );
-    Decision::blocked(o, Reason::InstanceNotFound, message).wait(crate::plan::schedule::Pace::Slow.gap(1))
+    let missing = Readiness::Missing(Reason::InstanceNotFound);
+    let decision = Decision::blocked(o, Reason::InstanceNotFound, message);
+    decision
+        .ready(missing, format!("instance {id} does not exist"))
+        .wait(crate::plan::schedule::Pace::Slow.gap(1))
 }
 
 pub(super) fn owned(o: &Observed, id: &str) -> Decision {

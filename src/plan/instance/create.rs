@@ -6,7 +6,7 @@ use super::{
     desired::Desired,
     diff, existing, failed, flavor, intent,
     lookup::{self, Lookup},
-    observed::{Lists, Observed, Obstacle, PasswordLook},
+    observed::{Lists, Observed, Obstacle, PasswordLook, pace_of},
     ownership::{claims, ids},
     says,
     step::{Change, Look, Preparation, Step},
@@ -35,13 +35,14 @@ pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists) -> Decision
     }
     match lookup::lookup(o, lists) {
         Lookup::TooSoon(rest, why) => creating(o, why).wait(rest).follow(Follow::ALL_LISTS),
-        Lookup::Pending(why) => creating(o, why).follow(Follow::ALL_LISTS),
+        // Of a request that was refused, that is still the thing to say.
+        Lookup::Pending(why) => refusal(o).unwrap_or_else(|| creating(o, why)).follow(Follow::ALL_LISTS),
         Lookup::Nothing => attempt(o, desired),
     }
 }
 
 /// Several instances could be the object's: none is touched.
-fn ambiguous(
+pub(super) fn ambiguous(
     o: &Observed,
     ours: &[std::sync::Arc<crate::dcs::model::InstanceFacts>],
     strangers: &[std::sync::Arc<crate::dcs::model::InstanceFacts>],
@@ -68,27 +69,29 @@ fn ambiguous(
 /// Nothing stands in the way but what the last attempt came to.
 fn attempt(o: &Observed, desired: &Desired) -> Decision {
     let Some(operation) = &o.status.operation else { return make(o, desired) };
-    let message = operation.message.clone().unwrap_or_default();
     let failures = operation.failures.unwrap_or(0);
     let same_spec = operation.generation == Some(o.subject.generation);
     if same_spec && u32::try_from(failures).is_ok_and(|failures| failures >= o.settings.most_failures) {
+        let last = operation.message.as_deref().unwrap_or("no reason given");
         let message = format!(
             "the cloud took the request {failures} times and could not make the instance; change the spec to have it \
-             tried again"
+             tried again; the last time: {last}"
         );
         return Decision::blocked(o, Reason::CreateFailed, message);
     }
     let Some(rest) = intent::hold(o, operation) else { return make(o, desired) };
-    let reason = operation.reason.as_deref().and_then(Reason::from_word);
-    match reason {
-        Some(reason) if super::observed::pace_of(reason) == Pace::Slow => Decision::blocked(
-            o,
-            reason,
-            format!("{message}; tried again by itself, and at once when the spec changes"),
-        ),
-        _ => creating(o, &format!("{message}; tried again in {} s", rest.as_secs())),
-    }
-    .wait(rest)
+    let last = operation.message.as_deref().unwrap_or("the last try failed");
+    let waiting = || creating(o, &format!("{last}; it is tried again"));
+    refusal(o).unwrap_or_else(waiting).wait(rest)
+}
+
+/// What stands in the way since the last attempt, if a person is needed.
+fn refusal(o: &Observed) -> Option<Decision> {
+    let operation = o.status.operation.as_ref()?;
+    let reason = operation.reason.as_deref().and_then(Reason::from_word)?;
+    let message = operation.message.clone().unwrap_or_default();
+    let message = format!("{message}; tried again by itself now and then, and at once when the spec changes");
+    (pace_of(reason) == Pace::Slow).then(|| Decision::blocked(o, reason, message).wait(Pace::Slow.gap(1)))
 }
 
 /// The request for a new instance, once everything that it needs was looked up.

@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// How long a new object may say nothing.
+const MOMENT: Duration = Duration::from_secs(10);
+
 /// What was decided. Whatever a decision does not mention stays as it was said last.
 #[derive(Debug)]
 pub(super) struct Decision {
@@ -99,6 +102,16 @@ impl Decision {
         Self { finding, ..self }
     }
 
+    /// To be looked at again with the next list, if the newest does not show what was just seen closely: were it
+    /// undone before that, the next list would be like the newest, and wake nobody.
+    pub(super) fn until_listed(mut self, o: &Observed, seen: &InstanceFacts) -> Self {
+        let listed = o.lists.as_ref().and_then(|lists| lists.listed(&seen.id));
+        if listed.is_none_or(|listed| **listed != *seen) {
+            (self.follow.fast, self.follow.each_list) = (true, true);
+        }
+        self
+    }
+
     /// Nothing is being done to the instance any more.
     pub(super) fn settled(self) -> Self {
         Self { operation: None, ..self }
@@ -109,8 +122,40 @@ impl Decision {
         Self { silent: true, ..self }
     }
 
+    /// Whether a new object need not say yet that it is being looked at, since in a moment it will say more; how long
+    /// that lasts.
+    fn is_too_early(&self, o: &Observed) -> Option<Duration> {
+        let is_beginning = match self.finding.situation {
+            Situation::NotLookedAt | Situation::Creating | Situation::Changing(_) => true,
+            Situation::InSync
+            | Situation::NotServing { .. }
+            | Situation::Waiting(_)
+            | Situation::Paused
+            | Situation::Unreachable(_)
+            | Situation::TooOld
+            | Situation::Blocked(_)
+            | Situation::Deleting
+            | Situation::DeletionPaused
+            | Situation::DeletionBlocked(_) => false,
+        };
+        let new = o.status.conditions.is_empty() && is_beginning && self.step == Step::Nothing;
+        let age = o.now.monotonic.saturating_sub(o.memory.first_seen);
+        MOMENT.checked_sub(age).filter(|rest| new && !rest.is_zero())
+    }
+
     /// The plan, with the whole status.
-    pub(super) fn compose(self, o: &Observed) -> Plan {
+    pub(super) fn compose(mut self, o: &Observed) -> Plan {
+        if let Some(rest) = self.is_too_early(o) {
+            (self.silent, self.wait) = (true, self.wait.min(rest));
+        }
+        if o.lists.as_ref().is_some_and(|lists| lists.amended) {
+            (self.follow.fast, self.follow.each_list) = (true, true);
+        }
+        // When the cloud has been out of reach for too long, that has to be said.
+        let in_trouble = o.lists.as_ref().is_some_and(|lists| lists.trouble.is_some());
+        if let Some(rest) = schedule::LIST_MISSED.checked_sub(o.age()).filter(|_| in_trouble) {
+            self.wait = self.wait.min(rest + Duration::from_secs(1));
+        }
         let (readiness, ready_message) =
             self.readiness.clone().unwrap_or_else(|| says::readiness(o, self.facts.as_ref()));
         let mut status = o.status.clone();

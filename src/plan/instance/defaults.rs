@@ -1,11 +1,13 @@
 //! What a namespace's credentials Secret says for instances that do not say it themselves.
 
+use std::fmt;
+
 use super::{Problem, desired::is_uuid};
 use crate::dcs::model::CpuType;
 
 /// Values of the Secret, as they stand there: text that nobody has checked. The Secret holds secrets too, so a
 /// value that makes no sense is never repeated in a message: it may have been meant for another key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Defaults {
     /// ID of the VPC.
     pub vpc_id: Option<String>,
@@ -24,6 +26,19 @@ fn problem(message: &str) -> Problem {
 /// The text, if there is any.
 fn word(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+impl fmt::Debug for Defaults {
+    /// Says what is there, and not one value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vpc_id, subnet_id, availability_zones, cpu_type } = self;
+        f.debug_struct("Defaults")
+            .field("vpc_id", &vpc_id.is_some())
+            .field("subnet_id", &subnet_id.is_some())
+            .field("availability_zones", &availability_zones.is_some())
+            .field("cpu_type", &cpu_type.is_some())
+            .finish()
+    }
 }
 
 // === impl Defaults ===

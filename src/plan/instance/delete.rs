@@ -15,14 +15,24 @@ use super::{
     step::{Change, Look, Step},
 };
 use crate::{
-    api::{Reason, instance::DeletionPolicy, words::OperationType},
+    api::{
+        Reason,
+        instance::{DeletionPolicy, ManagementPolicy},
+        words::OperationType,
+    },
     dcs::model::InstanceStatus,
     formats::RELEASED_TAG,
-    plan::{Consent, Follow, conditions::Situation},
+    plan::{
+        Consent, Follow,
+        conditions::{Readiness, Situation},
+    },
 };
 
 /// `charging_mode` of an instance that is paid for in advance (API reference 4.1.2).
 const PREPAID: i64 = 1;
+
+/// Said from the first request until the instance is gone.
+const UNDER_WAY: &str = "the instance is being deleted";
 
 pub(super) fn decide(o: &Observed) -> Decision {
     if !o.subject.finalizer {
@@ -88,7 +98,8 @@ fn target(o: &Observed, lists: &Lists) -> Decision {
     if let Some(facts) = found {
         return remove(o, lists, &facts.id.clone());
     }
-    if let Some(record) = lists.failed.first() {
+    let manages = o.policies.management == ManagementPolicy::Managed;
+    if let Some(record) = lists.failed.first().filter(|_| manages) {
         let removal = failed::decide(o, record);
         let message = removal.finding.message.clone();
         return match removal.finding.situation {
@@ -112,25 +123,23 @@ fn remove(o: &Observed, lists: &Lists, id: &str) -> Decision {
             return deleting(o, &obstacle.message).wait(obstacle.pace().gap(o.memory.failures.max(1)));
         }
         None => {
-            let listed = lists.known.iter().chain(&lists.marked).find(|facts| facts.id == id);
-            let on_its_way = listed.is_some_and(|facts| facts.status == Some(InstanceStatus::Deleting));
-            let decision = deleting(o, "the instance is being deleted");
-            // The next thing to happen is that it is gone, and the list shows that.
-            return if on_its_way {
-                decision
-            } else {
-                decision.step(Step::Look(Look::Detail { id: id.to_owned() }))
+            let on_its_way = lists.listed(id).filter(|facts| facts.status == Some(InstanceStatus::Deleting));
+            let decision = deleting(o, UNDER_WAY);
+            return match on_its_way {
+                // The next thing to happen is that it is gone, and the list shows that.
+                Some(facts) => decision.seen(facts),
+                None => decision.step(Step::Look(Look::Detail { id: id.to_owned() })),
             };
         }
     };
     match belongs(&closeup.facts, &o.subject) {
-        Belongs::ToUs(origin) => match o.policies.deletion_of(Some(origin)) {
+        Belongs::Us(origin) => match o.policies.deletion_of(Some(origin)) {
             DeletionPolicy::Retain => release(o, closeup).unwrap_or_else(|| done(o)),
             DeletionPolicy::Delete => delete(o, closeup),
         },
         // It is another object's by now, and none of our business.
-        Belongs::ToAnother => nothing_left(o, lists, id),
-        Belongs::ToNobody => unmarked(o, lists, id),
+        Belongs::Another => nothing_left(o, lists, id),
+        Belongs::Nobody => unmarked(o, lists, id),
     }
 }
 
@@ -138,7 +147,7 @@ fn remove(o: &Observed, lists: &Lists, id: &str) -> Decision {
 /// removing, so that at no time nothing says whose it was.
 pub(super) fn release(o: &Observed, closeup: &Closeup) -> Option<Decision> {
     let id = closeup.facts.id.clone();
-    if !matches!(belongs(&closeup.facts, &o.subject), Belongs::ToUs(_)) {
+    if !matches!(belongs(&closeup.facts, &o.subject), Belongs::Us(_)) {
         return None;
     }
     let decision = deleting(o, "the instance is being let go: it stays, without this object's mark");
@@ -155,7 +164,7 @@ fn delete(o: &Observed, closeup: &Closeup) -> Decision {
     let facts = &closeup.facts;
     let id = &facts.id;
     if facts.status == Some(InstanceStatus::Deleting) {
-        return deleting(o, "the cloud is deleting the instance");
+        return deleting(o, UNDER_WAY).seen(facts);
     }
     if facts.charging_mode == Some(PREPAID) {
         let message = format!(
@@ -169,15 +178,15 @@ fn delete(o: &Observed, closeup: &Closeup) -> Decision {
     }
     if let Some(rest) = pause(o, &OperationType::Delete) {
         let problem = o.status.operation.as_ref().and_then(|operation| operation.message.clone());
-        let problem = problem.unwrap_or_else(|| "the instance is being deleted".to_owned());
+        let problem = problem.unwrap_or_else(|| UNDER_WAY.to_owned());
         return deleting(o, &problem).wait(rest);
     }
     let consent = Consent::never_made(facts.status.as_ref())
         .or_else(|| Consent::by_deletion(o.subject.deleting, o.policies.management, DeletionPolicy::Delete));
     match consent {
         Some(consent) => {
-            let change = Change::Delete { id: id.clone(), consent, failed: false };
-            deleting(o, "the instance is being deleted").step(Step::Change(change))
+            let change = Change::Delete { id: id.clone(), consent, failed: None };
+            deleting(o, UNDER_WAY).step(Step::Change(change))
         }
         None => {
             blocked(o, Reason::ApprovalRequired, "nobody has agreed that the instance is deleted".to_owned())
@@ -259,7 +268,10 @@ fn nothing_left(o: &Observed, lists: &Lists, id: &str) -> Decision {
 }
 
 fn deleting(o: &Observed, message: &str) -> Decision {
-    Decision::new(o, Situation::Deleting, message).follow(Follow::CHANGES).wait(Duration::from_secs(120))
+    Decision::new(o, Situation::Deleting, message)
+        .ready(Readiness::Unchanged, message)
+        .follow(Follow::CHANGES)
+        .wait(Duration::from_secs(120))
 }
 
 fn blocked(o: &Observed, reason: Reason, message: String) -> Decision {

@@ -10,7 +10,7 @@ use super::{
     failed, intent,
     lookup::{self, Lookup},
     observed::{Closeup, Detail, Lists, Observed},
-    ownership::{Belongs, belongs, claims},
+    ownership::{Belongs, belongs, claims, is_live},
     says::{self, serves},
     step::{Change, Look, Step},
 };
@@ -28,11 +28,28 @@ use crate::{
 /// How long to leave an instance alone that is busy with something that lists do not show.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// Said from when the cloud has taken the request until it is done, whether lists show the instance yet or not: a
+/// status is written when something happens, not when it is seen.
+const BEING_MADE: &str = "the cloud is making the instance";
+
 /// For the instance `id`, which is the object's by its status or by its mark.
 pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
-    let listed = lists.known.iter().chain(&lists.marked).find(|facts| facts.id == id);
+    let listed = lists.listed(id);
+    let ours = claims(lists, &o.subject).ours;
+    let is_one_of_several = ours.len() > 1 && ours.iter().any(|facts| facts.id == id);
+    if let Some(decision) = create::ambiguous(o, &ours, &[])
+        && is_one_of_several
+        && desired.adopt.as_deref() != Some(id)
+    {
+        return match listed {
+            Some(facts) => decision.seen(facts),
+            None => decision,
+        };
+    }
     match (&o.looks.detail, listed) {
-        (Some(Detail::Found(closeup)), _) => present(o, desired, &closeup.facts, Some(closeup)),
+        (Some(Detail::Found(closeup)), _) => {
+            present(o, desired, &closeup.facts, Some(closeup)).until_listed(o, &closeup.facts)
+        }
         (Some(Detail::NotFound), _) => absent(o, desired, lists, id),
         (Some(Detail::Failed(obstacle)), _) => {
             let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);
@@ -65,20 +82,37 @@ fn unlisted(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decisio
 
 /// The cloud says that it does not exist.
 fn absent(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
-    if lookup::may_be_invisible(o, id) { invisible(o) } else { lost(o, desired, lists, id) }
+    if lookup::may_be_invisible(o, id) {
+        invisible(o)
+    } else if o.status.id.is_none() {
+        on_its_way_out(o, id)
+    } else {
+        lost(o, desired, lists, id)
+    }
+}
+
+/// One that was never the object's by its status, and is going, or gone since the last list: there is nothing to take
+/// over.
+fn on_its_way_out(o: &Observed, id: &str) -> Decision {
+    create::creating(o, &format!("instance {id} of an earlier try is being removed"))
+        .follow(Follow::ALL_LISTS)
 }
 
 fn invisible(o: &Observed) -> Decision {
-    create::creating(o, "the instance is being made; the cloud does not show it yet")
-        .follow(Follow::ALL_LISTS)
+    create::creating(o, BEING_MADE).follow(Follow::ALL_LISTS)
 }
 
 /// It was deleted, and not by us.
 fn lost(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
     // The id in status is only a hint: if another instance carries the mark, that one is the object's.
-    if let [other] = claims(lists, &o.subject).ours.as_slice()
-        && other.id != id
-    {
+    let is_gone = |other: &str| o.memory.gone.as_ref().is_some_and(|(gone, _)| gone == other);
+    let mut claims = claims(lists, &o.subject);
+    claims.ours.retain(|other| other.id != id && !is_gone(&other.id));
+    if let Some(decision) = create::ambiguous(o, &claims.ours, &claims.strangers) {
+        let message = format!("instance {id} does not exist any more");
+        return decision.ready(Readiness::Missing(Reason::ExternallyDeleted), message);
+    }
+    if let [other] = claims.ours.as_slice() {
         return present(o, desired, other, None);
     }
     let gone = |message: String| {
@@ -113,17 +147,20 @@ fn present(o: &Observed, desired: &Desired, facts: &InstanceFacts, closeup: Opti
     if facts.status == Some(InstanceStatus::CreateFailed) {
         return failed::decide(o, facts);
     }
+    if o.status.id.is_none() && !is_live(facts) {
+        return on_its_way_out(o, &facts.id);
+    }
     let look = || {
         let decision =
             Decision::new(o, Situation::Changing(Reason::Applying), "the instance is looked at closely");
         decision.seen(facts).step(Step::Look(Look::Detail { id: facts.id.clone() })).follow(Follow::NEXT_LIST)
     };
     match belongs(facts, &o.subject) {
-        Belongs::ToUs(_) => {}
+        Belongs::Us(_) => {}
         // The list may be older than our own mark.
-        Belongs::ToNobody | Belongs::ToAnother if closeup.is_none() => return look(),
-        Belongs::ToAnother => return adopt::owned(o, &facts.id).seen(facts),
-        Belongs::ToNobody => return unmarked(o, desired, facts),
+        Belongs::Nobody | Belongs::Another if closeup.is_none() => return look(),
+        Belongs::Another => return adopt::owned(o, &facts.id).seen(facts),
+        Belongs::Nobody => return unmarked(o, desired, facts),
     }
     match serves(facts.status.as_ref()) {
         Err(Reason::Creating) => return being_made(o, facts),
@@ -140,15 +177,26 @@ fn present(o: &Observed, desired: &Desired, facts: &InstanceFacts, closeup: Opti
         let decision = Decision::new(o, Situation::Changing(Reason::Resizing), "the cloud says EXTENDING");
         return decision.seen(facts).pending(differences.changes).follow(Follow::CHANGES);
     }
+    if differences.is_empty() && closeup.is_none() && is_older_than_attempt(o) {
+        let message = "the last request is still to be seen in the cloud's list";
+        let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
+        return decision.seen(facts).follow(Follow::NEXT_LIST).wait(BUSY);
+    }
     if differences.is_empty() {
         return Decision::new(o, Situation::InSync, "the cloud matches the spec").seen(facts).settled();
     }
     change(o, desired, facts, closeup, differences)
 }
 
+/// Whether the newest list was begun before a request whose outcome is unknown: what it shows may change yet.
+fn is_older_than_attempt(o: &Observed) -> bool {
+    let open = o.status.operation.as_ref().is_some_and(intent::is_open);
+    let begun = o.lists.as_ref().and_then(|lists| lists.latest).map(|latest| latest.begun);
+    open && begun < o.memory.intent_seen
+}
+
 fn being_made(o: &Observed, facts: &InstanceFacts) -> Decision {
-    let message = "the cloud is making the instance";
-    create::creating(o, message).seen(facts).follow(Follow::CHANGES)
+    create::creating(o, BEING_MADE).seen(facts).follow(Follow::CHANGES)
 }
 
 fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
@@ -217,7 +265,7 @@ fn change(
         if let Some(decision) = window_problem(o, desired).filter(|_| update.maintain_begin.is_some()) {
             return decision.seen(facts).pending(differences.changes);
         }
-        Change::Update { id, request: update }
+        Change::Update { id, request: Box::new(update) }
     } else if !set_tags.is_empty() {
         Change::SetTags { id, tags: set_tags }
     } else {

@@ -29,8 +29,8 @@ pub(super) fn decide(o: &Observed, facts: &InstanceFacts) -> Decision {
         Some(Detail::Found(closeup)) => &closeup.facts,
     };
     match belongs(record, &o.subject) {
-        Belongs::ToUs(_) => {}
-        Belongs::ToNobody | Belongs::ToAnother => {
+        Belongs::Us(_) => {}
+        Belongs::Nobody | Belongs::Another => {
             let message = format!("instance {id} no longer carries this object's mark: it is left alone");
             return Decision::blocked(o, Reason::MarkMissing, message);
         }
@@ -43,7 +43,8 @@ pub(super) fn decide(o: &Observed, facts: &InstanceFacts) -> Decision {
     if let Some(rest) = held.filter(|_| is_removal(o)).and_then(|operation| intent::hold(o, operation)) {
         return pending.wait(rest);
     }
-    pending.step(Step::Change(Change::Delete { id: id.clone(), consent, failed: true }))
+    let failed = Some(format!("the cloud could not make instance {id} ({why})"));
+    pending.step(Step::Change(Change::Delete { id: id.clone(), consent, failed }))
 }
 
 fn is_removal(o: &Observed) -> bool {

@@ -106,14 +106,15 @@ pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) 
         changes: status.pending_changes.clone(),
         outcome: None,
         reason: None,
-        message: None,
+        message: why_failed(change),
         instance_id: change.instance_id().map(str::to_owned),
         job_id: None,
         task_id: None,
     };
-    let account = status.account.clone().or_else(|| operation.account.clone());
+    let begun = status.id.is_some() || status.operation.is_some();
+    let account = status.account.clone().filter(|_| begun).or_else(|| operation.account.clone());
     let mut intent = DcsInstanceStatus { operation: Some(operation), account, ..status.clone() };
-    if let Change::Create(_) | Change::Delete { failed: true, .. } = change {
+    if let Change::Create(_) | Change::Delete { failed: Some(_), .. } = change {
         begin_anew(o, &mut intent);
     }
     if let (Change::Create(_), Some(Ok(PasswordLook::Ready { hash }))) = (change, &o.looks.password) {
@@ -121,6 +122,21 @@ pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) 
             Some(Applied { auth_hash: Some(hash.clone()), ..intent.applied.unwrap_or_default() });
     }
     intent
+}
+
+/// What the cloud said of an instance that it could not make: with its record, that would be lost.
+fn why_failed(change: &Change) -> Option<String> {
+    match change {
+        Change::Delete { failed: Some(why), .. } => Some(why.clone()),
+        Change::Create(_)
+        | Change::Adopt { .. }
+        | Change::NoteRelease { .. }
+        | Change::Unmark { .. }
+        | Change::Delete { failed: None, .. }
+        | Change::Update { .. }
+        | Change::SetTags { .. }
+        | Change::RemoveTags { .. } => None,
+    }
 }
 
 /// There is no instance until the next one is made. One that was lost counts.
@@ -142,7 +158,7 @@ fn failures(o: &Observed, change: &Change) -> Option<i32> {
         o.status.operation.as_ref().filter(|operation| operation.generation == Some(o.subject.generation));
     let count = before.and_then(|operation| operation.failures).unwrap_or(0);
     match change {
-        Change::Delete { failed: true, .. } => {
+        Change::Delete { failed: Some(_), .. } => {
             // Trying again to remove the same record is no further failure.
             let again = before.is_some_and(|before| {
                 before.type_ == OperationType::DeleteFailed
@@ -172,10 +188,10 @@ pub fn settle(status: &mut DcsInstanceStatus, fate: &Fate) {
                 // API reference 4.1.1: what was just accepted is being made.
                 status.cloud_status = Some("CREATING".to_owned());
             }
-            (Some(Outcome::Accepted), None, None)
+            (Some(Outcome::Accepted), None, operation.message.clone())
         }
-        Fate::Refused { reason, message } => (Some(Outcome::Refused), Some(*reason), Some(message)),
-        Fate::Unknown { reason, message } => (None, *reason, Some(message)),
+        Fate::Refused { reason, message } => (Some(Outcome::Refused), Some(*reason), Some(message.clone())),
+        Fate::Unknown { reason, message } => (None, *reason, Some(message.clone())),
     };
     operation.outcome = outcome;
     operation.reason = reason.map(|reason| reason.as_str().to_owned());
@@ -208,5 +224,6 @@ pub(super) fn hold(o: &Observed, operation: &Operation) -> Option<Duration> {
 
 fn pace(operation: &Operation) -> Pace {
     let reason = operation.reason.as_deref().and_then(Reason::from_word);
-    reason.map_or(Pace::Soon, pace_of)
+    let failed = operation.failures.is_some_and(|failures| failures > 0);
+    reason.map_or(if failed { Pace::Unhurried } else { Pace::Soon }, pace_of)
 }

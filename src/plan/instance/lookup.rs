@@ -26,8 +26,9 @@ pub(super) enum Lookup {
 /// outcome is unknown may still arrive: it needs two complete lists of each sort, begun after its window.
 pub(super) fn lookup(o: &Observed, lists: &Lists) -> Lookup {
     let latest = lists.latest.map(|latest| latest.begun);
+    let gone = o.memory.gone.as_ref().map(|(_, at)| *at).unwrap_or_default();
     if has_open_attempt(o) {
-        let end = o.window_end();
+        let end = o.window_end().max(o.memory.first_seen).max(gone);
         if let Some(rest) = end.checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero()) {
             return Lookup::TooSoon(
                 rest,
@@ -43,7 +44,6 @@ pub(super) fn lookup(o: &Observed, lists: &Lists) -> Lookup {
     }
     let memory = &o.memory;
     let since = memory.intent_seen.filter(|_| o.status.operation.is_some()).unwrap_or_default();
-    let gone = memory.gone.as_ref().map(|(_, at)| *at).unwrap_or_default();
     if all_since(&[latest, lists.failed_latest], since.max(memory.first_seen).max(gone)) {
         Lookup::Nothing
     } else {

@@ -24,7 +24,6 @@ mod observe;
 pub mod observed;
 mod ownership;
 pub mod password;
-#[expect(clippy::module_inception, reason = "it is what the room is for")]
 mod plan;
 pub mod policies;
 mod problem;
@@ -47,3 +46,6 @@ pub use self::{
     step::{Change, Look, Plan, Preparation, Step},
     window::Window,
 };
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use super::{
     delete,
     desired::Desired,
     diff::Differences,
+    lookup::{self, Lookup},
     observed::{Detail, Lists, Observed},
     ownership::is_live,
     plan::reach,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     api::Reason,
     dcs::model::{InstanceFacts, InstanceStatus},
-    plan::conditions::Situation,
+    plan::{Follow, conditions::Situation},
 };
 
 pub(super) fn decide(o: &Observed, desired: &Desired) -> Decision {
@@ -28,12 +29,20 @@ pub(super) fn decide(o: &Observed, desired: &Desired) -> Decision {
         let message = "managementPolicy Observe needs an instance to look at: set adopt.instanceId";
         return Decision::blocked(o, Reason::InvalidSpec, message);
     };
-    if o.subject.finalizer { let_go(o, id) } else { look(o, desired, lists, id) }
+    if o.subject.finalizer { let_go(o, lists, id) } else { look(o, desired, lists, id) }
 }
 
-fn let_go(o: &Observed, id: &str) -> Decision {
+fn let_go(o: &Observed, lists: &Lists, id: &str) -> Decision {
     let message = "the instance is being let go: from now on it is only looked at";
     let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
+    // What was asked for may still come, with our mark.
+    if lookup::has_open_attempt(o) {
+        match lookup::lookup(o, lists) {
+            Lookup::TooSoon(rest, _) => return decision.wait(rest).follow(Follow::ALL_LISTS),
+            Lookup::Pending(_) => return decision.follow(Follow::ALL_LISTS),
+            Lookup::Nothing => {}
+        }
+    }
     match &o.looks.detail {
         None => decision.step(Step::Look(Look::Detail { id: id.to_owned() })),
         Some(Detail::NotFound) => decision.settled().step(Step::RemoveFinalizer).silent(),
@@ -52,7 +61,9 @@ fn look(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
         resolved.cache_mode.is_some() && listed.is_some_and(|facts| facts.spec_code == resolved.spec_code)
     });
     match (&o.looks.detail, listed) {
-        (Some(Detail::Found(closeup)), _) => report(o, desired, &closeup.facts),
+        (Some(Detail::Found(closeup)), _) => {
+            report(o, desired, &closeup.facts).until_listed(o, &closeup.facts)
+        }
         (Some(Detail::NotFound), _) => adopt::not_found(o, id),
         (Some(Detail::Failed(obstacle)), _) => {
             let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);

@@ -91,12 +91,16 @@ pub struct Lists {
     pub failed_before: Option<Duration>,
     /// The instance of `status.id`, or of `adopt.instanceId` while that is empty, in the newest list.
     pub known: Option<Arc<InstanceFacts>>,
-    /// Instances with our uid or our owner in their tags, in either of the two newest lists; as in the newest.
+    /// Instances with our uid or our owner in their tags, in the newest list.
     pub marked: Vec<Arc<InstanceFacts>>,
+    /// The same of the list before, as far as the newest does not show them.
+    pub vanished: Vec<Arc<InstanceFacts>>,
     /// Failed creations with our uid in their tags, and the one of `status.id`.
     pub failed: Vec<Arc<InstanceFacts>>,
     /// Why there is no newer list.
     pub trouble: Option<Obstacle>,
+    /// Whether something newer than the newest list went into `known` and `marked`.
+    pub amended: bool,
 }
 
 /// When a list was taken.
@@ -163,7 +167,7 @@ pub enum PasswordLook {
 
 /// What this process remembers of an object. All of it may be forgotten at any time: it only ever makes the operator
 /// wait longer, or look again. Times are monotonic.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memory {
     /// When this process first saw the object.
     pub first_seen: Duration,
@@ -171,6 +175,8 @@ pub struct Memory {
     pub intent_seen: Option<Duration>,
     /// When the cloud last said that the instance of this id does not exist.
     pub gone: Option<(String, Duration)>,
+    /// What the cloud last said of an instance that was looked at closely, and when it was asked.
+    pub seen: Option<(Arc<InstanceFacts>, Duration)>,
     /// Looks and writes that failed in a row.
     pub failures: u32,
 }
@@ -232,6 +238,31 @@ impl Observed {
         let theirs = theirs.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let seen = self.memory.intent_seen.unwrap_or(self.now.monotonic);
         seen.saturating_add(own.max(theirs.unwrap_or_default()))
+    }
+}
+
+// === impl Lists ===
+
+impl Lists {
+    /// Puts in what a close look said after the newest list was begun: what is newer holds.
+    pub fn amend(&mut self, memory: &Memory) {
+        let begun = self.latest.map(|latest| latest.begun);
+        if let Some((id, _)) = memory.gone.as_ref().filter(|(_, at)| Some(*at) >= begun) {
+            let before = (self.known.is_some(), self.marked.len());
+            self.known = self.known.take().filter(|known| known.id != *id);
+            self.marked.retain(|facts| facts.id != *id);
+            self.amended |= before != (self.known.is_some(), self.marked.len());
+        }
+        let Some((seen, _)) = memory.seen.as_ref().filter(|(_, at)| Some(*at) >= begun) else { return };
+        for listed in self.known.iter_mut().chain(&mut self.marked).filter(|listed| listed.id == seen.id) {
+            self.amended |= listed != seen;
+            *listed = Arc::clone(seen);
+        }
+    }
+
+    /// The instance of this id in the newest list, as far as that is about the object.
+    pub(super) fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
+        self.known.iter().chain(&self.marked).find(|facts| facts.id == id)
     }
 }
 

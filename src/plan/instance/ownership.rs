@@ -12,11 +12,11 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Belongs {
     /// It is this object's.
-    ToUs(Origin),
+    Us(Origin),
     /// It is nobody's, or was this object's until somebody took part of its mark away.
-    ToNobody,
+    Nobody,
     /// It is another object's.
-    ToAnother,
+    Another,
 }
 
 /// Instances that claim to be this object's.
@@ -30,13 +30,13 @@ pub(super) struct Claims {
 
 pub(super) fn belongs(facts: &InstanceFacts, subject: &Subject) -> Belongs {
     match Mark::read(facts.tags()) {
-        MarkReading::Whole(mark) if mark.uid == subject.uid => Belongs::ToUs(mark.origin),
-        MarkReading::Whole(_) => Belongs::ToAnother,
-        MarkReading::Damaged { uid: Some(uid), .. } if uid != subject.uid => Belongs::ToAnother,
+        MarkReading::Whole(mark) if mark.uid == subject.uid => Belongs::Us(mark.origin),
+        MarkReading::Whole(_) => Belongs::Another,
+        MarkReading::Damaged { uid: Some(uid), .. } if uid != subject.uid => Belongs::Another,
         MarkReading::Damaged { uid: None, owner: Some(owner) } if owner != subject.owner.as_str() => {
-            Belongs::ToAnother
+            Belongs::Another
         }
-        MarkReading::Damaged { .. } | MarkReading::Absent => Belongs::ToNobody,
+        MarkReading::Damaged { .. } | MarkReading::Absent => Belongs::Nobody,
     }
 }
 
@@ -48,9 +48,10 @@ pub(super) fn is_live(facts: &InstanceFacts) -> bool {
     )
 }
 
+/// From both newest lists: one that the newest does not show may only have been left out.
 pub(super) fn claims(lists: &Lists, subject: &Subject) -> Claims {
     let mut claims = Claims::default();
-    for facts in lists.marked.iter().filter(|facts| is_live(facts)) {
+    for facts in lists.marked.iter().chain(&lists.vanished).filter(|facts| is_live(facts)) {
         if facts.tag(UID_TAG) == Some(&subject.uid) {
             claims.ours.push(Arc::clone(facts));
         } else if facts.tag(OWNER_TAG) == Some(subject.owner.as_str()) {
@@ -95,14 +96,14 @@ mod tests {
         let ours = Mark::new("u1", &subject.owner, Origin::Adopted);
         let theirs = Mark::new("u2", &other, Origin::Created);
         for (tags, expected) in [
-            (ours.tags().to_vec(), Belongs::ToUs(Origin::Adopted)),
-            (theirs.tags().to_vec(), Belongs::ToAnother),
-            (vec![], Belongs::ToNobody),
-            (vec![("team", "shop")], Belongs::ToNobody),
-            (ours.tags()[..1].to_vec(), Belongs::ToNobody),
-            (ours.tags()[1..].to_vec(), Belongs::ToNobody),
-            (theirs.tags()[..1].to_vec(), Belongs::ToAnother),
-            (theirs.tags()[1..].to_vec(), Belongs::ToAnother),
+            (ours.tags().to_vec(), Belongs::Us(Origin::Adopted)),
+            (theirs.tags().to_vec(), Belongs::Another),
+            (vec![], Belongs::Nobody),
+            (vec![("team", "shop")], Belongs::Nobody),
+            (ours.tags()[..1].to_vec(), Belongs::Nobody),
+            (ours.tags()[1..].to_vec(), Belongs::Nobody),
+            (theirs.tags()[..1].to_vec(), Belongs::Another),
+            (theirs.tags()[1..].to_vec(), Belongs::Another),
         ] {
             assert_eq!(belongs(&facts(&tags), &subject), expected, "{tags:?}");
         }

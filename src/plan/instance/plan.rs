@@ -15,7 +15,7 @@ use crate::{
     plan::{
         Follow,
         conditions::{Readiness, Situation},
-        schedule::OBSERVATION_LIFE,
+        schedule::{LIST_MISSED, OBSERVATION_LIFE},
     },
 };
 
@@ -74,8 +74,20 @@ pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
     let age = o.age();
     let rest = OBSERVATION_LIFE.checked_sub(age);
     let Some(trouble) = &lists.trouble else {
-        return if lists.latest.is_some() { Ok(lists) } else { Err(Box::new(not_looked_at(o))) };
+        return match (lists.latest, rest) {
+            (Some(_), Some(_)) => Ok(lists),
+            // Nobody refused to answer, and yet nobody looked: that says as little.
+            (Some(_), None) => {
+                let message = "the account has not been listed for more than 10 minutes";
+                let decision = Decision::new(o, Situation::TooOld, message);
+                Err(Box::new(with_sight(o, decision).follow(Follow::NEXT_LIST).wait(OBSERVATION_LIFE)))
+            }
+            (None, _) => Err(Box::new(not_looked_at(o))),
+        };
     };
+    if lists.latest.is_some() && age < LIST_MISSED {
+        return Ok(lists);
+    }
     let message = format!("{}; the operator keeps trying", trouble.message);
     let situation = if rest.is_some() { Situation::Unreachable(trouble.reason) } else { Situation::TooOld };
     let decision = with_sight(o, Decision::new(o, situation, message));

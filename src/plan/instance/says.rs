@@ -45,16 +45,27 @@ pub(super) fn serves(status: Option<&InstanceStatus>) -> Result<(), Reason> {
     })
 }
 
-/// What can be said of whether clients can use the instance. `facts` is what this pass saw of it, if it did.
+/// What can be said of whether clients can use the instance. `facts` is what the decision rests on, if it is about
+/// the object's instance; one that is not the object's yet says nothing.
 pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readiness, String) {
-    let closeup = o.closeup().map(|closeup| &closeup.facts);
+    // What was listed or looked at need not be the object's: an instance to adopt is not, before it is marked.
+    let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
+    let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own;
+    let closeup = o.closeup().map(|closeup| &closeup.facts).filter(is_own);
     if closeup.is_none() && o.age() > OBSERVATION_LIFE {
         return (Readiness::TooOld, "the instance was last seen more than 10 minutes ago".to_owned());
     }
-    let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref());
+    let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
     let Some(facts) = closeup.or(facts).or(listed) else {
         return match o.status.id {
+            None if o.known_id().is_some() => {
+                (Readiness::Missing(Reason::Adopting), "the instance is not taken over yet".to_owned())
+            }
             None => (Readiness::Missing(Reason::Creating), "there is no instance yet".to_owned()),
+            Some(ref id) if o.memory.gone.as_ref().is_some_and(|(gone, _)| gone == id) => {
+                let message = format!("instance {id} does not exist any more");
+                (Readiness::NotServing(Reason::ExternallyDeleted), message)
+            }
             Some(_) => (Readiness::Unchanged, String::new()),
         };
     };
@@ -62,7 +73,6 @@ pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readine
     let message = format!("the cloud says {word}");
     match serves(facts.status.as_ref()) {
         Ok(()) => (Readiness::Serving, message),
-        Err(Reason::Creating) => (Readiness::Missing(Reason::Creating), message),
         Err(why) => (Readiness::NotServing(why), message),
     }
 }
@@ -70,8 +80,13 @@ pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readine
 /// Puts what was seen into the status.
 pub(super) fn facts(o: &Observed, facts: &InstanceFacts, status: &mut DcsInstanceStatus) {
     status.cloud_status = facts.status.as_ref().map(|word| word.as_str().to_owned());
-    status.account =
-        status.account.take().or_else(|| o.place.as_ref().ok().map(|place| place.account.clone()));
+    // Of a time before there was anything of the object's, the place says nothing.
+    let begun = o.status.id.is_some() || o.status.operation.is_some();
+    status.account = status
+        .account
+        .take()
+        .filter(|_| begun)
+        .or_else(|| o.place.as_ref().ok().map(|place| place.account.clone()));
     // While it is made, what was asked for says more than what is there of it.
     if facts.status == Some(InstanceStatus::Creating) && status.resolved.is_some() {
         return;
@@ -89,8 +104,8 @@ fn resolved(o: &Observed, facts: &InstanceFacts, closeup: Option<&Closeup>, kept
     let closeup = closeup.cloned().unwrap_or_default();
     let count = |number: Option<i64>| number.and_then(|number| i32::try_from(number).ok());
     let origin = match belongs(facts, &o.subject) {
-        Belongs::ToUs(origin) => Some(spelled(origin)),
-        Belongs::ToNobody | Belongs::ToAnother => kept.origin,
+        Belongs::Us(origin) => Some(spelled(origin)),
+        Belongs::Nobody | Belongs::Another => kept.origin,
     };
     let open = facts.no_password_access == Some(true);
     Resolved {

@@ -68,15 +68,15 @@ pub enum Change {
         id: String,
         /// Who agreed.
         consent: Consent,
-        /// Whether it is but a record.
-        failed: bool,
+        /// Of one that could not be made, what the cloud said about it.
+        failed: Option<String>,
     },
     /// Change name, description, maintenance window.
     Update {
         /// Which.
         id: String,
         /// To what.
-        request: UpdateInstance,
+        request: Box<UpdateInstance>,
     },
     /// Add tags, or overwrite their values.
     SetTags {
@@ -103,8 +103,8 @@ impl Change {
             Self::Create(_) => OperationType::Create,
             Self::Adopt { .. } => OperationType::Adopt,
             Self::NoteRelease { .. } | Self::Unmark { .. } => OperationType::Release,
-            Self::Delete { failed: false, .. } => OperationType::Delete,
-            Self::Delete { failed: true, .. } => OperationType::DeleteFailed,
+            Self::Delete { failed: None, .. } => OperationType::Delete,
+            Self::Delete { failed: Some(_), .. } => OperationType::DeleteFailed,
             Self::Update { .. } => OperationType::Update,
             Self::SetTags { .. } | Self::RemoveTags { .. } => OperationType::UpdateTags,
         }

@@ -1,0 +1,344 @@
+//! What is decided, situation by situation, and what holds in all of them.
+
+mod adopt_observe;
+mod create;
+mod delete;
+mod existing;
+mod properties;
+mod world;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::{
+    observed::{
+        Closeup, Detail, Lists, Looks, Memory, Now, Obstacle, PasswordLook, Place, Settings, Subject, Taken,
+    },
+    *,
+};
+use crate::{
+    api::{
+        DcsInstanceStatus, Reason,
+        instance::{Account, DcsInstanceSpec, Holder, Operation},
+        time,
+        words::{OperationType, Outcome},
+    },
+    dcs::model::{Capacity, CpuType, Flavor, InstanceFacts, InstanceStatus, Tag},
+    formats::{Mark, Origin, Owner},
+    plan::{Follow, schedule::slow_round},
+};
+
+const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
+const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
+const OTHER: &str = "00000000-1b2c-4d3e-8f90-0123456789ab";
+const VPC: &str = "11111111-1b2c-4d3e-8f90-0123456789ab";
+const SUBNET: &str = "22222222-1b2c-4d3e-8f90-0123456789ab";
+const WALL: i64 = 1_800_000_000;
+const FINE: &str = "False/AsExpected";
+const IN_SYNC: [&str; 4] = ["True/Available", "True/InSync", FINE, FINE];
+const MAKING: [&str; 4] = ["False/Creating", "False/Applying", "True/Creating", FINE];
+const CHANGING: [&str; 4] = ["True/Available", "False/Applying", "True/Applying", FINE];
+const LEAVING: [&str; 4] = ["False/Deleting", "False/Deleting", "True/Deleting", FINE];
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn round() -> u64 {
+    slow_round(UID).as_secs()
+}
+
+fn wall(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(second, 0).unwrap()
+}
+
+fn owner() -> Owner {
+    Owner::new("cluster", "shop", "sessions")
+}
+
+fn account(project: &str) -> Account {
+    Account {
+        region: Some("cn-north-4".to_owned()),
+        project_id: Some(project.to_owned()),
+        endpoint: Some("https://dcs.example".to_owned()),
+    }
+}
+
+fn obstacle(reason: Reason) -> Obstacle {
+    Obstacle { reason, message: "something is the matter".to_owned() }
+}
+
+/// The least that is valid, with `more`; null takes something away.
+fn spec(more: Value) -> DcsInstanceSpec {
+    let network = json!({"vpcId": VPC, "subnetId": SUBNET});
+    let mut spec = json!({"engineVersion": "6.0", "capacity": "4Gi", "network": network});
+    let fields = spec.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    fields.retain(|_, value| !value.is_null());
+    serde_json::from_value(spec).unwrap()
+}
+
+/// An object whose spec is the least with `more`, at 1,000 s. The account was listed twice since it was first seen,
+/// and nothing of the object's is there.
+fn observed(more: Value) -> Observed {
+    let spec = spec(more);
+    Observed {
+        subject: Subject {
+            namespace: "shop".to_owned(),
+            name: "sessions".to_owned(),
+            uid: UID.to_owned(),
+            owner: owner(),
+            generation: 1,
+            deleting: false,
+            finalizer: true,
+        },
+        policies: Policies::of(&spec),
+        desired: Desired::parse(&spec),
+        status: DcsInstanceStatus::default(),
+        place: Ok(Place {
+            account: account("p1"),
+            credentials_hash: "credentials-1".to_owned(),
+            defaults: Defaults::default(),
+        }),
+        lists: Some(listed_at(945, 950)),
+        looks: Looks::default(),
+        memory: Memory { first_seen: s(900), ..Memory::default() },
+        now: Now { wall: wall(WALL), monotonic: s(1000) },
+        settings: Settings { process: "p-1".to_owned(), ..Settings::default() },
+    }
+}
+
+/// Complete lists of both sorts, begun then.
+fn listed_at(before: u64, latest: u64) -> Lists {
+    Lists {
+        joined: s(900),
+        latest: Some(Taken { begun: s(latest), finished: s(latest + 1) }),
+        before: Some(s(before)),
+        failed_latest: Some(s(latest)),
+        failed_before: Some(s(before)),
+        ..Lists::default()
+    }
+}
+
+fn mark(origin: Origin) -> Vec<(String, String)> {
+    marked(UID, &owner(), origin)
+}
+
+fn marked(uid: &str, owner: &Owner, origin: Origin) -> Vec<(String, String)> {
+    let mark = Mark::new(uid, owner, origin);
+    mark.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
+}
+
+/// A running instance that is as the spec of [`observed`] wants it.
+fn instance(id: &str, tags: Vec<(String, String)>) -> InstanceFacts {
+    let tags = tags.into_iter().map(|(key, value)| Tag { key, value: Some(value) }).collect();
+    InstanceFacts {
+        id: id.to_owned(),
+        capacity: Some(Capacity::from_mib(4096)),
+        tags,
+        name: Some("sessions".to_owned()),
+        status: Some(InstanceStatus::Running),
+        engine_version: Some("6.0".to_owned()),
+        spec_code: Some("redis.ha.xu1.large.r2.4".to_owned()),
+        cpu_type: Some(CpuType::X86_64),
+        ip: Some("192.168.0.9".to_owned()),
+        port: Some(6379),
+        no_password_access: Some(false),
+        vpc_id: Some(VPC.to_owned()),
+        subnet_id: Some(SUBNET.to_owned()),
+        charging_mode: Some(0),
+        ..InstanceFacts::default()
+    }
+}
+
+/// Made by us.
+fn ours(id: &str) -> InstanceFacts {
+    instance(id, mark(Origin::Created))
+}
+
+fn adopted(id: &str) -> InstanceFacts {
+    instance(id, mark(Origin::Adopted))
+}
+
+fn with_status(word: &str, facts: InstanceFacts) -> InstanceFacts {
+    InstanceFacts { status: Some(InstanceStatus::from(word)), ..facts }
+}
+
+fn closeup(facts: InstanceFacts) -> Closeup {
+    Closeup {
+        facts,
+        task: None,
+        cache_mode: Some("ha".to_owned()),
+        replicas: Some(2),
+        shards: None,
+        zones: vec!["z-a".to_owned(), "z-b".to_owned()],
+    }
+}
+
+fn found(facts: InstanceFacts) -> Option<Detail> {
+    Some(Detail::Found(Box::new(closeup(facts))))
+}
+
+/// Puts instances into the newest list.
+fn list(o: &mut Observed, all: &[InstanceFacts]) {
+    let known_id = o.known_id().map(str::to_owned);
+    let known = all.iter().find(|facts| Some(&facts.id) == known_id.as_ref());
+    let known = known.map(|facts| Arc::new(facts.clone()));
+    let lists = o.lists.as_mut().unwrap();
+    lists.known = known;
+    let is_marked = |facts: &&InstanceFacts| {
+        facts.tags().any(|(key, value)| {
+            (key, value) == ("dcs-operator-uid", UID)
+                || (key, value) == ("dcs-operator-owner", owner().as_str())
+        })
+    };
+    lists.marked = all.iter().filter(is_marked).map(|facts| Arc::new(facts.clone())).collect();
+}
+
+/// An object that is in sync with the instance `facts`, and has said so.
+fn settled(more: Value, facts: InstanceFacts) -> Observed {
+    let mut o = observed(more);
+    o.status.id = Some(facts.id.clone());
+    o.looks.detail = found(facts.clone());
+    list(&mut o, std::slice::from_ref(&facts));
+    o.status = plan(&o).status;
+    o.looks = Looks::default();
+    o
+}
+
+/// The same object with another spec, at the next generation.
+fn edited(o: Observed, more: Value) -> Observed {
+    let spec = spec(more);
+    let subject = Subject { generation: o.subject.generation + 1, ..o.subject };
+    Observed { policies: Policies::of(&spec), desired: Desired::parse(&spec), subject, ..o }
+}
+
+/// An attempt of this process, written down 10 s ago.
+fn attempt(type_: OperationType, outcome: Option<Outcome>) -> Operation {
+    Operation {
+        type_,
+        holder: Holder { kind: "DcsInstance".to_owned(), name: "sessions".to_owned(), uid: UID.to_owned() },
+        started_at: time::to_kube(wall(WALL - 10)),
+        attempt: 1,
+        failures: None,
+        generation: Some(1),
+        attempted_at: Some(time::to_kube(wall(WALL - 10))),
+        process: Some("p-1".to_owned()),
+        window_seconds: Some(80),
+        account: Some(account("p1")),
+        credentials_hash: Some("credentials-1".to_owned()),
+        changes: Vec::new(),
+        outcome,
+        reason: None,
+        message: None,
+        instance_id: None,
+        job_id: None,
+        task_id: None,
+    }
+}
+
+fn refused(type_: OperationType, reason: Reason) -> Operation {
+    Operation {
+        reason: Some(reason.as_str().to_owned()),
+        message: Some("the cloud says no".to_owned()),
+        ..attempt(type_, Some(Outcome::Refused))
+    }
+}
+
+/// One flavor, with so many zones left.
+fn flavors(zones: &[&str]) -> Arc<[Flavor]> {
+    let flavor = json!({
+        "spec_code": "redis.ha.xu1.large.r2.4", "cache_mode": "ha", "engine": "redis", "engine_version": "6.0",
+        "cpu_type": "x86_64", "product_type": "generic", "capacity": ["4"], "replica_count": 2, "attrs": [],
+        "flavors_available_zones": [{"capacity": "4", "unit": "GB", "available_zones": [], "az_codes": zones}],
+    });
+    vec![serde_json::from_value(flavor).unwrap()].into()
+}
+
+/// Everything that a new instance needs was looked up.
+fn looked_up(o: &mut Observed) {
+    o.looks.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
+    o.looks.password = Some(Ok(PasswordLook::Ready { hash: "password-1".to_owned() }));
+}
+
+/// Ready, Synced, Reconciling, Stalled, as `True/Available`.
+fn cells(status: &DcsInstanceStatus) -> [String; 4] {
+    ["Ready", "Synced", "Reconciling", "Stalled"].map(|type_| {
+        let condition = status.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+        format!("{}/{}", condition.status, condition.reason)
+    })
+}
+
+fn step_of(plan: &Plan) -> String {
+    let step = match &plan.step {
+        Step::Nothing => "nothing".to_owned(),
+        Step::Look(Look::Detail { id }) => format!("look at {id}"),
+        Step::Look(Look::Flavors) => "look flavors".to_owned(),
+        Step::Look(Look::Windows) => "look windows".to_owned(),
+        Step::Look(Look::Password(_)) => "look password".to_owned(),
+        Step::AddFinalizer => "add finalizer".to_owned(),
+        Step::RemoveFinalizer => "remove finalizer".to_owned(),
+        Step::Prepare(Preparation::Password) => "prepare password".to_owned(),
+        Step::Change(Change::Create(_)) => "create".to_owned(),
+        Step::Change(Change::Adopt { id, mark }) => format!("mark {id} {}", mark.origin.as_str()),
+        Step::Change(Change::NoteRelease { id, .. }) => format!("note {id}"),
+        Step::Change(Change::Unmark { id }) => format!("unmark {id}"),
+        Step::Change(Change::Delete { id, failed: None, .. }) => format!("delete {id}"),
+        Step::Change(Change::Delete { id, failed: Some(_), .. }) => format!("remove record {id}"),
+        Step::Change(Change::Update { id, .. }) => format!("update {id}"),
+        Step::Change(Change::SetTags { id, tags }) => {
+            format!("tag {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
+        }
+        Step::Change(Change::RemoveTags { id, tags }) => {
+            format!("untag {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
+        }
+    };
+    if plan.publish { step } else { format!("{step}, silently") }
+}
+
+/// What is awaited: fast or slow, each list, failed creations.
+fn follow_of(follow: Follow) -> &'static str {
+    match (follow.fast, follow.each_list, follow.failures) {
+        (false, false, false) => "steady",
+        (true, false, false) => "changes",
+        (true, true, false) => "next list",
+        (true, true, true) => "all lists",
+        (false, true, false) => "each list",
+        _ => "?",
+    }
+}
+
+/// Plans, and compares with what is expected.
+#[track_caller]
+fn expect(o: &Observed, step: &str, conditions: [&str; 4], follow: &str, wait: u64) -> Plan {
+    let plan = plan(o);
+    let messages: Vec<_> =
+        plan.status.conditions.iter().map(|c| format!("{}: {}", c.type_, c.message)).collect();
+    assert_eq!(
+        (step_of(&plan).as_str(), cells(&plan.status), follow_of(plan.follow), plan.wait.as_secs()),
+        (step, conditions.map(str::to_owned), follow, wait),
+        "{messages:#?}"
+    );
+    plan
+}
+
+/// A person is needed, and there is no instance.
+fn stalled(reason: &'static str) -> [String; 4] {
+    let no = format!("False/{reason}");
+    [no.clone(), no, FINE.to_owned(), format!("True/{reason}")]
+}
+
+#[track_caller]
+fn expect_stalled(o: &Observed, reason: &'static str, follow: &str, wait: u64) -> Plan {
+    let conditions = stalled(reason);
+    expect(o, "nothing", conditions.each_ref().map(String::as_str), follow, wait)
+}
+
+/// The same for an instance that serves: that is still said.
+#[track_caller]
+fn expect_stalled_serving(o: &Observed, reason: &'static str, wait: u64) -> Plan {
+    let [_, synced, reconciling, stalled] = stalled(reason);
+    expect(o, "nothing", ["True/Available", &synced, &reconciling, &stalled], "steady", wait)
+}

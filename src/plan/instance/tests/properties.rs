@@ -1,0 +1,318 @@
+//! What holds whatever the state of the object and of the cloud.
+
+use proptest::prelude::*;
+
+use super::{
+    super::{
+        ownership::{self, Belongs},
+        says,
+    },
+    world::{CANARY, pass, world},
+    *,
+};
+use crate::{
+    api::instance::{DeletionPolicy, ManagementPolicy, OnExternalDeletion},
+    formats::UID_TAG,
+};
+
+fn change_of(plan: &Plan) -> Option<&Change> {
+    match &plan.step {
+        Step::Change(change) => Some(change),
+        _ => None,
+    }
+}
+
+/// The instance that was looked at in this pass.
+fn looked_at(o: &Observed) -> Option<&InstanceFacts> {
+    match &o.looks.detail {
+        Some(Detail::Found(closeup)) => Some(&closeup.facts),
+        _ => None,
+    }
+}
+
+/// What is known to be newest of the instance `id`.
+fn newest<'a>(o: &'a Observed, id: &str) -> Option<&'a InstanceFacts> {
+    let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked));
+    looked_at(o).filter(|facts| facts.id == id).or(lists.map(Arc::as_ref).find(|facts| facts.id == id))
+}
+
+fn origin_of(o: &Observed, facts: &InstanceFacts) -> Option<Origin> {
+    match ownership::belongs(facts, &o.subject) {
+        Belongs::Us(origin) => Some(origin),
+        _ => None,
+    }
+}
+
+/// Live instances with our uid in the lists.
+fn claimed(o: &Observed) -> Vec<&InstanceFacts> {
+    let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked)).map(Arc::as_ref);
+    lists.filter(|facts| facts.tag(UID_TAG) == Some(UID) && ownership::is_live(facts)).collect()
+}
+
+fn check_looks_end(plans: &[(Observed, Plan)]) -> Result<(), TestCaseError> {
+    let last = &plans.last().unwrap().1;
+    prop_assert!(!matches!(last.step, Step::Look(_)), "{:?}", last.step);
+    Ok(())
+}
+
+fn check_consent(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let Some(Change::Delete { id, failed, .. }) = change_of(plan) else { return Ok(()) };
+    let facts = looked_at(o).filter(|facts| facts.id == *id);
+    let Some((facts, origin)) = facts.and_then(|facts| Some((facts, origin_of(o, facts)?))) else {
+        return Err(TestCaseError::fail(format!("{id} was not looked at, or is not ours")));
+    };
+    let agreed = o.subject.deleting && o.policies.deletion_of(Some(origin)) == DeletionPolicy::Delete;
+    let never_made = facts.status == Some(InstanceStatus::CreateFailed);
+    prop_assert!(never_made || (agreed && failed.is_none()));
+    Ok(())
+}
+
+fn check_target(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let Some(id) = change_of(plan).and_then(Change::instance_id) else { return Ok(()) };
+    let facts = looked_at(o).filter(|facts| facts.id == id);
+    let Some(facts) = facts else { return Err(TestCaseError::fail(format!("{id} was not looked at"))) };
+    let adopts = matches!(change_of(plan), Some(Change::Adopt { .. }));
+    if adopts {
+        prop_assert_eq!(o.policies.adopt.as_deref(), Some(id));
+        prop_assert_eq!(ownership::belongs(facts, &o.subject), Belongs::Nobody);
+    } else {
+        prop_assert!(origin_of(o, facts).is_some());
+    }
+    Ok(())
+}
+
+fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let Some(change) = change_of(plan) else { return Ok(()) };
+    prop_assert!(!o.policies.paused && o.subject.finalizer);
+    prop_assert!(o.desired.is_ok() || o.subject.deleting);
+    if o.policies.management == ManagementPolicy::Observe {
+        prop_assert!(matches!(change, Change::NoteRelease { .. } | Change::Unmark { .. }), "{:?}", change);
+    }
+    let place = o.place.as_ref().unwrap();
+    let begun = o.status.id.is_some() || o.status.operation.is_some();
+    if let Some(recorded) = o.status.account.as_ref().filter(|_| begun) {
+        prop_assert_eq!(&recorded.project_id, &place.account.project_id);
+    }
+    Ok(())
+}
+
+fn check_creation(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let Some(Change::Create(_)) = change_of(plan) else { return Ok(()) };
+    prop_assert_eq!(claimed(o), Vec::<&InstanceFacts>::new());
+    let lists = o.lists.as_ref().unwrap();
+    let latest = lists.latest.map(|latest| latest.begun);
+    let since = |begun: [Option<Duration>; 2], time: Duration| {
+        begun.iter().all(|begun| begun.is_some_and(|b| b >= time))
+    };
+    prop_assert!(since([latest, lists.failed_latest], o.memory.first_seen));
+    let marks = |operation: &&Operation| {
+        use OperationType::{Adopt, Create, Other};
+        let open = matches!(operation.outcome, None | Some(Outcome::Other(_)));
+        open && matches!(operation.type_, Create | Adopt | Other(_))
+    };
+    if o.status.operation.as_ref().filter(marks).is_some() {
+        let end = o.window_end();
+        prop_assert!(o.now.monotonic >= end);
+        prop_assert!(
+            since([latest, lists.before], end) && since([lists.failed_latest, lists.failed_before], end)
+        );
+    }
+    if let Some(id) = &o.status.id {
+        prop_assert_eq!(o.memory.gone.as_ref().map(|(gone, _)| gone), Some(id));
+        prop_assert_eq!(o.policies.on_external_deletion, OnExternalDeletion::Recreate);
+    }
+    Ok(())
+}
+
+/// While there is something with our mark that nobody has let go, the finalizer stays.
+fn check_farewell(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    if plan.step != Step::RemoveFinalizer {
+        return Ok(());
+    }
+    prop_assert!(o.subject.finalizer);
+    prop_assert!(o.subject.deleting || o.policies.management == ManagementPolicy::Observe);
+    if let Some(facts) = looked_at(o) {
+        prop_assert_eq!(origin_of(o, facts), None);
+    }
+    if o.subject.deleting {
+        let gone = o.memory.gone.as_ref().map(|(id, _)| id.as_str());
+        let seen = looked_at(o).map(|facts| facts.id.as_str());
+        let left: Vec<_> = claimed(o)
+            .into_iter()
+            .filter(|facts| Some(facts.id.as_str()) != gone && Some(facts.id.as_str()) != seen)
+            .collect();
+        prop_assert!(o.place.is_err() || left.is_empty(), "{:?}", left);
+    }
+    Ok(())
+}
+
+fn check_said(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    prop_assert!(plan.wait <= s(70 * 60), "{:?}", plan.wait);
+    for status in [Some(&plan.status), plan.intent.as_deref()].into_iter().flatten() {
+        prop_assert_eq!(status.observed_generation, Some(o.subject.generation));
+        for condition in &status.conditions {
+            prop_assert_eq!(condition.observed_generation, Some(o.subject.generation));
+        }
+        let [_, _, reconciling, stalled] = cells(status);
+        prop_assert!(!(reconciling.starts_with("True") && stalled.starts_with("True")));
+    }
+    match (&plan.step, &plan.intent) {
+        (Step::Change(change), Some(intent)) => {
+            let operation = intent.operation.as_ref().unwrap();
+            prop_assert_eq!(&operation.outcome, &None);
+            prop_assert_eq!(operation.instance_id.as_deref(), change.instance_id());
+            prop_assert_eq!(&operation.type_, &change.type_());
+            prop_assert!(operation.attempt >= 1);
+        }
+        (step, intent) => prop_assert!(!matches!(step, Step::Change(_)) && intent.is_none()),
+    }
+    Ok(())
+}
+
+fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let [ready, ..] = cells(&plan.status);
+    if !ready.starts_with("True") || !plan.publish {
+        return Ok(());
+    }
+    let Some(id) = &plan.status.id else { return Err(TestCaseError::fail("ready without an instance")) };
+    match newest(o, id) {
+        Some(facts) => prop_assert_eq!(says::serves(facts.status.as_ref()), Ok(())),
+        None => {
+            prop_assert!(o.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+            prop_assert!(!matches!(o.looks.detail, Some(Detail::NotFound)));
+        }
+    }
+    prop_assert!(looked_at(o).is_some() || o.age() <= s(600));
+    Ok(())
+}
+
+fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let [_, synced, ..] = cells(&plan.status);
+    if synced != "True/InSync" || o.age() > s(600) || plan.step != Step::Nothing || !plan.publish {
+        return Ok(());
+    }
+    let again = Observed { status: plan.status.clone(), ..o.clone() };
+    if !matches!(o.looks.detail, Some(Detail::NotFound)) {
+        prop_assert_eq!(&super::plan(&again).status, &plan.status);
+    }
+    // And without another close look, unless the list says something else.
+    let listed = plan.status.id.as_deref().and_then(|id| {
+        let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked));
+        lists.map(Arc::as_ref).find(|facts| facts.id == id)
+    });
+    if looked_at(o).is_some_and(|facts| Some(facts) == listed) {
+        let later = Observed { looks: Looks::default(), ..again };
+        prop_assert_eq!(&super::plan(&later), plan);
+    }
+    Ok(())
+}
+
+/// After a change the controller plans once more, with what became of it.
+fn check_after(o: &Observed, planned: &Plan) -> Result<(), TestCaseError> {
+    let (Some(change), Some(intent)) = (change_of(planned), &planned.intent) else { return Ok(()) };
+    let created = matches!(change, Change::Create(_)).then(|| ID.to_owned());
+    for fate in [
+        Fate::Accepted { instance_id: created },
+        Fate::Refused { reason: Reason::QuotaExceeded, message: "no".to_owned() },
+        Fate::Unknown { reason: None, message: "no answer".to_owned() },
+    ] {
+        let mut o = Observed { status: intent.as_ref().clone(), ..o.clone() };
+        (o.looks.detail, o.memory.intent_seen) = (None, Some(o.now.monotonic));
+        intent::settle(&mut o.status, &fate);
+        let after = plan(&o);
+        check_said(&o, &after)?;
+        // Nothing that exists is changed without another look, and nothing is made twice.
+        prop_assert_eq!(change_of(&after), None, "{:?}", fate);
+        if matches!(change, Change::Create(_)) {
+            prop_assert_eq!(&after.status.operation, &o.status.operation);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_same_is_planned_of_the_same(world in world()) {
+        for (o, plan) in pass(&world) {
+            prop_assert_eq!(super::plan(&o), plan);
+        }
+    }
+
+    #[test]
+    fn looks_lead_somewhere(world in world()) {
+        check_looks_end(&pass(&world))?;
+    }
+
+    #[test]
+    fn nothing_is_deleted_that_nobody_agreed_to(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_consent(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn only_what_was_looked_at_and_is_ours_is_changed(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_target(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn nothing_is_changed_where_that_is_not_allowed(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_permission(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_twice(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_creation(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn the_finalizer_goes_last(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_farewell(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn every_status_is_well_formed(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_said(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn ready_only_if_it_was_seen_to_serve(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_ready(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn in_sync_stays_as_it_is(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_fixpoint(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn after_a_change_comes_a_look(world in world()) {
+        for (o, plan) in pass(&world) {
+            check_after(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn no_plan_shows_a_secret(world in world()) {
+        for (_, plan) in pass(&world) {
+            let shown = format!("{:?}", plan);
+            prop_assert!(!shown.contains(CANARY));
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Objects and clouds in any state, chosen by chance.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    api::instance::{Applied, Resolved},
+    formats::UID_TAG,
+};
+
+const THIRD: &str = "33333333-1b2c-4d3e-8f90-0123456789ab";
+const IDS: &[&str] = &[ID, OTHER, THIRD];
+pub(super) const CANARY: &str = "canary-Pass-w0rd";
+
+/// Everything is chosen by bytes, and 0 chooses what is most ordinary: so a failure shrinks to something that can be
+/// read.
+struct Dice<'a>(std::slice::Iter<'a, u8>);
+
+// === impl Dice ===
+
+impl Dice<'_> {
+    fn roll(&mut self) -> usize {
+        self.0.next().copied().unwrap_or_default().into()
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.roll() % from.len()].clone()
+    }
+
+    /// One time in `times`.
+    fn rarely(&mut self, times: usize) -> bool {
+        self.roll() % times == times - 1
+    }
+
+    fn maybe<T: Clone>(&mut self, times: usize, from: &[T]) -> Option<T> {
+        self.rarely(times).then(|| self.pick(from))
+    }
+}
+
+/// What the cloud would answer in this pass, and what is known before anything is asked.
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    o: Observed,
+    details: Vec<(String, Detail)>,
+    flavors: Result<Arc<[Flavor]>, Obstacle>,
+    password: Result<PasswordLook, Obstacle>,
+}
+
+fn a_spec(dice: &mut Dice<'_>) -> Value {
+    let mut spec = json!({});
+    let fields = spec.as_object_mut().unwrap();
+    let mut set = |dice: &mut Dice<'_>, times, field: &str, values: &[Value]| {
+        if let Some(value) = dice.maybe(times, values) {
+            fields.insert(field.to_owned(), value);
+        }
+    };
+    set(dice, 3, "adopt", &[json!({"instanceId": ID}), json!({"instanceId": OTHER})]);
+    set(dice, 5, "managementPolicy", &[json!("Observe")]);
+    set(dice, 3, "deletionPolicy", &[json!("Delete"), json!("Retain")]);
+    set(dice, 3, "onExternalDeletion", &[json!("Recreate")]);
+    set(dice, 8, "paused", &[json!(true)]);
+    set(dice, 16, "capacity", &[json!("8Gi"), json!("3"), json!(null)]);
+    set(dice, 12, "engineVersion", &[json!("5.0")]);
+    set(dice, 5, "name", &[json!("renamed")]);
+    set(dice, 3, "tags", &[json!({"team": "shop"}), json!({})]);
+    set(dice, 6, "auth", &[json!({"type": "None"}), json!({"type": "Generated"})]);
+    set(dice, 8, "maintenanceWindow", &[json!({"begin": "18:00", "end": "19:00"})]);
+    spec
+}
+
+fn an_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
+    let elsewhere = Owner::new("cluster", "shop", "another");
+    let mut torn = mark(Origin::Created);
+    torn.pop();
+    let mut noted = mark(Origin::Created);
+    noted.push(("dcs-operator-released".to_owned(), UID.to_owned()));
+    let tags = [
+        mark(Origin::Created),
+        mark(Origin::Adopted),
+        mark(Origin::Created),
+        Vec::new(),
+        torn,
+        noted,
+        marked("another-uid", &owner(), Origin::Created),
+        marked("another-uid", &elsewhere, Origin::Created),
+    ];
+    let mut tags = dice.pick(&tags);
+    tags.extend(dice.maybe(4, &[("team".to_owned(), "shop".to_owned())]));
+    let mut facts = instance(id, tags);
+    let words =
+        ["RUNNING", "RUNNING", "CREATING", "CREATEFAILED", "DELETING", "RESTARTING", "EXTENDING", "ODD"];
+    facts.status = Some(InstanceStatus::from(dice.pick(&words)));
+    facts.charging_mode = Some(dice.pick(&[0, 0, 0, 0, 1]));
+    facts.name = Some(dice.pick(&["sessions", "renamed"]).to_owned());
+    if dice.rarely(6) {
+        facts.capacity = Some(Capacity::from_mib(8192));
+    }
+    facts
+}
+
+fn an_operation(dice: &mut Dice<'_>) -> Operation {
+    use OperationType as T;
+    let types = [
+        T::Create,
+        T::Create,
+        T::Adopt,
+        T::Release,
+        T::Delete,
+        T::DeleteFailed,
+        T::Update,
+        T::UpdateTags,
+        T::Other("Defragment".to_owned()),
+    ];
+    let type_ = dice.pick(&types);
+    let outcomes =
+        [None, None, Some(Outcome::Accepted), Some(Outcome::Refused), Some(Outcome::Other("?".to_owned()))];
+    let reasons = [None, Some("QuotaExceeded"), Some("Throttled"), Some("NameTaken"), Some("Unheard")];
+    Operation {
+        attempt: dice.pick(&[1, 2, 7, i32::MAX, 0]),
+        failures: dice.pick(&[None, Some(1), Some(3), Some(-1)]),
+        generation: dice.pick(&[Some(1), Some(2), None]),
+        attempted_at: dice.pick(&[10, 1000, -500, 100_000].map(|ago| Some(time::to_kube(wall(WALL - ago))))),
+        process: dice.pick(&[Some("p-1".to_owned()), Some("p-2".to_owned()), None]),
+        window_seconds: dice.pick(&[Some(80), None, Some(600), Some(-1), Some(i32::MAX / 1_000_000)]),
+        credentials_hash: dice.pick(&[Some("credentials-1".to_owned()), None]),
+        reason: dice.pick(&reasons).map(str::to_owned),
+        message: dice.pick(&[None, Some("the cloud says no".to_owned())]),
+        instance_id: dice.pick(&[None, Some(ID), Some(OTHER)]).map(str::to_owned),
+        ..attempt(type_, dice.pick(&outcomes))
+    }
+}
+
+fn a_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
+    let before = match dice.roll() % 4 {
+        0 | 1 => DcsInstanceStatus::default(),
+        2 => settled(json!({}), ours(ID)).status,
+        _ => {
+            let mut o = settled(json!({}), ours(ID));
+            o.subject.deleting = true;
+            o.place = Err(obstacle(Reason::CredentialsMissing));
+            plan(&o).status
+        }
+    };
+    let resolved = |origin: &str| Resolved { origin: Some(origin.to_owned()), ..Resolved::default() };
+    let id = dice.pick(&[before.id, None, Some(ID.to_owned()), Some(OTHER.to_owned())]);
+    // Without an instance nothing was ever said to be ready.
+    let conditions = if id.is_some() { before.conditions } else { Vec::new() };
+    DcsInstanceStatus {
+        id,
+        conditions,
+        account: if dice.rarely(12) { Some(account("p2")) } else { before.account },
+        resolved: dice.pick(&[before.resolved, None, Some(resolved("Created")), Some(resolved("Stolen"))]),
+        operation: if dice.rarely(2) { Some(an_operation(dice)) } else { None },
+        recreations: dice.pick(&[None, Some(1), Some(3), Some(i32::MAX), Some(-1)]),
+        applied: dice.pick(&[
+            before.applied,
+            Some(Applied { tag_keys: vec!["team".to_owned(), UID_TAG.to_owned()], auth_hash: None }),
+        ]),
+        observed_generation: dice.pick(&[before.observed_generation, Some(1), Some(2)]),
+        ..before
+    }
+}
+
+fn a_world(bytes: &[u8]) -> World {
+    let dice = &mut Dice(bytes.iter());
+    let mut o = observed(a_spec(dice));
+    o.status = a_status(dice);
+    o.subject.generation = dice.pick(&[1, 1, 2]);
+    o.subject.deleting = dice.rarely(3);
+    o.subject.finalizer = !dice.rarely(5);
+    let place = o.place.clone().unwrap();
+    let nonsense = Defaults {
+        vpc_id: Some(CANARY.to_owned()),
+        subnet_id: Some(CANARY.to_owned()),
+        availability_zones: dice.maybe(2, &[vec![CANARY.to_owned() + " "]]),
+        cpu_type: dice.maybe(2, &[CANARY.to_owned()]),
+    };
+    o.place = match dice.roll() % 24 {
+        22 => Err(obstacle(Reason::CredentialsMissing)),
+        23 => Err(obstacle(Reason::CloudUnreachable)),
+        21 => Ok(Place { defaults: nonsense, ..place }),
+        _ => Ok(place),
+    };
+    // Nothing is there, and the lists are new.
+    let calm = dice.rarely(3);
+    let times: &[u64] = if calm { &[999] } else { &[950, 985, 999, 945, 899, 100] };
+    let time = |dice: &mut Dice<'_>| dice.pick(times);
+    let mut lists = listed_at(time(dice), time(dice));
+    if !calm {
+        lists.failed_latest = dice.pick(&[Some(s(950)), Some(s(999)), None]);
+        lists.failed_before = dice.pick(&[Some(s(945)), Some(s(990)), None]);
+        lists.before = dice.pick(&[lists.before, None]);
+    }
+    lists.trouble =
+        dice.maybe(6, &[obstacle(Reason::CloudUnreachable), obstacle(Reason::CredentialsInvalid)]);
+    if dice.rarely(8) {
+        lists.latest = None;
+    }
+    o.lists = Some(lists);
+    let mut all = Vec::new();
+    let mut details = Vec::new();
+    for id in IDS {
+        let facts = an_instance(dice, id);
+        let exists = !dice.rarely(3);
+        let is_listed = dice.roll() % 3 == if *id == ID { 0 } else { 1 };
+        if is_listed && (!calm || dice.rarely(4)) {
+            all.push(facts.clone());
+        }
+        details.push((
+            (*id).to_owned(),
+            match dice.roll() % 6 {
+                0..=2 if exists => Detail::Found(Box::new(closeup(facts))),
+                3 => Detail::Found(Box::new(closeup(an_instance(dice, id)))),
+                4 => Detail::Failed(obstacle(dice.pick(&[Reason::CloudUnreachable, Reason::Forbidden]))),
+                _ => Detail::NotFound,
+            },
+        ));
+    }
+    for (_, detail) in &mut details {
+        if let Detail::Found(closeup) = detail {
+            closeup.task = dice.maybe(6, &["backup".to_owned()]);
+        }
+    }
+    if o.lists.as_ref().is_some_and(|lists| lists.latest.is_some()) {
+        list(&mut o, &all);
+    }
+    let failed: Vec<_> = dice
+        .maybe(4, &[ID, OTHER])
+        .map(|id| Arc::new(with_status("CREATEFAILED", ours(id))))
+        .into_iter()
+        .collect();
+    if let Some(lists) = &mut o.lists {
+        lists.failed = failed;
+    }
+    if dice.rarely(10) {
+        o.lists = None;
+    }
+    o.memory.first_seen = s(dice.pick(&[900, 0, 900, 990, 1000]));
+    o.memory.intent_seen = dice.pick(&[None, Some(s(990)), Some(s(901)), Some(s(100)), Some(s(1000))]);
+    o.memory.intent_seen = o.memory.intent_seen.map(|seen| seen.max(o.memory.first_seen));
+    o.memory.gone =
+        dice.maybe(4, &[(ID.to_owned(), s(940)), (OTHER.to_owned(), s(100)), (ID.to_owned(), s(1000))]);
+    if calm && dice.rarely(2) {
+        let operation = if dice.rarely(2) { Some(an_operation(dice)) } else { None };
+        o.status = DcsInstanceStatus { operation, ..DcsInstanceStatus::default() };
+    } else if calm && dice.rarely(2) {
+        o.status.id = Some(ID.to_owned());
+        o.memory.gone = Some((ID.to_owned(), s(940)));
+    }
+    o.memory.failures = dice.pick(&[0, 1, 5, u32::MAX]);
+    o.now.monotonic = s(dice.pick(&[1000, 1000, 1000, 1600, 1700, 9000]));
+    let flavors = match dice.roll() % 6 {
+        4 => Ok(flavors(&[])),
+        5 => Err(obstacle(Reason::CloudError)),
+        _ => Ok(flavors(&["z-a", "z-b"])),
+    };
+    let password = match dice.roll() % 6 {
+        4 => Ok(PasswordLook::Missing),
+        5 => Err(obstacle(Reason::SecretNotFound)),
+        _ => Ok(PasswordLook::Ready { hash: "password-1".to_owned() }),
+    };
+    World { o, details, flavors, password }
+}
+
+pub(super) fn world() -> impl Strategy<Value = World> {
+    proptest::collection::vec(any::<u8>(), 160).prop_map(|bytes| a_world(&bytes))
+}
+
+/// A pass, as the controller makes it: what a plan asks for is looked up, up to six times. Every plan on the way is
+/// there, with what it rests on.
+pub(super) fn pass(world: &World) -> Vec<(Observed, Plan)> {
+    let mut o = world.o.clone();
+    let mut plans = Vec::new();
+    for _ in 0..=6 {
+        let plan = plan(&o);
+        let before = o.clone();
+        let step = plan.step.clone();
+        plans.push((before, plan));
+        match step {
+            Step::Look(Look::Detail { id }) => {
+                let detail = world.details.iter().find(|(of, _)| *of == id).unwrap().1.clone();
+                match &detail {
+                    Detail::NotFound => o.memory.gone = Some((id, o.now.monotonic)),
+                    Detail::Found(_) => o.memory.gone = None,
+                    Detail::Failed(_) => o.memory.failures = o.memory.failures.saturating_add(1),
+                }
+                o.looks.detail = Some(detail);
+            }
+            Step::Look(Look::Flavors) => o.looks.flavors = Some(world.flavors.clone()),
+            Step::Look(Look::Windows) => o.looks.windows = Some(Ok(Vec::new().into())),
+            Step::Look(Look::Password(_)) => o.looks.password = Some(world.password.clone()),
+            _ => break,
+        }
+    }
+    plans
+}
