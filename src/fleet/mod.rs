@@ -61,7 +61,7 @@ impl<C: Cloud, F: Ord + Clone + Send> Fleet<C, F> {
     }
 
     /// The way to the cloud for an account, made by `connect` if the account is new. Follow it right after: an
-    /// account that nobody follows is dropped in the end.
+    /// account that nobody follows is dropped in the end. All others wait for `connect`: it must not use the fleet.
     pub fn join(&self, account: &AccountKey, connect: impl FnOnce() -> C) -> Arc<C> {
         let now = self.clock.monotonic();
         let mut state = self.shared.lock();

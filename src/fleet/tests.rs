@@ -216,6 +216,16 @@ async fn a_list_waits_for_the_budget_and_goes_ahead_of_the_rest() {
 }
 
 #[tokio::test]
+async fn repeated_readings_are_paid_back() {
+    let bench = Bench::new(Settings { reads_per_second: std::num::NonZeroU32::MIN, ..Settings::default() });
+    bench.cloud.script([Reply::Short, Reply::Short]);
+    bench.next().await;
+    assert_eq!(bench.cloud.take_calls(), ["list"; 3]);
+    let admission = bench.fleet.request(&bench.key, Work::Read, Lane::Urgent, "a");
+    assert_eq!(admission, Admission::NotBefore(at(1003)));
+}
+
+#[tokio::test]
 async fn failed_creations_are_listed_while_somebody_wants_them() {
     let bench = Bench::settled().await;
     let tags = vec![("dcs-operator-uid".to_owned(), "u-9".to_owned())];

@@ -51,9 +51,8 @@ const NOT_IO: &[&str] =
 /// The rooms that stay pure of it, but for the named parts.
 const PURE: &[(&str, &[&str])] = &[
     ("plan", &[]),
-    ("fleet::budget", &[]),
-    ("fleet::snapshot", &[]),
-    ("fleet::followers", &[]),
+    ("controller", &["controller::kube"]),
+    ("fleet", &["fleet::tests"]),
     ("api", &[]),
     ("formats", &[]),
     ("dcs::model", &[]),
