@@ -5,6 +5,7 @@ use std::{fmt, future::Future, sync::Arc};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::api::DcsInstance;
 
@@ -50,6 +51,7 @@ pub trait Objects<K: Managed>: Send + Sync {
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<K>, ClusterError>> + Send;
 
     /// Writes the whole status of `object`: what an earlier write of ours said and this one does not is removed.
+    /// Empty objects and lists count as not said (see [`spoken`]), and are absent when read back.
     /// Fails as [`ClusterError::Conflict`] unless the API server still has exactly this version of it. Returns the
     /// object as written.
     fn publish_status(
@@ -105,6 +107,39 @@ pub enum ClusterError {
     Unavailable(String),
 }
 
+/// What a status says, without empty objects, empty lists and nulls. An API server turns an object that became
+/// empty into null, and then refuses the whole status for it.
+///
+/// # Errors
+///
+/// [`ClusterError::Invalid`] if it cannot be written as JSON.
+pub fn spoken<S: Serialize>(status: &S) -> Result<Value, ClusterError> {
+    let mut value = serde_json::to_value(status).map_err(|error| ClusterError::Invalid(error.to_string()))?;
+    prune(&mut value);
+    Ok(value)
+}
+
+/// Members only: a list keeps its length.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.values_mut().for_each(prune);
+            members.retain(|_, member| !says_nothing(member));
+        }
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 // === impl Key ===
 
 impl Key {
@@ -136,5 +171,23 @@ impl Managed for DcsInstance {
 
     fn has_conditions(&self) -> bool {
         self.status.as_ref().is_some_and(|status| !status.conditions.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_is_left_out() {
+        let status = json!({
+            "zero": 0, "no": false, "text": "", "null": null, "object": {}, "list": [],
+            "outer": {"inner": {"leaf": null}}, "items": [{}, null, {"kept": 1, "left": {}}],
+        });
+        let expected = json!({"zero": 0, "no": false, "text": "", "items": [{}, null, {"kept": 1}]});
+        assert_eq!(spoken(&status), Ok(expected));
+        assert_eq!(spoken(&json!({})), Ok(json!({})), "the status itself stays an object");
     }
 }

@@ -7,13 +7,14 @@
 mod account;
 mod cluster;
 pub mod instance;
+mod kube;
 mod memory;
-#[expect(clippy::module_inception, reason = "it is what the room is for")]
 mod pass;
 
 pub use self::{
     account::{Connect, Credentialed, read_credentials},
-    cluster::{ClusterError, Key, Managed, Objects, Secrets},
+    cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken},
+    kube::{KubeObjects, KubeSecrets},
     memory::{Memories, Next, Remembered},
     pass::{Kind, NotNow, PlanOf, pass},
 };

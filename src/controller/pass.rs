@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use kube::{Resource, ResourceExt};
 
 use super::{
-    cluster::{ClusterError, Key, Managed, Objects},
+    cluster::{ClusterError, Key, Managed, Objects, spoken},
     memory::{Memories, Next, Version},
 };
 use crate::{
@@ -234,12 +234,21 @@ async fn carry_out<T: Kind>(
 
 /// Writes the status, if it says anything new.
 async fn publish<T: Kind>(kind: &T, object: &Arc<T::Object>, plan: &PlanOf<T>) -> Result<(), ClusterError> {
-    if !plan.publish || object.status() == Some(&plan.status) {
+    if !plan.publish || says_the_same(object.status(), &plan.status)? {
         return Ok(());
     }
     let written = kind.objects().publish_status(object, &plan.status).await?;
     kind.memories().wrote(&Arc::new(written));
     Ok(())
+}
+
+/// Whether both would be stored alike.
+fn says_the_same<S: PartialEq + serde::Serialize>(
+    said: Option<&S>,
+    status: &S,
+) -> Result<bool, ClusterError> {
+    let Some(said) = said else { return Ok(false) };
+    Ok(said == status || spoken(said)? == spoken(status)?)
 }
 
 /// When to try again after a failed pass. The first time at once: mostly the object just changed.

@@ -12,12 +12,13 @@ use crate::{
         cluster::{ClusterError, Key, Objects, Secrets},
         pass::{has_finalizer, is_deleting},
     },
+    dcs::model::InstanceFacts,
     fleet::{AccountKey, Cause, List, Sight},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, Owner, UID_TAG},
     plan::instance::{
         Desired, Observed, Policies,
         intent::{self, reason_of},
-        observed::{Lists, Looks, Now, Obstacle, Place, Subject, Taken},
+        observed::{Lists, Looks, Memory, Now, Obstacle, Place, Subject, Taken},
     },
 };
 
@@ -52,7 +53,9 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         if let Some((account, _)) = &cloud
             && let Some(sight) = self.fleet.sight(account)
         {
-            observed.lists = Some(lists(&observed, &sight));
+            let mut lists = lists(&observed, &sight);
+            lists.amend(&observed.memory);
+            observed.lists = Some(lists);
         }
         Ok(View { observed, object: Arc::clone(object), cloud, password: None })
     }
@@ -124,11 +127,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
 
     /// What is remembered, brought up to date with the operation in `status`; and into that, what became of our own
     /// last attempt if it could not be written down.
-    fn recall(
-        &self,
-        object: &DcsInstance,
-        status: &mut DcsInstanceStatus,
-    ) -> crate::plan::instance::observed::Memory {
+    fn recall(&self, object: &DcsInstance, status: &mut DcsInstanceStatus) -> Memory {
         let now = self.clock.monotonic();
         self.memories.with(object, |remembered| {
             let failures = remembered.failures();
@@ -189,27 +188,29 @@ fn lists(o: &Observed, sight: &Sight) -> Lists {
         failed_latest: begun(&sight.failed_latest),
         failed_before: begun(&sight.failed_previous),
         known,
-        marked: marked(&o.subject, [sight.latest.as_deref(), sight.previous.as_deref()]),
+        marked: marked(&o.subject, sight.latest.as_deref()),
+        vanished: vanished(&o.subject, sight),
         failed: failed(o, sight.failed_latest.as_deref()),
         trouble: sight.trouble.as_ref().map(|trouble| trouble_of(&trouble.cause)),
+        amended: false,
     }
 }
 
-/// Instances with our uid or owner in their tags; as the newer list has them, where both do.
-fn marked(subject: &Subject, lists: [Option<&List>; 2]) -> Vec<Arc<crate::dcs::model::InstanceFacts>> {
-    let mut found: Vec<Arc<crate::dcs::model::InstanceFacts>> = Vec::new();
-    for list in lists.into_iter().flatten() {
-        let ours = list.tagged(UID_TAG, &subject.uid).chain(list.tagged(OWNER_TAG, subject.owner.as_str()));
-        for facts in ours {
-            if !found.iter().any(|other| other.id == facts.id) {
-                found.push(Arc::clone(facts));
-            }
-        }
-    }
-    found
+/// Instances with our uid or owner in their tags, each once.
+fn marked(subject: &Subject, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
+    let Some(list) = list else { return Vec::new() };
+    let others = list.tagged(OWNER_TAG, subject.owner.as_str());
+    let others = others.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
+    list.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
 }
 
-fn failed(o: &Observed, list: Option<&List>) -> Vec<Arc<crate::dcs::model::InstanceFacts>> {
+fn vanished(subject: &Subject, sight: &Sight) -> Vec<Arc<InstanceFacts>> {
+    let mut before = marked(subject, sight.previous.as_deref());
+    before.retain(|facts| sight.latest.as_ref().is_none_or(|latest| latest.get(&facts.id).is_none()));
+    before
+}
+
+fn failed(o: &Observed, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
     let Some(list) = list else { return Vec::new() };
     let known = o.status.id.as_deref().and_then(|id| list.get(id)).into_iter();
     let mut found: Vec<_> = known.chain(list.tagged(UID_TAG, &o.subject.uid)).cloned().collect();

@@ -30,9 +30,10 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         match look {
             Look::Detail { id } => {
                 self.ask(view, Work::Read)?;
+                let asked = self.clock.monotonic();
                 let answer = cloud.show_instance(id).await;
                 self.heed(&account, answer.as_ref().err());
-                let detail = self.detail(view, id, answer);
+                let detail = self.detail(view, id, asked, answer);
                 view.observed.looks.detail = Some(detail);
             }
             Look::Flavors => {
@@ -80,19 +81,34 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         }
     }
 
-    fn detail(&self, view: &mut View<N::Cloud>, id: &str, answer: Result<InstanceDetail, Error>) -> Detail {
-        let now = self.clock.monotonic();
-        let (detail, gone) = match answer {
-            Ok(detail) => (Detail::Found(Box::new(closeup(&detail))), None),
-            Err(error) if error.class() == Class::NotFound => (Detail::NotFound, Some((id.to_owned(), now))),
-            Err(error) => (Detail::Failed(obstacle("the instance cannot be looked at", &error)), None),
+    /// `asked` is when: what the cloud says is at least that new.
+    fn detail(
+        &self,
+        view: &mut View<N::Cloud>,
+        id: &str,
+        asked: Duration,
+        answer: Result<InstanceDetail, Error>,
+    ) -> Detail {
+        let (detail, gone, seen) = match answer {
+            Ok(detail) => {
+                let closeup = closeup(&detail);
+                let seen = Arc::new(closeup.facts.clone());
+                (Detail::Found(Box::new(closeup)), None, Some((seen, asked)))
+            }
+            Err(error) if error.class() == Class::NotFound => {
+                (Detail::NotFound, Some((id.to_owned(), asked)), None)
+            }
+            Err(error) => {
+                view.observed.memory.failures = self.memories.failed(&Key::of(view.object.as_ref()));
+                return Detail::Failed(obstacle("the instance cannot be looked at", &error));
+            }
         };
-        if !matches!(detail, Detail::Failed(_)) {
-            self.memories.with(&view.object, |remembered| remembered.more.memory.gone.clone_from(&gone));
-            view.observed.memory.gone = gone;
-        } else {
-            view.observed.memory.failures = self.memories.failed(&Key::of(view.object.as_ref()));
-        }
+        let memory = self.memories.with(&view.object, |remembered| {
+            let memory = &mut remembered.more.memory;
+            (memory.gone, memory.seen) = (gone, seen);
+            memory.clone()
+        });
+        (view.observed.memory.gone, view.observed.memory.seen) = (memory.gone, memory.seen);
         detail
     }
 }

@@ -68,6 +68,12 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             return Ok((PasswordLook::Missing, None));
         };
         let ours = secret.owner_references().iter().any(|owner| owner.uid == subject.uid);
+        let namesake = |owner: &OwnerReference| owner.kind == "DcsInstance" && owner.name == subject.name;
+        if !ours && secret.owner_references().iter().any(namesake) {
+            // The garbage collector is slower than whoever made the object anew.
+            let message = format!("Secret {name} of an earlier object of this name is still being removed");
+            return Err(Obstacle { reason: Reason::WaitingForInstance, message });
+        }
         let conflict = || Obstacle {
             reason: Reason::SecretConflict,
             message: format!(

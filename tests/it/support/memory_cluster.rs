@@ -1,0 +1,314 @@
+//! Kubernetes in memory: what processes see of it, lagging behind if they are told to, and with faults in between.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use dcs_operator::{
+    api::{DcsInstance, DcsInstanceSpec},
+    controller::{ClusterError, Key, Managed, Objects, Secrets, spoken},
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::Value;
+use tokio::task::yield_now;
+
+use super::memory_store::{Id, Store, Write};
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClusterFault {
+    /// It is refused, since somebody else was faster.
+    Conflict,
+    /// It fails without effect.
+    LostBefore,
+    /// It has its effect, and the answer is lost.
+    LostAfter,
+}
+
+impl ClusterFault {
+    pub(crate) const ALL: [Self; 3] = [Self::Conflict, Self::LostBefore, Self::LostAfter];
+}
+
+/// A cluster that several processes look at.
+#[derive(Clone)]
+pub(crate) struct MemoryCluster {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    store: Store,
+    /// Calls so far, reads included.
+    calls: usize,
+    faults: BTreeMap<usize, ClusterFault>,
+}
+
+/// A write, with whether a watch would tell of it.
+pub(crate) struct Written {
+    pub(crate) key: Key,
+    pub(crate) uid: String,
+    pub(crate) before: Option<Arc<Value>>,
+    pub(crate) after: Option<Arc<Value>>,
+    /// Whether it is more than a status.
+    pub(crate) is_news: bool,
+}
+
+/// What one process sees.
+#[derive(Clone)]
+pub(crate) struct MemoryView {
+    cluster: MemoryCluster,
+    lag: Arc<AtomicUsize>,
+    /// Which version of each object it has seen: a watch never goes back.
+    shown: Arc<Mutex<BTreeMap<Id, usize>>>,
+}
+
+impl Written {
+    /// Whether it is of a status.
+    pub(crate) fn is_status(&self) -> bool {
+        let status = |object: &Option<Arc<Value>>| object.as_ref().map(|object| object["status"].clone());
+        self.before.is_some() && self.after.is_some() && status(&self.before) != status(&self.after)
+    }
+}
+
+fn kind_of<K: Managed>() -> String {
+    K::kind(&()).into_owned()
+}
+
+fn decode<T: serde::de::DeserializeOwned>(object: &Value) -> T {
+    serde_json::from_value(object.clone()).unwrap()
+}
+
+fn written(write: &Write) -> Written {
+    let (before, after) = (write.before.clone(), write.after.clone());
+    let metadata = |object: &Option<Arc<Value>>| {
+        let object = object.as_ref()?;
+        let of = |name: &str| object["metadata"][name].clone();
+        Some([of("generation"), of("finalizers"), of("deletionTimestamp"), of("annotations")])
+    };
+    let is_news = metadata(&before) != metadata(&after);
+    Written { key: write.key.clone(), uid: write.uid.clone(), before, after, is_news }
+}
+
+fn id_of(write: &Write) -> Id {
+    (write.kind.clone(), write.key.clone())
+}
+
+impl MemoryCluster {
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: Arc::new(Mutex::new(Inner { store: Store::default(), calls: 0, faults: BTreeMap::new() })),
+        }
+    }
+
+    pub(crate) fn view(&self) -> MemoryView {
+        MemoryView { cluster: self.clone(), lag: Arc::default(), shown: Arc::default() }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Store) -> T) -> T {
+        act(&mut self.inner.lock().unwrap().store)
+    }
+
+    /// Calls so far.
+    pub(crate) fn calls(&self) -> usize {
+        self.inner.lock().unwrap().calls
+    }
+
+    /// Lets no call go wrong any more.
+    pub(crate) fn stop_failing(&self) {
+        self.inner.lock().unwrap().faults.clear();
+    }
+
+    /// Lets the call of this number go wrong.
+    pub(crate) fn fail(&self, call: usize, fault: ClusterFault) {
+        self.inner.lock().unwrap().faults.insert(call, fault);
+    }
+
+    pub(crate) fn create(&self, object: DcsInstance) {
+        let id = (kind_of::<DcsInstance>(), Key::of(&object));
+        let object = serde_json::to_value(object).unwrap();
+        self.with(|store| store.create("user", &id, object)).unwrap();
+    }
+
+    pub(crate) fn put_secret(&self, secret: Secret) {
+        let key = Key::new(&secret.namespace().unwrap(), &secret.name_any());
+        let object = serde_json::to_value(secret).unwrap();
+        self.with(|store| store.create("user", &("Secret".to_owned(), key), object)).unwrap();
+    }
+
+    pub(crate) fn edit(&self, key: &Key, change: impl FnOnce(&mut DcsInstanceSpec)) {
+        let id = (kind_of::<DcsInstance>(), key.clone());
+        let edit = |object: &mut Value| {
+            let mut spec: DcsInstanceSpec = decode(&object["spec"]);
+            change(&mut spec);
+            object["spec"] = serde_json::to_value(spec).unwrap();
+        };
+        self.with(|store| store.change("user", &id, edit)).unwrap();
+    }
+
+    /// Anything that a user may change.
+    pub(crate) fn change(&self, key: &Key, change: impl Fn(&mut DcsInstance)) {
+        let id = (kind_of::<DcsInstance>(), key.clone());
+        let edit = |value: &mut Value| {
+            let mut object: DcsInstance = decode(value);
+            change(&mut object);
+            *value = serde_json::to_value(object).unwrap();
+        };
+        self.with(|store| store.change("user", &id, edit)).unwrap();
+    }
+
+    pub(crate) fn delete(&self, key: &Key) {
+        let id = (kind_of::<DcsInstance>(), key.clone());
+        self.with(|store| store.delete("user", &id)).unwrap();
+    }
+
+    /// Removes the Secrets of an object that is gone, as the garbage collector does in its own time.
+    pub(crate) fn collect_garbage(&self, uid: &str) {
+        self.with(|store| {
+            let secrets: Vec<Id> =
+                store.writes.iter().filter(|write| write.kind == "Secret").map(id_of).collect();
+            for id in secrets {
+                let owners = store.get(&id).map(|secret| secret["metadata"]["ownerReferences"].clone());
+                let owned = |owner: &Value| owner["uid"] == uid;
+                if owners
+                    .is_some_and(|owners| owners.as_array().is_some_and(|owners| owners.iter().any(owned)))
+                {
+                    store.delete("garbage collector", &id).unwrap();
+                }
+            }
+        });
+    }
+
+    /// As a restore from a backup of the cluster does.
+    pub(crate) fn wipe_status(&self, key: &Key) {
+        let id = (kind_of::<DcsInstance>(), key.clone());
+        self.with(|store| store.change_status("user", &id, |status| *status = Value::Null)).unwrap();
+    }
+
+    pub(crate) fn read(&self, key: &Key) -> Option<DcsInstance> {
+        let id = (kind_of::<DcsInstance>(), key.clone());
+        self.with(|store| store.get(&id)).map(|object| decode(&object))
+    }
+
+    /// All objects that were ever written, those that are gone too.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let kind = kind_of::<DcsInstance>();
+        let all = self.with(|store| {
+            let of_kind = store.writes.iter().filter(|write| write.kind == kind);
+            of_kind.map(|write| write.key.clone()).collect::<std::collections::BTreeSet<_>>()
+        });
+        all.into_iter().collect()
+    }
+
+    /// What was written to objects since `seen`, which then is brought up to date.
+    pub(crate) fn written_since(&self, seen: &mut usize) -> Vec<Written> {
+        let kind = kind_of::<DcsInstance>();
+        self.with(|store| {
+            let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
+            new.filter(|write| write.kind == kind).map(written).collect()
+        })
+    }
+
+    /// How many writes there were, to Secrets too.
+    pub(crate) fn writes(&self) -> usize {
+        self.with(|store| store.writes.len())
+    }
+
+    /// All objects, as they are stored.
+    pub(crate) fn objects(&self) -> Vec<Arc<Value>> {
+        self.with(|store| store.all(&kind_of::<DcsInstance>()))
+    }
+
+    /// One call: yields before and after its effect, and goes wrong if told to.
+    async fn call<T>(
+        &self,
+        act: impl FnOnce(&mut Store) -> Result<T, ClusterError>,
+    ) -> Result<T, ClusterError> {
+        yield_now().await;
+        let outcome = {
+            let mut inner = self.inner.lock().unwrap();
+            let call = inner.calls;
+            inner.calls += 1;
+            let fault = inner.faults.get(&call).copied();
+            let lost = || ClusterError::Unavailable("cut".to_owned());
+            match fault {
+                None => act(&mut inner.store),
+                Some(ClusterFault::Conflict) => Err(ClusterError::Conflict("somebody was faster".to_owned())),
+                Some(ClusterFault::LostBefore) => Err(lost()),
+                Some(ClusterFault::LostAfter) => act(&mut inner.store).and_then(|_| Err(lost())),
+            }
+        };
+        yield_now().await;
+        outcome
+    }
+}
+
+impl MemoryView {
+    /// From now on the watch is so many versions of each object behind.
+    pub(crate) fn lag(&self, versions: usize) {
+        self.lag.store(versions, Ordering::Relaxed);
+    }
+}
+
+impl<K: Managed> Objects<K> for MemoryView {
+    fn cached(&self, key: &Key) -> Option<Arc<K>> {
+        let id = (kind_of::<K>(), key.clone());
+        let object = self.cluster.with(|store| {
+            let all = store.versions(&id);
+            let mut seen = self.shown.lock().unwrap();
+            let shown = seen.entry(id.clone()).or_default();
+            *shown = all.saturating_sub(self.lag.load(Ordering::Relaxed)).max(*shown);
+            if *shown == 0 { None } else { store.get_past(&id, all - *shown) }
+        });
+        Some(Arc::new(decode(object.as_deref()?)))
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<K>, ClusterError> {
+        let id = (kind_of::<K>(), key.clone());
+        self.cluster.call(|store| Ok(store.get(&id).map(|object| decode(&object)))).await
+    }
+
+    async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
+        let id = (kind_of::<K>(), Key::of(object));
+        let version = object.resource_version().unwrap();
+        let status = spoken(status)?;
+        self.cluster
+            .call(|store| Ok(decode(store.apply_status("status", &id, &version, status)?.as_ref())))
+            .await
+    }
+
+    async fn add_finalizer(&self, object: &K, finalizer: &str) -> Result<K, ClusterError> {
+        let id = (kind_of::<K>(), Key::of(object));
+        let seen = (object.uid().unwrap(), object.finalizers().to_vec());
+        self.cluster
+            .call(|store| {
+                let object = store.add_finalizer("finalizer", &id, (&seen.0, &seen.1), finalizer)?;
+                Ok(decode(object.as_ref()))
+            })
+            .await
+    }
+
+    async fn remove_finalizer(&self, object: &K, finalizer: &str) -> Result<(), ClusterError> {
+        let id = (kind_of::<K>(), Key::of(object));
+        let seen = (object.uid().unwrap(), object.finalizers().to_vec());
+        self.cluster
+            .call(|store| store.remove_finalizer("finalizer", &id, (&seen.0, &seen.1), finalizer))
+            .await
+    }
+}
+
+impl Secrets for MemoryView {
+    async fn get_secret(&self, key: &Key) -> Result<Option<Secret>, ClusterError> {
+        let id = ("Secret".to_owned(), key.clone());
+        self.cluster.call(|store| Ok(store.get(&id).map(|object| decode(&object)))).await
+    }
+
+    async fn create_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
+        let id = ("Secret".to_owned(), Key::new(&secret.namespace().unwrap(), &secret.name_any()));
+        let object = serde_json::to_value(secret).unwrap();
+        self.cluster.call(|store| Ok(decode(store.create("secret", &id, object)?.as_ref()))).await
+    }
+}
