@@ -1,0 +1,146 @@
+//! What must hold after every step (the design's invariants 1, 2, 3, 5 and 7).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use dcs_operator::{
+    dcs::{Outgoing, model::InstanceStatus},
+    simulator::{http::Shared, service::Instance},
+};
+use http::Method;
+use serde_json::Value;
+
+use super::wire::{Judge, Traffic};
+use crate::support::{account::assert_no_canary, memory_cluster::MemoryCluster};
+
+/// What is checked, and against what.
+pub(crate) struct Invariants {
+    cloud: Shared,
+    cluster: MemoryCluster,
+    checked_writes: usize,
+    checked_cloud: u64,
+}
+
+impl Invariants {
+    pub(crate) fn new(cloud: Shared, cluster: MemoryCluster) -> Self {
+        Self { cloud, cluster, checked_writes: 0, checked_cloud: u64::MAX }
+    }
+
+    /// After every step.
+    #[track_caller]
+    pub(crate) fn check(&mut self, traffic: &Mutex<Traffic>) {
+        let traffic = traffic.lock().unwrap();
+        assert_eq!(traffic.wrong, Vec::<String>::new(), "a change was sent that must not be");
+        let revision = self.cloud.lock().revision();
+        let writes = self.cluster.written_since(&mut self.checked_writes);
+        if revision != self.checked_cloud {
+            self.checked_cloud = revision;
+            self.one_instance_each();
+        }
+        for write in &writes {
+            if let (Some(before), Some(after)) = (&write.before, &write.after) {
+                assert_no_canary(&after.to_string());
+                ready_only_if_told(before, after, &traffic.told);
+            }
+            if write.after.is_none() {
+                self.nothing_left_of(&write.uid, write.before.as_deref());
+            }
+        }
+    }
+
+    /// Invariant 1.
+    #[track_caller]
+    fn one_instance_each(&self) {
+        let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let simulator = self.cloud.lock();
+        for instance in simulator.service().instances().filter(|instance| is_live(instance)) {
+            if let Some(uid) = tag(instance, "dcs-operator-uid") {
+                owners.entry(uid).or_default().push(instance.id.clone());
+            }
+        }
+        for (uid, ids) in owners {
+            assert!(ids.len() < 2, "object {uid} has several instances: {ids:?}");
+        }
+    }
+
+    /// Invariant 2.
+    #[track_caller]
+    fn nothing_left_of(&self, uid: &str, object: Option<&Value>) {
+        let retained = object.is_some_and(|object| object["spec"]["managementPolicy"] == "Observe");
+        let simulator = self.cloud.lock();
+        for instance in simulator.service().instances().filter(|instance| is_live(instance)) {
+            let ours = tag(instance, "dcs-operator-uid").is_some_and(|own| own == uid);
+            assert!(!ours || retained, "object {uid} is gone and {} still carries its mark", instance.id);
+        }
+    }
+
+    /// Invariant 3, and that every change was written down before: judges a change before it arrives.
+    pub(crate) fn judge(&self) -> Judge {
+        let (cloud, cluster) = (self.cloud.clone(), self.cluster.clone());
+        Arc::new(move |process, request| judge(&cloud, &cluster, process, request))
+    }
+}
+
+fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &Outgoing) -> Option<String> {
+    let objects = cluster.objects();
+    let path = request.url.path();
+    let has_uid = |object: &Value, uid: &Option<String>| object["metadata"]["uid"].as_str() == uid.as_deref();
+    // Whether this process wrote down that it would do this.
+    let intends = |object: &Value, id: Option<&str>| {
+        let operation = &object["status"]["operation"];
+        operation["process"] == process
+            && operation["outcome"].is_null()
+            && id.is_none_or(|id| operation["instanceId"] == id)
+    };
+    if request.method == Method::POST && path.ends_with("/instances") {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let tags = body["tags"].as_array().cloned().unwrap_or_default();
+        let mark = tags.iter().find(|tag| tag["key"] == "dcs-operator-uid");
+        let uid = mark.and_then(|tag| tag["value"].as_str()).map(str::to_owned);
+        let known = objects.iter().any(|object| has_uid(object, &uid) && intends(object, None));
+        return (!known).then(|| format!("{process} creates for {uid:?}, which nobody wrote down"));
+    }
+    let simulator = cloud.lock();
+    // What is gone already cannot be harmed.
+    let instance = simulator.service().instances().find(|instance| path.contains(&instance.id))?;
+    let uid = tag(instance, "dcs-operator-uid");
+    let owns = |object: &Value| {
+        let adopts = object["spec"]["adopt"]["instanceId"] == instance.id.as_str();
+        has_uid(object, &uid) || (uid.is_none() && adopts)
+    };
+    let known = objects.iter().any(|object| owns(object) && intends(object, Some(&instance.id)));
+    (!known).then(|| format!("{process} sends {} {path}, marked {uid:?}, not written down", request.method))
+}
+
+/// Invariant 5.
+#[track_caller]
+fn ready_only_if_told(
+    before: &Value,
+    after: &Value,
+    told: &BTreeMap<String, [BTreeMap<String, InstanceStatus>; 2]>,
+) {
+    let ready = |object: &Value| {
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    };
+    if ready(before) || !ready(after) {
+        return;
+    }
+    let id = after["status"]["id"].as_str().unwrap_or_default();
+    let said: Vec<_> = told.values().flatten().filter_map(|all| all.get(id)).collect();
+    let serves =
+        said.iter().any(|status| matches!(status, InstanceStatus::Running | InstanceStatus::Extending));
+    assert!(serves, "Ready is True, but the cloud said {said:?} of {id}");
+}
+
+pub(crate) fn is_live(instance: &Instance) -> bool {
+    use InstanceStatus::{CreateFailed, Deleted, Deleting};
+    !matches!(instance.status(), Deleting | Deleted | CreateFailed)
+}
+
+pub(crate) fn tag(instance: &Instance, key: &str) -> Option<String> {
+    let tag = instance.tags.iter().find(|tag| tag.key == key)?;
+    Some(tag.value.clone().unwrap_or_default())
+}

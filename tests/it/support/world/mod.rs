@@ -1,0 +1,269 @@
+//! The whole loop in one thread: objects, processes, fleet and the simulated cloud on one stepped clock, with
+//! something going wrong wherever a test wants it. After every step the invariants are checked.
+
+pub(crate) mod invariants;
+pub(crate) mod objects;
+pub(crate) mod process;
+pub(crate) mod wire;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use dcs_operator::{
+    api::DcsInstance,
+    clock::Clock,
+    controller::Key,
+    simulator::{Settings as CloudSettings, Simulator, http::Shared, service::Service},
+};
+
+use self::{
+    invariants::Invariants,
+    process::{Process, Setup},
+    wire::{Traffic, Wire},
+};
+use crate::support::{leaping_clock::LeapingClock, memory_cluster::MemoryCluster};
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) clock: LeapingClock,
+    pub(crate) cloud: Shared,
+    pub(crate) cluster: MemoryCluster,
+    pub(crate) traffic: Arc<Mutex<Traffic>>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) invariants: Invariants,
+    setup: Setup,
+    /// Awaits so far: a pass or a tick that was not done when it was polled.
+    pub(crate) awaits: usize,
+    /// What happens at which await.
+    pub(crate) blows: BTreeMap<usize, Blow>,
+    /// Whether passes of the processes are mixed, by these bits.
+    pub(crate) mixer: Option<u64>,
+    started: usize,
+    seen_writes: usize,
+}
+
+/// What happens to whatever runs at an await.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blow {
+    /// It is dropped; the process goes on.
+    Dropped,
+    /// Its process is replaced by another.
+    Replaced,
+}
+
+/// Runs something that waits for nobody else.
+pub(crate) fn drive<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return done;
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn new(settings: CloudSettings, setup: Setup) -> Self {
+        let clock = LeapingClock::default();
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let settings = CloudSettings { speed: 1.0, ..settings };
+        let simulator = Simulator::new(settings, clock.now(), clock.monotonic()).unwrap();
+        let cloud = Shared::new(simulator, shared);
+        let cluster = MemoryCluster::new();
+        let mut world = Self {
+            invariants: Invariants::new(cloud.clone(), cluster.clone()),
+            clock,
+            cloud,
+            cluster,
+            traffic: Arc::default(),
+            processes: Vec::new(),
+            setup,
+            awaits: 0,
+            blows: BTreeMap::new(),
+            mixer: None,
+            started: 0,
+            seen_writes: 0,
+        };
+        world.add_credentials();
+        world.add_process();
+        world
+    }
+
+    /// One more process, which believes that it leads.
+    pub(crate) fn add_process(&mut self) {
+        let process = self.new_process();
+        self.processes.push(process);
+    }
+
+    fn new_process(&mut self) -> Process {
+        self.started += 1;
+        let name = format!("operator-{}", self.started);
+        let wire = Wire {
+            process: name.clone(),
+            cloud: self.cloud.clone(),
+            traffic: Arc::clone(&self.traffic),
+            judge: self.invariants.judge(),
+        };
+        let view = self.cluster.view();
+        let mut process = Process::start(&name, &view, wire, Arc::new(self.clock.clone()), &self.setup);
+        let now = self.clock.monotonic();
+        for key in self.cluster.keys() {
+            process.visit(&key, now);
+            // A first list may be old; what the watch brings after it is not.
+            process.inform(&key, now + Duration::from_secs(1));
+        }
+        process
+    }
+
+    /// Replaces every process by another.
+    pub(crate) fn restart(&mut self) {
+        (0..self.processes.len()).for_each(|n| self.replace(n));
+    }
+
+    /// What a process knew goes with it; what it did before rests on that.
+    fn replace(&mut self, process: usize) {
+        self.invariants.check(&self.traffic);
+        let name = self.processes[process].operator.settings.process.clone();
+        self.traffic.lock().unwrap().told.remove(&name);
+        self.processes[process] = self.new_process();
+    }
+
+    /// Does something to the cloud behind everybody's back.
+    pub(crate) fn meddle<T>(&self, change: impl FnOnce(&mut Service) -> T) -> T {
+        self.cloud.lock().meddle(self.clock.monotonic(), |service, _| change(service))
+    }
+
+    /// The time, by the monotonic clock.
+    pub(crate) fn clock_now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// The object, as it is.
+    pub(crate) fn object(&self, key: &Key) -> Option<DcsInstance> {
+        self.cluster.read(key)
+    }
+
+    /// Goes on until `reached`, or fails after `limit`.
+    #[track_caller]
+    pub(crate) fn until(&mut self, what: &str, limit: Duration, mut reached: impl FnMut(&Self) -> bool) {
+        let end = self.clock.monotonic() + limit;
+        while !reached(self) {
+            assert!(self.clock.monotonic() <= end, "not {what} within {limit:?}: {}", self.describe());
+            self.turn();
+        }
+    }
+
+    /// Goes on for a time.
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        let end = self.clock.monotonic() + time;
+        self.watch();
+        while self.next_at().is_some_and(|at| at <= end) {
+            self.turn();
+        }
+        self.clock.leap(end.saturating_sub(self.clock.monotonic()));
+    }
+
+    /// When something happens next.
+    fn next_at(&self) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        if self.processes.iter().any(|process| !process.running.is_empty()) {
+            return Some(now);
+        }
+        self.processes.iter().filter_map(Process::next).map(|(at, _)| at.max(now)).min()
+    }
+
+    /// One thing: something that runs goes on, or something that is due starts, or time passes.
+    fn turn(&mut self) {
+        self.watch();
+        if let Some((process, running)) = self.choose() {
+            self.poll(process, running);
+        } else {
+            let next = |process: &Process| process.next();
+            let due = self.processes.iter().enumerate().filter_map(|(n, process)| Some((next(process)?, n)));
+            let ((at, what), process) = due.min().expect("there is always a next visit");
+            self.clock.leap(at.saturating_sub(self.clock.monotonic()));
+            self.processes[process].start_next(what);
+        }
+        self.invariants.check(&self.traffic);
+    }
+
+    /// What goes on. Unless they are mixed, one thing runs to its end before another starts.
+    fn choose(&mut self) -> Option<(usize, usize)> {
+        let running: Vec<_> = (0..self.processes.len())
+            .flat_map(|process| (0..self.processes[process].running.len()).map(move |n| (process, n)))
+            .collect();
+        let Some(bits) = self.mixer.as_mut() else { return running.first().copied() };
+        // xorshift64: any choice will do, as long as the same seed makes the same.
+        *bits ^= *bits << 13;
+        *bits ^= *bits >> 7;
+        *bits ^= *bits << 17;
+        let now = self.clock.monotonic();
+        let startable = self
+            .processes
+            .iter()
+            .any(|process| process.running.len() < 2 && process.next().is_some_and(|(at, _)| at <= now));
+        let choices = running.len() + usize::from(startable);
+        if choices == 0 {
+            return None;
+        }
+        running.get((*bits % choices as u64) as usize).copied()
+    }
+
+    fn poll(&mut self, process: usize, running: usize) {
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = self.processes[process].running[running].future.as_mut().poll(&mut context);
+        let now = self.clock.monotonic();
+        match polled {
+            Poll::Ready(done) => {
+                drop(self.processes[process].running.remove(running));
+                self.processes[process].finish(done, now);
+            }
+            Poll::Pending => {
+                let here = self.awaits;
+                self.awaits += 1;
+                match self.blows.get(&here) {
+                    None => {}
+                    Some(Blow::Dropped) => {
+                        let dropped = self.processes[process].running.remove(running);
+                        if let process::What::Pass(key) = dropped.what {
+                            // As after any pass, there is another; nobody knows when, and never is not an answer.
+                            self.processes[process].visit(&key, now + Duration::from_secs(1));
+                        }
+                    }
+                    Some(Blow::Replaced) => self.replace(process),
+                }
+            }
+        }
+    }
+
+    /// Lets the watches show what was written: at once, or, where they lag, a second later.
+    fn watch(&mut self) {
+        let writes = self.cluster.written_since(&mut self.seen_writes);
+        let now = self.clock.monotonic();
+        for write in writes {
+            if write.after.is_none() {
+                self.cluster.collect_garbage(&write.uid);
+            }
+            for process in &mut self.processes {
+                if process.lags() {
+                    process.inform(&write.key, now + Duration::from_secs(1));
+                } else if write.is_news {
+                    process.visit(&write.key, now);
+                }
+            }
+        }
+    }
+
+    /// All there is, for a failed test.
+    pub(crate) fn describe(&self) -> String {
+        let objects: Vec<_> = self.cluster.keys().iter().filter_map(|key| self.object(key)).collect();
+        let simulator = self.cloud.lock();
+        let instances: Vec<_> =
+            simulator.service().instances().map(|i| (&i.id, i.status(), &i.tags)).collect();
+        format!("{}\n{instances:#?}", serde_json::to_string_pretty(&objects).unwrap())
+    }
+}

@@ -1,0 +1,163 @@
+//! What users do, and what they see.
+
+use std::{sync::Arc, time::Duration};
+
+use dcs_operator::{
+    api::{DcsInstance, DcsInstanceSpec},
+    controller::Key,
+    dcs::{Account, Client, Cloud, RetryPolicy, model::InstanceStatus},
+    fleet::Settings as FleetSettings,
+    simulator::{Options, Settings as CloudSettings, service::Instance},
+};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use serde_json::json;
+
+use super::{World, process::Setup};
+use crate::support::{
+    bench::{ACCESS_KEY, SECRET_KEY, access_key, instance, settings},
+    in_process::InProcess,
+};
+
+pub(crate) const NAMESPACE: &str = "shop";
+pub(crate) const VPC: &str = "0a1b2c3d-0000-4000-8000-000000000001";
+pub(crate) const SUBNET: &str = "0a1b2c3d-0000-4000-8000-000000000002";
+
+/// The object's key.
+pub(crate) fn key(name: &str) -> Key {
+    Key::new(NAMESPACE, name)
+}
+
+/// A spec that needs nothing else; `more` goes over it.
+pub(crate) fn spec(more: serde_json::Value) -> DcsInstanceSpec {
+    let mut spec = json!({
+        "engineVersion": "6.0",
+        "capacity": "1Gi",
+        "tags": {"team": "shop"},
+        "description": "sessions",
+    });
+    let object = spec.as_object_mut().unwrap();
+    for (field, value) in more.as_object().unwrap() {
+        if value.is_null() {
+            object.remove(field)
+        } else {
+            object.insert(field.clone(), value.clone())
+        };
+    }
+    serde_json::from_value(spec).unwrap()
+}
+
+/// Budgets opened wide, watches without lag.
+pub(crate) fn setup() -> Setup {
+    let rate = std::num::NonZeroU32::new(1000).unwrap();
+    let fleet = FleetSettings { reads_per_second: rate, writes_per_second: rate, ..FleetSettings::default() };
+    Setup { fleet, lag: 0 }
+}
+
+/// A cloud where nothing takes long.
+pub(crate) fn quick_cloud() -> CloudSettings {
+    let settings = settings();
+    let service = Options {
+        provisioning: Duration::from_secs(12),
+        operation: Duration::from_secs(6),
+        deletion: Duration::from_secs(6),
+        ..settings.service
+    };
+    CloudSettings { service, ..settings }
+}
+
+impl World {
+    pub(super) fn add_credentials(&mut self) {
+        let simulator = self.cloud.lock();
+        let text = |text: &str| ByteString(text.as_bytes().to_vec());
+        let data = [
+            ("region", text(simulator.region())),
+            ("projectId", text(simulator.project_id())),
+            ("endpoint", text("http://127.0.0.1:8080")),
+            ("iamEndpoint", text("http://127.0.0.1:8080")),
+            ("accessKey", text(ACCESS_KEY)),
+            ("secretKey", text(SECRET_KEY)),
+            ("vpcId", text(VPC)),
+            ("subnetId", text(SUBNET)),
+        ];
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some("dcs-credentials".to_owned()),
+                namespace: Some(NAMESPACE.to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: Some(data.map(|(key, value)| (key.to_owned(), value)).into()),
+            ..Secret::default()
+        };
+        drop(simulator);
+        self.cluster.put_secret(secret);
+    }
+
+    /// Makes an instance without any object, as in the cloud's console.
+    pub(crate) fn make_instance(&self, name: &str) {
+        let carrier = Arc::new(InProcess(self.cloud.clone()));
+        let simulator = self.cloud.lock();
+        let account = Account {
+            region: simulator.region().to_owned(),
+            endpoint: "http://127.0.0.1:8080".parse().unwrap(),
+            iam_endpoint: "http://127.0.0.1:8080".parse().unwrap(),
+            project_id: Some(simulator.project_id().to_owned()),
+            credentials: access_key(SECRET_KEY, None),
+            ca_bundle: None,
+        };
+        drop(simulator);
+        let clock = Arc::clone(self.cloud.clock());
+        let client = Client::over(carrier, account, RetryPolicy::default(), clock, 1);
+        super::drive(client.create_instance(&instance(name))).unwrap();
+        let id = self.instances()[0].id.clone();
+        self.meddle(|service| service.force_status(service.now(), &id, InstanceStatus::Running, None));
+    }
+
+    /// Makes an object, as `kubectl apply` would.
+    pub(crate) fn apply(&mut self, name: &str, spec: DcsInstanceSpec) -> Key {
+        let mut object = DcsInstance::new(name, spec);
+        object.metadata.namespace = Some(NAMESPACE.to_owned());
+        self.cluster.create(object);
+        key(name)
+    }
+
+    pub(crate) fn edit(&mut self, key: &Key, change: impl FnOnce(&mut DcsInstanceSpec)) {
+        self.cluster.edit(key, change);
+    }
+
+    pub(crate) fn delete(&mut self, key: &Key) {
+        self.cluster.delete(key);
+    }
+
+    /// `True/Available`.
+    pub(crate) fn condition(&self, key: &Key, type_: &str) -> String {
+        let object = self.object(key);
+        let conditions = object.and_then(|object| object.status).map(|status| status.conditions);
+        let found = conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == type_);
+        found.map_or_else(String::new, |condition| format!("{}/{}", condition.status, condition.reason))
+    }
+
+    /// Whether all is well with the object, as it is now.
+    pub(crate) fn is_well(&self, key: &Key) -> bool {
+        let current = self.object(key).is_some_and(|object| {
+            object.status.is_some_and(|status| status.observed_generation == object.metadata.generation)
+        });
+        current
+            && self.condition(key, "Ready") == "True/Available"
+            && self.condition(key, "Synced") == "True/InSync"
+    }
+
+    /// The instances there are, as they are.
+    pub(crate) fn instances(&self) -> Vec<Instance> {
+        self.meddle(|service| service.instances().cloned().collect())
+    }
+
+    /// Changing calls whose answers were lost.
+    pub(crate) fn attempts_lost(&self) -> usize {
+        self.traffic.lock().unwrap().lost_changes
+    }
+
+    /// Changing calls that arrived, from all processes together.
+    pub(crate) fn changes(&self) -> usize {
+        self.traffic.lock().unwrap().changes.values().sum()
+    }
+}

@@ -1,0 +1,173 @@
+//! One operator process: passes over objects, ticks over accounts, and a queue with the rules of kube's scheduler.
+//! One run per key, the sooner visit wins, and a trigger during a run is kept.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use dcs_operator::{
+    clock::Clock,
+    controller::{
+        Connect, Key, Next,
+        instance::{Instances, NoRandomness, Random},
+        pass,
+    },
+    dcs::{Account, Client, RetryPolicy, account::InvalidAccount},
+    fleet::{AccountKey, Fleet, Settings as FleetSettings},
+    formats::HashKey,
+    plan::instance::observed::Settings,
+};
+use futures::future::BoxFuture;
+
+use super::wire::Wire;
+use crate::support::memory_cluster::MemoryView;
+
+pub(crate) type Operator = Instances<MemoryView, MemoryView, Wire>;
+
+/// A process.
+pub(crate) struct Process {
+    pub(crate) operator: Arc<Operator>,
+    /// When which object is visited next.
+    queue: BTreeMap<Key, Duration>,
+    /// When the watch has something new about an object.
+    news: BTreeMap<Key, Duration>,
+    /// How many versions behind its watch is.
+    lag: usize,
+    pub(crate) running: Vec<Running>,
+}
+
+/// A pass or a tick under way.
+pub(crate) struct Running {
+    pub(crate) what: What,
+    pub(crate) future: BoxFuture<'static, Done>,
+}
+
+/// What is under way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum What {
+    Pass(Key),
+    Tick(AccountKey),
+}
+
+/// How it ended.
+pub(crate) enum Done {
+    Pass(Key, Next),
+    Tick(BTreeSet<Key>),
+}
+
+impl Connect for Wire {
+    type Cloud = Client;
+
+    fn connect(&self, account: &Account) -> Result<Client, InvalidAccount> {
+        let policy = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+        let clock = Arc::clone(self.cloud.clock());
+        Ok(Client::over(Arc::new(self.clone()), account.clone(), policy, clock, 1))
+    }
+}
+
+/// Bytes that differ from process to process.
+struct FromName(String);
+
+impl Random for FromName {
+    fn bytes(&self) -> Result<[u8; 32], NoRandomness> {
+        let mut bytes = [7; 32];
+        self.0.bytes().zip(&mut bytes).for_each(|(from, to)| *to = from);
+        Ok(bytes)
+    }
+}
+
+/// How processes are set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) fleet: FleetSettings,
+    pub(crate) lag: usize,
+}
+
+impl Process {
+    pub(crate) fn start(
+        name: &str,
+        view: &MemoryView,
+        wire: Wire,
+        clock: Arc<dyn Clock>,
+        setup: &Setup,
+    ) -> Self {
+        let operator = Instances {
+            objects: view.clone(),
+            secrets: view.clone(),
+            connect: wire,
+            fleet: Fleet::new(setup.fleet.clone(), Arc::clone(&clock)),
+            clock,
+            random: Arc::new(FromName(name.to_owned())),
+            hash_key: HashKey::new(vec![7; 32]),
+            cluster_id: "cluster".to_owned(),
+            settings: Settings { process: name.to_owned(), ..Settings::default() },
+            memories: Default::default(),
+        };
+        Self {
+            operator: Arc::new(operator),
+            queue: BTreeMap::new(),
+            news: BTreeMap::new(),
+            lag: setup.lag,
+            running: Vec::new(),
+        }
+    }
+
+    /// Asks for a visit; the sooner one wins.
+    pub(crate) fn visit(&mut self, key: &Key, at: Duration) {
+        let visit = self.queue.entry(key.clone()).or_insert(at);
+        *visit = at.min(*visit);
+    }
+
+    /// The watch shows something new, from `at` on.
+    pub(crate) fn inform(&mut self, key: &Key, at: Duration) {
+        self.news.insert(key.clone(), at);
+    }
+
+    /// The next thing to do, and when.
+    pub(crate) fn next(&self) -> Option<(Duration, What)> {
+        let is_running = |what: &What| self.running.iter().any(|running| running.what == *what);
+        let passes = self.queue.iter().chain(&self.news).map(|(key, at)| (*at, What::Pass(key.clone())));
+        let ticks = self.operator.fleet.next_tick().map(|(at, account)| (at, What::Tick(account)));
+        passes.chain(ticks).filter(|(_, what)| !is_running(what)).min()
+    }
+
+    pub(crate) fn start_next(&mut self, what: What) {
+        let operator = Arc::clone(&self.operator);
+        let future: BoxFuture<'static, Done> = match &what {
+            What::Pass(key) => {
+                self.queue.remove(key);
+                let now = self.operator.clock.monotonic();
+                let lag = if self.news.get(key).is_some_and(|at| *at <= now) { 0 } else { self.lag };
+                if lag == 0 {
+                    self.news.remove(key);
+                }
+                self.operator.objects.lag(lag);
+                let key = key.clone();
+                Box::pin(async move {
+                    let next = pass(operator.as_ref(), &key).await;
+                    Done::Pass(key, next)
+                })
+            }
+            What::Tick(account) => {
+                let account = account.clone();
+                Box::pin(async move { Done::Tick(operator.fleet.tick(&account).await.wake) })
+            }
+        };
+        self.running.push(Running { what, future });
+    }
+
+    /// Takes note of how something ended.
+    pub(crate) fn finish(&mut self, done: Done, now: Duration) {
+        match done {
+            Done::Pass(key, Next::At(at)) => self.visit(&key, at.max(now)),
+            Done::Pass(_, Next::Gone) => {}
+            Done::Tick(wake) => wake.iter().for_each(|key| self.visit(key, now)),
+        }
+    }
+
+    pub(crate) fn lags(&self) -> bool {
+        self.lag > 0
+    }
+}

@@ -1,0 +1,126 @@
+//! The way from a process to the simulated cloud: counts calls, breaks one when told to, and looks at each change
+//! before it arrives.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use dcs_operator::{
+    dcs::{Answer, Exchange, Outgoing, error::Failure, model::InstanceStatus},
+    simulator::http::Shared,
+};
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method};
+
+use crate::support::in_process::InProcess;
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloudFault {
+    /// No connection comes about.
+    NotSent,
+    /// The connection breaks before the request has an effect.
+    LostBefore,
+    /// The request has its effect, and the answer is lost.
+    LostAfter,
+    /// The gateway says that it is too much.
+    Throttled,
+}
+
+/// What all processes' wires have in common.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    /// Calls so far.
+    pub(crate) calls: usize,
+    /// Which calls go wrong, and how.
+    pub(crate) faults: BTreeMap<usize, CloudFault>,
+    /// What each process was told by its last two lists, the latest last: a pass that began before the last one came
+    /// still rests on the one before.
+    pub(crate) told: BTreeMap<String, [BTreeMap<String, InstanceStatus>; 2]>,
+    /// What is wrong with changes that were sent.
+    pub(crate) wrong: Vec<String>,
+    /// Changes whose answers were lost.
+    pub(crate) lost_changes: usize,
+    /// Changes that arrived, per process.
+    pub(crate) changes: BTreeMap<String, usize>,
+}
+
+/// Judges a change before it arrives: what is wrong with it, if anything.
+pub(crate) type Judge = Arc<dyn Fn(&str, &Outgoing) -> Option<String> + Send + Sync>;
+
+/// One process's wire.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    pub(crate) process: String,
+    pub(crate) cloud: Shared,
+    pub(crate) traffic: Arc<Mutex<Traffic>>,
+    pub(crate) judge: Judge,
+}
+
+impl CloudFault {
+    pub(crate) const ALL: [Self; 4] = [Self::NotSent, Self::LostBefore, Self::LostAfter, Self::Throttled];
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wire({})", self.process)
+    }
+}
+
+impl Wire {
+    /// Counts a call; what goes wrong with it.
+    fn count(&self, request: &Outgoing) -> Option<CloudFault> {
+        let wrong = if request.method == Method::GET { None } else { (self.judge)(&self.process, request) };
+        let mut traffic = self.traffic.lock().unwrap();
+        let call = traffic.calls;
+        traffic.calls += 1;
+        traffic.wrong.extend(wrong);
+        traffic.faults.get(&call).copied()
+    }
+
+    /// Remembers what the cloud tells.
+    fn told(&self, request: &Outgoing) {
+        let mut traffic = self.traffic.lock().unwrap();
+        if request.method == Method::GET && request.url.path().ends_with("/instances") {
+            let now = self.cloud.clock().monotonic();
+            let mut simulator = self.cloud.lock();
+            // What is due by now happens before the answer.
+            simulator.meddle(now, |_, _| ());
+            let seen = simulator.service().instances().map(|seen| (seen.id.clone(), seen.status().clone()));
+            let [before, last] = traffic.told.entry(self.process.clone()).or_default();
+            *before = std::mem::replace(last, seen.collect());
+        } else if request.method != Method::GET {
+            *traffic.changes.entry(self.process.clone()).or_default() += 1;
+        }
+    }
+}
+
+impl Exchange for Wire {
+    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+        Box::pin(async move {
+            let lost = || Err(Failure::Broken("cut".to_owned()));
+            match self.count(&request) {
+                None => {}
+                Some(CloudFault::NotSent) => return Err(Failure::NotSent("refused".to_owned())),
+                Some(CloudFault::LostBefore) => return lost(),
+                Some(CloudFault::Throttled) => {
+                    let body = br#"{"error_code": "APIGW.0308", "error_msg": "too much"}"#.to_vec();
+                    return Ok(Answer { status: 429, headers: HeaderMap::new(), body });
+                }
+                Some(CloudFault::LostAfter) => {
+                    if request.method != Method::GET {
+                        self.traffic.lock().unwrap().lost_changes += 1;
+                    }
+                    self.told(&request);
+                    let _ = InProcess(self.cloud.clone()).exchange(request, limit).await;
+                    return lost();
+                }
+            }
+            self.told(&request);
+            InProcess(self.cloud.clone()).exchange(request, limit).await
+        })
+    }
+}
