@@ -86,6 +86,11 @@ test: need-rust control-plane ## run every test
 	cargo test --locked
 	@$(MAKE) conformance
 
+.PHONY: soak
+soak: need-rust ## run the loop's fault tests in full: every point, fault and lag, thousands of seeds (half an hour)
+	$(call say,soaking)
+	DCS_OPERATOR_SOAK=1 cargo test --locked --test it loop_ -- --nocapture
+
 .PHONY: simulate
 simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it is interrupted
 	$(call say,building the simulator)
