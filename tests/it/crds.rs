@@ -213,7 +213,7 @@ fn full_status() -> Value {
         "binding": {"name": "sessions-redis"}, "applied": {"tagKeys": ["team"], "authHash": "abc"},
         "operation": {
             "type": "Resize", "holder": {"kind": "DcsInstance", "name": "full", "uid": "u"},
-            "startedAt": "2026-11-24T10:00:00Z", "attempt": 2, "failures": 1,
+            "startedAt": "2026-11-24T10:00:00Z", "attempt": 2, "generation": 3, "reason": "QuotaExceeded", "message": "DCS.4035: the quota is used up", "failures": 1,
             "attemptedAt": "2026-11-24T10:01:00Z", "process": "pod/1", "windowSeconds": 80, "account": account,
             "credentialsHash": "abc", "changes": [change], "outcome": "Accepted", "instanceId": ID, "jobId": "j",
             "taskId": "t",

@@ -97,9 +97,9 @@ impl Decision {
         Self { pending, ..self }
     }
 
-    /// The same, told otherwise.
+    /// The same, told otherwise: as something that happens to an instance that is seen as ever.
     pub(super) fn saying(self, finding: Finding) -> Self {
-        Self { finding, ..self }
+        Self { finding, readiness: None, ..self }
     }
 
     /// To be looked at again with the next list, if the newest does not show what was just seen closely: were it
@@ -152,8 +152,11 @@ impl Decision {
             (self.follow.fast, self.follow.each_list) = (true, true);
         }
         // When the cloud has been out of reach for too long, that has to be said.
-        let in_trouble = o.lists.as_ref().is_some_and(|lists| lists.trouble.is_some());
-        if let Some(rest) = schedule::LIST_MISSED.checked_sub(o.age()).filter(|_| in_trouble) {
+        let in_trouble =
+            o.lists.as_ref().is_some_and(|lists| lists.trouble.is_some() && lists.latest.is_some());
+        if let Some(rest) =
+            schedule::LIST_MISSED.checked_sub(o.age()).filter(|rest| in_trouble && !rest.is_zero())
+        {
             self.wait = self.wait.min(rest + Duration::from_secs(1));
         }
         let (readiness, ready_message) =

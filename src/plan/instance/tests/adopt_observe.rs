@@ -96,8 +96,9 @@ fn not_ready_before_it_is_taken_over() {
     o = adopting(instance(ID, Vec::new()));
     o.lists.as_mut().unwrap().trouble = Some(obstacle(Reason::CloudUnreachable));
     o.looks = Looks::default();
+    o.now.monotonic = s(1060);
     let unreachable = [unseen, "Unknown/CloudUnreachable", "True/ObservationPending", FINE];
-    expect(&o, "nothing", unreachable, "each list", 552);
+    expect(&o, "nothing", unreachable, "each list", 492);
 }
 
 #[test]
