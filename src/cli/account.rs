@@ -5,12 +5,11 @@ use std::{convert::Infallible, fs, path::PathBuf};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 use super::Failure;
 use crate::dcs::{
     Account, Credentials,
-    account::{InvalidAccount, dcs_endpoint, iam_endpoint, parse_endpoint},
+    account::{dcs_endpoint, endpoint_or, iam_endpoint},
 };
 
 /// The account to speak for.
@@ -88,8 +87,10 @@ impl AccountArgs {
                 "no region: give --region, HUAWEICLOUD_SDK_REGION or a credentials file with it".into(),
             )
         })?;
-        let endpoint = url(set(self.endpoint).or(set(file.endpoint)), || dcs_endpoint(&region))?;
-        let iam_endpoint = url(set(self.iam_endpoint).or(set(file.iam_endpoint)), || iam_endpoint(&region))?;
+        let endpoint = set(self.endpoint).or(set(file.endpoint));
+        let endpoint = endpoint_or(endpoint.as_deref(), || dcs_endpoint(&region))?;
+        let iam = set(self.iam_endpoint).or(set(file.iam_endpoint));
+        let iam_endpoint = endpoint_or(iam.as_deref(), || iam_endpoint(&region))?;
         // From one source alone: a key of one and a secret of another fail, and failures lock the key.
         let credentials = match self.credentials {
             Some(_) => credentials(
@@ -120,13 +121,6 @@ impl AccountArgs {
 /// An empty value is no value: scripts pass unset variables on.
 fn set(value: Option<String>) -> Option<String> {
     value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-fn url(
-    given: Option<String>,
-    default: impl Fn() -> Result<Url, InvalidAccount>,
-) -> Result<Url, InvalidAccount> {
-    given.map_or_else(default, |text| parse_endpoint(&text))
 }
 
 fn credentials(

@@ -7,7 +7,7 @@ use crate::{
     api::Reason,
     dcs::{
         Account, Cloud, Credentials,
-        account::{InvalidAccount, dcs_endpoint, iam_endpoint, parse_endpoint},
+        account::{InvalidAccount, dcs_endpoint, endpoint_or, iam_endpoint},
     },
     formats::{HashKey, Purpose},
     plan::instance::{Defaults, observed::Obstacle},
@@ -46,16 +46,10 @@ pub fn read_credentials(secret: &Secret, key: &HashKey) -> Result<Credentialed, 
     let fields = Fields { secret };
     let region = fields.needed("region")?;
     let credentials = credentials(&fields)?;
-    let endpoint = match fields.text("endpoint")? {
-        Some(url) => parse_endpoint(&url),
-        None => dcs_endpoint(&region),
-    };
-    let iam = match fields.text("iamEndpoint")? {
-        Some(url) => parse_endpoint(&url),
-        None => iam_endpoint(&region),
-    };
     let invalid = |error: InvalidAccount| fields.wrong(&error.to_string());
-    let (endpoint, iam_endpoint) = (endpoint.map_err(invalid)?, iam.map_err(invalid)?);
+    let (endpoint, iam) = (fields.text("endpoint")?, fields.text("iamEndpoint")?);
+    let endpoint = endpoint_or(endpoint.as_deref(), || dcs_endpoint(&region)).map_err(invalid)?;
+    let iam_endpoint = endpoint_or(iam.as_deref(), || iam_endpoint(&region)).map_err(invalid)?;
     let project_id = fields.needed("projectId")?;
     let defaults = Defaults {
         vpc_id: fields.text("vpcId")?,

@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    plan::{Plan, Step, schedule::Pace},
+    plan::{
+        Plan, Step,
+        schedule::{MOMENT, Pace},
+    },
 };
 
 /// Looks that one pass may take.
 const MOST_LOOKS: usize = 6;
-/// A pass that would come sooner says nothing first: what it would say holds for no longer than that.
-const SHORT: Duration = Duration::from_secs(10);
 
 /// The plan of a kind.
 pub type PlanOf<T> = Plan<
@@ -146,17 +147,12 @@ async fn newest<T: Kind>(kind: &T, key: &Key) -> Result<Option<Arc<T::Object>>, 
 async fn run<T: Kind>(kind: &T, object: &Arc<T::Object>) -> Result<Duration, ClusterError> {
     let mut view = kind.gather(object).await?;
     let mut plan = kind.plan(&view);
-    let mut looks = 0;
-    while let Step::Look(look) = &plan.step {
-        let refused = if looks < MOST_LOOKS { kind.look(&mut view, look).await.err() } else { None };
-        if let Some(NotNow(until)) = refused {
+    for _ in 0..MOST_LOOKS {
+        let Step::Look(look) = &plan.step else { break };
+        if let Err(NotNow(until)) = kind.look(&mut view, look).await {
             kind.follow(&view, &plan);
             return Ok(until);
         }
-        if looks == MOST_LOOKS {
-            break;
-        }
-        looks += 1;
         plan = kind.plan(&view);
     }
     kind.follow(&view, &plan);
@@ -193,10 +189,10 @@ async fn execute<T: Kind>(
             Ok(now)
         }
         Step::Change(change) => match kind.admit(&view) {
-            Ok(until) => carry_out(kind, object, view, &plan, change, until).await,
+            Ok(until) => carry_out(kind, object, view, (change, plan.intent.as_deref()), until).await,
             Err(NotNow(until)) => {
                 // An object that says something already says what it waits for; a new one only if it takes long.
-                if object.has_conditions() || until.saturating_sub(now) > SHORT {
+                if object.has_conditions() || until.saturating_sub(now) > MOMENT {
                     publish(kind, object, &plan).await?;
                 }
                 Ok(until)
@@ -210,11 +206,11 @@ async fn carry_out<T: Kind>(
     kind: &T,
     object: &Arc<T::Object>,
     mut view: T::View,
-    plan: &PlanOf<T>,
-    change: &T::Change,
+    (change, intent): (&T::Change, Option<&<T::Object as Managed>::Status>),
     until: Duration,
 ) -> Result<Duration, ClusterError> {
-    let intent = plan.intent.as_deref().unwrap_or(&plan.status);
+    // Nothing is asked of the cloud that is not written down before.
+    let Some(intent) = intent else { return Ok(kind.clock().monotonic().saturating_add(Pace::Soon.gap(1))) };
     let object = Arc::new(kind.objects().publish_status(object, intent).await?);
     kind.memories().wrote(&object);
     kind.intended(&mut view, &object);

@@ -128,6 +128,17 @@ pub fn parse_endpoint(text: &str) -> Result<Url, InvalidAccount> {
     }
 }
 
+/// The endpoint that a person gave, or else `default`.
+///
+/// # Errors
+/// Those of [`parse_endpoint`], and of `default`.
+pub fn endpoint_or(
+    given: Option<&str>,
+    default: impl FnOnce() -> Result<Url, InvalidAccount>,
+) -> Result<Url, InvalidAccount> {
+    given.map_or_else(default, parse_endpoint)
+}
+
 /// Whether the host is this machine, and nothing else can be meant.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {

@@ -6,6 +6,10 @@ use crate::dcs::error::Class;
 
 /// The longest time without a visit. Everything that can be told from lists is told earlier.
 pub const SLOW_ROUND: Duration = Duration::from_secs(3600);
+/// How long to leave an instance alone that is busy with something that lists do not show.
+pub const BUSY: Duration = Duration::from_secs(30);
+/// How long a new object may say nothing: in a moment it will say more.
+pub const MOMENT: Duration = Duration::from_secs(10);
 /// A list that is missing for no longer than this is not worth a word: the tries that follow a failed one may all fall
 /// within it.
 pub const LIST_MISSED: Duration = Duration::from_secs(90);

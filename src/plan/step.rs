@@ -55,6 +55,8 @@ impl Follow {
     pub const STEADY: Self = Self { fast: false, each_list: false, failures: false };
     /// Something is on its way, and the list shows it.
     pub const CHANGES: Self = Self { fast: true, each_list: false, failures: false };
+    /// Whatever the lists say, nothing is hurried.
+    pub const EACH_LIST: Self = Self { fast: false, each_list: true, failures: false };
     /// A newer list is needed.
     pub const NEXT_LIST: Self = Self { fast: true, each_list: true, failures: false };
     /// Newer lists are needed, of failed creations too.

@@ -16,17 +16,23 @@ const OBJECTS: usize = 1000;
 /// Of the account, while nothing is on its way.
 const TICK: Duration = Duration::from_secs(60);
 
-#[test]
-fn a_thousand_objects_made_together_and_then_at_rest() {
+/// A thousand objects, made together and ready.
+fn all_ready() -> World {
     let mut world = World::new(settings(), setup());
-    let keys: Vec<_> = (0..OBJECTS).map(|n| world.apply(&format!("cache-{n}"), spec(json!({})))).collect();
-    let mut left = keys.clone();
+    let mut left: Vec<_> =
+        (0..OBJECTS).map(|n| world.apply(&format!("cache-{n}"), spec(json!({})))).collect();
     world.until("all ready", Duration::from_secs(600), |world| {
         while left.last().is_some_and(|key| world.is_well(key)) {
             left.pop();
         }
         left.is_empty()
     });
+    world
+}
+
+#[test]
+fn a_thousand_objects_made_together_and_then_at_rest() {
+    let mut world = all_ready();
     assert_eq!(world.instances().len(), OBJECTS);
 
     let calls = world.traffic.lock().unwrap().calls;
@@ -58,15 +64,7 @@ fn a_thousand_objects_made_together_and_then_at_rest() {
 
 #[test]
 fn a_restart_over_a_thousand_objects_writes_nothing() {
-    let mut world = World::new(settings(), setup());
-    let keys: Vec<_> = (0..OBJECTS).map(|n| world.apply(&format!("cache-{n}"), spec(json!({})))).collect();
-    let mut left = keys.clone();
-    world.until("all ready", Duration::from_secs(600), |world| {
-        while left.last().is_some_and(|key| world.is_well(key)) {
-            left.pop();
-        }
-        left.is_empty()
-    });
+    let mut world = all_ready();
     world.run_for(TICK);
     let before = (world.traffic.lock().unwrap().calls, world.cluster.writes());
     world.restart();

@@ -15,6 +15,7 @@ use crate::support::{
         Blow, World,
         invariants::{is_live, tag},
         objects::{key, quick_cloud, setup, spec},
+        soaks,
         wire::CloudFault,
     },
 };
@@ -234,10 +235,9 @@ fn at_every_point(name: &str, scenario: &Scenario) {
     let cluster =
         (0..points.cluster_calls).flat_map(|at| ClusterFault::ALL.map(|fault| Injection::Cluster(at, fault)));
     let injections: Vec<_> = awaits.chain(cloud).chain(cluster).collect();
-    let soak = std::env::var_os("DCS_OPERATOR_SOAK").is_some();
     let mut runs = 0;
     for (n, injection) in injections.iter().enumerate() {
-        let lags: &[usize] = if soak { &[0, 1, 20] } else { &[[0, 1, 20][n % 3]] };
+        let lags: &[usize] = if soaks() { &[0, 1, 20] } else { &[[0, 1, 20][n % 3]] };
         for lag in lags {
             let tried = std::panic::catch_unwind(AssertUnwindSafe(|| run(scenario, *lag, Some(*injection))));
             assert!(tried.is_ok(), "{name}: {injection:?}, watches {lag} versions behind");

@@ -11,6 +11,7 @@ use crate::support::world::{
     invariants::is_live,
     objects::{key, quick_cloud, setup, spec},
     process::Setup,
+    soaks,
     wire::CloudFault,
 };
 
@@ -22,7 +23,7 @@ fn sessions() -> Key {
 
 /// Seeds that are tried.
 fn seeds() -> u64 {
-    if std::env::var_os("DCS_OPERATOR_SOAK").is_some() { 1000 } else { 60 }
+    if soaks() { 1000 } else { 60 }
 }
 
 fn both(seed: u64) -> World {

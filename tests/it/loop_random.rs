@@ -17,6 +17,7 @@ use crate::support::{
         invariants::{is_live, tag},
         objects::{quick_cloud, setup, spec},
         process::Setup,
+        soaks,
         wire::CloudFault,
     },
 };
@@ -183,7 +184,7 @@ fn converge(trouble: &Trouble, deeds: &[(u64, Deed)], delete: bool) {
 }
 
 fn cases() -> u32 {
-    if std::env::var_os("DCS_OPERATOR_SOAK").is_some() { 3000 } else { 100 }
+    if soaks() { 3000 } else { 100 }
 }
 
 proptest! {

@@ -1,10 +1,11 @@
 //! Taking over an instance that exists: our mark is put on it, and it is the object's from then on.
 
+use std::time::Duration;
+
 use super::{
     decision::Decision,
     desired::Desired,
-    existing, intent,
-    lookup::{self, Lookup},
+    existing, intent, lookup,
     observed::{Detail, Lists, Observed},
     ownership::{Belongs, belongs, is_live},
     step::{Change, Look, Step},
@@ -15,26 +16,22 @@ use crate::{
     plan::{
         Follow,
         conditions::{Readiness, Situation},
+        schedule::Pace,
     },
 };
 
 /// For an object without an instance, whose spec names one.
 pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
     // An instance that was asked for and may still come would be a second one.
-    if is_open_creation(o) {
-        match lookup::lookup(o, lists) {
-            Lookup::TooSoon(rest, why) => return adopting(o, id, why).wait(rest).follow(Follow::ALL_LISTS),
-            Lookup::Pending(why) => return adopting(o, id, why).follow(Follow::ALL_LISTS),
-            Lookup::Nothing => {}
-        }
+    if is_open_creation(o)
+        && let Some(decision) = lookup::await_lists(o, lists, |why| adopting(o, id, why))
+    {
+        return decision;
     }
     let closeup = match &o.looks.detail {
         None => return adopting(o, id, "").step(Step::Look(Look::Detail { id: id.to_owned() })),
         Some(Detail::NotFound) => return not_found(o, id),
-        Some(Detail::Failed(obstacle)) => {
-            let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);
-            return decision.wait(obstacle.pace().gap(o.memory.failures.max(1)));
-        }
+        Some(Detail::Failed(obstacle)) => return Decision::unanswered(o, obstacle),
         Some(Detail::Found(closeup)) => closeup,
     };
     if !is_live(&closeup.facts) {
@@ -57,15 +54,10 @@ pub(super) fn mark(o: &Observed, id: &str, origin: Origin) -> Decision {
 }
 
 /// How long an earlier attempt to mark it has to be waited for.
-fn pause(o: &Observed, id: &str) -> Option<std::time::Duration> {
+fn pause(o: &Observed, id: &str) -> Option<Duration> {
     let operation = o.status.operation.as_ref()?;
-    if operation.type_ != OperationType::Adopt || operation.instance_id.as_deref() != Some(id) {
-        return None;
-    }
-    if intent::is_open(operation) {
-        return o.window_end().checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
-    }
-    intent::hold(o, operation)
+    let same = operation.type_ == OperationType::Adopt && operation.instance_id.as_deref() == Some(id);
+    if same { intent::rest(o, operation) } else { None }
 }
 
 fn adopting(o: &Observed, id: &str, why: &str) -> Decision {
@@ -78,7 +70,7 @@ fn adopting(o: &Observed, id: &str, why: &str) -> Decision {
     };
     Decision::new(o, Situation::Changing(Reason::Adopting), message)
         .follow(Follow::NEXT_LIST)
-        .wait(std::time::Duration::from_secs(60))
+        .wait(Duration::from_secs(60))
 }
 
 fn is_open_creation(o: &Observed) -> bool {
@@ -92,9 +84,7 @@ pub(super) fn not_found(o: &Observed, id: &str) -> Decision {
     );
     let missing = Readiness::Missing(Reason::InstanceNotFound);
     let decision = Decision::blocked(o, Reason::InstanceNotFound, message);
-    decision
-        .ready(missing, format!("instance {id} does not exist"))
-        .wait(crate::plan::schedule::Pace::Slow.gap(1))
+    decision.ready(missing, format!("instance {id} does not exist")).wait(Pace::Slow.gap(1))
 }
 
 pub(super) fn owned(o: &Observed, id: &str) -> Decision {
@@ -102,5 +92,5 @@ pub(super) fn owned(o: &Observed, id: &str) -> Decision {
         "instance {id} carries the mark of another object: delete that object with deletionPolicy Retain first, or \
          remove the tags dcs-operator-* from the instance"
     );
-    Decision::blocked(o, Reason::AlreadyOwned, message).wait(crate::plan::schedule::Pace::Slow.gap(1))
+    Decision::blocked(o, Reason::AlreadyOwned, message).wait(Pace::Slow.gap(1))
 }

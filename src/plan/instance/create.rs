@@ -1,5 +1,7 @@
 //! Making an instance, exactly once: it is looked for before every attempt, the first included.
 
+use std::{sync::Arc, time::Duration};
+
 use super::{
     blueprint::{Blueprint, PasswordSource},
     decision::Decision,
@@ -13,6 +15,7 @@ use super::{
 };
 use crate::{
     api::{Reason, instance::Resolved, words::Outcome},
+    dcs::model::InstanceFacts,
     formats::{Mark, Origin, cloud_name},
     plan::{
         Follow,
@@ -44,8 +47,8 @@ pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists) -> Decision
 /// Several instances could be the object's: none is touched.
 pub(super) fn ambiguous(
     o: &Observed,
-    ours: &[std::sync::Arc<crate::dcs::model::InstanceFacts>],
-    strangers: &[std::sync::Arc<crate::dcs::model::InstanceFacts>],
+    ours: &[Arc<InstanceFacts>],
+    strangers: &[Arc<InstanceFacts>],
 ) -> Option<Decision> {
     let message = if ours.len() > 1 {
         format!(
@@ -62,8 +65,7 @@ pub(super) fn ambiguous(
     } else {
         return None;
     };
-    let follow = Follow { each_list: true, ..Follow::STEADY };
-    Some(Decision::blocked(o, Reason::AmbiguousOwnership, message).follow(follow))
+    Some(Decision::blocked(o, Reason::AmbiguousOwnership, message).follow(Follow::EACH_LIST))
 }
 
 /// Nothing stands in the way but what the last attempt came to.
@@ -148,7 +150,7 @@ fn obstructed(o: &Observed, obstacle: &Obstacle) -> Decision {
         Pace::Soon | Pace::Unhurried => Situation::Unreachable(obstacle.reason),
         Pace::Slow => Situation::Blocked(obstacle.reason),
     };
-    Decision::new(o, situation, &obstacle.message).wait(obstacle.pace().gap(o.memory.failures.max(1)))
+    Decision::new(o, situation, &obstacle.message).wait(o.gap_after(obstacle))
 }
 
 /// On the way to an instance.
@@ -159,5 +161,5 @@ pub(super) fn creating(o: &Observed, message: &str) -> Decision {
     Decision::new(o, Situation::Creating, message)
         .ready(Readiness::Missing(Reason::Creating), message)
         .follow(follow)
-        .wait(std::time::Duration::from_secs(300))
+        .wait(Duration::from_secs(300))
 }

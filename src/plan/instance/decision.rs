@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     intent,
-    observed::Observed,
+    observed::{Observed, Obstacle},
     says,
     step::{Plan, Step},
 };
@@ -20,9 +20,6 @@ use crate::{
         schedule,
     },
 };
-
-/// How long a new object may say nothing.
-const MOMENT: Duration = Duration::from_secs(10);
 
 /// What was decided. Whatever a decision does not mention stays as it was said last.
 #[derive(Debug)]
@@ -66,6 +63,11 @@ impl Decision {
     /// A person is needed; tried again at `wait` or when a cause changes.
     pub(super) fn blocked(o: &Observed, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(o, Situation::Blocked(reason), message)
+    }
+
+    /// The cloud did not answer a question: it is asked again.
+    pub(super) fn unanswered(o: &Observed, obstacle: &Obstacle) -> Self {
+        Self::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message).wait(o.gap_after(obstacle))
     }
 
     pub(super) fn step(self, step: Step) -> Self {
@@ -140,7 +142,7 @@ impl Decision {
         };
         let new = o.status.conditions.is_empty() && is_beginning && self.step == Step::Nothing;
         let age = o.now.monotonic.saturating_sub(o.memory.first_seen);
-        MOMENT.checked_sub(age).filter(|rest| new && !rest.is_zero())
+        schedule::MOMENT.checked_sub(age).filter(|rest| new && !rest.is_zero())
     }
 
     /// The plan, with the whole status.

@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::{
     adopt,
     decision::Decision,
-    failed, intent,
-    lookup::{self, Lookup},
+    failed, intent, lookup,
     observed::{Closeup, Detail, Lists, Observed},
     ownership::{Belongs, belongs, claims, ids},
     plan::leads_elsewhere,
@@ -18,13 +17,14 @@ use crate::{
     api::{
         Reason,
         instance::{DeletionPolicy, ManagementPolicy},
-        words::OperationType,
+        words::{OperationType, Outcome},
     },
     dcs::model::InstanceStatus,
     formats::RELEASED_TAG,
     plan::{
         Consent, Follow,
         conditions::{Readiness, Situation},
+        schedule::{BUSY, Pace},
     },
 };
 
@@ -82,7 +82,7 @@ fn target(o: &Observed, lists: &Lists) -> Decision {
              from all but one, or adopt.instanceId names that one",
             ids(&claims.ours)
         );
-        blocked(o, Reason::AmbiguousOwnership, message).follow(Follow { each_list: true, ..Follow::STEADY })
+        blocked(o, Reason::AmbiguousOwnership, message).follow(Follow::EACH_LIST)
     };
     if let Some(id) = recorded {
         return if others > 0 && !is_named(id) { ambiguous() } else { remove(o, lists, id) };
@@ -107,11 +107,7 @@ fn target(o: &Observed, lists: &Lists) -> Decision {
             _ => deleting(o, &message).step(removal.step).follow(Follow::ALL_LISTS),
         };
     }
-    match lookup::lookup(o, lists) {
-        Lookup::TooSoon(rest, why) => deleting(o, why).wait(rest).follow(Follow::ALL_LISTS),
-        Lookup::Pending(why) => deleting(o, why).follow(Follow::ALL_LISTS),
-        Lookup::Nothing => done(o),
-    }
+    lookup::await_lists(o, lists, |why| deleting(o, why)).unwrap_or_else(|| done(o))
 }
 
 /// Removes the instance `id`, or lets it go.
@@ -120,7 +116,7 @@ fn remove(o: &Observed, lists: &Lists, id: &str) -> Decision {
         Some(Detail::Found(closeup)) => closeup,
         Some(Detail::NotFound) => return gone(o, lists, id),
         Some(Detail::Failed(obstacle)) => {
-            return deleting(o, &obstacle.message).wait(obstacle.pace().gap(o.memory.failures.max(1)));
+            return deleting(o, &obstacle.message).wait(o.gap_after(obstacle));
         }
         None => {
             let on_its_way = lists.listed(id).filter(|facts| facts.status == Some(InstanceStatus::Deleting));
@@ -194,9 +190,6 @@ fn delete(o: &Observed, closeup: &Closeup) -> Decision {
     }
 }
 
-/// How long to leave an instance alone that is busy.
-const BUSY: Duration = Duration::from_secs(30);
-
 /// What keeps the cloud from deleting it (DCS.4099: not while creating or restarting; a task counts as well).
 fn busy(closeup: &Closeup) -> Option<&str> {
     use InstanceStatus::{
@@ -214,20 +207,14 @@ fn busy(closeup: &Closeup) -> Option<&str> {
 /// How long an earlier attempt has to be waited for.
 fn pause(o: &Observed, type_: &OperationType) -> Option<Duration> {
     let operation = o.status.operation.as_ref().filter(|operation| operation.type_ == *type_)?;
-    if intent::is_open(operation) {
-        return o.window_end().checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
-    }
-    match operation.outcome {
-        // It was taken, and the next part of it can follow at once.
-        Some(crate::api::words::Outcome::Accepted) if *type_ == OperationType::Release => None,
-        _ => intent::hold(o, operation),
-    }
+    // A release that was taken has a next part, which can follow at once.
+    let goes_on = *type_ == OperationType::Release && operation.outcome == Some(Outcome::Accepted);
+    if goes_on { None } else { intent::rest(o, operation) }
 }
 
 /// Nothing says any more whose the instance is.
 fn unmarked(o: &Observed, lists: &Lists, id: &str) -> Decision {
-    let hint = o.status.resolved.as_ref().and_then(|resolved| resolved.origin.as_deref());
-    let origin = hint.and_then(says::read_origin);
+    let origin = says::recorded_origin(&o.status);
     if o.policies.deletion_of(origin) == DeletionPolicy::Retain {
         return nothing_left(o, lists, id);
     }
@@ -239,7 +226,7 @@ fn unmarked(o: &Observed, lists: &Lists, id: &str) -> Decision {
         "instance {id} no longer carries the tags dcs-operator-* that say whose it is, so it is not deleted: set \
          adopt.instanceId to its ID to have it deleted, or deletionPolicy to Retain to leave it"
     );
-    blocked(o, Reason::MarkMissing, message).wait(crate::plan::schedule::Pace::Slow.gap(1))
+    blocked(o, Reason::MarkMissing, message).wait(Pace::Slow.gap(1))
 }
 
 /// The cloud says that the instance does not exist.
@@ -264,7 +251,7 @@ fn nothing_left(o: &Observed, lists: &Lists, id: &str) -> Decision {
          delete them",
         ids(&others)
     );
-    blocked(o, Reason::AmbiguousOwnership, message).follow(Follow { each_list: true, ..Follow::STEADY })
+    blocked(o, Reason::AmbiguousOwnership, message).follow(Follow::EACH_LIST)
 }
 
 fn deleting(o: &Observed, message: &str) -> Decision {

@@ -7,26 +7,26 @@ use super::{
     decision::Decision,
     desired::Desired,
     diff::Differences,
-    failed, intent,
-    lookup::{self, Lookup},
-    observed::{Closeup, Detail, Lists, Observed},
+    failed, intent, lookup,
+    observed::{Closeup, Detail, Lists, Observed, pace_of},
     ownership::{Belongs, belongs, claims, is_live},
     says::{self, serves},
     step::{Change, Look, Step},
 };
 use crate::{
-    api::{Reason, instance::OnExternalDeletion, words::OperationType},
+    api::{
+        Reason,
+        instance::{OnExternalDeletion, PendingChange},
+        words::OperationType,
+    },
     dcs::model::{InstanceFacts, InstanceStatus},
     formats::Origin,
     plan::{
         Follow,
         conditions::{Readiness, Situation},
-        schedule::{Pace, SLOW_ROUND},
+        schedule::{BUSY, Pace, SLOW_ROUND},
     },
 };
-
-/// How long to leave an instance alone that is busy with something that lists do not show.
-const BUSY: Duration = Duration::from_secs(30);
 
 /// Said from when the cloud has taken the request until it is done, whether lists show the instance yet or not: a
 /// status is written when something happens, not when it is seen.
@@ -51,10 +51,7 @@ pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -
             present(o, desired, &closeup.facts, Some(closeup)).until_listed(o, &closeup.facts)
         }
         (Some(Detail::NotFound), _) => absent(o, desired, lists, id),
-        (Some(Detail::Failed(obstacle)), _) => {
-            let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);
-            decision.wait(obstacle.pace().gap(o.memory.failures.max(1)))
-        }
+        (Some(Detail::Failed(obstacle)), _) => Decision::unanswered(o, obstacle),
         (None, Some(facts)) => present(o, desired, facts, None),
         (None, None) => unlisted(o, desired, lists, id),
     }
@@ -135,11 +132,7 @@ fn lost(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
              until the spec changes"
         ));
     }
-    match lookup::lookup(o, lists) {
-        Lookup::TooSoon(rest, why) => create::creating(o, why).wait(rest).follow(Follow::ALL_LISTS),
-        Lookup::Pending(why) => create::creating(o, why).follow(Follow::ALL_LISTS),
-        Lookup::Nothing => create::make(o, desired),
-    }
+    lookup::await_lists(o, lists, |why| create::creating(o, why)).unwrap_or_else(|| create::make(o, desired))
 }
 
 /// It exists. `closeup` is there if it was looked at in this pass.
@@ -212,8 +205,7 @@ fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
 /// Somebody took the mark off: it is put back only if the spec names the instance.
 fn unmarked(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
     if desired.adopt.as_deref() == Some(facts.id.as_str()) {
-        let kept = o.status.resolved.as_ref().and_then(|resolved| resolved.origin.as_deref());
-        let origin = kept.and_then(says::read_origin).unwrap_or(Origin::Adopted);
+        let origin = says::recorded_origin(&o.status).unwrap_or(Origin::Adopted);
         return adopt::mark(o, &facts.id, origin).seen(facts);
     }
     let message = format!(
@@ -225,12 +217,9 @@ fn unmarked(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision 
 }
 
 /// Whether the instance was resized since it was looked at closely.
-fn is_new_shape(o: &Observed, facts: &InstanceFacts) -> bool {
-    let resolved = o.status.resolved.as_ref();
-    let same = |resolved: &crate::api::instance::Resolved| {
-        resolved.cache_mode.is_some() && resolved.spec_code == facts.spec_code
-    };
-    !resolved.is_some_and(same)
+pub(super) fn is_new_shape(o: &Observed, facts: &InstanceFacts) -> bool {
+    let known = o.status.resolved.as_ref().filter(|resolved| resolved.cache_mode.is_some());
+    known.is_none_or(|resolved| resolved.spec_code != facts.spec_code)
 }
 
 /// Carries out what can be, in its order: refusals, settings, tags.
@@ -287,12 +276,11 @@ fn change(
 fn postponed(o: &Observed, type_: &OperationType) -> Option<(Duration, Option<(Reason, String)>)> {
     let operation = o.status.operation.as_ref()?;
     if intent::is_open(operation) {
-        let rest = o.window_end().checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
-        return rest.map(|rest| (rest, None));
+        return o.window_rest().map(|rest| (rest, None));
     }
     let rest = intent::hold(o, operation).filter(|_| operation.type_ == *type_)?;
     let reason = operation.reason.as_deref().and_then(Reason::from_word);
-    let slow = reason.filter(|reason| super::observed::pace_of(*reason) == Pace::Slow);
+    let slow = reason.filter(|reason| pace_of(*reason) == Pace::Slow);
     Some((rest, slow.zip(operation.message.clone())))
 }
 
@@ -305,10 +293,7 @@ pub(super) fn window_problem(o: &Observed, desired: &Desired) -> Option<Decision
                 Decision::new(o, Situation::Changing(Reason::Applying), "the windows are looked up");
             Some(decision.step(Step::Look(Look::Windows)))
         }
-        Some(Err(obstacle)) => {
-            let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);
-            Some(decision.wait(obstacle.pace().gap(o.memory.failures.max(1))))
-        }
+        Some(Err(obstacle)) => Some(Decision::unanswered(o, obstacle)),
         Some(Ok(windows)) => {
             let problem = window.offered(windows).err()?;
             Some(Decision::blocked(o, Reason::InvalidSpec, problem.to_string()))
@@ -317,7 +302,7 @@ pub(super) fn window_problem(o: &Observed, desired: &Desired) -> Option<Decision
 }
 
 /// `capacity (4Gi to 8Gi)`.
-fn describe(change: &crate::api::instance::PendingChange) -> String {
+fn describe(change: &PendingChange) -> String {
     let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
     format!("{} ({} to {})", change.field, shown(&change.from), shown(&change.to))
 }

@@ -9,7 +9,7 @@ use super::{
     step::{Change, Look, Step},
 };
 use crate::{
-    api::Reason,
+    api::{Reason, words::OperationType},
     dcs::model::{InstanceFacts, InstanceStatus},
     plan::{Consent, Follow},
 };
@@ -25,7 +25,7 @@ pub(super) fn decide(o: &Observed, facts: &InstanceFacts) -> Decision {
         None => return pending.step(Step::Look(Look::Detail { id: id.clone() })),
         // The list is older than that: the next one will not show it.
         Some(Detail::NotFound) => return pending,
-        Some(Detail::Failed(obstacle)) => return pending.wait(obstacle.pace().gap(o.memory.failures.max(1))),
+        Some(Detail::Failed(obstacle)) => return pending.wait(o.gap_after(obstacle)),
         Some(Detail::Found(closeup)) => &closeup.facts,
     };
     match belongs(record, &o.subject) {
@@ -39,15 +39,12 @@ pub(super) fn decide(o: &Observed, facts: &InstanceFacts) -> Decision {
         return pending;
     }
     let Some(consent) = Consent::never_made(record.status.as_ref()) else { return pending };
-    let held = o.status.operation.as_ref().filter(|operation| operation.instance_id.as_ref() == Some(id));
-    if let Some(rest) = held.filter(|_| is_removal(o)).and_then(|operation| intent::hold(o, operation)) {
+    let removal = o.status.operation.as_ref().filter(|operation| {
+        operation.type_ == OperationType::DeleteFailed && operation.instance_id.as_ref() == Some(id)
+    });
+    if let Some(rest) = removal.and_then(|operation| intent::hold(o, operation)) {
         return pending.wait(rest);
     }
     let failed = Some(format!("the cloud could not make instance {id} ({why})"));
     pending.step(Step::Change(Change::Delete { id: id.clone(), consent, failed }))
-}
-
-fn is_removal(o: &Observed) -> bool {
-    use crate::api::words::OperationType;
-    o.status.operation.as_ref().is_some_and(|operation| operation.type_ == OperationType::DeleteFailed)
 }

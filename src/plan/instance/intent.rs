@@ -15,7 +15,7 @@ use crate::{
         time,
         words::{OperationType, Outcome},
     },
-    dcs::error::{Class, Error},
+    dcs::error::{Class, Error, lookup},
     plan::schedule::Pace,
 };
 
@@ -45,7 +45,7 @@ pub enum Fate {
 
 /// The code that says that the name of a new instance is taken (API reference 7.2). It comes as *ambiguous*: the
 /// instance that has the name may be one of our own.
-const NAME_TAKEN: [&str; 2] = ["DCS.4060", "111400060"];
+const NAME_TAKEN: &str = "DCS.4060";
 
 // === impl Fate ===
 
@@ -56,7 +56,7 @@ impl Fate {
         let reason = match error.class() {
             Class::Ambiguous => {
                 let code = error.refusal().and_then(|refusal| refusal.code.as_deref());
-                let taken = code.is_some_and(|code| NAME_TAKEN.contains(&code));
+                let taken = code.and_then(lookup).is_some_and(|known| known.names.contains(&NAME_TAKEN));
                 return Self::Unknown { reason: taken.then_some(Reason::NameTaken), message };
             }
             class => reason_of(class),
@@ -204,6 +204,12 @@ pub(super) fn is_open(operation: &Operation) -> bool {
         None | Some(Outcome::Other(_)) => true,
         Some(Outcome::Accepted | Outcome::Failed | Outcome::Refused) => false,
     }
+}
+
+/// How long the last attempt stands in the way of the next; `None` if it does not. One whose outcome is unknown may
+/// still arrive.
+pub(super) fn rest(o: &Observed, operation: &Operation) -> Option<Duration> {
+    if is_open(operation) { o.window_rest() } else { hold(o, operation) }
 }
 
 /// How long to wait before the same is tried again; `None` if it may be tried now: its time has come, or what it

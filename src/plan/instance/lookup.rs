@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
+    decision::Decision,
     intent,
     observed::{Lists, Observed},
 };
-use crate::api::words::OperationType;
+use crate::{api::words::OperationType, plan::Follow};
 
 /// What the lists say about an instance that none of them shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,19 @@ pub(super) fn lookup(o: &Observed, lists: &Lists) -> Lookup {
         Lookup::Nothing
     } else {
         Lookup::Pending("a list of the account's instances has to show that there is none yet")
+    }
+}
+
+/// What to do until the lists can say that there is none; `None` if they can. `say` puts the reason into words.
+pub(super) fn await_lists(
+    o: &Observed,
+    lists: &Lists,
+    say: impl FnOnce(&'static str) -> Decision,
+) -> Option<Decision> {
+    match lookup(o, lists) {
+        Lookup::Nothing => None,
+        Lookup::Pending(why) => Some(say(why).follow(Follow::ALL_LISTS)),
+        Lookup::TooSoon(rest, why) => Some(say(why).wait(rest).follow(Follow::ALL_LISTS)),
     }
 }
 

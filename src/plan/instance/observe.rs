@@ -7,7 +7,7 @@ use super::{
     delete,
     desired::Desired,
     diff::Differences,
-    lookup::{self, Lookup},
+    existing, lookup,
     observed::{Detail, Lists, Observed},
     ownership::is_live,
     plan::reach,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::Reason,
     dcs::model::{InstanceFacts, InstanceStatus},
-    plan::{Follow, conditions::Situation},
+    plan::conditions::Situation,
 };
 
 pub(super) fn decide(o: &Observed, desired: &Desired) -> Decision {
@@ -34,19 +34,18 @@ pub(super) fn decide(o: &Observed, desired: &Desired) -> Decision {
 
 fn let_go(o: &Observed, lists: &Lists, id: &str) -> Decision {
     let message = "the instance is being let go: from now on it is only looked at";
-    let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
     // What was asked for may still come, with our mark.
-    if lookup::has_open_attempt(o) {
-        match lookup::lookup(o, lists) {
-            Lookup::TooSoon(rest, _) => return decision.wait(rest).follow(Follow::ALL_LISTS),
-            Lookup::Pending(_) => return decision.follow(Follow::ALL_LISTS),
-            Lookup::Nothing => {}
-        }
+    let letting_go = || Decision::new(o, Situation::Changing(Reason::Applying), message);
+    if lookup::has_open_attempt(o)
+        && let Some(decision) = lookup::await_lists(o, lists, |_| letting_go())
+    {
+        return decision;
     }
+    let decision = letting_go();
     match &o.looks.detail {
         None => decision.step(Step::Look(Look::Detail { id: id.to_owned() })),
         Some(Detail::NotFound) => decision.settled().step(Step::RemoveFinalizer).silent(),
-        Some(Detail::Failed(obstacle)) => decision.wait(obstacle.pace().gap(o.memory.failures.max(1))),
+        Some(Detail::Failed(obstacle)) => decision.wait(o.gap_after(obstacle)),
         Some(Detail::Found(closeup)) => match delete::release(o, closeup) {
             Some(release) => release.saying(decision.finding),
             None => decision.settled().step(Step::RemoveFinalizer).silent(),
@@ -56,20 +55,13 @@ fn let_go(o: &Observed, lists: &Lists, id: &str) -> Decision {
 
 fn look(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
     let listed = lists.known.as_deref().filter(|facts| facts.id == id);
-    let kept = o.status.resolved.as_ref();
-    let seen_closely = kept.is_some_and(|resolved| {
-        resolved.cache_mode.is_some() && listed.is_some_and(|facts| facts.spec_code == resolved.spec_code)
-    });
     match (&o.looks.detail, listed) {
         (Some(Detail::Found(closeup)), _) => {
             report(o, desired, &closeup.facts).until_listed(o, &closeup.facts)
         }
         (Some(Detail::NotFound), _) => adopt::not_found(o, id),
-        (Some(Detail::Failed(obstacle)), _) => {
-            let decision = Decision::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message);
-            decision.wait(obstacle.pace().gap(o.memory.failures.max(1)))
-        }
-        (None, Some(facts)) if seen_closely => report(o, desired, facts),
+        (Some(Detail::Failed(obstacle)), _) => Decision::unanswered(o, obstacle),
+        (None, Some(facts)) if !existing::is_new_shape(o, facts) => report(o, desired, facts),
         (None, _) => {
             let decision = Decision::new(o, Situation::NotLookedAt, "the instance is looked at closely");
             decision.step(Step::Look(Look::Detail { id: id.to_owned() }))

@@ -239,6 +239,16 @@ impl Observed {
         let seen = self.memory.intent_seen.unwrap_or(self.now.monotonic);
         seen.saturating_add(own.max(theirs.unwrap_or_default()))
     }
+
+    /// How long an attempt whose outcome is unknown may still show an effect; `None` if no longer.
+    pub(super) fn window_rest(&self) -> Option<Duration> {
+        self.window_end().checked_sub(self.now.monotonic).filter(|rest| !rest.is_zero())
+    }
+
+    /// How long to wait after what was looked up stood in the way.
+    pub(super) fn gap_after(&self, obstacle: &Obstacle) -> Duration {
+        obstacle.pace().gap(self.memory.failures.max(1))
+    }
 }
 
 // === impl Lists ===

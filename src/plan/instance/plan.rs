@@ -93,7 +93,7 @@ pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
     let decision = with_sight(o, Decision::new(o, situation, message));
     // When the last sight becomes too old, that has to be said, whatever happens until then.
     let wait = rest.map_or(OBSERVATION_LIFE, |rest| rest + std::time::Duration::from_secs(1));
-    Err(Box::new(decision.wait(wait).follow(Follow { each_list: true, ..Follow::STEADY })))
+    Err(Box::new(decision.wait(wait).follow(Follow::EACH_LIST)))
 }
 
 /// Nobody has listed the account since this process began.

@@ -142,8 +142,8 @@ fn resolved(o: &Observed, facts: &InstanceFacts, closeup: Option<&Closeup>, kept
 
 /// Puts the policies in force into the status, once there is something to say about an instance.
 pub(super) fn policies(o: &Observed, status: &mut DcsInstanceStatus) {
+    let origin = recorded_origin(status);
     let Some(resolved) = status.resolved.as_mut() else { return };
-    let origin = resolved.origin.as_deref().and_then(read_origin);
     let management = match o.policies.management {
         ManagementPolicy::Managed => "Managed",
         ManagementPolicy::Observe => "Observe",
@@ -170,8 +170,9 @@ pub(super) fn spelled(origin: Origin) -> String {
     .to_owned()
 }
 
-/// The other way round.
-pub(super) fn read_origin(word: &str) -> Option<Origin> {
+/// What the status says of whether the instance was made or taken over. A hint only: the mark says.
+pub(super) fn recorded_origin(status: &DcsInstanceStatus) -> Option<Origin> {
+    let word = status.resolved.as_ref()?.origin.as_deref()?;
     [Origin::Created, Origin::Adopted].into_iter().find(|origin| spelled(*origin) == word)
 }
 

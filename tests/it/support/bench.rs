@@ -166,7 +166,7 @@ fn share(settings: Settings, clock: Arc<dyn Clock>) -> Shared {
     Shared::new(simulator, clock)
 }
 
-fn account(base: &str, credentials: Credentials, shared: &Shared) -> Account {
+pub(crate) fn account(base: &str, credentials: Credentials, shared: &Shared) -> Account {
     let simulator = shared.lock();
     Account {
         region: simulator.region().to_owned(),

@@ -78,6 +78,14 @@ fn kind_of<K: Managed>() -> String {
     K::kind(&()).into_owned()
 }
 
+fn id<K: Managed>(key: &Key) -> Id {
+    (kind_of::<K>(), key.clone())
+}
+
+fn secret_id(key: &Key) -> Id {
+    ("Secret".to_owned(), key.clone())
+}
+
 fn decode<T: serde::de::DeserializeOwned>(object: &Value) -> T {
     serde_json::from_value(object.clone()).unwrap()
 }
@@ -128,30 +136,24 @@ impl MemoryCluster {
     }
 
     pub(crate) fn create(&self, object: DcsInstance) {
-        let id = (kind_of::<DcsInstance>(), Key::of(&object));
+        let id = id::<DcsInstance>(&Key::of(&object));
         let object = serde_json::to_value(object).unwrap();
         self.with(|store| store.create("user", &id, object)).unwrap();
     }
 
     pub(crate) fn put_secret(&self, secret: Secret) {
-        let key = Key::new(&secret.namespace().unwrap(), &secret.name_any());
+        let id = secret_id(&Key::of(&secret));
         let object = serde_json::to_value(secret).unwrap();
-        self.with(|store| store.create("user", &("Secret".to_owned(), key), object)).unwrap();
+        self.with(|store| store.create("user", &id, object)).unwrap();
     }
 
     pub(crate) fn edit(&self, key: &Key, change: impl FnOnce(&mut DcsInstanceSpec)) {
-        let id = (kind_of::<DcsInstance>(), key.clone());
-        let edit = |object: &mut Value| {
-            let mut spec: DcsInstanceSpec = decode(&object["spec"]);
-            change(&mut spec);
-            object["spec"] = serde_json::to_value(spec).unwrap();
-        };
-        self.with(|store| store.change("user", &id, edit)).unwrap();
+        self.change(key, |object| change(&mut object.spec));
     }
 
     /// Anything that a user may change.
-    pub(crate) fn change(&self, key: &Key, change: impl Fn(&mut DcsInstance)) {
-        let id = (kind_of::<DcsInstance>(), key.clone());
+    pub(crate) fn change(&self, key: &Key, change: impl FnOnce(&mut DcsInstance)) {
+        let id = id::<DcsInstance>(key);
         let edit = |value: &mut Value| {
             let mut object: DcsInstance = decode(value);
             change(&mut object);
@@ -161,7 +163,7 @@ impl MemoryCluster {
     }
 
     pub(crate) fn delete(&self, key: &Key) {
-        let id = (kind_of::<DcsInstance>(), key.clone());
+        let id = id::<DcsInstance>(key);
         self.with(|store| store.delete("user", &id)).unwrap();
     }
 
@@ -184,12 +186,12 @@ impl MemoryCluster {
 
     /// As a restore from a backup of the cluster does.
     pub(crate) fn wipe_status(&self, key: &Key) {
-        let id = (kind_of::<DcsInstance>(), key.clone());
+        let id = id::<DcsInstance>(key);
         self.with(|store| store.change_status("user", &id, |status| *status = Value::Null)).unwrap();
     }
 
     pub(crate) fn read(&self, key: &Key) -> Option<DcsInstance> {
-        let id = (kind_of::<DcsInstance>(), key.clone());
+        let id = id::<DcsInstance>(key);
         self.with(|store| store.get(&id)).map(|object| decode(&object))
     }
 
@@ -255,7 +257,7 @@ impl MemoryView {
 
 impl<K: Managed> Objects<K> for MemoryView {
     fn cached(&self, key: &Key) -> Option<Arc<K>> {
-        let id = (kind_of::<K>(), key.clone());
+        let id = id::<K>(key);
         let object = self.cluster.with(|store| {
             let all = store.versions(&id);
             let mut seen = self.shown.lock().unwrap();
@@ -267,12 +269,12 @@ impl<K: Managed> Objects<K> for MemoryView {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<K>, ClusterError> {
-        let id = (kind_of::<K>(), key.clone());
+        let id = id::<K>(key);
         self.cluster.call(|store| Ok(store.get(&id).map(|object| decode(&object)))).await
     }
 
     async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
-        let id = (kind_of::<K>(), Key::of(object));
+        let id = id::<K>(&Key::of(object));
         let version = object.resource_version().unwrap();
         let status = spoken(status)?;
         self.cluster
@@ -281,7 +283,7 @@ impl<K: Managed> Objects<K> for MemoryView {
     }
 
     async fn add_finalizer(&self, object: &K, finalizer: &str) -> Result<K, ClusterError> {
-        let id = (kind_of::<K>(), Key::of(object));
+        let id = id::<K>(&Key::of(object));
         let seen = (object.uid().unwrap(), object.finalizers().to_vec());
         self.cluster
             .call(|store| {
@@ -292,7 +294,7 @@ impl<K: Managed> Objects<K> for MemoryView {
     }
 
     async fn remove_finalizer(&self, object: &K, finalizer: &str) -> Result<(), ClusterError> {
-        let id = (kind_of::<K>(), Key::of(object));
+        let id = id::<K>(&Key::of(object));
         let seen = (object.uid().unwrap(), object.finalizers().to_vec());
         self.cluster
             .call(|store| store.remove_finalizer("finalizer", &id, (&seen.0, &seen.1), finalizer))
@@ -302,12 +304,12 @@ impl<K: Managed> Objects<K> for MemoryView {
 
 impl Secrets for MemoryView {
     async fn get_secret(&self, key: &Key) -> Result<Option<Secret>, ClusterError> {
-        let id = ("Secret".to_owned(), key.clone());
+        let id = secret_id(key);
         self.cluster.call(|store| Ok(store.get(&id).map(|object| decode(&object)))).await
     }
 
     async fn create_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
-        let id = ("Secret".to_owned(), Key::new(&secret.namespace().unwrap(), &secret.name_any()));
+        let id = secret_id(&Key::of(secret));
         let object = serde_json::to_value(secret).unwrap();
         self.cluster.call(|store| Ok(decode(store.create("secret", &id, object)?.as_ref()))).await
     }

@@ -89,6 +89,13 @@ fn is_deleting(object: &Value) -> bool {
     object["metadata"].get("deletionTimestamp").is_some()
 }
 
+fn unchanged_since(present: &[String], seen: &[String], id: &Id) -> Result<(), ClusterError> {
+    if present == seen {
+        return Ok(());
+    }
+    Err(ClusterError::Conflict(format!("the finalizers of {} are others now", id.1)))
+}
+
 fn has_uid(object: &Value, uid: &str) -> bool {
     object["metadata"]["uid"] == uid
 }
@@ -295,13 +302,9 @@ impl Store {
         if present.iter().any(|present| present == finalizer) {
             return Ok(before);
         }
-        if present != seen {
-            return Err(ClusterError::Conflict(format!("the finalizers of {} are others now", id.1)));
-        }
+        unchanged_since(&present, seen, id)?;
         present.push(finalizer.to_owned());
-        let mut after = (*before).clone();
-        set(&mut after["metadata"], "finalizers", present.into());
-        Ok(self.put(by, id, after))
+        Ok(self.put_finalizers(by, id, &before, present))
     }
 
     pub(crate) fn remove_finalizer(
@@ -314,14 +317,22 @@ impl Store {
         let Some(before) = self.get(id).filter(|object| has_uid(object, uid)) else { return Ok(()) };
         let mut present = finalizers(&before);
         let Some(index) = present.iter().position(|present| present == finalizer) else { return Ok(()) };
-        if present != seen {
-            return Err(ClusterError::Conflict(format!("the finalizers of {} are others now", id.1)));
-        }
+        unchanged_since(&present, seen, id)?;
         present.remove(index);
-        let mut after = (*before).clone();
-        set(&mut after["metadata"], "finalizers", present.into());
-        self.put(by, id, after);
+        self.put_finalizers(by, id, &before, present);
         Ok(())
+    }
+
+    fn put_finalizers(
+        &mut self,
+        by: &'static str,
+        id: &Id,
+        before: &Value,
+        finalizers: Vec<String>,
+    ) -> Arc<Value> {
+        let mut after = before.clone();
+        set(&mut after["metadata"], "finalizers", finalizers.into());
+        self.put(by, id, after)
     }
 
     fn time(&self) -> Value {

@@ -3,22 +3,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::instance::DcsInstanceSpec,
     dcs::model::{CacheMode, Capacity, CpuType},
     formats::Owner,
+    plan::instance::tests::fixtures::desired,
 };
 
 const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
 const OTHER_ID: &str = "00000000-1b2c-4d3e-8f90-0123456789ab";
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
-
-fn desired(more: Value) -> Desired {
-    let mut spec = json!({"engineVersion": "6.0", "capacity": "4Gi"});
-    let fields = spec.as_object_mut().unwrap();
-    fields.extend(more.as_object().unwrap().clone());
-    fields.retain(|_, value| !value.is_null());
-    Desired::parse(&serde_json::from_value::<DcsInstanceSpec>(spec).unwrap()).unwrap()
-}
 
 fn choice() -> Choice {
     Choice {

@@ -6,24 +6,12 @@ use crate::api::{
     instance::{auth, network, policy, rules},
     rules::{OBJECT_NAME, Rule, UUID},
 };
-use crate::plan::instance::Problem;
+use crate::plan::instance::{
+    Problem,
+    tests::fixtures::{desired, spec},
+};
 
 const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
-
-/// The least that is valid, and `more`.
-fn spec(more: Value) -> DcsInstanceSpec {
-    let mut spec = json!({"engineVersion": "6.0", "capacity": "4Gi"});
-    let fields = spec.as_object_mut().unwrap();
-    for (field, value) in more.as_object().unwrap() {
-        fields.insert(field.clone(), value.clone());
-    }
-    fields.retain(|_, value| !value.is_null());
-    serde_json::from_value(spec).unwrap()
-}
-
-fn parsed(more: Value) -> Desired {
-    Desired::parse(&spec(more)).unwrap()
-}
 
 #[test]
 fn what_is_not_declared_is_absent() {
@@ -48,12 +36,12 @@ fn what_is_not_declared_is_absent() {
         paused: false,
     };
     let adopts = json!({"engineVersion": null, "capacity": null, "adopt": {"instanceId": ID}});
-    assert_eq!(parsed(adopts), expected);
+    assert_eq!(desired(adopts), expected);
 }
 
 #[test]
 fn what_is_declared_is_there() {
-    let desired = parsed(json!({
+    let desired = desired(json!({
         "cacheMode": "cluster", "cpuType": "aarch64", "replicas": 3, "shards": 5, "name": "shop-1", "description": "",
         "availabilityZones": ["cn-north-4a", "cn-north-4c"], "port": 65535, "tags": {"team": "shop"},
         "network": {"vpcId": ID, "subnetId": ID, "privateIp": "192.168.0.10"},
@@ -79,8 +67,8 @@ fn what_is_declared_is_there() {
 
 #[test]
 fn flavors_by_code_and_ways_to_prove_who_one_is() {
-    let desired = parsed(json!({"capacity": null, "specCode": "redis.ha.xu1.large.r2.4"}));
-    assert_eq!(desired.flavor, FlavorWish::SpecCode("redis.ha.xu1.large.r2.4".to_owned()));
+    let by_code = desired(json!({"capacity": null, "specCode": "redis.ha.xu1.large.r2.4"}));
+    assert_eq!(by_code.flavor, FlavorWish::SpecCode("redis.ha.xu1.large.r2.4".to_owned()));
     let secret = |key: &str| AuthWish::SecretRef { name: "pass".to_owned(), key: key.to_owned() };
     for (auth, expected) in [
         (json!({"type": "Generated"}), AuthWish::Generated),
@@ -88,7 +76,7 @@ fn flavors_by_code_and_ways_to_prove_who_one_is() {
         (json!({"type": "SecretRef", "secretRef": {"name": "pass"}}), secret("password")),
         (json!({"type": "SecretRef", "secretRef": {"name": "pass", "key": "redis"}}), secret("redis")),
     ] {
-        assert_eq!(parsed(json!({"auth": auth})).auth, Some(expected), "{auth}");
+        assert_eq!(desired(json!({"auth": auth})).auth, Some(expected), "{auth}");
     }
 }
 

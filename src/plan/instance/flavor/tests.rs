@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::instance::DcsInstanceSpec;
+use crate::plan::instance::tests::fixtures::desired;
 
 /// One flavor as the cloud writes it: capacities and zones in GB and by capacity.
 fn flavor(code: &str, mode: &str, cpu: &str, replicas: i64, sizes: &[(&str, i64)], zones: &[&str]) -> Value {
@@ -58,15 +58,6 @@ fn region() -> Vec<Flavor> {
     foreign["engine"] = json!("memcached");
     flavors.push(foreign);
     serde_json::from_value(Value::Array(flavors)).unwrap()
-}
-
-/// A valid wish for 4 GB of 6.0 with `more`; null takes something away.
-fn desired(more: Value) -> Desired {
-    let mut spec = json!({"engineVersion": "6.0", "capacity": "4Gi"});
-    let fields = spec.as_object_mut().unwrap();
-    fields.extend(more.as_object().unwrap().clone());
-    fields.retain(|_, value| !value.is_null());
-    Desired::parse(&serde_json::from_value::<DcsInstanceSpec>(spec).unwrap()).unwrap()
 }
 
 fn with(cpu: Option<&str>, zones: &[&str]) -> Defaults {

@@ -4,6 +4,7 @@ mod adopt_observe;
 mod create;
 mod delete;
 mod existing;
+pub(super) mod fixtures;
 mod properties;
 mod world;
 
@@ -70,14 +71,11 @@ fn obstacle(reason: Reason) -> Obstacle {
     Obstacle { reason, message: "something is the matter".to_owned() }
 }
 
-/// The least that is valid, with `more`; null takes something away.
+/// The least that is valid, in a network, with `more`; null takes something away.
 fn spec(more: Value) -> DcsInstanceSpec {
-    let network = json!({"vpcId": VPC, "subnetId": SUBNET});
-    let mut spec = json!({"engineVersion": "6.0", "capacity": "4Gi", "network": network});
-    let fields = spec.as_object_mut().unwrap();
-    fields.extend(more.as_object().unwrap().clone());
-    fields.retain(|_, value| !value.is_null());
-    serde_json::from_value(spec).unwrap()
+    let mut fields = json!({"network": {"vpcId": VPC, "subnetId": SUBNET}});
+    fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    fixtures::spec(fields)
 }
 
 /// An object whose spec is the least with `more`, at 1,000 s. The account was listed twice since it was first seen,

@@ -27,6 +27,11 @@ use self::{
 };
 use crate::support::{leaping_clock::LeapingClock, memory_cluster::MemoryCluster};
 
+/// Whether to try everything, however long it takes (`make soak`).
+pub(crate) fn soaks() -> bool {
+    std::env::var_os("DCS_OPERATOR_SOAK").is_some()
+}
+
 /// Everything.
 pub(crate) struct World {
     pub(crate) clock: LeapingClock,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec},
     controller::Key,
-    dcs::{Account, Client, Cloud, RetryPolicy, model::InstanceStatus},
+    dcs::{Client, Cloud, RetryPolicy, model::InstanceStatus},
     fleet::Settings as FleetSettings,
     simulator::{Options, Settings as CloudSettings, service::Instance},
 };
@@ -14,11 +14,13 @@ use serde_json::json;
 
 use super::{World, process::Setup};
 use crate::support::{
-    bench::{ACCESS_KEY, SECRET_KEY, access_key, instance, settings},
+    bench::{ACCESS_KEY, SECRET_KEY, access_key, account, instance, settings},
     in_process::InProcess,
 };
 
 pub(crate) const NAMESPACE: &str = "shop";
+/// Where the cloud is said to answer; nothing listens there.
+const ENDPOINT: &str = "http://127.0.0.1:8080";
 pub(crate) const VPC: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 pub(crate) const SUBNET: &str = "0a1b2c3d-0000-4000-8000-000000000002";
 
@@ -72,8 +74,8 @@ impl World {
         let data = [
             ("region", text(simulator.region())),
             ("projectId", text(simulator.project_id())),
-            ("endpoint", text("http://127.0.0.1:8080")),
-            ("iamEndpoint", text("http://127.0.0.1:8080")),
+            ("endpoint", text(ENDPOINT)),
+            ("iamEndpoint", text(ENDPOINT)),
             ("accessKey", text(ACCESS_KEY)),
             ("secretKey", text(SECRET_KEY)),
             ("vpcId", text(VPC)),
@@ -95,16 +97,7 @@ impl World {
     /// Makes an instance without any object, as in the cloud's console.
     pub(crate) fn make_instance(&self, name: &str) {
         let carrier = Arc::new(InProcess(self.cloud.clone()));
-        let simulator = self.cloud.lock();
-        let account = Account {
-            region: simulator.region().to_owned(),
-            endpoint: "http://127.0.0.1:8080".parse().unwrap(),
-            iam_endpoint: "http://127.0.0.1:8080".parse().unwrap(),
-            project_id: Some(simulator.project_id().to_owned()),
-            credentials: access_key(SECRET_KEY, None),
-            ca_bundle: None,
-        };
-        drop(simulator);
+        let account = account(ENDPOINT, access_key(SECRET_KEY, None), &self.cloud);
         let clock = Arc::clone(self.cloud.clock());
         let client = Client::over(carrier, account, RetryPolicy::default(), clock, 1);
         super::drive(client.create_instance(&instance(name))).unwrap();
