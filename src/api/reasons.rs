@@ -124,6 +124,8 @@ reasons! {
     Throttled => "Nothing; if it lasts, lower the operator's request rates.",
     /// The cloud's list of instances is not complete, so that nothing is inferred from what is missing in it.
     ListIncomplete => "Nothing; if it lasts, report it to the cloud's support.",
+    /// Kubernetes did not answer a question that had to be asked first.
+    ClusterError => "Nothing; the operator keeps trying.",
     /// The cloud failed in a way of its own.
     CloudError => "See the message for the cloud's code; the operator keeps trying.",
 
@@ -139,6 +141,8 @@ reasons! {
     SecretNotFound => "Make the Secret, or correct the reference.",
     /// The cloud does not accept the password.
     PasswordInvalid => "Choose a password as the message says.",
+    /// Kubernetes does not let the operator write a Secret that it needs.
+    SecretRefused => "See the message: a quota, an admission policy or a missing permission; it is tried again.",
     /// A Secret with the name of the binding Secret exists and does not belong to the instance.
     SecretConflict => "Rename or delete that Secret: the operator never overwrites it.",
 

@@ -2,12 +2,14 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
+use super::endpoints::Endpoints;
 use crate::{
     api::Reason,
     dcs::{
         Account, Cloud, Credentials,
-        account::{InvalidAccount, dcs_endpoint, endpoint_or, iam_endpoint},
+        account::{InvalidAccount, dcs_endpoint, iam_endpoint},
     },
     formats::{HashKey, Purpose},
     plan::instance::{Defaults, observed::Obstacle},
@@ -30,8 +32,6 @@ pub trait Connect: Send + Sync {
 pub struct Credentialed {
     /// Whom we speak for and where.
     pub account: Account,
-    /// ID of the project.
-    pub project_id: String,
     /// What new instances of the namespace get unless their spec says otherwise.
     pub defaults: Defaults,
     /// A keyed hash of all that proves who we are.
@@ -42,15 +42,24 @@ pub struct Credentialed {
 ///
 /// # Errors
 /// An [`Obstacle`] that names the key to mend; never its value.
-pub fn read_credentials(secret: &Secret, key: &HashKey) -> Result<Credentialed, Obstacle> {
+pub fn read_credentials(
+    secret: &Secret,
+    key: &HashKey,
+    endpoints: &Endpoints,
+) -> Result<Credentialed, Obstacle> {
     let fields = Fields { secret };
     let region = fields.needed("region")?;
     let credentials = credentials(&fields)?;
     let invalid = |error: InvalidAccount| fields.wrong(&error.to_string());
-    let (endpoint, iam) = (fields.text("endpoint")?, fields.text("iamEndpoint")?);
-    let endpoint = endpoint_or(endpoint.as_deref(), || dcs_endpoint(&region)).map_err(invalid)?;
-    let iam_endpoint = endpoint_or(iam.as_deref(), || iam_endpoint(&region)).map_err(invalid)?;
-    let project_id = fields.needed("projectId")?;
+    let endpoint = match fields.text("endpoint")? {
+        Some(text) => fields.endpoint("endpoint", &text, endpoints)?,
+        None => dcs_endpoint(&region).map_err(invalid)?,
+    };
+    let iam_endpoint = match fields.text("iamEndpoint")? {
+        Some(text) => fields.endpoint("iamEndpoint", &text, endpoints)?,
+        None => iam_endpoint(&region).map_err(invalid)?,
+    };
+    let project_id = fields.text("projectId")?;
     let defaults = Defaults {
         vpc_id: fields.text("vpcId")?,
         subnet_id: fields.text("subnetId")?,
@@ -64,11 +73,11 @@ pub fn read_credentials(secret: &Secret, key: &HashKey) -> Result<Credentialed, 
         region,
         endpoint,
         iam_endpoint,
-        project_id: Some(project_id.clone()),
+        project_id,
         credentials,
         ca_bundle: fields.text("caBundle")?,
     };
-    Ok(Credentialed { account, project_id, defaults, hash })
+    Ok(Credentialed { account, defaults, hash })
 }
 
 /// An access key, or a user of IAM.
@@ -120,6 +129,12 @@ impl Fields<'_> {
 
     fn needed(&self, key: &str) -> Result<String, Obstacle> {
         self.text(key)?.ok_or_else(|| self.wrong(&format!("it has no {key}")))
+    }
+
+    fn endpoint(&self, key: &str, text: &str, endpoints: &Endpoints) -> Result<Url, Obstacle> {
+        endpoints
+            .parse(key, text)
+            .map_err(|obstacle| Obstacle { reason: obstacle.reason, ..self.wrong(&obstacle.message) })
     }
 
     fn wrong(&self, what: &str) -> Obstacle {

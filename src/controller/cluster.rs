@@ -83,8 +83,20 @@ pub trait Secrets: Send + Sync {
     /// The Secret as the API server has it; `None` means that it does not exist.
     fn get_secret(&self, key: &Key) -> impl Future<Output = Result<Option<Secret>, ClusterError>> + Send;
 
+    /// The version of the Secret as the watch last showed it: it may be older than what the API server has. `None`
+    /// if the watch shows none.
+    fn version(&self, key: &Key) -> Option<String>;
+
     /// Makes a Secret; [`ClusterError::Conflict`] if one of that name exists.
     fn create_secret(&self, secret: &Secret) -> impl Future<Output = Result<Secret, ClusterError>> + Send;
+
+    /// Writes a Secret that was read before; [`ClusterError::Conflict`] if it has changed since, or
+    /// [`ClusterError::Gone`] if it does not exist any more.
+    fn replace_secret(&self, secret: &Secret) -> impl Future<Output = Result<Secret, ClusterError>> + Send;
+
+    /// Deletes the Secret of this name and uid; that it is not there is no error. [`ClusterError::Conflict`] if one of
+    /// another uid has the name.
+    fn delete_secret(&self, secret: &Secret) -> impl Future<Output = Result<(), ClusterError>> + Send;
 }
 
 /// What went wrong with a request to Kubernetes. Holds no secret.

@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{GetParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, GetParams, PartialObjectMeta, Patch, PatchParams, PostParams, Preconditions},
     core::{Request, Status},
     runtime::reflector::{ObjectRef, Store},
 };
@@ -31,6 +31,7 @@ pub struct KubeObjects<K: Managed> {
 #[derive(Clone)]
 pub struct KubeSecrets {
     client: Client,
+    store: Store<PartialObjectMeta<Secret>>,
 }
 
 /// What became of a JSON patch.
@@ -169,9 +170,9 @@ fn changed_finalizers<K: Resource>(object: &K) -> ClusterError {
 // === impl KubeSecrets ===
 
 impl KubeSecrets {
-    /// Over a client.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// Over a client, and a store that a watch of the Secrets' metadata fills.
+    pub fn new(client: Client, store: Store<PartialObjectMeta<Secret>>) -> Self {
+        Self { client, store }
     }
 
     fn requests(namespace: &str) -> Request {
@@ -200,16 +201,54 @@ impl Secrets for KubeSecrets {
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let key = Key::of(secret);
-        // Nothing that is made of the Secret may get into an error, so not even why it cannot be serialised.
-        let body = serde_json::to_vec(secret)
-            .map_err(|_| ClusterError::Invalid(format!("the Secret {key} cannot be written as JSON")))?;
-        let request = Self::requests(&key.namespace).create(&parameters, body);
-        self.send(request.map_err(|error| unsendable(&error))?).await?.map_err(|status| {
-            // Neither what the API server nor what a webhook quotes from it.
-            let message = format!("the Secret {key}: {} {}", status.code, status.reason);
-            refusal(&Status { message, ..*status })
-        })
+        let request = Self::requests(&key.namespace).create(&parameters, body(secret)?);
+        let answer = self.send(request.map_err(|error| unsendable(&error))?).await?;
+        answer.map_err(|status| secret_refusal(&key, &status))
     }
+
+    fn version(&self, key: &Key) -> Option<String> {
+        self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))?.resource_version()
+    }
+
+    /// By PUT, which the resourceVersion in it guards.
+    async fn replace_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
+        let key = Key::of(secret);
+        if secret.resource_version().is_none() {
+            return Err(ClusterError::Invalid(format!("the Secret {key} has no resourceVersion")));
+        }
+        let parameters =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let request = Self::requests(&key.namespace).replace(&key.name, &parameters, body(secret)?);
+        let answer = self.send(request.map_err(|error| unsendable(&error))?).await?;
+        answer.map_err(|status| secret_refusal(&key, &status))
+    }
+
+    async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
+        let key = Key::of(secret);
+        let preconditions = Preconditions { uid: secret.uid(), resource_version: None };
+        let parameters = DeleteParams::default().preconditions(preconditions);
+        let request = Self::requests(&key.namespace).delete(&key.name, &parameters);
+        // The answer is a Secret, or a status: neither is of interest.
+        let request = request.map_err(|error| unsendable(&error))?;
+        match answer(self.client.request_text(request)).await? {
+            Ok(_) => Ok(()),
+            Err(status) if is_missing(&status) => Ok(()),
+            Err(status) => Err(secret_refusal(&key, &status)),
+        }
+    }
+}
+
+/// Nothing that is made of the Secret may get into an error, so not even why it cannot be serialised.
+fn body(secret: &Secret) -> Result<Vec<u8>, ClusterError> {
+    serde_json::to_vec(secret).map_err(|_| {
+        ClusterError::Invalid(format!("the Secret {} cannot be written as JSON", Key::of(secret)))
+    })
+}
+
+/// Neither what the API server nor what a webhook quotes from it. Of a refusal that names no value, all of it.
+fn secret_refusal(key: &Key, status: &Status) -> ClusterError {
+    let message = format!("the Secret {key}: {} {}", status.code, status.reason);
+    refusal(&Status { message, ..status.clone() })
 }
 
 // === what an answer means ===

@@ -6,15 +6,23 @@
 
 mod account;
 mod cluster;
+mod endpoints;
 pub mod instance;
 mod kube;
 mod memory;
 mod pass;
+mod permit;
+mod projects;
+mod witness;
 
 pub use self::{
     account::{Connect, Credentialed, read_credentials},
     cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken},
+    endpoints::Endpoints,
     kube::{KubeObjects, KubeSecrets},
     memory::{Memories, Next, Remembered},
     pass::{Kind, NotNow, PlanOf, pass},
+    permit::{Always, Permit},
+    projects::Projects,
+    witness::{Action, Nobody, Outcome, Witness},
 };

@@ -86,6 +86,13 @@ pub trait Kind: Send + Sync {
         change: &Self::Change,
         until: Duration,
     ) -> impl Future<Output = Self::Fate> + Send;
+    /// Takes note of what an object says now, and what it said before.
+    fn said(
+        &self,
+        object: &Self::Object,
+        before: &<Self::Object as Managed>::Status,
+        after: &<Self::Object as Managed>::Status,
+    );
     /// Takes note of an intent that was written down, as `object`.
     fn intended(&self, view: &mut Self::View, object: &Arc<Self::Object>);
     /// Takes note of what became of it.
@@ -211,8 +218,7 @@ async fn carry_out<T: Kind>(
 ) -> Result<Duration, ClusterError> {
     // Nothing is asked of the cloud that is not written down before.
     let Some(intent) = intent else { return Ok(kind.clock().monotonic().saturating_add(Pace::Soon.gap(1))) };
-    let object = Arc::new(kind.objects().publish_status(object, intent).await?);
-    kind.memories().wrote(&object);
+    let object = write(kind, object, intent).await?;
     kind.intended(&mut view, &object);
     let fate = kind.change(&view, change, until).await;
     kind.settle(&mut view, &fate);
@@ -233,9 +239,19 @@ async fn publish<T: Kind>(kind: &T, object: &Arc<T::Object>, plan: &PlanOf<T>) -
     if !plan.publish || says_the_same(object.status(), &plan.status)? {
         return Ok(());
     }
-    let written = kind.objects().publish_status(object, &plan.status).await?;
-    kind.memories().wrote(&Arc::new(written));
+    write(kind, object, &plan.status).await?;
     Ok(())
+}
+
+async fn write<T: Kind>(
+    kind: &T,
+    object: &Arc<T::Object>,
+    status: &<T::Object as Managed>::Status,
+) -> Result<Arc<T::Object>, ClusterError> {
+    let written = Arc::new(kind.objects().publish_status(object, status).await?);
+    kind.memories().wrote(&written);
+    kind.said(&written, &object.status().cloned().unwrap_or_default(), status);
+    Ok(written)
 }
 
 /// Whether both would be stored alike.

@@ -238,6 +238,13 @@ impl Cloud for Client {
         Ok(answer.quotas.resources)
     }
 
+    async fn find_project(&self) -> Result<String, Error> {
+        let Inner { dispatcher, sessions } = &*self.inner;
+        let deadline = dispatcher.deadline(&operation::LIST_PROJECTS);
+        let session = sessions.open(dispatcher, deadline).await?;
+        session.project_id.ok_or_else(|| unreadable(&operation::LIST_PROJECTS, "it names no project"))
+    }
+
     async fn list_availability_zones(&self) -> Result<AvailabilityZones, Error> {
         self.get(&operation::LIST_AVAILABILITY_ZONES, vec![], vec![]).await
     }

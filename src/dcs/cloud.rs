@@ -88,6 +88,10 @@ pub trait Cloud: Send + Sync {
     /// How much the tenant may have, and has (4.9.3).
     fn show_quota(&self) -> impl Future<Output = Result<Vec<QuotaResource>, Error>> + Send;
 
+    /// ID of the project that all of this is about: the one that was given, else the one named as the region (API
+    /// reference 3.2, IAM).
+    fn find_project(&self) -> impl Future<Output = Result<String, Error>> + Send;
+
     /// The region's zones (4.9.4).
     fn list_availability_zones(&self) -> impl Future<Output = Result<AvailabilityZones, Error>> + Send;
 }

@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, PartialObjectMeta, PostParams},
     runtime::{WatchStreamExt, reflector, watcher},
 };
 
@@ -96,7 +96,11 @@ async fn real(namespace: &str) -> Side<KubeObjects<DcsInstance>, KubeSecrets, Cl
     let watch = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
     tokio::spawn(watch.for_each(|_| std::future::ready(())));
     let objects = KubeObjects::new(client.clone(), store);
-    Side { objects, secrets: KubeSecrets::new(client.clone()), user: client, namespace }
+    let (secrets, writer) = reflector::store();
+    let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &namespace);
+    let watch = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
+    tokio::spawn(watch.for_each(|_| std::future::ready(())));
+    Side { objects, secrets: KubeSecrets::new(client.clone(), secrets), user: client, namespace }
 }
 
 impl<O: Objects<DcsInstance>, S: Secrets, U: User> Side<O, S, U> {
@@ -178,6 +182,7 @@ on_both! {
     a_deletion_waits_for_the_finalizers;
     the_watch_shows_it_in_the_end;
     secrets_are_made_once;
+    secrets_are_changed_only_by_who_has_read_them;
 }
 
 async fn a_status_is_written_whole<O: Objects<DcsInstance>, S: Secrets>(side: Side<O, S, impl User>) {
@@ -351,4 +356,49 @@ async fn secrets_are_made_once<O: Objects<DcsInstance>, S: Secrets>(side: Side<O
     assert!(!format!("{refused:?}").contains("canary"));
     let read = side.secrets.get_secret(&key).await.unwrap().unwrap();
     assert_eq!(read.data, secret("canary-one").data);
+}
+
+async fn secrets_are_changed_only_by_who_has_read_them<O: Objects<DcsInstance>, S: Secrets>(
+    side: Side<O, S, impl User>,
+) {
+    let key = Key::new(&side.namespace, "binding");
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        ..Secret::default()
+    };
+    let blind = side.secrets.replace_secret(&secret).await;
+    assert!(blind.is_err(), "what was never read has no version");
+    let first = side.secrets.create_secret(&secret).await.unwrap();
+    let canary = Some([("password".to_owned(), ByteString(b"canary".to_vec()))].into());
+    let second = side.secrets.replace_secret(&Secret { data: canary, ..first.clone() }).await.unwrap();
+    assert_ne!(second.resource_version(), first.resource_version());
+    let mut held = second.clone();
+    held.metadata.finalizers = Some(vec!["dcs.huaweicloud.com/in-use".to_owned()]);
+    let held = side.secrets.replace_secret(&held).await.unwrap();
+    assert_eq!((held.finalizers().len(), &held.data), (1, &second.data));
+    let refused = side.secrets.replace_secret(&second).await.unwrap_err();
+    assert!(matches!(&refused, ClusterError::Conflict(_)), "{refused:?}");
+    assert!(!format!("{refused:?}").contains("canary"));
+    let version = held.resource_version();
+    let shown = async || (side.secrets.version(&key) == version).then_some(());
+    eventually("the watch shows the version", DEADLINE, || shown()).await;
+    let mut other = held.clone();
+    other.metadata.uid = Some("00000000-0000-4000-8000-00000000ffff".to_owned());
+    let refused = side.secrets.delete_secret(&other).await.unwrap_err();
+    assert!(matches!(&refused, ClusterError::Conflict(_)), "{refused:?}");
+    side.secrets.delete_secret(&held).await.unwrap();
+    let mut leaving = side.secrets.get_secret(&key).await.unwrap().expect("its finalizer keeps it");
+    assert!(leaving.metadata.deletion_timestamp.is_some());
+    leaving.metadata.finalizers = None;
+    side.secrets.replace_secret(&leaving).await.unwrap();
+    assert_eq!(side.secrets.get_secret(&key).await.unwrap(), None);
+    let refused = side.secrets.replace_secret(&leaving).await.unwrap_err();
+    assert!(matches!(&refused, ClusterError::Gone | ClusterError::Conflict(_)), "{refused:?}");
+    side.secrets.delete_secret(&leaving).await.expect("that it is gone is no error");
+    let gone = async || side.secrets.version(&key).is_none().then_some(());
+    eventually("gone from the watch", DEADLINE, || gone()).await;
 }

@@ -6,32 +6,32 @@ use kube::ResourceExt;
 
 use super::{Attempt, Instances, Recall, View};
 use crate::{
-    api::{DcsInstance, DcsInstanceStatus, Reason, instance::Account, instance::Operation, time},
+    api::{DcsInstance, DcsInstanceStatus, Reason, instance::Operation, time},
     controller::{
-        account::{Connect, Credentialed, read_credentials},
+        account::Connect,
         cluster::{ClusterError, Key, Objects, Secrets},
         pass::{has_finalizer, is_deleting},
     },
     dcs::model::InstanceFacts,
-    fleet::{AccountKey, Cause, List, Sight},
+    fleet::{Cause, List, Sight},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, Owner, UID_TAG},
     plan::instance::{
         Desired, Observed, Policies,
         intent::{self, reason_of},
-        observed::{Lists, Looks, Memory, Now, Obstacle, Place, Subject, Taken},
+        observed::{Lists, Looks, Memory, Now, Obstacle, Subject, Taken},
     },
 };
-
-/// The Secret with credentials where the spec names none.
-const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
 
 // === impl Instances ===
 
 impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     pub(super) async fn observe(&self, object: &Arc<DcsInstance>) -> Result<View<N::Cloud>, ClusterError> {
         let key = Key::of(object.as_ref());
-        let credentials = self.credentials(&key, object).await?;
-        let (place, cloud) = match credentials.and_then(|found| self.join(&found)) {
+        let joined = match self.credentials(&key, object).await? {
+            Ok((found, source)) => self.join(&found, source).await,
+            Err(obstacle) => Err(obstacle),
+        };
+        let (place, cloud) = match joined {
             Ok((place, cloud)) => (Ok(place), Some(cloud)),
             Err(obstacle) => (Err(obstacle), None),
         };
@@ -42,6 +42,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             policies: Policies::of(&object.spec),
             desired: Desired::parse(&object.spec),
             lists: None,
+            secrets: self.versions(object),
             looks: Looks::default(),
             memory,
             now: Now { wall: self.clock.now(), monotonic: self.clock.monotonic() },
@@ -57,7 +58,14 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             lists.amend(&observed.memory);
             observed.lists = Some(lists);
         }
-        Ok(View { observed, object: Arc::clone(object), cloud, password: None })
+        if let Some(published) = &mut observed.memory.published {
+            published.shown |= observed.secrets.binding.is_some();
+            let shown = published.shown;
+            self.memories.with(object, |remembered| {
+                remembered.more.memory.published.as_mut().map(|published| published.shown = shown)
+            });
+        }
+        Ok(View { observed, object: Arc::clone(object), cloud, password: None, binding: None })
     }
 
     fn subject(&self, key: &Key, object: &DcsInstance) -> Subject {
@@ -70,59 +78,6 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             deleting: is_deleting(object),
             finalizer: has_finalizer(object, INSTANCE_FINALIZER),
         }
-    }
-
-    /// The credentials of the object's namespace.
-    async fn credentials(
-        &self,
-        key: &Key,
-        object: &DcsInstance,
-    ) -> Result<Result<Credentialed, Obstacle>, ClusterError> {
-        let named = object.spec.credentials_ref.as_ref().map(|named| named.name.as_str());
-        let name = named.unwrap_or(DEFAULT_CREDENTIALS);
-        let secret = self.secrets.get_secret(&Key::new(&key.namespace, name)).await?;
-        Ok(match secret {
-            Some(secret) => read_credentials(&secret, &self.hash_key),
-            None => {
-                let message = format!(
-                    "there is no Secret {name} with credentials in namespace {}: make it, or name another one by \
-                     credentialsRef",
-                    key.namespace
-                );
-                Err(Obstacle { reason: Reason::CredentialsMissing, message })
-            }
-        })
-    }
-
-    /// The account that the credentials lead to, and the way there.
-    #[expect(clippy::type_complexity, reason = "it is taken apart where it is called")]
-    fn join(&self, found: &Credentialed) -> Result<(Place, (AccountKey, Arc<N::Cloud>)), Obstacle> {
-        let endpoint = found.account.endpoint.to_string();
-        let account = AccountKey {
-            endpoint: endpoint.clone(),
-            project_id: found.project_id.clone(),
-            credentials: found.hash.clone(),
-        };
-        let cloud = match self.fleet.cloud(&account) {
-            Some(cloud) => cloud,
-            None => {
-                let made = self.connect.connect(&found.account).map_err(|error| Obstacle {
-                    reason: Reason::CredentialsInvalid,
-                    message: format!("the credentials cannot be used: {error}"),
-                })?;
-                self.fleet.join(&account, || made)
-            }
-        };
-        let place = Place {
-            account: Account {
-                region: Some(found.account.region.clone()),
-                project_id: Some(found.project_id.clone()),
-                endpoint: Some(endpoint),
-            },
-            credentials_hash: found.hash.clone(),
-            defaults: found.defaults.clone(),
-        };
-        Ok((place, (account, cloud)))
     }
 
     /// What is remembered, brought up to date with the operation in `status`; and into that, what became of our own

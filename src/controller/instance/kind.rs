@@ -2,19 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
+use kube::Resource;
+
 use super::{Instances, Recall, View};
 use crate::{
-    api::DcsInstance,
+    api::{DcsInstance, DcsInstanceStatus},
     clock::Clock,
     controller::{
         account::Connect,
         cluster::{ClusterError, Key, Objects, Secrets},
         memory::Memories,
         pass::{Kind, NotNow, PlanOf},
+        witness::{Action, Outcome},
     },
     fleet::{Interest, Pace, Work},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, UID_TAG},
-    plan::instance::{Change, Fate, Look, Preparation, intent, plan},
+    plan::{
+        conditions::transitions,
+        instance::{Change, Fate, Look, Preparation, intent, plan},
+        schedule::MOMENT,
+    },
 };
 
 impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Kind for Instances<O, S, N> {
@@ -53,17 +60,41 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Kind for Instances<O, S, N
     }
 
     async fn prepare(&self, view: &Self::View, preparation: &Preparation) -> Result<(), ClusterError> {
-        match preparation {
+        let outcome = match preparation {
             Preparation::Password => self.make_password(view).await,
+            Preparation::Hold => self.hold_credentials(&view.object).await,
+            Preparation::Binding(content) => self.write_binding(view, content).await,
+            Preparation::DropPending => self.drop_pending(view).await,
+        };
+        match outcome {
+            // The plan says what follows: what was refused once would be refused again.
+            Err(ClusterError::Forbidden(why) | ClusterError::Invalid(why)) => {
+                let message = format!("Kubernetes does not take a Secret that is needed: {why}");
+                let refusal = Some((message, self.clock.monotonic()));
+                self.memories.with(&view.object, |remembered| remembered.more.memory.refusal = refusal);
+                Ok(())
+            }
+            outcome => outcome,
         }
     }
 
     fn admit(&self, view: &Self::View) -> Result<Duration, NotNow> {
+        if !self.may_change() {
+            return Err(NotNow(self.clock.monotonic().saturating_add(MOMENT)));
+        }
         self.ask(view, Work::Write)
     }
 
     async fn change(&self, view: &Self::View, change: &Change, until: Duration) -> Fate {
-        self.send(view, change, until).await
+        let fate = self.send(view, change, until).await;
+        self.witness.acted(&view.object.object_ref(&()), &action(change, &fate));
+        fate
+    }
+
+    fn said(&self, object: &DcsInstance, before: &DcsInstanceStatus, after: &DcsInstanceStatus) {
+        for news in transitions(&before.conditions, &after.conditions) {
+            self.witness.said(&object.object_ref(&()), &news);
+        }
     }
 
     fn intended(&self, view: &mut Self::View, object: &Arc<DcsInstance>) {
@@ -105,4 +136,24 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Kind for Instances<O, S, N
     fn forget(&self, key: &Key) {
         self.fleet.unfollow(key);
     }
+}
+
+/// What was asked of the cloud, for those who are told.
+fn action<'a>(change: &'a Change, fate: &'a Fate) -> Action<'a> {
+    let (outcome, made, message) = match fate {
+        Fate::Accepted { instance_id } => (Outcome::Accepted, instance_id.as_deref(), None),
+        Fate::Refused { reason: _, message } => (Outcome::Refused, None, Some(message.as_str())),
+        Fate::Unknown { reason: _, message } => (Outcome::Unknown, None, Some(message.as_str())),
+    };
+    let consent = match change {
+        Change::Delete { consent, .. } => Some(consent.ground()),
+        Change::Create(_)
+        | Change::Adopt { .. }
+        | Change::NoteRelease { .. }
+        | Change::Unmark { .. }
+        | Change::Update { .. }
+        | Change::SetTags { .. }
+        | Change::RemoveTags { .. } => None,
+    };
+    Action { type_: change.type_(), instance: change.instance_id().or(made), outcome, message, consent }
 }

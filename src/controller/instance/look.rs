@@ -26,8 +26,16 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 
 impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     pub(super) async fn look_up(&self, view: &mut View<N::Cloud>, look: &Look) -> Result<(), NotNow> {
+        if let Look::Binding(content) = look {
+            let found = self.find_binding(view, content).await;
+            if found.is_err() {
+                view.observed.memory.failures = self.memories.failed(&Key::of(view.object.as_ref()));
+            }
+            view.observed.looks.binding = Some(found);
+        }
         let Some((account, cloud)) = view.cloud.clone() else { return Ok(()) };
         match look {
+            Look::Binding(_) => {}
             Look::Detail { id } => {
                 self.ask(view, Work::Read)?;
                 let asked = self.clock.monotonic();
@@ -70,7 +78,10 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         let key = Self::budget_key(&Key::of(view.object.as_ref()));
         match self.fleet.request(account, work, lane, &key) {
             Admission::Granted { expires } => Ok(expires),
-            Admission::NotBefore(at) => Err(NotNow(at)),
+            Admission::NotBefore(at) => {
+                self.witness.waits(work, at.saturating_sub(self.clock.monotonic()));
+                Err(NotNow(at))
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! DcsInstance: what is gathered, and how a step is carried out.
 
+mod binding;
+pub mod credentials;
 mod gather;
 mod kind;
 mod look;
@@ -10,10 +12,18 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use self::{
+    binding::Draft,
+    credentials::{CredentialsCache, OwnCredentials},
+};
 use super::{
     account::Connect,
     cluster::{Key, Objects, Secrets},
+    endpoints::Endpoints,
     memory::Memories,
+    permit::Permit,
+    projects::Projects,
+    witness::Witness,
 };
 use crate::{
     api::DcsInstance,
@@ -46,6 +56,18 @@ pub struct Instances<O, S, N: Connect> {
     pub cluster_id: String,
     /// How the operator is set up.
     pub settings: Settings,
+    /// Where credentials may lead.
+    pub endpoints: Endpoints,
+    /// The operator's own credentials, if it has any.
+    pub own_credentials: Option<OwnCredentials>,
+    /// Whether this process may change the cloud.
+    pub permit: Arc<dyn Permit>,
+    /// Is told what happens.
+    pub witness: Arc<dyn Witness>,
+    /// Credentials that were read.
+    pub credentials_cache: CredentialsCache,
+    /// Projects that were looked up.
+    pub projects: Projects,
     /// What is remembered of the objects.
     pub memories: Memories<DcsInstance, Recall>,
 }
@@ -79,6 +101,8 @@ pub struct Recall {
     attempt: Option<Attempt>,
     /// What became of it, until that is written down.
     fate: Option<Fate>,
+    /// The version of the Secret with the unpublished password that was dropped, or has to stay.
+    settled_pending: Option<String>,
 }
 
 /// Which attempt: no two in the life of an object are alike.
@@ -99,6 +123,8 @@ pub struct View<C> {
     pub(super) cloud: Option<(AccountKey, Arc<C>)>,
     /// The password for a new instance, once it was looked up.
     pub(super) password: Option<SecretString>,
+    /// The binding Secret, once it was compared and is to be written.
+    binding: Option<Draft>,
 }
 
 // === impl SystemRandom ===

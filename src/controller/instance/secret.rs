@@ -10,14 +10,14 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Instances, View};
+use super::{Instances, View, binding::is_controlled};
 use crate::{
     api::{DcsInstance, Reason},
     controller::{
         account::Connect,
         cluster::{ClusterError, Key, Objects, Secrets},
     },
-    formats::{Purpose, pending_auth_secret_name},
+    formats::pending_auth_secret_name,
     plan::instance::{
         PasswordSource,
         observed::{Obstacle, PasswordLook},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The key of the Secret that the password is under.
-const PASSWORD: &str = "password";
+pub(super) const PASSWORD: &str = "password";
 
 type Found = (PasswordLook, Option<SecretString>);
 
@@ -47,18 +47,26 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     }
 
     async fn chosen_password(&self, view: &View<N::Cloud>, name: &str, key: &str) -> Result<Found, Obstacle> {
-        let subject = &view.observed.subject;
-        let missing = |what: String| Obstacle { reason: Reason::SecretNotFound, message: what };
-        let secret = self.read(&Key::new(&subject.namespace, name)).await?;
-        let secret =
-            secret.ok_or_else(|| missing(format!("there is no Secret {name}: make it, with key {key}")))?;
-        let found = value(&secret, key)
-            .ok_or_else(|| missing(format!("Secret {name} has no text under key {key}")))?;
+        let found = self.chosen(&view.observed.subject.namespace, name, key).await?;
         password::check(&found).map_err(|problem| Obstacle {
             reason: Reason::PasswordInvalid,
             message: format!("the password in Secret {name}, key {key}: {}", problem.message),
         })?;
         Ok(self.ready(view, found))
+    }
+
+    /// The password in a Secret of the user's.
+    pub(super) async fn chosen(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+    ) -> Result<SecretString, Obstacle> {
+        let missing = |what: String| Obstacle { reason: Reason::SecretNotFound, message: what };
+        let secret = self.read(&Key::new(namespace, name)).await?;
+        let secret =
+            secret.ok_or_else(|| missing(format!("there is no Secret {name}: make it, with key {key}")))?;
+        value(&secret, key).ok_or_else(|| missing(format!("Secret {name} has no text under key {key}")))
     }
 
     async fn made_password(&self, view: &View<N::Cloud>) -> Result<Found, Obstacle> {
@@ -67,12 +75,9 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         let Some(secret) = self.read(&Key::new(&subject.namespace, &name)).await? else {
             return Ok((PasswordLook::Missing, None));
         };
-        let ours = secret.owner_references().iter().any(|owner| owner.uid == subject.uid);
-        let namesake = |owner: &OwnerReference| owner.kind == "DcsInstance" && owner.name == subject.name;
-        if !ours && secret.owner_references().iter().any(namesake) {
-            // The garbage collector is slower than whoever made the object anew.
-            let message = format!("Secret {name} of an earlier object of this name is still being removed");
-            return Err(Obstacle { reason: Reason::WaitingForInstance, message });
+        let ours = is_controlled(&secret, &subject.uid);
+        if !ours {
+            self.not_ours(view, &secret)?;
         }
         let conflict = || Obstacle {
             reason: Reason::SecretConflict,
@@ -86,14 +91,13 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     }
 
     fn ready(&self, view: &View<N::Cloud>, found: SecretString) -> Found {
-        let values = [view.observed.subject.uid.as_str(), found.expose_secret()];
-        let hash = self.hash_key.hash(Purpose::Password, values);
+        let hash = self.password_hash(&view.observed.subject.uid, &found);
         (PasswordLook::Ready { hash }, Some(found))
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Secret>, Obstacle> {
+    pub(super) async fn read(&self, key: &Key) -> Result<Option<Secret>, Obstacle> {
         self.secrets.get_secret(key).await.map_err(|error| Obstacle {
-            reason: Reason::WaitingForInstance,
+            reason: Reason::ClusterError,
             message: format!("Secret {} cannot be read: {error}", key.name),
         })
     }
@@ -123,7 +127,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
 }
 
 /// It goes with the object.
-fn owner(object: &DcsInstance) -> OwnerReference {
+pub(super) fn owner(object: &DcsInstance) -> OwnerReference {
     OwnerReference {
         api_version: DcsInstance::api_version(&()).into_owned(),
         kind: DcsInstance::kind(&()).into_owned(),
@@ -134,7 +138,7 @@ fn owner(object: &DcsInstance) -> OwnerReference {
     }
 }
 
-fn value(secret: &Secret, key: &str) -> Option<SecretString> {
+pub(super) fn value(secret: &Secret, key: &str) -> Option<SecretString> {
     let value = secret.data.as_ref()?.get(key)?;
     let text = std::str::from_utf8(&value.0).ok()?;
     (!text.is_empty()).then(|| SecretString::from(text))

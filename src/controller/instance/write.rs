@@ -17,9 +17,18 @@ use crate::{
     plan::instance::{Change, Fate},
 };
 
+/// How much longer than a change takes the right to send it has to last.
+const MARGIN: Duration = Duration::from_secs(5);
+
 // === impl Instances ===
 
 impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+    /// Whether a change that is sent now is over before another operator could send one.
+    pub(super) fn may_change(&self) -> bool {
+        let end = self.clock.monotonic().saturating_add(self.settings.call_timeout).saturating_add(MARGIN);
+        self.permit.outlasts(end)
+    }
+
     /// Sends a change, unless its time is over: whoever wrote it down promised that it would not come later.
     pub(super) async fn send(&self, view: &View<N::Cloud>, change: &Change, until: Duration) -> Fate {
         let refused =
@@ -27,6 +36,9 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         let Some((account, cloud)) = &view.cloud else { return refused("there are no credentials") };
         if self.clock.monotonic() > until {
             return refused("writing the intent down took too long, so the request was not sent");
+        }
+        if !self.may_change() {
+            return refused("this operator may not lead for much longer, so the request was not sent");
         }
         let outcome = match change {
             Change::Create(blueprint) => {

@@ -201,5 +201,6 @@ impl Cloud for Script {
         show_job(&str) -> Job;
         show_quota() -> Vec<QuotaResource>;
         list_availability_zones() -> AvailabilityZones;
+        find_project() -> String;
     }
 }

@@ -3,9 +3,12 @@
 //! `Ready` follows what was last seen of the instance ([`Readiness`]); the other three follow the [`Situation`].
 //! Where several situations meet, the first in the order of [`Situation::rank`] is told.
 
+mod transitions;
+
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+pub use self::transitions::{Transition, transitions};
 use crate::api::{ConditionType, Reason, time};
 
 /// A row of the table.
@@ -179,6 +182,17 @@ pub fn conditions(
         writer.write(ConditionType::Reconciling, reconciling, explained),
         writer.write(ConditionType::Stalled, stalled, explained),
     ]
+}
+
+/// Whether the binding Secret can be relied on, said as the others are.
+pub fn binding_published(
+    (published, reason, message): (bool, Reason, &str),
+    before: &[Condition],
+    generation: i64,
+    now: DateTime<Utc>,
+) -> Condition {
+    let cell = if published { Cell::True(reason) } else { Cell::False(reason) };
+    Writer { before, generation, now }.write(ConditionType::BindingPublished, cell, message)
 }
 
 /// Writes one condition after another.

@@ -9,6 +9,7 @@ use super::{
     observed::{Detail, Lists, Observed},
     ownership::{Belongs, belongs, is_live},
     step::{Change, Look, Step},
+    tenancy,
 };
 use crate::{
     api::{Reason, words::OperationType},
@@ -40,7 +41,9 @@ pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -
     match belongs(&closeup.facts, &o.subject) {
         Belongs::Us(_) => existing::decide(o, desired, lists, id),
         Belongs::Another => owned(o, id),
-        Belongs::Nobody => mark(o, id, Origin::Adopted),
+        Belongs::Nobody => {
+            tenancy::foreign_instance(o, &closeup.facts).unwrap_or_else(|| mark(o, id, Origin::Adopted))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     ownership::{claims, ids},
     says,
     step::{Change, Look, Preparation, Step},
+    tenancy,
 };
 use crate::{
     api::{Reason, instance::Resolved, words::Outcome},
@@ -103,6 +104,9 @@ pub(super) fn make(o: &Observed, desired: &Desired) -> Decision {
         Ok(place) => place,
         Err(obstacle) => return obstructed(o, obstacle),
     };
+    if let Some(decision) = tenancy::foreign_network(o, desired) {
+        return decision;
+    }
     let flavors = match &o.looks.flavors {
         None => return look(Look::Flavors),
         Some(Err(obstacle)) => return obstructed(o, obstacle),

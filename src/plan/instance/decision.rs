@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::{
-    intent,
-    observed::{Observed, Obstacle},
+    binding, intent,
+    observed::{CredentialsSource, Observed, Obstacle},
     says,
-    step::{Plan, Step},
+    step::{Change, Plan, Preparation, Step},
 };
 use crate::{
     api::{
-        Reason,
+        DcsInstanceStatus, Reason,
         instance::{Operation, PendingChange, Resolved},
     },
     dcs::model::InstanceFacts,
     plan::{
         Follow,
-        conditions::{Finding, Readiness, Situation, conditions},
+        conditions::{Finding, Readiness, Situation, binding_published, conditions},
         schedule,
     },
 };
@@ -145,8 +147,57 @@ impl Decision {
         schedule::MOMENT.checked_sub(age).filter(|rest| new && !rest.is_zero())
     }
 
+    /// Puts before a change what it needs in Kubernetes, unless Kubernetes just refused that.
+    fn prepare(mut self, o: &Observed) -> Self {
+        if self.needs_hold(o) {
+            self.step = Step::Prepare(Preparation::Hold);
+        }
+        let needed = matches!(self.step, Step::Prepare(Preparation::Hold | Preparation::Password));
+        match o.memory.refused(o.now.monotonic).filter(|_| needed) {
+            Some((message, rest)) => {
+                let situation = Situation::Blocked(Reason::SecretRefused);
+                let finding = Finding { situation, message: message.to_owned() };
+                Self { step: Step::Nothing, finding, wait: rest, ..self }
+            }
+            None => self,
+        }
+    }
+
+    /// Whether an instance would become the object's while the credentials could still go before it.
+    fn needs_hold(&self, o: &Observed) -> bool {
+        let begins = matches!(self.step, Step::Change(Change::Create(_) | Change::Adopt { .. }));
+        let held = match o.place.as_ref().map(|place| &place.source) {
+            Ok(CredentialsSource::Namespace { held, .. }) => *held,
+            Ok(CredentialsSource::Operator { .. }) | Err(_) => true,
+        };
+        begins && !held
+    }
+
+    /// Sees to the binding Secret, once nothing else is to be done. Of an object on its way out it goes by itself.
+    fn publish_binding(&mut self, o: &Observed, readiness: Readiness, status: &mut DcsInstanceStatus) {
+        if o.subject.deleting {
+            let observed_generation = Some(o.subject.generation);
+            let kept = binding::said(o).map(|said| Condition { observed_generation, ..said.clone() });
+            status.conditions.extend(kept);
+            return;
+        }
+        let verdict = binding::judge(o, status, readiness == Readiness::Serving);
+        let told = (verdict.published, verdict.reason, verdict.message.as_str());
+        let (before, generation) = (&o.status.conditions, o.subject.generation);
+        status.conditions.push(binding_published(told, before, generation, o.now.wall));
+        status.binding = verdict.binding;
+        if self.silent {
+            return;
+        }
+        self.wait = self.wait.min(verdict.wait.unwrap_or(self.wait));
+        if let (Step::Nothing, Some(step)) = (&self.step, verdict.step) {
+            self.step = step;
+        }
+    }
+
     /// The plan, with the whole status.
     pub(super) fn compose(mut self, o: &Observed) -> Plan {
+        self = self.prepare(o);
         if let Some(rest) = self.is_too_early(o) {
             (self.silent, self.wait) = (true, self.wait.min(rest));
         }
@@ -186,6 +237,7 @@ impl Decision {
             o.subject.generation,
             o.now.wall,
         );
+        self.publish_binding(o, readiness, &mut status);
         let intent = match &self.step {
             Step::Change(change) => Some(Box::new(intent::intend(o, change, &status))),
             Step::Nothing | Step::Look(_) | Step::AddFinalizer | Step::RemoveFinalizer | Step::Prepare(_) => {

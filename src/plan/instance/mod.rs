@@ -8,6 +8,7 @@
 //!   about to be done.
 
 mod adopt;
+pub mod binding;
 mod blueprint;
 mod create;
 mod decision;
@@ -30,6 +31,7 @@ mod problem;
 mod quantity;
 mod says;
 pub mod step;
+mod tenancy;
 mod window;
 
 pub use self::{

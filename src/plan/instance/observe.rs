@@ -13,6 +13,7 @@ use super::{
     plan::reach,
     says::serves,
     step::{Look, Step},
+    tenancy,
 };
 use crate::{
     api::Reason,
@@ -72,6 +73,9 @@ fn look(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
 fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
     if !is_live(facts) {
         return adopt::not_found(o, &facts.id);
+    }
+    if let Some(decision) = tenancy::foreign_instance(o, facts) {
+        return decision;
     }
     if let Err(why) = serves(facts.status.as_ref()) {
         let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);

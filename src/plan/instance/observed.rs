@@ -4,7 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{defaults::Defaults, desired::Desired, policies::Policies, problem::Invalid};
+use super::{
+    binding::{BindingLook, Content},
+    defaults::Defaults,
+    desired::Desired,
+    policies::Policies,
+    problem::Invalid,
+};
 use crate::{
     api::{DcsInstanceStatus, Reason, instance::Account},
     dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
@@ -27,6 +33,8 @@ pub struct Observed {
     pub place: Result<Place, Obstacle>,
     /// What the account's lists say; `None` while there is no account to list.
     pub lists: Option<Lists>,
+    /// What the watch shows of the object's Secrets.
+    pub secrets: SecretVersions,
     /// What was looked up in this pass.
     pub looks: Looks,
     /// What this process remembers.
@@ -65,6 +73,51 @@ pub struct Place {
     pub credentials_hash: String,
     /// What the credentials' Secret says about new instances.
     pub defaults: Defaults,
+    /// Whose credentials they are.
+    pub source: CredentialsSource,
+}
+
+/// Whose credentials are used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialsSource {
+    /// Those of a Secret in the object's namespace.
+    Namespace {
+        /// Its name.
+        secret: String,
+        /// Whether it is kept from going while it is needed.
+        held: bool,
+        /// Whether it is to be deleted: nothing new is begun with it.
+        leaving: bool,
+    },
+    /// The operator's own.
+    Operator {
+        /// Whether objects of this namespace may name anything in the account by its ID.
+        trusted: bool,
+    },
+}
+
+/// Versions of Secrets as the watch last showed them; `None` where it shows none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretVersions {
+    /// Of the binding Secret.
+    pub binding: Option<String>,
+    /// Of the one that holds a password until the cloud has accepted it and it is published.
+    pub pending: Option<String>,
+    /// Of the one that the spec names for the password.
+    pub chosen: Option<String>,
+}
+
+/// What the binding Secret was last known to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// What it held.
+    pub content: Content,
+    /// In which version.
+    pub version: String,
+    /// The version of the user's Secret that the password came from.
+    pub source: Option<String>,
+    /// Whether the watch has shown it since.
+    pub shown: bool,
 }
 
 /// Why something cannot go on.
@@ -123,6 +176,8 @@ pub struct Looks {
     pub windows: Option<Result<Arc<[MaintenanceWindow]>, Obstacle>>,
     /// The password for a new instance.
     pub password: Option<Result<PasswordLook, Obstacle>>,
+    /// The binding Secret.
+    pub binding: Option<Result<BindingLook, Obstacle>>,
 }
 
 /// The instance in detail, just now.
@@ -177,6 +232,10 @@ pub struct Memory {
     pub gone: Option<(String, Duration)>,
     /// What the cloud last said of an instance that was looked at closely, and when it was asked.
     pub seen: Option<(Arc<InstanceFacts>, Duration)>,
+    /// What the binding Secret was last known to hold.
+    pub published: Option<Published>,
+    /// That Kubernetes refused a Secret, in its words, and when.
+    pub refusal: Option<(String, Duration)>,
     /// Looks and writes that failed in a row.
     pub failures: u32,
 }
@@ -251,6 +310,17 @@ impl Observed {
     }
 }
 
+// === impl Memory ===
+
+impl Memory {
+    /// What Kubernetes said when it refused a Secret, and how long that is left at rest.
+    pub(super) fn refused(&self, now: Duration) -> Option<(&str, Duration)> {
+        let (message, at) = self.refusal.as_ref()?;
+        let rest = at.saturating_add(Pace::Slow.gap(1)).checked_sub(now).filter(|rest| !rest.is_zero())?;
+        Some((message, rest))
+    }
+}
+
 // === impl Lists ===
 
 impl Lists {
@@ -314,6 +384,7 @@ pub(super) fn pace_of(reason: Reason) -> Pace {
         | Reason::CloudError
         | Reason::Throttled
         | Reason::ListIncomplete
+        | Reason::ClusterError
         | Reason::WaitingForInstance => Pace::Soon,
         _ => Pace::Slow,
     }

@@ -9,6 +9,7 @@ use super::{
     existing, observe,
     observed::{Lists, Observed, Place},
     step::{Plan, Step},
+    tenancy,
 };
 use crate::{
     api::{Reason, instance::ManagementPolicy},
@@ -58,6 +59,9 @@ fn decide(o: &Observed) -> Decision {
 }
 
 fn managed(o: &Observed, desired: &Desired) -> Decision {
+    if let Some(decision) = tenancy::nothing_new(o) {
+        return decision;
+    }
     match reach(o) {
         Err(decision) => *decision,
         Ok(lists) => match (&o.status.id, &desired.adopt) {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::blueprint::{Blueprint, PasswordSource};
+use super::{
+    binding::Content,
+    blueprint::{Blueprint, PasswordSource},
+};
 use crate::{
     api::{DcsInstanceStatus, words::OperationType},
     dcs::model::UpdateInstance,
@@ -20,6 +23,12 @@ pub type Step = plan::Step<Look, Preparation, Change>;
 pub enum Preparation {
     /// The Secret with the password of the instance that is going to be made.
     Password,
+    /// That the Secret with the credentials stays for as long as it is needed.
+    Hold,
+    /// The Secret with what clients need.
+    Binding(Box<Content>),
+    /// That the Secret goes that held the password until it was published.
+    DropPending,
 }
 
 /// Something to look up.
@@ -36,6 +45,8 @@ pub enum Look {
     Windows,
     /// The password for a new instance.
     Password(PasswordSource),
+    /// Whether the binding Secret holds this.
+    Binding(Box<Content>),
 }
 
 /// A change in the cloud.

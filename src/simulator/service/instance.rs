@@ -209,6 +209,15 @@ impl Shape {
 // === impl Instance ===
 
 impl Instance {
+    /// Whether clients get in with this password; with none, if it is open.
+    pub fn admits(&self, password: Option<&str>) -> bool {
+        match (&self.password, password) {
+            (None, None) => true,
+            (Some(own), Some(password)) => own.is(password),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
     /// What it is doing.
     pub fn status(&self) -> &InstanceStatus {
         self.forced.as_ref().map_or(&self.status, |forced| &forced.status)

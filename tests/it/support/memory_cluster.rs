@@ -195,6 +195,18 @@ impl MemoryCluster {
         self.with(|store| store.get(&id)).map(|object| decode(&object))
     }
 
+    pub(crate) fn read_secret(&self, key: &Key) -> Option<Secret> {
+        self.with(|store| store.get(&secret_id(key))).map(|secret| decode(&secret))
+    }
+
+    /// The Secrets that were written since `seen`, which then is brought up to date.
+    pub(crate) fn secrets_since(&self, seen: &mut usize) -> Vec<Key> {
+        self.with(|store| {
+            let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
+            new.filter(|write| write.kind == "Secret").map(|write| write.key.clone()).collect()
+        })
+    }
+
     /// All objects that were ever written, those that are gone too.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let kind = kind_of::<DcsInstance>();
@@ -253,19 +265,22 @@ impl MemoryView {
     pub(crate) fn lag(&self, versions: usize) {
         self.lag.store(versions, Ordering::Relaxed);
     }
+
+    /// What the watch shows.
+    fn shown(&self, id: &Id) -> Option<Arc<Value>> {
+        self.cluster.with(|store| {
+            let all = store.versions(id);
+            let mut seen = self.shown.lock().unwrap();
+            let shown = seen.entry(id.clone()).or_default();
+            *shown = all.saturating_sub(self.lag.load(Ordering::Relaxed)).max(*shown);
+            if *shown == 0 { None } else { store.get_past(id, all - *shown) }
+        })
+    }
 }
 
 impl<K: Managed> Objects<K> for MemoryView {
     fn cached(&self, key: &Key) -> Option<Arc<K>> {
-        let id = id::<K>(key);
-        let object = self.cluster.with(|store| {
-            let all = store.versions(&id);
-            let mut seen = self.shown.lock().unwrap();
-            let shown = seen.entry(id.clone()).or_default();
-            *shown = all.saturating_sub(self.lag.load(Ordering::Relaxed)).max(*shown);
-            if *shown == 0 { None } else { store.get_past(&id, all - *shown) }
-        });
-        Some(Arc::new(decode(object.as_deref()?)))
+        Some(Arc::new(decode(self.shown(&id::<K>(key))?.as_ref())))
     }
 
     async fn get(&self, key: &Key) -> Result<Option<K>, ClusterError> {
@@ -312,5 +327,29 @@ impl Secrets for MemoryView {
         let id = secret_id(&Key::of(secret));
         let object = serde_json::to_value(secret).unwrap();
         self.cluster.call(|store| Ok(decode(store.create("secret", &id, object)?.as_ref()))).await
+    }
+
+    fn version(&self, key: &Key) -> Option<String> {
+        Some(self.shown(&secret_id(key))?["metadata"]["resourceVersion"].as_str()?.to_owned())
+    }
+
+    async fn replace_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
+        let id = secret_id(&Key::of(secret));
+        let object = serde_json::to_value(secret).unwrap();
+        self.cluster.call(|store| Ok(decode(store.replace("secret", &id, object)?.as_ref()))).await
+    }
+
+    async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
+        let id = secret_id(&Key::of(secret));
+        let uid = secret.uid().unwrap();
+        self.cluster
+            .call(|store| match store.get(&id) {
+                None => Ok(()),
+                Some(now) if now["metadata"]["uid"] != *uid => {
+                    Err(ClusterError::Conflict("another one has the name".to_owned()))
+                }
+                Some(_) => store.delete("secret", &id),
+            })
+            .await
     }
 }

@@ -224,6 +224,20 @@ impl Store {
         Ok(if after == *before { before } else { self.put(by, id, after) })
     }
 
+    /// What somebody writes who has read it, guarded by the version that was read.
+    pub(crate) fn replace(
+        &mut self,
+        by: &'static str,
+        id: &Id,
+        object: Value,
+    ) -> Result<Arc<Value>, ClusterError> {
+        let before = self.get(id).ok_or(ClusterError::Gone)?;
+        if before["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+            return Err(ClusterError::Conflict(format!("{} {} has been modified", id.0, id.1)));
+        }
+        self.change(by, id, |now| *now = object)
+    }
+
     /// What somebody else writes into the status.
     pub(crate) fn change_status(
         &mut self,

@@ -87,7 +87,7 @@ fn an_attempt_to_adopt_is_waited_for() {
 #[test]
 fn not_ready_before_it_is_taken_over() {
     let mut o = adopting(instance(ID, Vec::new()));
-    o.looks = Looks::default();
+    o.looks = looks();
     o.policies.paused = true;
     let unseen = "Unknown/ObservationPending";
     expect(&o, "nothing", [unseen, "Unknown/Paused", FINE, FINE], "steady", round());
@@ -95,7 +95,7 @@ fn not_ready_before_it_is_taken_over() {
     expect_stalled(&o, "InvalidSpec", "steady", round());
     o = adopting(instance(ID, Vec::new()));
     o.lists.as_mut().unwrap().trouble = Some(obstacle(Reason::CloudUnreachable));
-    o.looks = Looks::default();
+    o.looks = looks();
     o.now.monotonic = s(1060);
     let unreachable = [unseen, "Unknown/CloudUnreachable", "True/ObservationPending", FINE];
     expect(&o, "nothing", unreachable, "each list", 492);
@@ -107,7 +107,7 @@ fn one_that_only_looks_needs_no_finalizer_and_takes_no_step() {
     expect(&o, "nothing", IN_SYNC, "steady", round());
     o.status = plan(&o).status;
     assert_eq!(o.status.id.as_deref(), Some(ID));
-    o.looks = Looks::default();
+    o.looks = looks();
     expect(&o, "nothing", IN_SYNC, "steady", round());
     // Nor does it matter whose it is.
     let theirs = instance(ID, marked("another-uid", &owner(), Origin::Created));

@@ -1,7 +1,7 @@
 use super::*;
 
 /// A fresh object for which everything was looked up.
-fn ready() -> Observed {
+pub(super) fn ready() -> Observed {
     let mut o = observed(json!({}));
     looked_up(&mut o);
     o

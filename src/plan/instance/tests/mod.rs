@@ -1,6 +1,7 @@
 //! What is decided, situation by situation, and what holds in all of them.
 
 mod adopt_observe;
+mod binding;
 mod create;
 mod delete;
 mod existing;
@@ -14,15 +15,17 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
+    binding::BindingLook,
     observed::{
-        Closeup, Detail, Lists, Looks, Memory, Now, Obstacle, PasswordLook, Place, Settings, Subject, Taken,
+        Closeup, CredentialsSource, Detail, Lists, Looks, Memory, Now, Obstacle, PasswordLook, Place,
+        SecretVersions, Settings, Subject, Taken,
     },
     *,
 };
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
-        instance::{Account, DcsInstanceSpec, Holder, Operation},
+        instance::{Account, Applied, DcsInstanceSpec, Holder, Operation},
         time,
         words::{OperationType, Outcome},
     },
@@ -99,13 +102,25 @@ fn observed(more: Value) -> Observed {
             account: account("p1"),
             credentials_hash: "credentials-1".to_owned(),
             defaults: Defaults::default(),
+            source: CredentialsSource::Namespace {
+                secret: "dcs-credentials".to_owned(),
+                held: true,
+                leaving: false,
+            },
         }),
+        secrets: SecretVersions::default(),
         lists: Some(listed_at(945, 950)),
-        looks: Looks::default(),
+        // What there is to say about the binding Secret, its own tests ask.
+        looks: looks(),
         memory: Memory { first_seen: s(900), ..Memory::default() },
         now: Now { wall: wall(WALL), monotonic: s(1000) },
         settings: Settings { process: "p-1".to_owned(), ..Settings::default() },
     }
+}
+
+/// Nothing was looked up but the binding Secret, which is as it should be.
+fn looks() -> Looks {
+    Looks { binding: Some(Ok(BindingLook::Current)), ..Looks::default() }
 }
 
 /// Complete lists of both sorts, begun then.
@@ -202,7 +217,7 @@ fn settled(more: Value, facts: InstanceFacts) -> Observed {
     o.looks.detail = found(facts.clone());
     list(&mut o, std::slice::from_ref(&facts));
     o.status = plan(&o).status;
-    o.looks = Looks::default();
+    o.looks = looks();
     o
 }
 
@@ -276,9 +291,13 @@ fn step_of(plan: &Plan) -> String {
         Step::Look(Look::Flavors) => "look flavors".to_owned(),
         Step::Look(Look::Windows) => "look windows".to_owned(),
         Step::Look(Look::Password(_)) => "look password".to_owned(),
+        Step::Look(Look::Binding(_)) => "look binding".to_owned(),
         Step::AddFinalizer => "add finalizer".to_owned(),
         Step::RemoveFinalizer => "remove finalizer".to_owned(),
         Step::Prepare(Preparation::Password) => "prepare password".to_owned(),
+        Step::Prepare(Preparation::Hold) => "hold credentials".to_owned(),
+        Step::Prepare(Preparation::Binding(_)) => "write binding".to_owned(),
+        Step::Prepare(Preparation::DropPending) => "drop pending".to_owned(),
         Step::Change(Change::Create(_)) => "create".to_owned(),
         Step::Change(Change::Adopt { id, mark }) => format!("mark {id} {}", mark.origin.as_str()),
         Step::Change(Change::NoteRelease { id, .. }) => format!("note {id}"),

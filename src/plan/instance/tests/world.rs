@@ -44,6 +44,7 @@ pub(super) struct World {
     details: Vec<(String, Detail)>,
     flavors: Result<Arc<[Flavor]>, Obstacle>,
     password: Result<PasswordLook, Obstacle>,
+    binding: Result<BindingLook, Obstacle>,
 }
 
 fn a_spec(dice: &mut Dice<'_>) -> Value {
@@ -259,7 +260,19 @@ fn a_world(bytes: &[u8]) -> World {
         5 => Err(obstacle(Reason::SecretNotFound)),
         _ => Ok(PasswordLook::Ready { hash: "password-1".to_owned() }),
     };
-    World { o, details, flavors, password }
+    let binding = match dice.roll() % 8 {
+        3 => Ok(BindingLook::Spent),
+        4 => Ok(BindingLook::Outdated),
+        5 => Ok(BindingLook::Foreign),
+        6 => Ok(BindingLook::PasswordLost),
+        7 => Err(obstacle(Reason::ClusterError)),
+        _ => Ok(BindingLook::Current),
+    };
+    o.looks.binding = None;
+    if dice.rarely(6) {
+        o.memory.refusal = Some(("a quota".to_owned(), s(999)));
+    }
+    World { o, details, flavors, password, binding }
 }
 
 pub(super) fn world() -> impl Strategy<Value = World> {
@@ -288,6 +301,7 @@ pub(super) fn pass(world: &World) -> Vec<(Observed, Plan)> {
             }
             Step::Look(Look::Flavors) => o.looks.flavors = Some(world.flavors.clone()),
             Step::Look(Look::Windows) => o.looks.windows = Some(Ok(Vec::new().into())),
+            Step::Look(Look::Binding(_)) => o.looks.binding = Some(world.binding.clone()),
             Step::Look(Look::Password(_)) => o.looks.password = Some(world.password.clone()),
             _ => break,
         }

@@ -247,8 +247,18 @@ impl World {
 
     /// Lets the watches show what was written: at once, or, where they lag, a second later.
     fn watch(&mut self) {
+        let mut seen = self.seen_writes;
         let writes = self.cluster.written_since(&mut self.seen_writes);
         let now = self.clock.monotonic();
+        for secret in self.cluster.secrets_since(&mut seen) {
+            let of = |suffix: &str| secret.name.strip_suffix(suffix);
+            if let Some(name) = of("-redis").or(of("-pending-auth")) {
+                let key = Key::new(&secret.namespace, name);
+                for process in &mut self.processes {
+                    process.inform(&key, now + Duration::from_secs(u64::from(process.lags())));
+                }
+            }
+        }
         for write in writes {
             if write.after.is_none() {
                 self.cluster.collect_garbage(&write.uid);

@@ -137,6 +137,26 @@ impl World {
         current
             && self.condition(key, "Ready") == "True/Available"
             && self.condition(key, "Synced") == "True/InSync"
+            && self.condition(key, "BindingPublished") == "True/Published"
+            && self.is_bound(key)
+    }
+
+    /// Whether the binding Secret lets a client into the instance, and no other Secret still has its password.
+    pub(crate) fn is_bound(&self, key: &Key) -> bool {
+        let secret = |suffix: &str| {
+            let key = Key::new(&key.namespace, &format!("{}-{suffix}", key.name));
+            self.cluster.read_secret(&key).map(|secret| secret.data.unwrap_or_default())
+        };
+        let id = self.object(key).and_then(|object| object.status?.id);
+        let (Some(binding), Some(id), None) = (secret("redis"), id, secret("pending-auth")) else {
+            return false;
+        };
+        let text = |key: &str| binding.get(key).map(|value| String::from_utf8(value.0.clone()).unwrap());
+        let instances = self.instances();
+        let Some(instance) = instances.iter().find(|instance| instance.id == id) else { return false };
+        // Of an instance that was taken over, nobody here knows the password.
+        let admits = text("password").is_none_or(|password| instance.admits(Some(&password)));
+        admits && text("port").as_deref() == Some("6379") && text("host").is_some()
     }
 
     /// The instances there are, as they are.

@@ -10,7 +10,7 @@ use std::{
 use dcs_operator::{
     clock::Clock,
     controller::{
-        Connect, Key, Next,
+        Always, Connect, Endpoints, Key, Next, Nobody,
         instance::{Instances, NoRandomness, Random},
         pass,
     },
@@ -103,6 +103,12 @@ impl Process {
             hash_key: HashKey::new(vec![7; 32]),
             cluster_id: "cluster".to_owned(),
             settings: Settings { process: name.to_owned(), ..Settings::default() },
+            endpoints: Endpoints { insecure: vec!["127.0.0.1".to_owned()], ..Endpoints::default() },
+            own_credentials: None,
+            permit: Arc::new(Always),
+            witness: Arc::new(Nobody),
+            credentials_cache: Default::default(),
+            projects: Default::default(),
             memories: Default::default(),
         };
         Self {

@@ -1,0 +1,67 @@
+//! Which project credentials lead to where they do not name one: looked up once, and kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    clock::Clock,
+    dcs::{Cloud, Error},
+    plan::schedule::Pace,
+};
+
+/// More than any cluster has accounts; beyond it, what is known is forgotten and looked up again.
+const MOST: usize = 1000;
+
+/// What was looked up, by what the answer depends on.
+#[derive(Debug, Default)]
+pub struct Projects {
+    known: Mutex<HashMap<String, Arc<Entry>>>,
+}
+
+/// Held while it is looked up, so that all who want it at the same time ask once.
+type Entry = futures::lock::Mutex<Option<Answer>>;
+
+#[derive(Debug)]
+enum Answer {
+    Found(String),
+    /// Believed until then.
+    Failed(Error, Duration),
+}
+
+// === impl Projects ===
+
+impl Projects {
+    /// The project's id. `key` stands for everything that the answer depends on, and holds no secret.
+    ///
+    /// # Errors
+    /// Why it cannot be told; that too is believed for a while, since asking with wrong credentials gets them locked.
+    pub async fn find(&self, key: &str, cloud: &impl Cloud, clock: &dyn Clock) -> Result<String, Error> {
+        let entry = self.entry(key);
+        let mut answer = entry.lock().await;
+        match &*answer {
+            Some(Answer::Found(id)) => return Ok(id.clone()),
+            Some(Answer::Failed(error, until)) if clock.monotonic() < *until => return Err(error.clone()),
+            Some(Answer::Failed(..)) | None => {}
+        }
+        let found = cloud.find_project().await;
+        *answer = Some(match &found {
+            Ok(id) => Answer::Found(id.clone()),
+            Err(error) => {
+                let rest = Pace::after(error.class()).gap(1);
+                Answer::Failed(error.clone(), clock.monotonic().saturating_add(rest))
+            }
+        });
+        found
+    }
+
+    fn entry(&self, key: &str) -> Arc<Entry> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST && !known.contains_key(key) {
+            known.clear();
+        }
+        Arc::clone(known.entry(key.to_owned()).or_default())
+    }
+}

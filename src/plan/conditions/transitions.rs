@@ -1,0 +1,144 @@
+//! What is new in what an object says: for events and logs, each once.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::{ConditionType, Reason};
+
+/// A condition that says something else than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Which condition.
+    pub type_: ConditionType,
+    /// True, False or Unknown.
+    pub status: String,
+    /// Why.
+    pub reason: String,
+    /// Why, and what happens next.
+    pub message: String,
+    /// Whether somebody should look at it.
+    pub warning: bool,
+}
+
+/// In this order: what is told by one need not be told again by the next. Reconciling says what Synced says.
+const TOLD: [ConditionType; 6] = [
+    ConditionType::Stalled,
+    ConditionType::Ready,
+    ConditionType::Failed,
+    ConditionType::Complete,
+    ConditionType::BindingPublished,
+    ConditionType::Synced,
+];
+
+/// What `after` says that `before` did not. A text that changes alone is no news, nor is that nothing is wrong.
+pub fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Transition> {
+    let mut news: Vec<Transition> = Vec::new();
+    for type_ in TOLD {
+        let find =
+            |all: &[Condition]| all.iter().find(|condition| condition.type_ == type_.as_str()).cloned();
+        let Some(now) = find(after) else { continue };
+        let was = find(before);
+        let same = was.as_ref().is_some_and(|was| was.status == now.status && was.reason == now.reason);
+        let told = news.iter().any(|other| other.reason == now.reason);
+        if same || told || is_idle(&now) {
+            continue;
+        }
+        let warning = is_warning(type_, was.as_ref(), &now);
+        let Condition { status, reason, message, .. } = now;
+        news.push(Transition { type_, status, reason, message, warning });
+    }
+    news
+}
+
+/// Nothing is wrong, or nothing is known yet.
+fn is_idle(condition: &Condition) -> bool {
+    let idle = [Reason::AsExpected, Reason::ObservationPending, Reason::WaitingForEndpoint];
+    idle.iter().any(|reason| condition.reason == reason.as_str())
+}
+
+fn is_warning(type_: ConditionType, was: Option<&Condition>, now: &Condition) -> bool {
+    let was_true = was.is_some_and(|was| was.status == "True");
+    let lost = was_true && now.status != "True" && now.reason != Reason::Deleting.as_str();
+    match type_ {
+        ConditionType::Stalled | ConditionType::Failed => now.status == "True",
+        ConditionType::Ready => lost || now.status == "Unknown",
+        ConditionType::BindingPublished => now.status != "True" && now.reason != Reason::Applying.as_str(),
+        ConditionType::Synced => now.status == "Unknown" && now.reason != Reason::Paused.as_str(),
+        ConditionType::Reconciling | ConditionType::Complete => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::api::time;
+
+    fn condition(type_: &str, status: &str, reason: &str) -> Condition {
+        Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: format!("why {reason}"),
+            observed_generation: Some(1),
+            last_transition_time: time::to_kube(DateTime::default()),
+        }
+    }
+
+    fn told(before: &[(&str, &str, &str)], after: &[(&str, &str, &str)]) -> Vec<String> {
+        let all = |rows: &[(&str, &str, &str)]| -> Vec<_> {
+            rows.iter().map(|(type_, status, reason)| condition(type_, status, reason)).collect()
+        };
+        let kind = |warning: bool| if warning { "Warning" } else { "Normal" };
+        let line = |news: &Transition| {
+            format!("{} {}={} {}", kind(news.warning), news.type_, news.status, news.reason)
+        };
+        transitions(&all(before), &all(after)).iter().map(line).collect()
+    }
+
+    #[test]
+    fn each_news_once() {
+        let creating = [
+            ("Ready", "False", "Creating"),
+            ("Synced", "False", "Applying"),
+            ("Reconciling", "True", "Creating"),
+            ("Stalled", "False", "AsExpected"),
+            ("BindingPublished", "False", "WaitingForEndpoint"),
+        ];
+        let well = [
+            ("Ready", "True", "Available"),
+            ("Synced", "True", "InSync"),
+            ("Reconciling", "False", "AsExpected"),
+            ("Stalled", "False", "AsExpected"),
+            ("BindingPublished", "True", "Published"),
+        ];
+        let stalled = [
+            ("Ready", "True", "Available"),
+            ("Synced", "False", "InvalidSpec"),
+            ("Stalled", "True", "InvalidSpec"),
+            ("BindingPublished", "False", "SecretConflict"),
+        ];
+        let begun = ["Normal Ready=False Creating", "Normal Synced=False Applying"];
+        assert_eq!(told(&[], &creating), begun);
+        assert_eq!(told(&creating, &creating), [""; 0]);
+        let done = [
+            "Normal Ready=True Available",
+            "Normal BindingPublished=True Published",
+            "Normal Synced=True InSync",
+        ];
+        assert_eq!(told(&creating, &well), done);
+        let trouble = ["Warning Stalled=True InvalidSpec", "Warning BindingPublished=False SecretConflict"];
+        assert_eq!(told(&well, &stalled), trouble);
+        assert_eq!(told(&well, &[("Ready", "False", "Frozen")]), ["Warning Ready=False Frozen"]);
+        assert_eq!(told(&well, &[("Ready", "False", "Deleting")]), ["Normal Ready=False Deleting"]);
+        assert_eq!(
+            told(&well, &[("Synced", "Unknown", "CloudUnreachable")]),
+            ["Warning Synced=Unknown CloudUnreachable"]
+        );
+        assert_eq!(told(&well, &[("Synced", "Unknown", "Paused")]), ["Normal Synced=Unknown Paused"]);
+        assert_eq!(
+            told(&well, &[("Ready", "Unknown", "ObservationTooOld")]),
+            ["Warning Ready=Unknown ObservationTooOld"]
+        );
+    }
+}
