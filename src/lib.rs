@@ -7,6 +7,7 @@
 //! - [`fleet`] — sees the instances of each account, and keeps to its budget
 //! - [`plan`] — decides
 //! - [`api`] — the custom resources
+//! - [`leader`] — of several operators, one changes anything
 //! - [`formats`] — what is written and has to be recognised years later
 //! - [`simulator`] — a stand-in for the cloud
 //! - [`dcs`] — the cloud's API
@@ -20,6 +21,7 @@ pub mod controller;
 pub mod dcs;
 pub mod fleet;
 pub mod formats;
+pub mod leader;
 pub mod plan;
 pub mod simulator;
 pub mod telemetry;

@@ -13,16 +13,20 @@ mod memory;
 mod pass;
 mod permit;
 mod projects;
+mod users;
 mod witness;
 
 pub use self::{
     account::{Connect, Credentialed, read_credentials},
     cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken},
     endpoints::Endpoints,
-    kube::{KubeObjects, KubeSecrets},
+    kube::{
+        KubeInstances, KubeObjects, KubeSecrets, Operation, Stores, Supervisor, Wakes, WatchTrouble, Watches,
+    },
     memory::{Memories, Next, Remembered},
     pass::{Kind, NotNow, PlanOf, pass},
     permit::{Always, Permit},
     projects::Projects,
+    users::SecretUsers,
     witness::{Action, Nobody, Outcome, Witness},
 };

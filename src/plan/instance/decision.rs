@@ -163,14 +163,17 @@ impl Decision {
         }
     }
 
-    /// Whether an instance would become the object's while the credentials could still go before it.
+    /// Whether there is, or is about to be, an instance of the object's while the credentials could go before it.
     fn needs_hold(&self, o: &Observed) -> bool {
         let begins = matches!(self.step, Step::Change(Change::Create(_) | Change::Adopt { .. }));
-        let held = match o.place.as_ref().map(|place| &place.source) {
-            Ok(CredentialsSource::Namespace { held, .. }) => *held,
-            Ok(CredentialsSource::Operator { .. }) | Err(_) => true,
-        };
-        begins && !held
+        // Whoever let the credentials go may not have known of this object yet.
+        let has = o.subject.finalizer && o.status.id.is_some() && self.step == Step::Nothing && !self.silent;
+        match o.place.as_ref().map(|place| &place.source) {
+            Ok(CredentialsSource::Namespace { held, leaving, .. }) => {
+                !held && (begins || (has && !leaving && !o.subject.deleting))
+            }
+            Ok(CredentialsSource::Operator { .. }) | Err(_) => false,
+        }
     }
 
     /// Sees to the binding Secret, once nothing else is to be done. Of an object on its way out it goes by itself.

@@ -2,6 +2,17 @@
 //!
 //! What is relied on here was tried on a real API server; the contract suite in `tests/it` holds it to that.
 
+mod operate;
+mod release;
+mod wakes;
+mod watch;
+
+pub use self::{
+    operate::{KubeInstances, Operation, Stores, Supervisor},
+    wakes::Wakes,
+    watch::{WatchTrouble, Watches},
+};
+
 use std::{future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};

@@ -1,0 +1,65 @@
+//! Lets Secrets with credentials go once nobody needs them any more.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt, api::ListParams, core::DeserializeGuard};
+
+use super::{KubeSecrets, answer, refusal, watch::Watches};
+use crate::{
+    api::DcsInstance,
+    controller::{
+        cluster::{ClusterError, Key, Secrets},
+        instance::credentials::credentials_secret,
+    },
+    formats::IN_USE_FINALIZER,
+};
+
+/// After a failure.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// Looks at every Secret that nobody may need any more, for as long as it runs.
+pub(super) async fn release_credentials(watches: Arc<Watches>, secrets: KubeSecrets) {
+    loop {
+        let key = watches.released.next().await;
+        if !watches.is_unused(&key) {
+            continue;
+        }
+        if let Err(error) = release(&watches.client, &secrets, &key).await {
+            tracing::debug!(secret = %key, %error, "the Secret cannot be let go yet");
+            let wakes = watches.released.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(AGAIN).await;
+                wakes.wake(key);
+            });
+        }
+    }
+}
+
+/// Takes our finalizer off, if the API server itself, and not only a watch, shows nobody who needs the Secret.
+async fn release(client: &Client, secrets: &KubeSecrets, key: &Key) -> Result<(), ClusterError> {
+    let Some(mut secret) = secrets.get_secret(key).await?.filter(is_held) else { return Ok(()) };
+    let instances: Api<DeserializeGuard<DcsInstance>> = Api::namespaced(client.clone(), &key.namespace);
+    let listed = answer(instances.list(&ListParams::default())).await?.map_err(|status| refusal(&status))?;
+    // What cannot be read may need it.
+    let needs = |object: &DeserializeGuard<DcsInstance>| match &object.0 {
+        Ok(object) => credentials_secret(&object.spec) == key.name,
+        Err(_) => true,
+    };
+    if listed.items.iter().any(needs) {
+        return Ok(());
+    }
+    // The version that was read before the list guards against a user that came since: it would have changed it.
+    secret.finalizers_mut().retain(|finalizer| finalizer != IN_USE_FINALIZER);
+    match secrets.replace_secret(&secret).await {
+        Ok(_) | Err(ClusterError::Gone) => {
+            tracing::info!(secret = %key, "nobody needs the Secret any more; it can go");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_held(secret: &Secret) -> bool {
+    secret.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER)
+}

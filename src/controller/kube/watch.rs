@@ -1,0 +1,241 @@
+//! What is watched, and who is woken by it: DcsInstances, and the metadata of Secrets.
+
+use std::{
+    future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::PartialObjectMeta,
+    core::DeserializeGuard,
+    runtime::{
+        Predicate, WatchStreamExt, predicates,
+        reflector::{self, Store, store::Writer},
+        utils::PredicateConfig,
+        watcher::{self, Event, watcher},
+    },
+};
+
+use super::wakes::Wakes;
+use crate::{
+    api::DcsInstance,
+    controller::{cluster::Key, users::SecretUsers},
+    formats::IN_USE_FINALIZER,
+};
+
+/// A watch is asked for anew after this long, in seconds: shorter than the idle limits of load balancers that were seen
+/// between a cluster and its API server (240 s).
+const WATCH_SECONDS: u32 = 220;
+
+/// Is told what a watch has trouble with.
+pub trait WatchTrouble: Send + Sync {
+    /// A watch broke off; it is begun again.
+    fn broke_off(&self, kind: &'static str, error: &watcher::Error);
+
+    /// An object cannot be read: its kind's definition in the cluster allows what this operator does not know.
+    fn unreadable(
+        &self,
+        kind: &'static str,
+        object: &k8s_openapi::api::core::v1::ObjectReference,
+        error: &str,
+    );
+}
+
+/// What the watches have in common.
+pub struct Watches {
+    /// The cluster.
+    pub client: Client,
+    /// Who needs which Secret.
+    pub users: Mutex<SecretUsers>,
+    /// Objects to visit.
+    pub wakes: Wakes<Key>,
+    /// Secrets with credentials that nobody may need any more.
+    pub released: Wakes<Key>,
+    /// The Secret with the operator's own credentials.
+    pub own_credentials: Option<Key>,
+    /// Is told of trouble.
+    pub trouble: Arc<dyn WatchTrouble>,
+}
+
+/// Metadata of a Secret.
+pub(super) type SecretMeta = PartialObjectMeta<Secret>;
+
+// === impl Watches ===
+
+impl Watches {
+    /// Fills `writer`, and brings the objects that a user has changed. It never ends by itself.
+    pub fn instances(
+        self: &Arc<Self>,
+        writer: Writer<DcsInstance>,
+    ) -> impl Stream<Item = watcher::Result<DcsInstance>> + Send + use<> {
+        let api: Api<DeserializeGuard<DcsInstance>> = Api::all(self.client.clone());
+        let (on_error, decode, inform) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let mut seen = Vec::new();
+        // What a user changes, and what makes a pass go on: a finalizer is no change of the generation. A status is
+        // ours, and would wake its own writer.
+        let news = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
+        watcher(api, config())
+            .inspect(move |event| on_error.note("DcsInstance", event))
+            .default_backoff()
+            .filter_map(move |event| future::ready(decode.decode(event)))
+            .modify(|object| object.managed_fields_mut().clear())
+            .reflect(writer)
+            .inspect(move |event| {
+                if let Ok(event) = event {
+                    inform.instance_seen(event, &mut seen);
+                }
+            })
+            .applied_objects()
+            .predicate_filter(news, PredicateConfig::default())
+    }
+
+    /// Fills `writer` with the metadata of all Secrets, for as long as it runs.
+    pub async fn secrets(self: Arc<Self>, writer: Writer<SecretMeta>, store: Store<SecretMeta>) {
+        let api: Api<SecretMeta> = Api::all(self.client.clone());
+        let on_error = Arc::clone(&self);
+        watcher(api, config())
+            .inspect(move |event| on_error.note("Secret", event))
+            .default_backoff()
+            .modify(|secret| {
+                // Name, version, finalizers: nothing else is needed of some thousand Secrets.
+                let metadata = &mut secret.metadata;
+                (metadata.managed_fields, metadata.annotations, metadata.labels) = (None, None, None);
+                metadata.owner_references = None;
+            })
+            .reflect(writer)
+            .for_each(|event| {
+                if let Ok(event) = event {
+                    self.secret_seen(&event, &store);
+                }
+                future::ready(())
+            })
+            .await;
+    }
+
+    fn note<K>(&self, kind: &'static str, event: &watcher::Result<Event<K>>) {
+        if let Err(error) = event {
+            self.trouble.broke_off(kind, error);
+        }
+    }
+
+    /// Takes out what cannot be read: one such object must not stop the watch of all others.
+    fn decode(
+        &self,
+        event: watcher::Result<Event<DeserializeGuard<DcsInstance>>>,
+    ) -> Option<watcher::Result<Event<DcsInstance>>> {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return Some(Err(error)),
+        };
+        let read = |guard: DeserializeGuard<DcsInstance>| match guard.0 {
+            Ok(object) => Some(object),
+            Err(invalid) => {
+                let reference = k8s_openapi::api::core::v1::ObjectReference {
+                    api_version: Some("dcs.huaweicloud.com/v1alpha1".to_owned()),
+                    kind: Some("DcsInstance".to_owned()),
+                    name: invalid.metadata.name,
+                    namespace: invalid.metadata.namespace,
+                    uid: invalid.metadata.uid,
+                    ..Default::default()
+                };
+                self.trouble.unreadable("DcsInstance", &reference, &invalid.error);
+                None
+            }
+        };
+        match event {
+            Event::Init => Some(Ok(Event::Init)),
+            Event::InitDone => Some(Ok(Event::InitDone)),
+            Event::InitApply(guard) => read(guard).map(|object| Ok(Event::InitApply(object))),
+            Event::Apply(guard) => read(guard).map(|object| Ok(Event::Apply(object))),
+            Event::Delete(guard) => read(guard).map(|object| Ok(Event::Delete(object))),
+        }
+    }
+
+    /// Keeps the index of Secrets, and wakes what is gone, so that it is forgotten. `seen`: what a list under way has
+    /// shown so far.
+    fn instance_seen(&self, event: &Event<DcsInstance>, seen: &mut Vec<Key>) {
+        let mut users = self.users();
+        match event {
+            Event::Init => seen.clear(),
+            Event::InitApply(object) => {
+                seen.push(Key::of(object));
+                self.set(&mut users, object);
+            }
+            Event::Apply(object) => self.set(&mut users, object),
+            Event::Delete(object) => self.gone(&mut users, &Key::of(object)),
+            Event::InitDone => {
+                let shown: std::collections::BTreeSet<_> = std::mem::take(seen).into_iter().collect();
+                let gone: Vec<_> = users.objects().filter(|key| !shown.contains(key)).cloned().collect();
+                gone.iter().for_each(|key| self.gone(&mut users, key));
+            }
+        }
+    }
+
+    fn set(&self, users: &mut SecretUsers, object: &DcsInstance) {
+        if let Some(secret) = users.set(object) {
+            self.released.wake(secret);
+        }
+    }
+
+    fn gone(&self, users: &mut SecretUsers, key: &Key) {
+        if let Some(secret) = users.remove(key) {
+            self.released.wake(secret);
+        }
+        self.wakes.wake(key.clone());
+    }
+
+    fn secret_seen(&self, event: &Event<SecretMeta>, store: &Store<SecretMeta>) {
+        match event {
+            Event::Init | Event::InitApply(_) => {}
+            // A list tells nothing of what is gone: whoever needs any Secret looks whether it is still there.
+            Event::InitDone => {
+                store.state().iter().for_each(|secret| self.consider(secret));
+                let users = self.users();
+                self.wakes.wake_all(users.objects().cloned());
+            }
+            Event::Apply(secret) | Event::Delete(secret) => {
+                self.consider(secret);
+                let key = Key::of(secret);
+                let users = self.users();
+                if self.own_credentials.as_ref() == Some(&key) {
+                    self.wakes.wake_all(users.objects().cloned());
+                } else {
+                    self.wakes.wake_all(users.of(&key).cloned());
+                }
+            }
+        }
+    }
+
+    /// A Secret that we keep from going, and that nobody takes credentials from.
+    fn consider(&self, secret: &SecretMeta) {
+        let held = secret.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER);
+        let key = Key::of(secret);
+        if held && !self.users().has_credentials_from(&key) {
+            self.released.wake(key);
+        }
+    }
+
+    fn users(&self) -> MutexGuard<'_, SecretUsers> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody takes credentials from a Secret, as far as the watch shows.
+    pub fn is_unused(&self, secret: &Key) -> bool {
+        !self.users().has_credentials_from(secret)
+    }
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// A store, and what fills it.
+pub(super) fn store<K>() -> (Store<K>, Writer<K>)
+where
+    K: reflector::Lookup<DynamicType = ()> + Clone + 'static,
+{
+    reflector::store()
+}
