@@ -11,6 +11,8 @@
 //! - [`formats`] — what is written and has to be recognised years later
 //! - [`simulator`] — a stand-in for the cloud
 //! - [`dcs`] — the cloud's API
+//! - [`server`] — probes and metrics over HTTP
+//! - [`metrics`] — what is counted
 //! - [`telemetry`] — logs
 //! - [`clock`] — time, passed in
 
@@ -22,6 +24,8 @@ pub mod dcs;
 pub mod fleet;
 pub mod formats;
 pub mod leader;
+pub mod metrics;
 pub mod plan;
+pub mod server;
 pub mod simulator;
 pub mod telemetry;

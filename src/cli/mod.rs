@@ -4,6 +4,7 @@ pub mod account;
 pub mod cloud;
 pub mod crds;
 mod output;
+pub mod run;
 pub mod simulate;
 
 use std::{io, process::ExitCode};
@@ -25,6 +26,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Manage the DcsInstances of a cluster: this is the operator.
+    Run(Box<run::RunArgs>),
     /// Look at an account through the cloud's API, the way the operator does. Changes nothing.
     Cloud(Box<cloud::CloudArgs>),
     /// Serve a simulated cloud on this machine, for developing manifests and for tests.
@@ -46,6 +49,9 @@ pub enum Failure {
         #[from]
         error: crate::dcs::Error,
     },
+    /// Another process leads now, or may.
+    #[error("{0}; a new process has to take over")]
+    Lease(crate::leader::Lost),
     /// The result could not be written.
     #[error("writing the result: {0}")]
     Output(#[from] io::Error),
@@ -73,12 +79,20 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
+        Command::Run(args) => {
+            telemetry::init(run::LOGGED, args.log_format.into());
+            let runtime = runtime()?;
+            let ended = runtime.block_on(run::run(*args));
+            // Whatever still runs is given up at its next await.
+            runtime.shutdown_background();
+            ended
+        }
         Command::Cloud(args) => {
-            telemetry::init("warn");
+            telemetry::init("warn", telemetry::Format::Text);
             runtime()?.block_on(cloud::run(*args))
         }
         Command::Simulate(args) => {
-            telemetry::init("info");
+            telemetry::init("info", telemetry::Format::Text);
             Ok(runtime()?.block_on(simulate::run(*args))?)
         }
         Command::Crds(args) => crds::run(&args),
@@ -97,7 +111,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Output(_) | Self::Start(_) | Self::Simulate(_) => 1,
+            Self::Output(_) | Self::Start(_) | Self::Simulate(_) | Self::Lease(_) => 1,
             Self::Cloud { error } if matches!(error.failure(), CallFailure::NotAttempted(_)) => 2,
             Self::Cloud { error } => match error.class() {
                 Class::NotFound => 3,

@@ -163,6 +163,8 @@ fn version<K: Managed>(object: &K) -> Option<u64> {
 pub enum Next {
     /// At this time, by the monotonic clock, unless something wakes the object before.
     At(Duration),
+    /// The same, after a pass that failed.
+    Failed(Duration),
     /// Never: the object is gone.
     Gone,
 }

@@ -20,6 +20,7 @@ pub use self::{
     account::{Connect, Credentialed, read_credentials},
     cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken},
     endpoints::Endpoints,
+    instance::SystemRandom,
     kube::{
         KubeInstances, KubeObjects, KubeSecrets, Operation, Stores, Supervisor, Wakes, WatchTrouble, Watches,
     },

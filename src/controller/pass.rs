@@ -269,7 +269,7 @@ fn again<T: Kind>(kind: &T, key: &Key, error: &ClusterError) -> Next {
     let at_once = matches!(error, ClusterError::Conflict(_) | ClusterError::Gone) && failures < 3;
     let gap = if at_once { Duration::ZERO } else { Pace::Soon.gap(failures) };
     tracing::debug!(kind = %T::Object::kind(&()), %key, %error, "the pass is repeated");
-    Next::At(kind.clock().monotonic().saturating_add(gap))
+    Next::Failed(kind.clock().monotonic().saturating_add(gap))
 }
 
 /// Whether an object is to be removed.

@@ -11,6 +11,7 @@ use super::{
     cloud::Cloud,
     dispatch::{Dispatcher, Request, Session},
     error::{Class, Error, Failure, Refusal},
+    meter::Meter,
     model::{
         AvailabilityZones, CreateInstance, CreatedInstance, CreatedInstances, Flavor, FlavorQuery, Flavors,
         InstanceDetail, InstancePage, InstanceQuery, InstanceStatistic, Job, MaintenanceWindow,
@@ -65,6 +66,15 @@ impl Client {
     ) -> Self {
         let dispatcher = Dispatcher::new(exchange, Arc::clone(&clock), policy, seed);
         Self { inner: Arc::new(Inner { dispatcher, sessions: Sessions::new(account, clock) }) }
+    }
+
+    /// Has `meter` count the requests of this client. To be said before it is cloned; later it changes nothing.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<dyn Meter>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.dispatcher.set_meter(meter);
+        }
+        self
     }
 
     /// Calls an operation; a refused token is replaced once. Everything together ends by one deadline. `secrets` are

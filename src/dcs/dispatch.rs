@@ -15,6 +15,7 @@ use url::{Position, Url};
 
 use super::{
     error::{Class, Error, Failure},
+    meter::{Meter, Unmetered},
     operation::Operation,
     redact,
     retry::{Retry, RetryPolicy, SHORTEST_ATTEMPT},
@@ -66,6 +67,8 @@ pub(crate) struct Dispatcher {
     policy: RetryPolicy,
     /// Where the next call's jitter comes from.
     seed: AtomicU64,
+    /// Who counts requests.
+    meter: Arc<dyn Meter>,
     /// How far the service's clock was found to be ahead of ours, in seconds.
     clock_ahead: AtomicI64,
 }
@@ -79,7 +82,13 @@ impl Dispatcher {
         policy: RetryPolicy,
         seed: u64,
     ) -> Self {
-        Self { exchange, clock, policy, seed: AtomicU64::new(seed), clock_ahead: AtomicI64::new(0) }
+        let (seed, clock_ahead) = (AtomicU64::new(seed), AtomicI64::new(0));
+        Self { exchange, clock, policy, seed, meter: Arc::new(Unmetered), clock_ahead }
+    }
+
+    /// Has `meter` count the requests.
+    pub(crate) fn set_meter(&mut self, meter: Arc<dyn Meter>) {
+        self.meter = meter;
     }
 
     /// When a call of `operation` that begins now has to be over, on the monotonic clock.
@@ -156,7 +165,11 @@ impl Dispatcher {
         let took = self.clock.monotonic().saturating_sub(begun);
         let status = outcome.as_ref().map(|answer| answer.status).ok();
         tracing::debug!(operation = request.operation.name, status, took_ms = took.as_millis(), "called");
-        read(&outcome?, signing_time)
+        let read = outcome.and_then(|answer| read(&answer, signing_time));
+        let failure = read.as_ref().err().cloned();
+        let class = failure.map(|failure| Error::new(request.operation, failure, 1).class());
+        self.meter.requested(request.operation.name, class, took);
+        read
     }
 
     /// Takes over the service's clock where a signature was refused and the clocks differ enough to be why.

@@ -12,6 +12,7 @@ mod cloud;
 mod dispatch;
 pub mod error;
 mod listing;
+mod meter;
 pub mod model;
 pub mod operation;
 pub mod redact;
@@ -26,6 +27,7 @@ pub use self::{
     cloud::Cloud,
     error::{Class, Error},
     listing::{Listing, list_all},
+    meter::{Meter, Unmetered},
     retry::RetryPolicy,
     transport::{Answer, Exchange, HttpTransport, MAX_ANSWER, Outgoing},
 };

@@ -17,6 +17,8 @@ pub struct RetryPolicy {
     /// Time for a whole call that reads, waits included. No attempt outlasts it. A mutating call has less: its
     /// operation's timeout.
     pub total: Duration,
+    /// Time for a whole call that changes something, if its operation's timeout is not shorter.
+    pub changes: Duration,
     /// The first wait; each later one is twice as long, and up to that much again is added at random.
     pub first_wait: Duration,
     /// No wait is longer, unless the service asks for it.
@@ -42,6 +44,7 @@ impl Default for RetryPolicy {
         Self {
             attempts: 4,
             total: Duration::from_secs(60),
+            changes: Duration::from_secs(15),
             first_wait: Duration::from_millis(250),
             longest_wait: Duration::from_secs(5),
         }
@@ -51,7 +54,8 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// The time that a whole call of `operation` may take.
     pub fn budget(&self, operation: &Operation) -> Duration {
-        if operation.idempotency.mutates() { self.total.min(operation.timeout) } else { self.total }
+        let mutates = operation.idempotency.mutates();
+        if mutates { self.total.min(self.changes).min(operation.timeout) } else { self.total }
     }
 
     /// How long to wait before the attempt after number `attempt` (from 1), when `left` is left of the call's time;

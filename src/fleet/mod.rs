@@ -129,6 +129,18 @@ impl<C: Cloud, F: Ord + Clone + Send> Fleet<C, F> {
         self.with_budget(account, |budget| budget.penalise(until));
     }
 
+    /// How old the newest complete list of each account is; of one without, how long it has been missing.
+    pub fn ages(&self) -> Vec<Duration> {
+        let now = self.clock.monotonic();
+        let state = self.shared.lock();
+        let age = |account: &Account<C, F>| {
+            let sight = account.sight();
+            let since = sight.latest.map_or(sight.joined, |latest| latest.finished);
+            now.saturating_sub(since)
+        };
+        state.accounts.values().map(age).collect()
+    }
+
     /// The account to look at next, and when on the monotonic clock; that may be in the past. It can come sooner by
     /// [`follow`](Self::follow), and changes when a tick ends.
     pub fn next_tick(&self) -> Option<(Duration, AccountKey)> {

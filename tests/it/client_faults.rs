@@ -29,6 +29,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 fn client(url: &str, total: Duration, attempts: u32) -> Client {
     let policy = RetryPolicy {
+        changes: Duration::from_secs(15),
         attempts,
         total,
         first_wait: Duration::from_millis(1),

@@ -385,7 +385,7 @@ async fn secrets_are_changed_only_by_who_has_read_them<O: Objects<DcsInstance>, 
     assert!(!format!("{refused:?}").contains("canary"));
     let version = held.resource_version();
     let shown = async || (side.secrets.version(&key) == version).then_some(());
-    eventually("the watch shows the version", DEADLINE, || shown()).await;
+    eventually("the watch shows the version", DEADLINE, shown).await;
     let mut other = held.clone();
     other.metadata.uid = Some("00000000-0000-4000-8000-00000000ffff".to_owned());
     let refused = side.secrets.delete_secret(&other).await.unwrap_err();
@@ -400,5 +400,5 @@ async fn secrets_are_changed_only_by_who_has_read_them<O: Objects<DcsInstance>, 
     assert!(matches!(&refused, ClusterError::Gone | ClusterError::Conflict(_)), "{refused:?}");
     side.secrets.delete_secret(&leaving).await.expect("that it is gone is no error");
     let gone = async || side.secrets.version(&key).is_none().then_some(());
-    eventually("gone from the watch", DEADLINE, || gone()).await;
+    eventually("gone from the watch", DEADLINE, gone).await;
 }

@@ -13,7 +13,23 @@ use walkdir::WalkDir;
 /// Every room and the rooms it may use. A room is a top-level module; rooms whose parts differ are split.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["controller", "plan", "fleet", "api", "formats", "simulator", "dcs", "telemetry", "clock"]),
+    (
+        "cli",
+        &[
+            "controller",
+            "plan",
+            "fleet",
+            "api",
+            "formats",
+            "simulator",
+            "dcs",
+            "leader",
+            "server",
+            "metrics",
+            "telemetry",
+            "clock",
+        ],
+    ),
     ("controller", &["plan", "fleet", "api", "formats", "dcs", "telemetry", "clock"]),
     ("fleet", &["dcs", "clock"]),
     ("plan", &["api", "formats", "dcs::model", "dcs::error"]),
@@ -21,6 +37,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("formats", &[]),
     ("simulator", &["dcs::model", "dcs::sign", "dcs::operation", "dcs::error", "dcs::redact", "clock"]),
     ("dcs", &["clock"]),
+    ("leader", &["clock"]),
+    ("server", &["metrics", "clock"]),
+    ("metrics", &[]),
     ("telemetry", &[]),
     ("clock", &[]),
 ];

@@ -144,7 +144,7 @@ where
     }
 
     async fn visit_gone(self: Arc<Self>, key: Key) {
-        if let Next::At(at) = pass(self.instances.as_ref(), &key).await {
+        if let Next::At(at) | Next::Failed(at) = pass(self.instances.as_ref(), &key).await {
             let clock = &self.instances.clock;
             clock.sleep(at.saturating_sub(clock.monotonic())).await;
             self.watches.wakes.wake(key);
@@ -196,7 +196,7 @@ where
     // What the object is woken by may have changed, and with it when its account is due.
     this.due.notify_one();
     Ok(match next {
-        Next::At(at) => Action::requeue(at.saturating_sub(now)),
+        Next::At(at) | Next::Failed(at) => Action::requeue(at.saturating_sub(now)),
         Next::Gone => Action::await_change(),
     })
 }

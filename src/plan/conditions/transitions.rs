@@ -38,7 +38,7 @@ pub fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Transition>
         let Some(now) = find(after) else { continue };
         let was = find(before);
         let same = was.as_ref().is_some_and(|was| was.status == now.status && was.reason == now.reason);
-        let told = news.iter().any(|other| other.reason == now.reason);
+        let told = news.iter().any(|other| other.reason == now.reason || other.message == now.message);
         if same || told || is_idle(&now) {
             continue;
         }

@@ -167,7 +167,7 @@ impl Process {
     /// Takes note of how something ended.
     pub(crate) fn finish(&mut self, done: Done, now: Duration) {
         match done {
-            Done::Pass(key, Next::At(at)) => self.visit(&key, at.max(now)),
+            Done::Pass(key, Next::At(at) | Next::Failed(at)) => self.visit(&key, at.max(now)),
             Done::Pass(_, Next::Gone) => {}
             Done::Tick(wake) => wake.iter().for_each(|key| self.visit(key, now)),
         }

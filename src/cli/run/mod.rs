@@ -1,0 +1,267 @@
+//! `dcs-operator run`: puts everything together and runs it until it is told to stop, or may not lead any more.
+
+mod boot;
+mod flags;
+mod tell;
+
+use std::{future, io, sync::Arc, time::Duration};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+pub use self::flags::RunArgs;
+use self::tell::Teller;
+use super::Failure;
+use crate::{
+    clock::{Clock, SystemClock},
+    controller::{
+        Always, Connect, KubeInstances, Operation, Permit, Stores, SystemRandom, Wakes, Watches,
+        instance::Instances,
+    },
+    dcs::{Account, Client, RetryPolicy, account::InvalidAccount},
+    fleet::Fleet,
+    leader::{self, Held, KubeLease, Leadership, Lost},
+    metrics::Metrics,
+    server::{Probes, Server},
+};
+
+/// How long passes under way may take once the process is told to stop.
+const FINISH: Duration = Duration::from_secs(10);
+
+/// What is logged if nobody says otherwise. Of what kube logs, errors are reported too, and its spans name the object
+/// as every line here does.
+pub const LOGGED: &str = "info,kube_runtime=warn,kube_client::client::builder=off";
+
+/// What has to be there before this process is ready.
+const DEFINITION: &str = "the CustomResourceDefinition dcsinstances.dcs.huaweicloud.com";
+const WATCHES: &str = "a first list of DcsInstances and Secrets";
+
+/// Makes clients over HTTP.
+struct HttpConnect {
+    policy: RetryPolicy,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+}
+
+// === impl HttpConnect ===
+
+impl Connect for HttpConnect {
+    type Cloud = Client;
+
+    fn connect(&self, account: &Account) -> Result<Client, InvalidAccount> {
+        // Spreads the retries of clients that are made together.
+        let seed = self.clock.now().timestamp_subsec_nanos().into();
+        let client = Client::new(account.clone(), self.policy.clone(), Arc::clone(&self.clock), seed)?;
+        Ok(client.metered(Arc::new(tell::CloudMeter(self.metrics.clone()))))
+    }
+}
+
+// === impl Permit ===
+
+impl Permit for Leadership {
+    fn outlasts(&self, until: Duration) -> bool {
+        Self::outlasts(self, until)
+    }
+}
+
+/// Whoever is told of a signal, or of the end of the lease.
+struct Stop {
+    term: Signal,
+    interrupt: Signal,
+}
+
+// === impl Stop ===
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Runs the operator.
+///
+/// # Errors
+/// [`Failure`]: what is missing or wrong, or that the lease was lost.
+pub async fn run(args: RunArgs) -> Result<(), Failure> {
+    args.check()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let mut stop = Stop::listen().map_err(Failure::Start)?;
+    let metrics = Metrics::new();
+    let probes = Probes::new(Arc::clone(&clock), [DEFINITION, WATCHES]);
+    let server = Server::bind(args.listen).await.map_err(Failure::Start)?;
+    tracing::info!(
+        address = %server.address().map_err(Failure::Start)?,
+        version = env!("CARGO_PKG_VERSION"),
+        "serving probes and metrics"
+    );
+    let serving = server.serve(probes.clone(), metrics.clone());
+    tokio::select! {
+        served = serving => served.map_err(Failure::Start),
+        () = beat(&probes, &clock) => Ok(()),
+        ended = operate(args, clock.clone(), probes.clone(), metrics, &mut stop) => ended,
+    }
+}
+
+/// Before anything is led, waiting is what goes on.
+async fn beat(probes: &Probes, clock: &Arc<dyn Clock>) {
+    while !probes.missing().is_empty() {
+        probes.beat();
+        clock.sleep(Duration::from_secs(5)).await;
+    }
+    future::pending().await
+}
+
+async fn operate(
+    args: RunArgs,
+    clock: Arc<dyn Clock>,
+    probes: Probes,
+    metrics: Metrics,
+    stop: &mut Stop,
+) -> Result<(), Failure> {
+    let identity = boot::identity(&args)?;
+    let namespace = boot::namespace(&args);
+    let client = boot::client().await?;
+    tokio::select! {
+        () = boot::await_definition(&client, clock.as_ref()) => probes.set(DEFINITION, true),
+        () = stop.told() => return Ok(()),
+    }
+    let leadership = Leadership::new(Arc::clone(&clock));
+    let mut held = None;
+    if args.leader.leader_elect {
+        let lease = KubeLease::new(client.clone(), &namespace, &args.leader.lease_name, Arc::clone(&clock));
+        let settings = leader::Settings {
+            identity: identity.clone(),
+            duration: args.leader.lease_seconds,
+            renew_every: args.leader.lease_renew_seconds,
+        };
+        // One that waits for its turn is as ready as it can be.
+        probes.set(WATCHES, true);
+        held = tokio::select! {
+            held = leader::acquire(lease, settings, leadership.clone()) => Some(held),
+            () = stop.told() => return Ok(()),
+        };
+        probes.set(WATCHES, false);
+    }
+    let parts = Parts { args, clock, probes, metrics, client, identity, namespace, leadership };
+    parts.lead(held, stop).await
+}
+
+/// What leading takes.
+struct Parts {
+    args: RunArgs,
+    clock: Arc<dyn Clock>,
+    probes: Probes,
+    metrics: Metrics,
+    client: kube::Client,
+    identity: String,
+    namespace: String,
+    leadership: Leadership,
+}
+
+// === impl Parts ===
+
+impl Parts {
+    /// Works until told to stop, or until the lease is lost.
+    async fn lead(self, held: Option<Held<KubeLease>>, stop: &mut Stop) -> Result<(), Failure> {
+        let mut held = held;
+        let halt = CancellationToken::new();
+        let working = self.work(halt.clone());
+        tokio::pin!(working);
+        let lost = async {
+            match &mut held {
+                Some(held) => held.keep().await,
+                None => future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            ended = &mut working => End::Work(ended),
+            lost = lost => End::Lost(lost),
+            () = stop.told() => End::Told,
+        };
+        match ended {
+            // A new process finds out from the cloud what this one may have begun.
+            End::Lost(lost) => return Err(Failure::Lease(lost)),
+            End::Work(ended) => ended?,
+            End::Told => {
+                tracing::info!("told to stop; passes under way are finished");
+                halt.cancel();
+                if tokio::time::timeout(FINISH, working).await.is_err() {
+                    tracing::warn!("some passes took too long and were given up");
+                }
+            }
+        }
+        if let Some(held) = held {
+            held.release().await;
+        }
+        Ok(())
+    }
+
+    async fn work(&self, halt: CancellationToken) -> Result<(), Failure> {
+        let (clock, client) = (Arc::clone(&self.clock), self.client.clone());
+        let hash_key = tokio::select! {
+            key = boot::hash_key(&client, &self.namespace, &SystemRandom, clock.as_ref()) => key?,
+            () = halt.cancelled() => return Ok(()),
+        };
+        let cluster_id = tokio::select! {
+            id = boot::cluster_id(&client, self.args.cluster_id.as_deref(), clock.as_ref()) => id,
+            () = halt.cancelled() => return Ok(()),
+        };
+        let stores = Stores::new();
+        let (objects, secrets) = stores.ports(&client);
+        let (teller, events) = Teller::new(self.metrics.clone(), self.probes.clone());
+        let teller = Arc::new(teller);
+        let publishing = tokio::spawn(tell::publish(events, client.clone(), self.identity.clone()));
+        let permit: Arc<dyn Permit> =
+            if self.args.leader.leader_elect { Arc::new(self.leadership.clone()) } else { Arc::new(Always) };
+        let instances: KubeInstances<HttpConnect> = Instances {
+            objects,
+            secrets,
+            connect: HttpConnect {
+                policy: self.args.retry_policy(),
+                clock: Arc::clone(&clock),
+                metrics: self.metrics.clone(),
+            },
+            fleet: Fleet::new(self.args.fleet_settings(), Arc::clone(&clock)),
+            clock,
+            random: Arc::new(SystemRandom),
+            hash_key,
+            cluster_id,
+            settings: self.args.settings(&self.identity),
+            endpoints: self.args.endpoints(),
+            own_credentials: self.args.own_credentials(),
+            permit,
+            witness: Arc::clone(&teller) as _,
+            credentials_cache: Default::default(),
+            projects: Default::default(),
+            memories: Default::default(),
+        };
+        let instances = Arc::new(instances);
+        let watches = Arc::new(Watches {
+            client,
+            users: Default::default(),
+            wakes: Wakes::default(),
+            released: Wakes::default(),
+            own_credentials: self.args.own_credentials().map(|own| own.secret),
+            trouble: Arc::clone(&teller) as _,
+        });
+        self.metrics.ask(tell::snapshot(stores.objects(), Arc::clone(&instances), self.leadership.clone()));
+        let operation = Operation::new(instances, watches, teller);
+        operation.run(stores, self.args.concurrency, halt).await;
+        publishing.abort();
+        Ok(())
+    }
+}
+
+/// Why leading ended.
+enum End {
+    Work(Result<(), Failure>),
+    Lost(Lost),
+    Told,
+}
