@@ -18,6 +18,7 @@ mod loop_leaders;
 mod loop_life;
 mod loop_random;
 mod model_variants;
+mod operator_life;
 mod simulator_faults;
 mod simulator_http;
 mod support;

@@ -8,6 +8,7 @@ pub(crate) mod in_process;
 pub(crate) mod leaping_clock;
 pub(crate) mod memory_cluster;
 pub(crate) mod memory_store;
+pub(crate) mod operator;
 pub(crate) mod patience;
 pub(crate) mod raw_server;
 pub(crate) mod scripted;

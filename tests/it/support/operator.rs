@@ -1,0 +1,395 @@
+//! The operator as users run it: a process with its own service account, on a real control plane, against simulated
+//! clouds over HTTP.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use dcs_operator::{
+    api::{DcsInstance, DcsInstanceSpec},
+    simulator::Settings,
+};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::{Namespace, Secret, ServiceAccount},
+        events::v1::Event,
+    },
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    config::Kubeconfig,
+};
+use serde_json::{Value, json};
+
+use super::{
+    account::assert_no_canary,
+    bench::{ACCESS_KEY, Bench, SECRET_KEY, settings},
+    control_plane::ControlPlane,
+    patience::{DEADLINE, eventually},
+    world::objects::{SUBNET, VPC},
+};
+
+pub(crate) const SYSTEM: &str = "dcs-operator-system";
+/// As the audit log has it.
+pub(crate) const USER: &str = "system:serviceaccount:dcs-operator-system:dcs-operator";
+
+/// A control plane with the definitions and the operator's rights.
+pub(crate) struct Field {
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) client: Client,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// A running operator; killed when dropped.
+pub(crate) struct Operator {
+    child: Child,
+    log: PathBuf,
+    stopped: bool,
+}
+
+/// A namespace with a cloud of its own.
+pub(crate) struct Shop {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) cloud: Bench,
+}
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Settings of a cloud where a hundred seconds pass in one.
+pub(crate) fn quick() -> Settings {
+    Settings { speed: 100.0, ..settings() }
+}
+
+// === impl Field ===
+
+impl Field {
+    pub(crate) async fn start() -> Self {
+        Self::on(ControlPlane::start().await).await
+    }
+
+    pub(crate) async fn on(control_plane: ControlPlane) -> Self {
+        let folders = ["crds", "deploy/rbac.yaml", "deploy/roles.yaml"].map(project);
+        for folder in &folders {
+            let path = folder.to_str().unwrap();
+            let applied = control_plane.kubectl(&["apply", "--server-side", "-f", path]);
+            assert!(applied.status.success(), "{applied:?}");
+        }
+        let client = control_plane.client().await;
+        Self { control_plane, client, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A kubeconfig with the operator's own token, for `server` if that is not the API server itself.
+    pub(crate) async fn kubeconfig(&self, server: Option<&str>) -> PathBuf {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), SYSTEM);
+        let request = TokenRequest {
+            spec: TokenRequestSpec { audiences: vec![], ..TokenRequestSpec::default() },
+            ..TokenRequest::default()
+        };
+        let parameters = PostParams::default();
+        let token = accounts.create_token_request("dcs-operator", &parameters, &request).await.unwrap();
+        let mut config =
+            serde_json::to_value(Kubeconfig::read_from(&self.control_plane.ready.kubeconfig).unwrap()).unwrap();
+        config["users"][0]["user"] = json!({"token": token.status.unwrap().token});
+        if let Some(server) = server {
+            config["clusters"][0]["cluster"] = json!({"server": server});
+        }
+        let files = fs::read_dir(self.folder.path()).unwrap().count();
+        let path = self.folder.path().join(format!("kubeconfig-{files}"));
+        fs::write(&path, config.to_string()).unwrap();
+        path
+    }
+
+    /// Starts an operator that is quick about everything.
+    pub(crate) async fn operator(&self, flags: &[&str]) -> Operator {
+        let kubeconfig = self.kubeconfig(None).await;
+        self.operator_with(&kubeconfig, flags)
+    }
+
+    pub(crate) fn operator_with(&self, kubeconfig: &Path, flags: &[&str]) -> Operator {
+        let files = fs::read_dir(self.folder.path()).unwrap().count();
+        let log = self.folder.path().join(format!("operator-{files}.log"));
+        let quick = [
+            "--listen=127.0.0.1:0",
+            "--log-format=json",
+            "--namespace=dcs-operator-system",
+            "--allow-insecure-endpoint=127.0.0.1",
+            "--fast-tick-seconds=0.2",
+            "--steady-tick-seconds=2",
+            "--reads-per-second=200",
+            "--writes-per-second=200",
+        ];
+        let child = Command::new(env!("CARGO_BIN_EXE_dcs-operator"))
+            .arg("run")
+            .args(quick)
+            .args(flags)
+            .env("KUBECONFIG", kubeconfig)
+            .env("DCS_OPERATOR_LOG", "dcs_operator=debug,info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Operator { child, log, stopped: false }
+    }
+
+    /// The audit log's lines about the operator.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let log = fs::read_to_string(&self.control_plane.ready.audit_log).unwrap_or_default();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|entry| entry["user"]["username"] == USER).collect()
+    }
+}
+
+// === impl Operator ===
+
+impl Operator {
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// `-TERM`, `-KILL`, `-STOP`, `-CONT`.
+    pub(crate) fn signal(&mut self, signal: &str) {
+        self.stopped = signal == "-STOP";
+        let sent = Command::new("sh").arg("-c").arg(format!("kill {signal} {}", self.child.id())).status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end; its exit code, none if a signal ended it.
+    pub(crate) async fn wait(&mut self) -> Option<i32> {
+        for _ in 0..1500 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it still runs after 30 s: {}", self.log());
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(&mut self) {
+        self.signal("-TERM");
+        assert_eq!(self.wait().await, Some(0), "{}", self.log());
+    }
+
+    /// Waits until its log has a line with all of `parts`.
+    pub(crate) async fn says(&self, parts: &[&str]) {
+        let says = || self.log().lines().any(|line| parts.iter().all(|part| line.contains(part)));
+        eventually(&format!("{parts:?} in the log"), DEADLINE, || async { says().then_some(()) }).await;
+    }
+
+    /// Where it serves probes and metrics.
+    pub(crate) async fn address(&self) -> String {
+        self.says(&["serving probes and metrics"]).await;
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("serving probes and metrics")).unwrap();
+        serde_json::from_str::<Value>(line).unwrap()["address"].as_str().unwrap().to_owned()
+    }
+
+    /// Status and text of a page that it serves.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.get(format!("http://{}{path}", self.address().await)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// === impl Shop ===
+
+impl Shop {
+    /// A namespace with credentials for a cloud of its own.
+    pub(crate) async fn open(field: &Field, namespace: &str, settings: Settings) -> Self {
+        let shop = Self::bare(field, namespace, settings).await;
+        shop.put_secret("dcs-credentials", shop.credentials()).await;
+        shop
+    }
+
+    /// The same without credentials.
+    pub(crate) async fn bare(field: &Field, namespace: &str, settings: Settings) -> Self {
+        let made = Namespace {
+            metadata: ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
+        let client = field.client.clone();
+        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &made).await.unwrap();
+        let cloud = Bench::over_http(settings).await;
+        Self { client, namespace: namespace.to_owned(), cloud }
+    }
+
+    /// What a Secret with credentials for this cloud holds.
+    pub(crate) fn credentials(&self) -> Value {
+        let simulator = self.cloud.shared.lock();
+        json!({
+            "region": simulator.region(), "projectId": simulator.project_id(),
+            "endpoint": self.cloud.base, "iamEndpoint": self.cloud.base,
+            "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY,
+            "vpcId": VPC, "subnetId": SUBNET,
+        })
+    }
+
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn instances(&self) -> Api<DcsInstance> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Makes a Secret, or gives it this content.
+    pub(crate) async fn put_secret(&self, name: &str, data: Value) {
+        let data = data.as_object().unwrap().iter().map(|(key, value)| {
+            (key.clone(), ByteString(value.as_str().unwrap().as_bytes().to_vec()))
+        });
+        let secret = Secret {
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            data: Some(data.collect()),
+            ..Secret::default()
+        };
+        let secrets = self.secrets();
+        match secrets.get_opt(name).await.unwrap() {
+            None => drop(secrets.create(&PostParams::default(), &secret).await.unwrap()),
+            Some(mut present) => {
+                present.data = secret.data;
+                drop(secrets.replace(name, &PostParams::default(), &present).await.unwrap());
+            }
+        }
+    }
+
+    pub(crate) async fn apply(&self, name: &str, spec: DcsInstanceSpec) {
+        let object = DcsInstance::new(name, spec);
+        self.instances().create(&PostParams::default(), &object).await.unwrap();
+    }
+
+    /// Changes fields of the spec; null removes one.
+    pub(crate) async fn edit(&self, name: &str, spec: Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.instances().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, name: &str) {
+        let _ = self.instances().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// `True/Available: message`; empty if nothing is said.
+    pub(crate) async fn condition(&self, name: &str, type_: &str) -> String {
+        let object = self.instances().get_opt(name).await.unwrap();
+        let conditions = object.and_then(|object| object.status).map(|status| status.conditions);
+        let found = conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == type_);
+        found.map_or_else(String::new, |c| format!("{}/{}: {}", c.status, c.reason, c.message))
+    }
+
+    /// Waits until a condition says this; what it then says in full.
+    pub(crate) async fn until(&self, name: &str, type_: &str, expected: &str) -> String {
+        let what = format!("{}/{name}: {type_} {expected}", self.namespace);
+        let mut last = String::new();
+        let look = async {
+            loop {
+                last = self.condition(name, type_).await;
+                if last.starts_with(expected) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        };
+        let done = tokio::time::timeout(DEADLINE, look).await;
+        assert!(done.is_ok(), "not within {DEADLINE:?}: {what}; it is {last:?}: {}", self.told(name).await);
+        last
+    }
+
+    async fn told(&self, name: &str) -> String {
+        let object = self.instances().get_opt(name).await.unwrap();
+        serde_json::to_string_pretty(&object.and_then(|object| object.status)).unwrap()
+    }
+
+    /// Ready, in sync, bound, and all of that about the present generation.
+    pub(crate) async fn until_well(&self, name: &str) {
+        let what = format!("{}/{name} is well", self.namespace);
+        let look = async || {
+            let object = self.instances().get_opt(name).await.unwrap()?;
+            let status = object.status.clone()?;
+            let holds = |type_: &str| {
+                let found = status.conditions.iter().find(|condition| condition.type_ == type_);
+                found.is_some_and(|condition| condition.status == "True")
+            };
+            let current = status.observed_generation == object.metadata.generation;
+            (current && holds("Ready") && holds("Synced") && holds("BindingPublished")).then_some(())
+        };
+        let search = async {
+            while look().await.is_none() {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        };
+        let done = tokio::time::timeout(DEADLINE, search).await;
+        assert!(done.is_ok(), "not within {DEADLINE:?}: {what}: {}", self.told(name).await);
+    }
+
+    pub(crate) async fn until_gone(&self, name: &str) {
+        let gone = async || self.instances().get_opt(name).await.unwrap().is_none().then_some(());
+        eventually(&format!("{name} is gone"), DEADLINE, gone).await;
+    }
+
+    /// Nothing that anybody can read without reading a Secret shows one: neither a canary nor a made password.
+    pub(crate) async fn assert_nothing_secret_shows(&self, operator: &Operator) {
+        let mut secrets = Vec::new();
+        for secret in self.secrets().list(&ListParams::default()).await.unwrap() {
+            let password = secret.data.unwrap_or_default().remove("password");
+            secrets.extend(password.map(|password| String::from_utf8(password.0).unwrap()));
+        }
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = events.list(&ListParams::default()).await.unwrap().items;
+        let objects = self.instances().list(&ListParams::default()).await.unwrap().items;
+        let shown = [
+            ("events", serde_json::to_string(&events).unwrap()),
+            ("objects", serde_json::to_string(&objects).unwrap()),
+            ("log", operator.log()),
+            ("metrics", operator.get("/metrics").await.1),
+            ("journal", self.cloud.journal().to_string()),
+        ];
+        for (what, text) in shown {
+            assert_no_canary(&text);
+            for secret in &secrets {
+                assert!(!text.contains(secret), "a password shows in {what}");
+            }
+        }
+    }
+
+    /// Names of objects that Events of this namespace warn about, with the reasons.
+    pub(crate) async fn warnings(&self) -> Vec<String> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = events.list(&ListParams::default()).await.unwrap();
+        let warnings = events.into_iter().filter(|event| event.type_.as_deref() == Some("Warning"));
+        warnings.map(|event| event.reason.unwrap_or_default()).collect()
+    }
+}
+
+/// The Secret that instances publish.
+pub(crate) async fn binding(shop: &Shop, name: &str) -> std::collections::BTreeMap<String, String> {
+    let secret = shop.secrets().get(&format!("{name}-redis")).await.unwrap();
+    let data = secret.data.unwrap_or_default().into_iter();
+    data.map(|(key, value)| (key, String::from_utf8(value.0).unwrap())).collect()
+}
+
+/// Whether it carries our finalizer.
+pub(crate) async fn is_held(shop: &Shop, secret: &str) -> bool {
+    let secret = shop.secrets().get_opt(secret).await.unwrap();
+    secret.is_some_and(|secret| secret.finalizers().iter().any(|own| own == "dcs.huaweicloud.com/in-use"))
+}
