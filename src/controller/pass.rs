@@ -267,7 +267,7 @@ fn says_the_same<S: PartialEq + serde::Serialize>(
 fn again<T: Kind>(kind: &T, key: &Key, error: &ClusterError) -> Next {
     let failures = kind.memories().failed(key);
     let at_once = matches!(error, ClusterError::Conflict(_) | ClusterError::Gone) && failures < 3;
-    let gap = if at_once { Duration::ZERO } else { Pace::Soon.gap(failures) };
+    let gap = if at_once { Duration::ZERO } else { Pace::Brisk.gap(failures) };
     tracing::debug!(kind = %T::Object::kind(&()), %key, %error, "the pass is repeated");
     Next::Failed(kind.clock().monotonic().saturating_add(gap))
 }

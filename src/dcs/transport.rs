@@ -1,6 +1,13 @@
 //! One HTTP exchange: bounded in time and size, never redirected, never repeated.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{self, Future},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method};
@@ -62,8 +69,16 @@ pub struct HttpTransport {
 impl Exchange for HttpTransport {
     fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
         Box::pin(async move {
+            let deadline = self.clock.monotonic().saturating_add(limit);
+            let mut answer = pin!(self.unbounded(request));
+            // Asked before every step, and not left to a timer: after the whole process stood still, a request whose
+            // time is over must not be sent, since another process may have taken over meanwhile.
+            let in_time = future::poll_fn(|context| {
+                let late = self.clock.monotonic() >= deadline;
+                if late { Poll::Ready(Err(Failure::TimedOut(limit))) } else { answer.as_mut().poll(context) }
+            });
             tokio::select! {
-                answer = self.unbounded(request) => answer,
+                answer = in_time => answer,
                 () = self.clock.sleep(limit) => Err(Failure::TimedOut(limit)),
             }
         })

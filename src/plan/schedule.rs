@@ -19,6 +19,8 @@ pub const OBSERVATION_LIFE: Duration = Duration::from_secs(600);
 /// How fast something is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
+    /// Kubernetes did not take it, or did not answer: 1 s, doubling to 10 s. It is near, and everything waits for it.
+    Brisk,
     /// It may pass by itself: 5 s, doubling to 2 min.
     Soon,
     /// The cloud took it and failed to carry it out: 1 min, doubling to 10 min.
@@ -47,6 +49,7 @@ impl Pace {
     /// The gap after the `attempt`th failure in a row (1 for the first).
     pub fn gap(self, attempt: u32) -> Duration {
         let (first, longest) = match self {
+            Self::Brisk => (1, 10),
             Self::Soon => (5, 120),
             Self::Unhurried => (60, 600),
             Self::Slow => (600, 3600),
@@ -70,6 +73,7 @@ mod tests {
     #[test]
     fn gaps_grow_to_a_cap() {
         let gaps = |pace: Pace| [0, 1, 2, 3, 5, 6, 100, u32::MAX].map(|attempt| pace.gap(attempt).as_secs());
+        assert_eq!(gaps(Pace::Brisk), [1, 1, 2, 4, 10, 10, 10, 10]);
         assert_eq!(gaps(Pace::Soon), [5, 5, 10, 20, 80, 120, 120, 120]);
         assert_eq!(gaps(Pace::Unhurried), [60, 60, 120, 240, 600, 600, 600, 600]);
         assert_eq!(gaps(Pace::Slow), [600, 600, 1200, 2400, 3600, 3600, 3600, 3600]);

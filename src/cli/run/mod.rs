@@ -249,6 +249,7 @@ impl Parts {
             wakes: Wakes::default(),
             released: Wakes::default(),
             own_credentials: self.args.own_credentials().map(|own| own.secret),
+            seen: CancellationToken::new(),
             trouble: Arc::clone(&teller) as _,
         });
         self.metrics.ask(tell::snapshot(stores.objects(), Arc::clone(&instances), self.leadership.clone()));

@@ -115,15 +115,11 @@ where
             _ = secrets.wait_until_ready() => {}
             () = stop.cancelled() => return,
         }
-        let objects_ready = {
-            let (objects, this) = (objects.clone(), Arc::clone(&this));
-            async move {
-                if objects.wait_until_ready().await.is_ok() {
-                    this.supervisor.synced();
-                }
-            }
-        };
-        others.spawn(objects_ready);
+        let (seen, supervisor) = (this.watches.seen.clone(), Arc::clone(&this.supervisor));
+        others.spawn(async move {
+            seen.cancelled().await;
+            supervisor.synced();
+        });
         let watch = this.watches.instances(object_writer);
         let wakes = this.watches.wakes.stream().map(|key| ObjectRef::new(&key.name).within(&key.namespace));
         let controller = Controller::for_stream(watch, objects)

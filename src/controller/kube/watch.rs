@@ -3,6 +3,7 @@
 use std::{
     future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::{Stream, StreamExt};
@@ -19,6 +20,8 @@ use kube::{
     },
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::wakes::Wakes;
 use crate::{
     api::DcsInstance,
@@ -29,6 +32,13 @@ use crate::{
 /// A watch is asked for anew after this long, in seconds: shorter than the idle limits of load balancers that were seen
 /// between a cluster and its API server (240 s).
 const WATCH_SECONDS: u32 = 220;
+
+/// How long a watch that broke off is left alone: kube's own waits, but not as long as those grow.
+#[derive(Default)]
+struct Backoff(watcher::DefaultBackoff);
+
+/// So that the operator knows again what has changed soon after the API server is back.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 /// Is told what a watch has trouble with.
 pub trait WatchTrouble: Send + Sync {
@@ -56,12 +66,31 @@ pub struct Watches {
     pub released: Wakes<Key>,
     /// The Secret with the operator's own credentials.
     pub own_credentials: Option<Key>,
+    /// Cancelled once all DcsInstances were seen. The store's own `wait_until_ready` wakes only the last of several who
+    /// wait, and kube's controller is one.
+    pub seen: CancellationToken,
     /// Is told of trouble.
     pub trouble: Arc<dyn WatchTrouble>,
 }
 
 /// Metadata of a Secret.
 pub(super) type SecretMeta = PartialObjectMeta<Secret>;
+
+// === impl Backoff ===
+
+impl Iterator for Backoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|wait| wait.min(LONGEST_WAIT))
+    }
+}
+
+impl kube::runtime::utils::Backoff for Backoff {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
 
 // === impl Watches ===
 
@@ -79,7 +108,7 @@ impl Watches {
         let news = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
         watcher(api, config())
             .inspect(move |event| on_error.note("DcsInstance", event))
-            .default_backoff()
+            .backoff(Backoff::default())
             .filter_map(move |event| future::ready(decode.decode(event)))
             .modify(|object| object.managed_fields_mut().clear())
             .reflect(writer)
@@ -89,6 +118,8 @@ impl Watches {
                 }
             })
             .applied_objects()
+            // The controller would hold back everything else for a watch that is being begun again.
+            .filter(|object| future::ready(object.is_ok()))
             .predicate_filter(news, PredicateConfig::default())
     }
 
@@ -98,7 +129,7 @@ impl Watches {
         let on_error = Arc::clone(&self);
         watcher(api, config())
             .inspect(move |event| on_error.note("Secret", event))
-            .default_backoff()
+            .backoff(Backoff::default())
             .modify(|secret| {
                 // Name, version, finalizers: nothing else is needed of some thousand Secrets.
                 let metadata = &mut secret.metadata;
@@ -170,6 +201,7 @@ impl Watches {
                 let shown: std::collections::BTreeSet<_> = std::mem::take(seen).into_iter().collect();
                 let gone: Vec<_> = users.objects().filter(|key| !shown.contains(key)).cloned().collect();
                 gone.iter().for_each(|key| self.gone(&mut users, key));
+                self.seen.cancel();
             }
         }
     }

@@ -151,7 +151,7 @@ pub(super) fn make(o: &Observed, desired: &Desired) -> Decision {
 /// Something has to be mended, or has to pass, before the request can be made.
 fn obstructed(o: &Observed, obstacle: &Obstacle) -> Decision {
     let situation = match obstacle.pace() {
-        Pace::Soon | Pace::Unhurried => Situation::Unreachable(obstacle.reason),
+        Pace::Brisk | Pace::Soon | Pace::Unhurried => Situation::Unreachable(obstacle.reason),
         Pace::Slow => Situation::Blocked(obstacle.reason),
     };
     Decision::new(o, situation, &obstacle.message).wait(o.gap_after(obstacle))

@@ -59,10 +59,25 @@ impl Fate {
                 let taken = code.and_then(lookup).is_some_and(|known| known.names.contains(&NAME_TAKEN));
                 return Self::Unknown { reason: taken.then_some(Reason::NameTaken), message };
             }
-            class => reason_of(class),
+            class => telling(error).unwrap_or_else(|| reason_of(class)),
         };
         Self::Refused { reason, message }
     }
+}
+
+/// Codes that say more than their class does (API reference 7.2).
+const TELLING: &[(&str, Reason)] = &[
+    ("DCS.4018", Reason::ReferenceInvalid),
+    ("DCS.4042", Reason::ReferenceInvalid),
+    ("DCS.4046", Reason::ReferenceInvalid),
+    ("DCS.4068", Reason::ReferenceInvalid),
+    ("DCS.4054", Reason::SoldOut),
+];
+
+/// The word for a code that has one of its own.
+fn telling(error: &Error) -> Option<Reason> {
+    let known = error.refusal().and_then(|refusal| refusal.code.as_deref()).and_then(lookup)?;
+    TELLING.iter().find(|(code, _)| known.names.contains(code)).map(|(_, reason)| *reason)
 }
 
 /// The word for a class of errors.
@@ -111,7 +126,9 @@ pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) 
         job_id: None,
         task_id: None,
     };
-    let begun = status.id.is_some() || status.operation.is_some();
+    // A new instance is where it is asked for, whatever was tried and refused elsewhere before.
+    let is_new = matches!(change, Change::Create(_));
+    let begun = !is_new && (status.id.is_some() || status.operation.is_some());
     let account = status.account.clone().filter(|_| begun).or_else(|| operation.account.clone());
     let mut intent = DcsInstanceStatus { operation: Some(operation), account, ..status.clone() };
     if let Change::Create(_) | Change::Delete { failed: Some(_), .. } = change {

@@ -12,7 +12,11 @@ use super::{
     tenancy,
 };
 use crate::{
-    api::{Reason, instance::ManagementPolicy},
+    api::{
+        Reason,
+        instance::{ManagementPolicy, Operation},
+        words::Outcome,
+    },
     plan::{
         Follow,
         conditions::{Readiness, Situation},
@@ -122,8 +126,10 @@ fn with_sight(o: &Observed, decision: Decision) -> Decision {
 
 /// Why the credentials are not those of the place where the instance is, if they are not.
 pub(super) fn leads_elsewhere(o: &Observed, place: &Place) -> Option<String> {
-    let recorded =
-        o.status.account.as_ref().filter(|_| o.status.id.is_some() || o.status.operation.is_some())?;
+    // What was refused left nothing behind: with other credentials it may go elsewhere.
+    let asked = |operation: &Operation| operation.outcome != Some(Outcome::Refused);
+    let begun = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(asked);
+    let recorded = o.status.account.as_ref().filter(|_| begun)?;
     let same = recorded.project_id == place.account.project_id && recorded.endpoint == place.account.endpoint;
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
     (!same).then(|| {

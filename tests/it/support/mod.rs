@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod answers;
+pub(crate) mod api_proxy;
 pub(crate) mod bench;
 pub(crate) mod control_plane;
 pub(crate) mod in_process;

@@ -97,7 +97,8 @@ impl Field {
         let parameters = PostParams::default();
         let token = accounts.create_token_request("dcs-operator", &parameters, &request).await.unwrap();
         let mut config =
-            serde_json::to_value(Kubeconfig::read_from(&self.control_plane.ready.kubeconfig).unwrap()).unwrap();
+            serde_json::to_value(Kubeconfig::read_from(&self.control_plane.ready.kubeconfig).unwrap())
+                .unwrap();
         config["users"][0]["user"] = json!({"token": token.status.unwrap().token});
         if let Some(server) = server {
             config["clusters"][0]["cluster"] = json!({"server": server});
@@ -127,6 +128,8 @@ impl Field {
             "--reads-per-second=200",
             "--writes-per-second=200",
         ];
+        let chosen = |flag: &&&str| flags.iter().any(|own| own.split('=').next() == flag.split('=').next());
+        let quick = quick.iter().filter(|flag| !chosen(flag));
         let child = Command::new(env!("CARGO_BIN_EXE_dcs-operator"))
             .arg("run")
             .args(quick)
@@ -161,10 +164,6 @@ impl Operator {
         self.stopped = signal == "-STOP";
         let sent = Command::new("sh").arg("-c").arg(format!("kill {signal} {}", self.child.id())).status();
         assert!(sent.unwrap().success());
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Waits for its end; its exit code, none if a signal ended it.
@@ -229,7 +228,8 @@ impl Shop {
             metadata: ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
-        let client = field.client.clone();
+        // A client of its own: one lives no longer than the test that made it.
+        let client = field.control_plane.client().await;
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &made).await.unwrap();
         let cloud = Bench::over_http(settings).await;
         Self { client, namespace: namespace.to_owned(), cloud }
@@ -256,9 +256,11 @@ impl Shop {
 
     /// Makes a Secret, or gives it this content.
     pub(crate) async fn put_secret(&self, name: &str, data: Value) {
-        let data = data.as_object().unwrap().iter().map(|(key, value)| {
-            (key.clone(), ByteString(value.as_str().unwrap().as_bytes().to_vec()))
-        });
+        let data = data
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(key, value)| (key.clone(), ByteString(value.as_str().unwrap().as_bytes().to_vec())));
         let secret = Secret {
             metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
             data: Some(data.collect()),

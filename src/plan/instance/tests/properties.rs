@@ -201,7 +201,8 @@ fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         lists.map(Arc::as_ref).find(|facts| facts.id == id)
     });
     if looked_at(o).is_some_and(|facts| Some(facts) == listed) {
-        let later = Observed { looks: Looks::default(), ..again };
+        let looks = Looks { binding: o.looks.binding.clone(), ..Looks::default() };
+        let later = Observed { looks, ..again };
         prop_assert_eq!(&super::plan(&later), plan);
     }
     Ok(())
