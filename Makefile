@@ -91,6 +91,14 @@ soak: need-rust ## run the loop's fault tests in full: every point, fault and la
 	$(call say,soaking)
 	DCS_OPERATOR_SOAK=1 cargo test --locked --test it loop_ -- --nocapture
 
+.PHONY: demo
+demo: build control-plane ## see it work, from kubectl apply to Ready and back: no cluster and no cloud account needed
+	@demo/demo.sh
+
+.PHONY: dev
+dev: build control-plane ## the same environment, kept up until it is interrupted
+	@demo/dev.sh
+
 .PHONY: simulate
 simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it is interrupted
 	$(call say,building the simulator)
@@ -99,7 +107,8 @@ simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it
 	@target/debug/dcs-operator simulate --addr 127.0.0.1:8686 --speed 20
 
 .PHONY: bench
-bench: need-rust ## measure the simulator: time of a full page, memory
+bench: build control-plane ## measure the operator (memory, processor, time to Ready) and the simulator
+	@benches/operator.sh
 	$(call say,measuring (an optimised build comes first))
 	cargo bench --locked --quiet --bench simulator
 

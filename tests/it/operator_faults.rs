@@ -40,9 +40,10 @@ async fn refusals_conflicts_and_broken_watches() {
     let proxy = Proxy::before(&field.control_plane).await;
     let mut operator = behind(&proxy, &field).await;
     let shop = Shop::open(&field, "shop", quick()).await;
+    operator.says(&["all objects are known"]).await;
     for status in [429, 409, 500] {
         proxy.fault("PATCH", "/status", status, 8);
-        proxy.fault("PATCH", "dcsinstances/", status, 8);
+        proxy.fault("PATCH", "dcsinstances/", status, 4);
         proxy.fault("POST", "/secrets", status, 3);
         proxy.fault("PUT", "/secrets/", status, 1);
         proxy.fault("GET", "/secrets/", status, 3);
@@ -53,6 +54,8 @@ async fn refusals_conflicts_and_broken_watches() {
         proxy.cut();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let spent = async || proxy.is_spent().then_some(());
+    eventually("every fault happened", DEADLINE, spent).await;
     all_well(&shop).await;
     assert_eq!(shop.cloud.names().len(), OBJECTS);
     assert!([429, 409, 500].iter().all(|status| proxy.answered(*status) > 5), "each was answered");
@@ -72,8 +75,6 @@ async fn refusals_conflicts_and_broken_watches() {
         shop.until_gone(&format!("cache-{n}")).await;
     }
     assert_eq!(shop.cloud.names().len(), 0);
-    let spent = async || proxy.is_spent().then_some(());
-    eventually("every fault happened", DEADLINE, spent).await;
     shop.assert_nothing_secret_shows(&operator).await;
     operator.stop().await;
 }
