@@ -34,19 +34,27 @@ enum Answer {
 // === impl Projects ===
 
 impl Projects {
-    /// The project's id. `key` stands for everything that the answer depends on, and holds no secret.
+    /// The project's id. `key` stands for everything that the answer depends on, and holds no secret; `connect` makes
+    /// the way to ask, if it is not known yet.
     ///
     /// # Errors
     /// Why it cannot be told; that too is believed for a while, since asking with wrong credentials gets them locked.
-    pub async fn find(&self, key: &str, cloud: &impl Cloud, clock: &dyn Clock) -> Result<String, Error> {
+    pub async fn find<C: Cloud, E: From<Error>>(
+        &self,
+        key: &str,
+        connect: impl FnOnce() -> Result<C, E>,
+        clock: &dyn Clock,
+    ) -> Result<String, E> {
         let entry = self.entry(key);
         let mut answer = entry.lock().await;
         match &*answer {
             Some(Answer::Found(id)) => return Ok(id.clone()),
-            Some(Answer::Failed(error, until)) if clock.monotonic() < *until => return Err(error.clone()),
+            Some(Answer::Failed(error, until)) if clock.monotonic() < *until => {
+                return Err(error.clone().into());
+            }
             Some(Answer::Failed(..)) | None => {}
         }
-        let found = cloud.find_project().await;
+        let found = connect()?.find_project().await;
         *answer = Some(match &found {
             Ok(id) => Answer::Found(id.clone()),
             Err(error) => {
@@ -54,7 +62,7 @@ impl Projects {
                 Answer::Failed(error.clone(), clock.monotonic().saturating_add(rest))
             }
         });
-        found
+        found.map_err(E::from)
     }
 
     fn entry(&self, key: &str) -> Arc<Entry> {

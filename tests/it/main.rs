@@ -23,6 +23,7 @@ mod operator_input;
 mod operator_kills;
 mod operator_life;
 mod operator_scale;
+mod readme;
 mod simulator_faults;
 mod simulator_http;
 mod support;

@@ -16,6 +16,7 @@ use crate::{
         account::{Connect, Credentialed, read_credentials},
         cluster::{ClusterError, Key, Objects, Secrets},
     },
+    dcs::Error,
     fleet::AccountKey,
     formats::IN_USE_FINALIZER,
     plan::instance::{
@@ -67,6 +68,20 @@ struct Read {
     credentials: Result<Credentialed, Obstacle>,
     held: bool,
     leaving: bool,
+}
+
+/// Why a project was not found.
+enum NotFound {
+    /// There is no way to ask.
+    Connect(Obstacle),
+    /// The cloud did not say.
+    Cloud(Error),
+}
+
+impl From<Error> for NotFound {
+    fn from(error: Error) -> Self {
+        Self::Cloud(error)
+    }
 }
 
 /// What credentials lead to.
@@ -186,10 +201,13 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     ) -> Result<String, Obstacle> {
         let account = &found.account;
         let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, found.hash);
-        let cloud = connect()?;
-        self.projects.find(&key, &cloud, self.clock.as_ref()).await.map_err(|error| Obstacle {
-            reason: reason_of(error.class()),
-            message: format!("the project of region {} cannot be looked up: {error}", account.region),
+        let connect = || connect().map_err(NotFound::Connect);
+        self.projects.find(&key, connect, self.clock.as_ref()).await.map_err(|problem| match problem {
+            NotFound::Connect(obstacle) => obstacle,
+            NotFound::Cloud(error) => Obstacle {
+                reason: reason_of(error.class()),
+                message: format!("the project of region {} cannot be looked up: {error}", account.region),
+            },
         })
     }
 
