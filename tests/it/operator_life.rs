@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 
 use crate::support::{
+    control_plane::ControlPlane,
     operator::{Field, Shop, binding, is_held, quick},
     patience::{DEADLINE, eventually},
     world::objects::spec,
@@ -112,4 +115,40 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
     let refused: Vec<_> = audit.iter().filter(|entry| entry["responseStatus"]["code"] == 403).collect();
     assert!(refused.is_empty(), "{refused:#?}");
     assert_eq!(used(&audit), granted(), "what is used, and what is granted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_its_definition_and_then_for_nothing() {
+    let field = Field::without_definitions(ControlPlane::start().await).await;
+    let mut operator = field.operator(&["--leader-elect=false"]).await;
+    operator
+        .says(&["waiting", "dcsinstances.dcs.huaweicloud.com is missing", "kubectl apply --server-side"])
+        .await;
+    let (status, text) = operator.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(text.contains("not yet: the CustomResourceDefinition"), "{text}");
+    assert_eq!(operator.get("/healthz").await.0, 200, "it waits, and is well");
+    field.apply("crds");
+    let ready = async || (operator.get("/readyz").await.0 == 200).then_some(());
+    eventually("ready", DEADLINE, ready).await;
+    operator.stop().await;
+}
+
+/// The namespace controller deletes everything at once, credentials too: they stay until they are not needed any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_goes_with_its_instances_whatever_is_deleted_first() {
+    let field = Field::start().await;
+    let mut operator = field.operator(&[]).await;
+    let shop = Shop::open(&field, "shop", quick()).await;
+    for name in ["sessions", "catalogue"] {
+        shop.apply(name, spec(json!({}))).await;
+    }
+    shop.until_well("sessions").await;
+    shop.until_well("catalogue").await;
+    let namespaces: Api<Namespace> = Api::all(shop.client.clone());
+    let _ = namespaces.delete("shop", &DeleteParams::default()).await.unwrap();
+    let gone = async || namespaces.get_opt("shop").await.unwrap().is_none().then_some(());
+    eventually("the namespace is gone", DEADLINE, gone).await;
+    assert_eq!(shop.cloud.names(), Vec::<String>::new(), "and nothing is left in the cloud");
+    operator.stop().await;
 }

@@ -86,7 +86,7 @@ pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> 
     };
     let name = binding_secret_name(&o.subject.name);
     match &o.looks.binding {
-        None if o.secrets.pending.is_none() && is_current(o, &content) => Verdict::published(name),
+        None if o.secrets.pending.is_none() && is_current(o, &content) => Verdict::published(name, &content),
         None => match o.memory.refused(o.now.monotonic) {
             Some((message, rest)) => {
                 Verdict { wait: Some(rest), ..Verdict::not_yet(Reason::SecretRefused, message, known) }
@@ -97,7 +97,7 @@ pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> 
             wait: Some(o.gap_after(&Obstacle { reason: *reason, message: String::new() })),
             ..Verdict::not_yet(*reason, message, known)
         },
-        Some(Ok(BindingLook::Current)) => Verdict::published(name),
+        Some(Ok(BindingLook::Current)) => Verdict::published(name, &content),
         Some(Ok(BindingLook::Spent)) => Verdict::stepping(Step::Prepare(Preparation::DropPending), known),
         Some(Ok(BindingLook::Outdated)) => {
             Verdict::stepping(Step::Prepare(Preparation::Binding(Box::new(content))), known)
@@ -177,11 +177,20 @@ fn is_current(o: &Observed, content: &Content) -> bool {
 // === impl Verdict ===
 
 impl Verdict {
-    fn published(name: String) -> Self {
+    fn published(name: String, content: &Content) -> Self {
+        let message = match content.password {
+            WhichPassword::Open | WhichPassword::Accepted(_) | WhichPassword::Chosen { .. } => {
+                format!("Secret {name} holds what clients need")
+            }
+            WhichPassword::Unrecorded => format!(
+                "Secret {name} holds the address, and a password only if an earlier version of it did: nobody said which \
+                 one the instance has; name a Secret that holds it by auth.secretRef, with auth.type SecretRef"
+            ),
+        };
         Self {
             published: true,
             reason: Reason::Published,
-            message: format!("Secret {name} holds what clients need"),
+            message,
             binding: Some(Binding { name }),
             step: None,
             wait: None,

@@ -77,14 +77,25 @@ impl Field {
     }
 
     pub(crate) async fn on(control_plane: ControlPlane) -> Self {
-        let folders = ["crds", "deploy/rbac.yaml", "deploy/roles.yaml"].map(project);
-        for folder in &folders {
-            let path = folder.to_str().unwrap();
-            let applied = control_plane.kubectl(&["apply", "--server-side", "-f", path]);
-            assert!(applied.status.success(), "{applied:?}");
-        }
+        let field = Self::without_definitions(control_plane).await;
+        field.apply("crds");
+        field
+    }
+
+    /// The operator has its rights, and DcsInstances are not served.
+    pub(crate) async fn without_definitions(control_plane: ControlPlane) -> Self {
         let client = control_plane.client().await;
-        Self { control_plane, client, folder: tempfile::tempdir().unwrap() }
+        let field = Self { control_plane, client, folder: tempfile::tempdir().unwrap() };
+        field.apply("deploy/rbac.yaml");
+        field.apply("deploy/roles.yaml");
+        field
+    }
+
+    /// What is in a file or folder of the project.
+    pub(crate) fn apply(&self, path: &str) {
+        let path = project(path);
+        let applied = self.control_plane.kubectl(&["apply", "--server-side", "-f", path.to_str().unwrap()]);
+        assert!(applied.status.success(), "{applied:?}");
     }
 
     /// A kubeconfig with the operator's own token, for `server` if that is not the API server itself.
