@@ -1,280 +1,326 @@
-//! The leader's lease: of several operators on one cluster, one changes anything.
+//! The leader: of all the processes that run, the one that holds a Lease, and alone may change anything.
 //!
-//! Every write is guarded by the version that was read. How long our own lease lasts is counted from before its last
-//! renewal was sent, by the monotonic clock; somebody else's is judged by whether it changes, as seen from here. What
-//! is lost once is not claimed again: the process ends, and whoever started it starts it anew.
+//! No clock is compared with another one. A candidate takes the lease of another only after nothing about it has
+//! changed for as long as it lasts, seen here. The leader counts its own from before each renewal was sent, so that
+//! it has run out here before it can have run out for anybody else. Both assume only that clocks run equally fast;
+//! whoever asks [`Leadership::outlasts`] leaves room for how far they do not.
+//!
+//! Whoever lost the lease never leads again: the process ends, and another one begins with nothing in its head.
+//!
+//! One gap remains, and only people can open it: a Lease that is deleted, or whose holder is edited away, can be
+//! taken by a newcomer while the leader has yet to notice, which it does with its next renewal.
 
-mod kube;
+mod settings;
+mod store;
 mod term;
+#[cfg(test)]
+mod tests;
 
 use std::{
+    fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-pub use self::kube::KubeLease;
-use self::term::{Move, Term};
+use futures::future::BoxFuture;
+use k8s_openapi::api::coordination::v1::Lease;
+
+use self::term::{Bid, Onlooker, Term};
+pub use self::{
+    settings::{Settings, SettingsError},
+    store::{KubeLeases, LeaseError, Leases},
+    term::Lost,
+};
 use crate::clock::Clock;
 
-/// No call may take longer: what is not renewed by then is tried again.
-const CALL: Duration = Duration::from_secs(5);
-/// Between tries while somebody else holds it, and after a failure.
-const GAP: Duration = Duration::from_secs(1);
-/// How long giving it back may take.
-const RELEASE: Duration = Duration::from_secs(3);
+/// How long giving the lease back may take. After that the others wait until it runs out.
+const RELEASE_LIMIT: Duration = Duration::from_secs(3);
+/// From one attempt to give it back to the next.
+const RELEASE_GAP: Duration = Duration::from_millis(250);
 
-/// How the lease is held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Who we are: the same identity takes its own lease again at once.
-    pub identity: String,
-    /// How long it lasts after a renewal.
-    pub duration: Duration,
-    /// How often it is renewed.
-    pub renew_every: Duration,
-}
-
-/// Where the lease is kept. What it says is opaque but for [`Held`].
-pub trait LeaseStore: Send + Sync {
-    /// What the lease says; `None` if there is none.
-    fn read(&self) -> impl Future<Output = Result<Option<Seen>, LeaseError>> + Send;
-
-    /// Writes the lease over what was read before, or makes it; [`LeaseError::Changed`] if it is not so any more.
-    fn write(
-        &self,
-        before: Option<&Seen>,
-        write: &Written<'_>,
-    ) -> impl Future<Output = Result<Seen, LeaseError>> + Send;
-}
-
-/// A lease as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Changes with every write to it.
-    pub version: String,
-    /// Who holds it; nobody once it was released.
-    pub holder: Option<String>,
-    /// For how long after its last renewal, by its holder's word.
-    pub duration: Option<Duration>,
-    /// How often it changed hands.
-    pub transitions: i32,
-}
-
-/// What is written into a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written<'a> {
-    /// Who holds it from now on; nobody if it is given back.
-    pub holder: Option<&'a str>,
-    /// How long it lasts.
-    pub duration: Duration,
-}
-
-/// Why a lease could not be read or written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LeaseError {
-    /// Somebody else wrote it since it was read.
-    #[error("somebody else wrote the lease")]
-    Changed,
-    /// It did not work, or nobody knows whether it did.
-    #[error("{0}")]
-    Failed(String),
-}
-
-/// Why we do not lead any more.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
-    /// Somebody else took it.
-    #[error("the lease was taken by {0}")]
-    Taken(String),
-    /// It could not be renewed in time.
-    #[error("the lease could not be renewed within {0:?}: {1}")]
-    Expired(Duration, String),
-}
-
-/// Whether we lead. Clones share it.
+/// Whether we lead, for everybody who has to know. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Leadership {
     clock: Arc<dyn Clock>,
-    until: Arc<Mutex<Option<Duration>>>,
+    term: SharedTerm,
 }
 
-/// The lease, while it is ours.
+#[derive(Debug, Clone, Default)]
+struct SharedTerm(Arc<Mutex<Term>>);
+
+/// Wants to lead.
 #[derive(Debug)]
-pub struct Held<S> {
-    store: S,
+pub struct Candidate<L> {
+    desk: Desk<L>,
+    onlooker: Onlooker,
+}
+
+/// Leads, as long as somebody [keeps](Held::keep) it. Dropping it leaves the lease to run out.
+#[derive(Debug)]
+pub struct Held<L> {
+    desk: Desk<L>,
+    /// When the next attempt to renew is due.
+    due: Duration,
+}
+
+/// What an attempt to lead came to.
+enum Attempt {
+    /// The lease is ours, by a write that was sent then.
+    Ours { sent: Duration },
+    /// It belongs to another, at least until then.
+    Theirs { holder: String, until: Duration },
+}
+
+/// What candidate and leader need alike.
+struct Desk<L> {
+    leases: L,
     settings: Settings,
-    leadership: Leadership,
-    seen: Seen,
+    /// The duration as the Lease says it.
+    seconds: i32,
+    clock: Arc<dyn Clock>,
+    term: SharedTerm,
+    /// The Lease as we wrote it last; `None` unless that is known for sure.
+    known: Option<Lease>,
 }
 
 // === impl Leadership ===
 
 impl Leadership {
-    /// Nobody leads yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, until: Arc::default() }
-    }
-
-    /// Whether we surely lead until then, by the monotonic clock. After a standstill of the whole process the clock
-    /// has gone on, so this is asked right before whatever depends on it.
+    /// Whether the lease is ours, and still will be after `until` on the monotonic clock even if it cannot be renewed.
     pub fn outlasts(&self, until: Duration) -> bool {
-        self.until().is_some_and(|end| self.clock.monotonic() < end && until <= end)
+        let term = self.term.lock();
+        // Read with the lock held: once somebody was told no, nobody is told yes.
+        term.outlasts(until, self.clock.monotonic())
     }
 
-    /// Whether we lead now.
+    /// Whether the lease is ours at this moment. To act on it, ask whether it [`outlasts`](Self::outlasts) the act.
     pub fn is_leader(&self) -> bool {
-        self.outlasts(self.clock.monotonic())
-    }
-
-    fn until(&self) -> Option<Duration> {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, until: Option<Duration>) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        self.outlasts(Duration::ZERO)
     }
 }
 
-/// Waits until the lease is ours.
-pub async fn acquire<S: LeaseStore>(store: S, settings: Settings, leadership: Leadership) -> Held<S> {
-    let clock = Arc::clone(&leadership.clock);
-    let mut term = Term::default();
-    let mut told = None;
-    loop {
-        let wait = match within(&clock, CALL, store.read()).await {
-            Ok(seen) => {
-                let record = seen.as_ref().map(term::Record::from);
-                let now = clock.monotonic();
-                match term.next(record.as_ref(), &settings.identity, settings.duration, now) {
-                    Move::Take => {
-                        if let Ok(seen) = take(&store, &settings, &leadership, seen.as_ref()).await {
-                            tracing::info!(identity = %settings.identity, "this process leads");
-                            return Held { store, settings, leadership, seen };
-                        }
-                        GAP
-                    }
-                    Move::Watch(until) => {
-                        let holder = seen.and_then(|seen| seen.holder);
-                        if told != holder {
-                            tracing::info!(holder = ?holder, "another process leads; waiting");
-                            told = holder;
-                        }
-                        until.saturating_sub(now).min(GAP)
-                    }
+// === impl SharedTerm ===
+
+impl SharedTerm {
+    fn lock(&self) -> MutexGuard<'_, Term> {
+        // Every change of it is whole before something could panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Candidate ===
+
+impl<L: Leases> Candidate<L> {
+    /// Asks for nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// If nobody could lead safely with such settings.
+    pub fn new(leases: L, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
+        let seconds = settings.seconds()?;
+        let desk = Desk { leases, settings, seconds, clock, term: SharedTerm::default(), known: None };
+        Ok(Self { desk, onlooker: Onlooker::default() })
+    }
+
+    /// For those who will have to know.
+    pub fn leadership(&self) -> Leadership {
+        self.desk.leadership()
+    }
+
+    /// Waits until the lease is ours, however long that takes. Whoever gives it up halfway may leave a lease behind
+    /// that runs out.
+    pub async fn acquire(mut self) -> Held<L> {
+        let Settings { namespace, name, identity, renew_every, .. } = self.desk.settings.clone();
+        let lease = format!("{namespace}/{name}");
+        // The same is said once, not at every look.
+        let mut told = String::new();
+        let mut is_new = move |news: &str| std::mem::replace(&mut told, news.to_owned()) != news;
+        loop {
+            let next = match self.attempt().await {
+                Ok(Attempt::Ours { sent }) => {
+                    tracing::info!(%lease, %identity, "leads from now on");
+                    return Held { desk: self.desk, due: sent.saturating_add(renew_every) };
                 }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the lease cannot be read");
-                GAP
-            }
-        };
-        clock.sleep(wait).await;
+                Ok(Attempt::Theirs { holder, until }) => {
+                    if is_new(&holder) {
+                        tracing::info!(%lease, %identity, %holder, "waits until it may lead");
+                    }
+                    self.desk.after(renew_every).min(until)
+                }
+                Err(error) => {
+                    if is_new(&error.to_string()) {
+                        tracing::warn!(%lease, %identity, %error, "could not ask for the lease yet");
+                    }
+                    self.desk.after(self.desk.settings.gap())
+                }
+            };
+            self.desk.sleep_until(next).await;
+        }
     }
-}
 
-/// Writes our name into the lease. It is ours from before that was sent, so that nobody's clock matters but ours.
-async fn take<S: LeaseStore>(
-    store: &S,
-    settings: &Settings,
-    leadership: &Leadership,
-    before: Option<&Seen>,
-) -> Result<Seen, LeaseError> {
-    let clock = &leadership.clock;
-    let sent = clock.monotonic();
-    let write = Written { holder: Some(&settings.identity), duration: settings.duration };
-    let seen = within(clock, CALL, store.write(before, &write)).await?;
-    leadership.set(Some(sent.saturating_add(settings.duration)));
-    Ok(seen)
-}
-
-async fn within<T>(
-    clock: &Arc<dyn Clock>,
-    limit: Duration,
-    call: impl Future<Output = Result<T, LeaseError>>,
-) -> Result<T, LeaseError> {
-    tokio::select! {
-        outcome = call => outcome,
-        () = clock.sleep(limit) => Err(LeaseError::Failed(format!("no answer within {} s", limit.as_secs()))),
+    /// Looks, and takes the lease if it may.
+    async fn attempt(&mut self) -> Result<Attempt, LeaseError> {
+        let found = self.desk.find().await?;
+        let (settings, now) = (&self.desk.settings, self.desk.clock.monotonic());
+        match self.onlooker.bid(found.as_ref(), &settings.identity, settings.duration, now) {
+            Bid::Take => Ok(Attempt::Ours { sent: self.desk.claim(found).await? }),
+            Bid::Wait { holder, until } => Ok(Attempt::Theirs { holder, until }),
+        }
     }
 }
 
 // === impl Held ===
 
-impl<S: LeaseStore> Held<S> {
-    /// Renews the lease until it is lost.
+impl<L: Leases> Held<L> {
+    /// For those who have to know.
+    pub fn leadership(&self) -> Leadership {
+        self.desk.leadership()
+    }
+
+    /// Renews the lease, and ends only once it is lost: whatever leads has to end then, too. May be dropped and
+    /// called again.
     pub async fn keep(&mut self) -> Lost {
-        let lost = self.renew().await;
-        self.leadership.set(None);
-        lost
-    }
-
-    async fn renew(&mut self) -> Lost {
-        let clock = Arc::clone(&self.leadership.clock);
-        let (mut wait, mut problem) = (self.settings.renew_every, String::new());
         loop {
-            let end = self.leadership.until().unwrap_or_default();
-            let rest = end.saturating_sub(clock.monotonic());
-            if rest.is_zero() {
-                return Lost::Expired(self.settings.duration, problem);
-            }
-            clock.sleep(wait.min(rest)).await;
-            wait = GAP;
-            if clock.monotonic() >= end {
-                return Lost::Expired(self.settings.duration, problem);
-            }
-            match take(&self.store, &self.settings, &self.leadership, Some(&self.seen)).await {
-                Ok(seen) => (self.seen, wait) = (seen, self.settings.renew_every),
-                Err(LeaseError::Failed(error)) => {
-                    tracing::warn!(%error, "the lease cannot be renewed");
-                    problem = error;
-                    // What was sent may have arrived: the next write has to follow on that.
-                    if let Err(lost) = self.look().await {
-                        return lost;
-                    }
-                }
-                Err(LeaseError::Changed) => {
-                    if let Err(lost) = self.look().await {
-                        return lost;
-                    }
-                }
+            let standing = self.desk.term.lock().standing(self.desk.clock.monotonic());
+            let until = match standing {
+                Ok(until) => until,
+                Err(lost) => return lost,
+            };
+            let over = self.desk.sleep_until(until);
+            // Whatever hangs, the end of the lease is noticed.
+            tokio::select! {
+                biased;
+                () = over => {}
+                () = self.renew_when_due() => {}
             }
         }
     }
 
-    /// Reads the lease again, to see whether it is still ours.
-    async fn look(&mut self) -> Result<(), Lost> {
-        match within(&self.leadership.clock, CALL, self.store.read()).await {
-            Ok(Some(seen)) if seen.holder.as_ref() == Some(&self.settings.identity) => {
-                self.seen = seen;
-                Ok(())
+    async fn renew_when_due(&mut self) {
+        self.desk.sleep_until(self.due).await;
+        match self.renew().await {
+            Ok(sent) => self.due = sent.saturating_add(self.desk.settings.renew_every),
+            Err(error) => {
+                self.due = self.desk.after(self.desk.settings.gap());
+                tracing::warn!(%error, "could not renew the lease yet");
+                self.desk.term.lock().failed(error.to_string());
             }
-            Ok(Some(Seen { holder, .. })) => Err(Lost::Taken(holder.unwrap_or_else(|| "nobody".to_owned()))),
-            Ok(None) => Err(Lost::Taken("nobody: it was deleted".to_owned())),
-            Err(_) => Ok(()),
         }
     }
 
-    /// Gives the lease back, so that the next process need not wait.
-    pub async fn release(self) {
-        self.leadership.set(None);
-        let write = Written { holder: None, duration: Duration::from_secs(1) };
-        let given = within(&self.leadership.clock, RELEASE, self.store.write(Some(&self.seen), &write)).await;
-        match given {
-            Ok(_) => tracing::info!("the lease was given back"),
-            Err(error) => tracing::warn!(%error, "the lease was not given back; it runs out by itself"),
+    /// Finding it lost is no failure here: the term knows, and says so when it is looked at next.
+    async fn renew(&mut self) -> Result<Duration, LeaseError> {
+        let found = self.desk.find().await?;
+        let confirmed = self.desk.term.lock().confirm(found.as_ref(), &self.desk.settings.identity);
+        match confirmed {
+            Ok(()) => self.desk.claim(found).await,
+            Err(_) => Ok(self.desk.clock.monotonic()),
         }
+    }
+
+    /// Gives the lease back, so that the next leader need not wait until it runs out. Nothing that the lease guards
+    /// may be on its way any more. It may fail, which is logged, and takes 3 s at most.
+    pub async fn release(mut self) {
+        self.desk.term.lock().end(Lost::Released);
+        let limit = self.desk.clock.sleep(RELEASE_LIMIT);
+        tokio::select! {
+            biased;
+            () = self.give_back() => {}
+            () = limit => tracing::warn!("could not give the lease back: the next leader waits until it runs out"),
+        }
+    }
+
+    async fn give_back(&mut self) {
+        loop {
+            match self.try_give_back().await {
+                Ok(true) => return tracing::info!("gave the lease back"),
+                Ok(false) => return tracing::info!("the lease is not ours any more: nothing to give back"),
+                Err(error) => tracing::debug!(%error, "could not give the lease back yet"),
+            }
+            self.desk.clock.sleep(RELEASE_GAP).await;
+        }
+    }
+
+    /// Whether it was ours to give back.
+    async fn try_give_back(&mut self) -> Result<bool, LeaseError> {
+        let found = self.desk.find().await?;
+        let ours = |lease: &Lease| term::holder(lease) == Some(&self.desk.settings.identity);
+        let Some(found) = found.filter(ours) else { return Ok(false) };
+        let lease = term::released(found, self.desk.clock.now());
+        self.desk.answer(self.desk.leases.replace(&lease)).await.map(|_| true)
     }
 }
 
-// === impl Record ===
+// === impl Desk ===
 
-impl From<&Seen> for term::Record {
-    fn from(seen: &Seen) -> Self {
-        let Seen { version, holder, duration, transitions } = seen.clone();
-        Self { version, holder, duration, transitions }
+impl<L: Leases> Desk<L> {
+    fn leadership(&self) -> Leadership {
+        Leadership { clock: self.clock.clone(), term: self.term.clone() }
+    }
+
+    /// The Lease as we left it, or else as it is. What was known is used once: a write may change it even if we never
+    /// hear of that.
+    async fn find(&mut self) -> Result<Option<Lease>, LeaseError> {
+        match self.known.take() {
+            Some(known) => Ok(Some(known)),
+            None => self.answer(self.leases.get(&self.settings.namespace, &self.settings.name)).await,
+        }
+    }
+
+    /// Writes us into the Lease that was found, and returns when that was sent.
+    async fn claim(&mut self, found: Option<Lease>) -> Result<Duration, LeaseError> {
+        let exists = found.is_some();
+        let found = found.unwrap_or_else(|| self.blank());
+        let lease = term::claimed(found, &self.settings.identity, self.seconds, self.clock.now());
+        let sent = self.clock.monotonic();
+        let written = if exists {
+            self.answer(self.leases.replace(&lease)).await?
+        } else {
+            self.answer(self.leases.create(&lease)).await?
+        };
+        let mut term = self.term.lock();
+        if !term.granted(sent, self.settings.duration, self.clock.monotonic()) {
+            return Err(LeaseError::Failed("the answer came too late".to_owned()));
+        }
+        drop(term);
+        self.known = Some(written);
+        Ok(sent)
+    }
+
+    fn blank(&self) -> Lease {
+        let mut lease = Lease::default();
+        lease.metadata.namespace = Some(self.settings.namespace.clone());
+        lease.metadata.name = Some(self.settings.name.clone());
+        lease
+    }
+
+    /// Waits for an answer, but not for ever.
+    async fn answer<T>(&self, call: impl Future<Output = Result<T, LeaseError>>) -> Result<T, LeaseError> {
+        let limit = self.settings.call_limit();
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = self.clock.sleep(limit) => {
+                Err(LeaseError::Failed(format!("no answer within {} s", limit.as_secs_f64())))
+            }
+        }
+    }
+
+    fn after(&self, wait: Duration) -> Duration {
+        self.clock.monotonic().saturating_add(wait)
+    }
+
+    fn sleep_until(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(time.saturating_sub(self.clock.monotonic()))
     }
 }
 
-#[cfg(test)]
-mod tests;
+impl<L> fmt::Debug for Desk<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("settings", &self.settings)
+            .field("term", &self.term)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,109 +1,461 @@
-//! Whose lease it is. Pure: what was read and written goes in, what to do next comes out. Nobody's clock is believed
-//! but this process's own, and that one only for measuring.
+//! What follows from a Lease that was seen, and how long our own lasts. Pure.
+//!
+//! Nobody's clock is believed but our own: what others wrote into the Lease counts only by whether it changes.
 
 use std::time::Duration;
 
-/// What a Lease says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Record {
-    /// Changes with every write to it.
-    pub(super) version: String,
-    /// Who holds it; nobody once it was released.
-    pub(super) holder: Option<String>,
-    /// For how long after its last renewal, by its holder's word.
-    pub(super) duration: Option<Duration>,
-    /// How often it changed hands.
-    pub(super) transitions: i32,
+use chrono::{DateTime, Utc};
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::Timestamp,
+};
+
+/// Why the lease is ours no longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// It was not renewed in time.
+    #[error("it ran out before it could be renewed ({})", .failure.as_deref().unwrap_or("nothing failed: the process itself stood still"))]
+    Expired {
+        /// What the last attempt to renew it failed with.
+        failure: Option<String>,
+    },
+    /// The Lease names another holder, or none.
+    #[error("it now belongs to {}", .by.as_deref().unwrap_or("nobody"))]
+    Taken {
+        /// Whom it names.
+        by: Option<String>,
+    },
+    /// The Lease does not exist any more, so that anybody may make it anew.
+    #[error("it was deleted")]
+    Deleted,
+    /// We gave it back.
+    #[error("it was given back")]
+    Released,
 }
 
-/// What to do next about a lease that is not ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Move {
-    /// Write our name into it.
-    Take,
-    /// Look again; at the latest then, it is given up by whoever holds it.
-    Watch(Duration),
-}
-
-/// What is known of the lease.
+/// Our own time as the leader: it begins once and ends once.
 #[derive(Debug, Default)]
 pub(super) struct Term {
-    /// The version that somebody else's lease had when it was last seen to change, and when that was.
-    seen: Option<(String, Duration)>,
+    state: State,
+    /// What went wrong since it was last renewed.
+    failure: Option<String>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// It has not begun.
+    #[default]
+    Waiting,
+    /// The lease is ours, and valid before this time.
+    Held { until: Duration },
+    /// It is over for good.
+    Over(Lost),
+}
+
+/// What a candidate remembers of whoever stands in its way.
+#[derive(Debug, Default)]
+pub(super) struct Onlooker(Option<Rival>);
+
+#[derive(Debug)]
+struct Rival {
+    holder: String,
+    /// How long nothing may change before it counts as gone.
+    patience: Duration,
+    /// The Lease as it was last seen; `None` once it was deleted.
+    lease: Option<Lease>,
+    /// Since when it is seen like that.
+    since: Duration,
+}
+
+/// What a candidate may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Bid {
+    /// Write itself into the Lease.
+    Take,
+    /// The lease belongs to another, at least until then.
+    Wait { holder: String, until: Duration },
 }
 
 // === impl Term ===
 
 impl Term {
-    /// What to do about the lease, `None` if there is none. Somebody else's is taken only once it has not changed, as
-    /// seen from here, for as long as its holder said that it lasts.
-    pub(super) fn next(
-        &mut self,
-        record: Option<&Record>,
-        identity: &str,
-        duration: Duration,
-        now: Duration,
-    ) -> Move {
-        let Some(record) = record else { return Move::Take };
-        if record.holder.as_deref().is_none_or(|holder| holder == identity) {
-            return Move::Take;
+    /// A write that was sent then made the lease ours for `duration`, or renewed it. Whoever saw the write saw it
+    /// later than it was sent, so it is ours for longer to others than to us. False if that came too late.
+    pub(super) fn granted(&mut self, sent: Duration, duration: Duration, now: Duration) -> bool {
+        let granted = sent.saturating_add(duration);
+        let until = match self.state {
+            State::Waiting => granted,
+            State::Held { until } if now < until => granted.max(until),
+            State::Held { .. } | State::Over(_) => return false,
+        };
+        if until <= now {
+            return false;
         }
-        let since = match &self.seen {
-            Some((version, since)) if *version == record.version => *since,
-            Some(_) | None => {
-                self.seen = Some((record.version.clone(), now));
-                now
+        self.state = State::Held { until };
+        self.failure = None;
+        true
+    }
+
+    /// An attempt to renew failed.
+    pub(super) fn failed(&mut self, failure: String) {
+        self.failure = Some(failure);
+    }
+
+    /// Until when the lease is ours unless it is renewed.
+    pub(super) fn standing(&mut self, now: Duration) -> Result<Duration, Lost> {
+        match &self.state {
+            State::Held { until } if now < *until => Ok(*until),
+            State::Held { .. } | State::Waiting => {
+                let failure = self.failure.take();
+                Err(self.end(Lost::Expired { failure }))
+            }
+            State::Over(lost) => Err(lost.clone()),
+        }
+    }
+
+    /// Whether the lease that was found is still ours to renew.
+    pub(super) fn confirm(&mut self, found: Option<&Lease>, identity: &str) -> Result<(), Lost> {
+        let lost = match found {
+            None => Lost::Deleted,
+            Some(lease) => match holder(lease) {
+                Some(holder) if holder == identity => return Ok(()),
+                by => Lost::Taken { by: by.map(str::to_owned) },
+            },
+        };
+        Err(self.end(lost))
+    }
+
+    /// Ends it. What ended it first stays the reason.
+    pub(super) fn end(&mut self, lost: Lost) -> Lost {
+        if let State::Over(earlier) = &self.state {
+            return earlier.clone();
+        }
+        self.state = State::Over(lost.clone());
+        lost
+    }
+
+    /// Whether the lease is ours now, and still after `until`.
+    pub(super) fn outlasts(&self, until: Duration, now: Duration) -> bool {
+        match self.state {
+            State::Held { until: end } => now < end && until < end,
+            State::Waiting | State::Over(_) => false,
+        }
+    }
+}
+
+// === impl Onlooker ===
+
+impl Onlooker {
+    /// What the Lease that was found then lets a candidate do. Only an answer counts: while none comes nobody knows
+    /// what changes.
+    pub(super) fn bid(
+        &mut self,
+        found: Option<&Lease>,
+        identity: &str,
+        own_duration: Duration,
+        now: Duration,
+    ) -> Bid {
+        self.0 = match (found, found.and_then(holder), self.0.take()) {
+            // Whoever held a Lease that was deleted may not know that yet.
+            (None, _, rival) => rival.map(|rival| rival.seen(None, now)),
+            (Some(_), None, _) => None,
+            (Some(_), Some(holder), _) if holder == identity => None,
+            (Some(lease), Some(holder), rival) => {
+                let before = rival.filter(|rival| rival.lease.as_ref() == Some(lease));
+                Some(before.unwrap_or_else(|| Rival {
+                    holder: holder.to_owned(),
+                    patience: duration(lease).unwrap_or(own_duration),
+                    lease: Some(lease.clone()),
+                    since: now,
+                }))
             }
         };
-        let end = since.saturating_add(record.duration.unwrap_or(duration));
-        if now >= end { Move::Take } else { Move::Watch(end) }
+        match &self.0 {
+            Some(rival) if now < rival.until() => {
+                Bid::Wait { holder: rival.holder.clone(), until: rival.until() }
+            }
+            Some(_) | None => Bid::Take,
+        }
     }
+}
+
+// === impl Rival ===
+
+impl Rival {
+    fn seen(self, lease: Option<Lease>, now: Duration) -> Self {
+        let since = if self.lease == lease { self.since } else { now };
+        Self { lease, since, ..self }
+    }
+
+    fn until(&self) -> Duration {
+        self.since.saturating_add(self.patience)
+    }
+}
+
+// === what is read and written ===
+
+/// Whom a Lease names; a released one names nobody.
+pub(super) fn holder(lease: &Lease) -> Option<&str> {
+    let spec = lease.spec.as_ref()?;
+    spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+}
+
+/// How long it lasts after each renewal, if it says so sensibly.
+fn duration(lease: &Lease) -> Option<Duration> {
+    let seconds = u64::try_from(lease.spec.as_ref()?.lease_duration_seconds?).ok()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// The Lease that says that it is ours. What else is found in it stays. The times in it are for people only.
+pub(super) fn claimed(found: Lease, identity: &str, seconds: i32, wall: DateTime<Utc>) -> Lease {
+    let spec = found.spec.clone().unwrap_or_default();
+    let ours = holder(&found) == Some(identity);
+    let is_new = found.metadata.resource_version.is_none();
+    let transitions = spec.lease_transitions.unwrap_or_default().max(0);
+    let acquired = spec.acquire_time.clone().filter(|_| ours);
+    let spec = LeaseSpec {
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: Some(seconds),
+        acquire_time: acquired.or_else(|| Some(micro_time(wall))),
+        renew_time: Some(micro_time(wall)),
+        lease_transitions: Some(if ours || is_new { transitions } else { transitions.saturating_add(1) }),
+        ..spec
+    };
+    Lease { spec: Some(spec), ..found }
+}
+
+/// The Lease that says that anybody may have it at once.
+pub(super) fn released(found: Lease, wall: DateTime<Utc>) -> Lease {
+    let spec = LeaseSpec {
+        holder_identity: None,
+        // The shortest there is, for those who look at nothing else.
+        lease_duration_seconds: Some(1),
+        renew_time: Some(micro_time(wall)),
+        ..found.spec.clone().unwrap_or_default()
+    };
+    Lease { spec: Some(spec), ..found }
+}
+
+fn micro_time(time: DateTime<Utc>) -> MicroTime {
+    MicroTime(Timestamp::from_microsecond(time.timestamp_micros()).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const OWN: Duration = Duration::from_secs(30);
+    const OWN: Duration = at(30);
 
-    fn s(seconds: u64) -> Duration {
+    const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn held(by: Option<&str>, version: &str, duration: Option<u64>) -> Record {
-        Record {
-            version: version.to_owned(),
-            holder: by.map(str::to_owned),
-            duration: duration.map(s),
-            transitions: 3,
+    /// A Lease as it is found; `(holder, duration, version)`.
+    fn lease((holder, seconds, version): (&str, i32, &str)) -> Lease {
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: Some(seconds),
+            ..LeaseSpec::default()
+        };
+        let mut lease = Lease { spec: Some(spec), ..Lease::default() };
+        lease.metadata.resource_version = Some(version.to_owned());
+        lease
+    }
+
+    fn wait(holder: &str, until: u64) -> Bid {
+        Bid::Wait { holder: holder.to_owned(), until: at(until) }
+    }
+
+    fn wall(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_candidate_waits_until_nothing_changed_for_the_holders_own_duration() {
+        type Look = (u64, Option<(&'static str, i32, &'static str)>, Bid);
+        let cases: &[(&str, &[Look])] = &[
+            ("nobody ever had it", &[(0, None, Bid::Take)]),
+            ("it was released", &[(0, Some(("", 1, "5")), Bid::Take)]),
+            ("it is our own", &[(0, Some(("me", 30, "5")), Bid::Take)]),
+            (
+                "the holder renews it",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (114, Some(("you", 15, "6")), wait("you", 129)),
+                    (128, Some(("you", 15, "7")), wait("you", 143)),
+                ],
+            ),
+            (
+                "the holder is silent",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (114, Some(("you", 15, "5")), wait("you", 115)),
+                    (115, Some(("you", 15, "5")), Bid::Take),
+                    (116, Some(("them", 15, "6")), wait("them", 131)),
+                ],
+            ),
+            (
+                "there was no answer for long, but a renewal",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (900, Some(("you", 15, "6")), wait("you", 915)),
+                ],
+            ),
+            (
+                "it is released after a while",
+                &[(100, Some(("you", 15, "5")), wait("you", 115)), (101, Some(("", 1, "6")), Bid::Take)],
+            ),
+            (
+                "it is deleted under its holder",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (110, None, wait("you", 125)),
+                    (120, None, wait("you", 125)),
+                    (125, None, Bid::Take),
+                ],
+            ),
+            (
+                "it is deleted after it was released",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (110, Some(("", 1, "6")), Bid::Take),
+                    (111, None, Bid::Take),
+                ],
+            ),
+            (
+                "it says no sensible duration",
+                &[
+                    (100, Some(("you", 0, "5")), wait("you", 130)),
+                    (129, Some(("you", -1, "6")), wait("you", 159)),
+                ],
+            ),
+        ];
+        for (name, looks) in cases {
+            let mut onlooker = Onlooker::default();
+            for (now, found, expected) in *looks {
+                let found = found.map(lease);
+                let bid = onlooker.bid(found.as_ref(), "me", OWN, at(*now));
+                assert_eq!(bid, *expected, "{name}, at {now}");
+            }
         }
     }
 
     #[test]
-    fn what_nobody_else_holds_is_taken_at_once() {
-        let mut term = Term::default();
-        assert_eq!(term.next(None, "me", OWN, s(1)), Move::Take);
-        assert_eq!(term.next(Some(&held(None, "1", Some(1))), "me", OWN, s(1)), Move::Take);
-        assert_eq!(term.next(Some(&held(Some("me"), "1", Some(30))), "me", OWN, s(1)), Move::Take);
+    fn whatever_changes_counts_even_without_a_version() {
+        let mut onlooker = Onlooker::default();
+        let mut found = lease(("you", 15, "5"));
+        found.metadata.resource_version = None;
+        assert_eq!(onlooker.bid(Some(&found), "me", OWN, at(0)), wait("you", 15));
+        found.spec.as_mut().unwrap().renew_time = Some(micro_time(wall(0)));
+        assert_eq!(onlooker.bid(Some(&found), "me", OWN, at(14)), wait("you", 29));
     }
 
     #[test]
-    fn somebody_elses_is_taken_when_it_has_not_changed_for_its_duration() {
-        let mut term = Term::default();
-        let mut next =
-            |version, at| term.next(Some(&held(Some("other"), version, Some(20))), "me", OWN, s(at));
-        assert_eq!(next("1", 100), Move::Watch(s(120)));
-        assert_eq!(next("1", 119), Move::Watch(s(120)));
-        assert_eq!(next("2", 119), Move::Watch(s(139)), "it was renewed");
-        assert_eq!(next("2", 138), Move::Watch(s(139)));
-        assert_eq!(next("2", 139), Move::Take);
+    fn absent_fields_are_read_as_nothing() {
+        let mut onlooker = Onlooker::default();
+        let empty = Lease::default();
+        assert_eq!(onlooker.bid(Some(&empty), "me", OWN, at(0)), Bid::Take);
+        let spec = LeaseSpec { holder_identity: Some("you".to_owned()), ..LeaseSpec::default() };
+        let bare = Lease { spec: Some(spec), ..Lease::default() };
+        assert_eq!(onlooker.bid(Some(&bare), "me", OWN, at(0)), wait("you", 30), "as long as our own");
+        let spec = claimed(empty, "me", 30, wall(0)).spec.unwrap();
+        assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(0), Some(micro_time(wall(0)))));
     }
 
     #[test]
-    fn one_that_does_not_say_how_long_lasts_as_long_as_ours() {
+    fn the_term_counts_from_when_the_write_was_sent() {
         let mut term = Term::default();
-        let record = held(Some("other"), "1", None);
-        assert_eq!(term.next(Some(&record), "me", OWN, s(0)), Move::Watch(s(30)));
-        assert_eq!(term.next(Some(&record), "me", OWN, s(30)), Move::Take);
+        assert!(!term.outlasts(at(0), at(0)), "it has not begun");
+        assert!(term.granted(at(10), OWN, at(14)));
+        for (until, now, expected) in
+            [(39, 14, true), (40, 14, false), (14, 39, true), (14, 40, false), (50, 14, false)]
+        {
+            assert_eq!(term.outlasts(at(until), at(now)), expected, "{until} at {now}");
+        }
+        assert!(term.granted(at(15), OWN, at(39)));
+        assert_eq!(term.standing(at(44)), Ok(at(45)));
+    }
+
+    #[test]
+    fn a_grant_that_comes_too_late_is_none() {
+        let mut term = Term::default();
+        assert!(!term.granted(at(10), OWN, at(40)));
+        assert!(!term.outlasts(at(0), at(40)));
+        assert!(term.granted(at(40), OWN, at(41)), "a candidate may try again");
+        assert!(!term.granted(at(69), OWN, at(70)), "a leader may not");
+        let lost = Lost::Expired { failure: None };
+        assert_eq!(term.standing(at(70)), Err(lost));
+    }
+
+    #[test]
+    fn a_renewal_is_lost_to_whoever_is_found() {
+        let named = |by: Option<&str>| Err(Lost::Taken { by: by.map(str::to_owned) });
+        for (found, expected) in [
+            (Some(lease(("me", 30, "9"))), Ok(())),
+            (Some(lease(("you", 30, "9"))), named(Some("you"))),
+            (Some(lease(("", 1, "9"))), named(None)),
+            (Some(Lease::default()), named(None)),
+            (None, Err(Lost::Deleted)),
+        ] {
+            let mut term = Term::default();
+            assert!(term.granted(at(0), OWN, at(1)));
+            assert_eq!(term.confirm(found.as_ref(), "me"), expected);
+            assert_eq!(term.outlasts(at(2), at(2)), expected.is_ok());
+        }
+    }
+
+    #[test]
+    fn it_never_begins_again() {
+        for lost in [
+            Lost::Expired { failure: None },
+            Lost::Taken { by: Some("you".to_owned()) },
+            Lost::Deleted,
+            Lost::Released,
+        ] {
+            let mut term = Term::default();
+            assert!(term.granted(at(0), OWN, at(1)));
+            assert_eq!(term.end(lost.clone()), lost);
+            assert!(!term.granted(at(2), OWN, at(3)), "{lost:?}");
+            assert!(!term.outlasts(at(4), at(4)), "{lost:?}");
+            assert_eq!(term.end(Lost::Deleted), lost, "the first reason stays");
+            assert_eq!(term.standing(at(4)), Err(lost));
+        }
+    }
+
+    #[test]
+    fn it_says_why_it_ran_out() {
+        let mut term = Term::default();
+        assert!(term.granted(at(0), OWN, at(1)));
+        term.failed("no answer within 5 s".to_owned());
+        let lost = term.standing(at(30)).unwrap_err();
+        assert_eq!(lost.to_string(), "it ran out before it could be renewed (no answer within 5 s)");
+        let mut term = Term::default();
+        assert!(term.granted(at(0), OWN, at(1)));
+        term.failed("no answer within 5 s".to_owned());
+        assert!(term.granted(at(9), OWN, at(10)));
+        assert_eq!(term.standing(at(39)), Err(Lost::Expired { failure: None }), "that one was overcome");
+    }
+
+    #[test]
+    fn a_claim_counts_changes_of_holder_and_keeps_the_rest() {
+        let mut found = lease(("you", 15, "5"));
+        found.metadata.labels = Some([("kept".to_owned(), "yes".to_owned())].into());
+        let taken = claimed(found.clone(), "me", 30, wall(0));
+        assert_eq!(taken.metadata, found.metadata);
+        let renewed = claimed(taken.clone(), "me", 30, wall(5));
+        let free = released(renewed.clone(), wall(6));
+        assert_eq!(holder(&free), None);
+        let next = claimed(free.clone(), "you", 30, wall(7));
+        let facts = |lease: &Lease| {
+            let spec = lease.spec.clone().unwrap();
+            let time = |time: Option<MicroTime>| time.unwrap().0.as_second() - 1_800_000_000;
+            let times = (time(spec.acquire_time), time(spec.renew_time));
+            (times, spec.lease_transitions.unwrap(), spec.lease_duration_seconds.unwrap())
+        };
+        assert_eq!(facts(&taken), ((0, 0), 1, 30));
+        assert_eq!(facts(&renewed), ((0, 5), 1, 30));
+        assert_eq!(facts(&free), ((0, 6), 1, 1));
+        assert_eq!(facts(&next), ((7, 7), 2, 30));
     }
 }

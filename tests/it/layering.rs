@@ -74,6 +74,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("fleet", &["fleet::tests"]),
     ("api", &[]),
     ("formats", &[]),
+    ("leader::term", &[]),
+    ("leader::settings", &[]),
     ("dcs::model", &[]),
     ("dcs::sign", &[]),
     ("dcs::error", &[]),

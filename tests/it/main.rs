@@ -12,6 +12,7 @@ mod contract;
 mod crds;
 mod crds_rules;
 mod layering;
+mod leader;
 mod loop_counts;
 mod loop_faults;
 mod loop_leaders;

@@ -122,14 +122,14 @@ async fn one_that_stood_still_while_another_took_over_changes_nothing() {
     let field = Field::start().await;
     let shop = Shop::open(&field, "shop", quick()).await;
     let mut first = operator(&field, "pod-1").await;
-    first.says(&["this process leads"]).await;
+    first.says(&["leads from now on"]).await;
     let mut second = operator(&field, "pod-2").await;
-    second.says(&["another process leads"]).await;
+    second.says(&["waits until it may lead"]).await;
     apply_all(&shop, OBJECTS).await;
     let begun = async || (shop.cloud.names().len() >= 3).then_some(());
     eventually("some are begun", LIMIT, begun).await;
     first.signal("-STOP");
-    second.says(&["this process leads"]).await;
+    second.says(&["leads from now on"]).await;
     all_well(&shop, OBJECTS).await;
     let before = changes(&shop);
     first.signal("-CONT");

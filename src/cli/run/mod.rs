@@ -20,7 +20,7 @@ use crate::{
     },
     dcs::{Account, Client, RetryPolicy, account::InvalidAccount},
     fleet::Fleet,
-    leader::{self, Held, KubeLease, Leadership, Lost},
+    leader::{self, Candidate, Held, KubeLeases, Leadership, Lost},
     metrics::Metrics,
     server::{Probes, Server},
 };
@@ -132,23 +132,24 @@ async fn operate(
         () = boot::await_definition(&client, clock.as_ref()) => probes.set(DEFINITION, true),
         () = stop.told() => return Ok(()),
     }
-    let leadership = Leadership::new(Arc::clone(&clock));
     let mut held = None;
     if args.leader.leader_elect {
-        let lease = KubeLease::new(client.clone(), &namespace, &args.leader.lease_name, Arc::clone(&clock));
         let settings = leader::Settings {
-            identity: identity.clone(),
             duration: args.leader.lease_seconds,
             renew_every: args.leader.lease_renew_seconds,
+            ..leader::Settings::new(&namespace, &args.leader.lease_name, &identity)
         };
+        let candidate = Candidate::new(KubeLeases::new(client.clone()), settings, Arc::clone(&clock))
+            .map_err(|error| Failure::Usage(error.to_string()))?;
         // One that waits for its turn is as ready as it can be.
         probes.set(WATCHES, true);
         held = tokio::select! {
-            held = leader::acquire(lease, settings, leadership.clone()) => Some(held),
+            held = candidate.acquire() => Some(held),
             () = stop.told() => return Ok(()),
         };
         probes.set(WATCHES, false);
     }
+    let leadership = held.as_ref().map(Held::leadership);
     let parts = Parts { args, clock, probes, metrics, client, identity, namespace, leadership };
     parts.lead(held, stop).await
 }
@@ -162,14 +163,15 @@ struct Parts {
     client: kube::Client,
     identity: String,
     namespace: String,
-    leadership: Leadership,
+    /// None if it leads without asking anybody.
+    leadership: Option<Leadership>,
 }
 
 // === impl Parts ===
 
 impl Parts {
     /// Works until told to stop, or until the lease is lost.
-    async fn lead(self, held: Option<Held<KubeLease>>, stop: &mut Stop) -> Result<(), Failure> {
+    async fn lead(self, held: Option<Held<KubeLeases>>, stop: &mut Stop) -> Result<(), Failure> {
         let mut held = held;
         let halt = CancellationToken::new();
         let working = self.work(halt.clone());
@@ -218,8 +220,10 @@ impl Parts {
         let (teller, events) = Teller::new(self.metrics.clone(), self.probes.clone());
         let teller = Arc::new(teller);
         let publishing = tokio::spawn(tell::publish(events, client.clone(), self.identity.clone()));
-        let permit: Arc<dyn Permit> =
-            if self.args.leader.leader_elect { Arc::new(self.leadership.clone()) } else { Arc::new(Always) };
+        let permit: Arc<dyn Permit> = match &self.leadership {
+            Some(leadership) => Arc::new(leadership.clone()),
+            None => Arc::new(Always),
+        };
         let instances: KubeInstances<HttpConnect> = Instances {
             objects,
             secrets,

@@ -167,7 +167,7 @@ pub(super) async fn publish(
 pub(super) fn snapshot<N: Connect + 'static>(
     objects: Store<DcsInstance>,
     instances: Arc<KubeInstances<N>>,
-    leadership: Leadership,
+    leadership: Option<Leadership>,
 ) -> impl Fn() -> Snapshot + Send + 'static
 where
     N::Cloud: 'static,
@@ -195,7 +195,7 @@ where
             instances: words.into_iter().collect(),
             oldest_observation: ages.iter().max().copied(),
             accounts: i64::try_from(ages.len()).unwrap_or(i64::MAX),
-            leader: leadership.is_leader(),
+            leader: leadership.as_ref().is_none_or(Leadership::is_leader),
         }
     }
 }

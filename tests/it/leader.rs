@@ -1,0 +1,126 @@
+//! The leader on a real API server: what its Lease looks like there, and that the guards hold.
+
+use std::{sync::Arc, time::Duration};
+
+use dcs_operator::{
+    clock::{Clock, SystemClock},
+    leader::{Candidate, Held, KubeLeases, LeaseError, Leases, Lost, Settings},
+};
+use futures::FutureExt;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::{Api, Client, api::PostParams};
+
+use crate::support::{
+    control_plane::ControlPlane,
+    patience::{DEADLINE, eventually},
+};
+
+const NAME: &str = "dcs-operator";
+
+/// Longer than anything here takes: nothing is taken because it ran out.
+const DURATION: Duration = Duration::from_secs(600);
+
+fn candidate(client: &Client, identity: &str) -> Candidate<KubeLeases> {
+    let settings = Settings {
+        duration: DURATION,
+        renew_every: Duration::from_millis(200),
+        ..Settings::new("default", NAME, identity)
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    Candidate::new(KubeLeases::new(client.clone()), settings, clock).unwrap()
+}
+
+async fn acquire(candidate: Candidate<KubeLeases>) -> Held<KubeLeases> {
+    tokio::time::timeout(DEADLINE, candidate.acquire()).await.expect("the lease in time")
+}
+
+async fn lost(held: &mut Held<KubeLeases>) -> Lost {
+    tokio::time::timeout(DEADLINE, held.keep()).await.expect("the loss in time")
+}
+
+async fn spec(leases: &Api<Lease>) -> LeaseSpec {
+    leases.get(NAME).await.unwrap().spec.unwrap()
+}
+
+/// While `held` is kept, waits until the Lease was renewed twice since it was last looked at.
+async fn renewed(held: &mut Held<KubeLeases>, leases: &Api<Lease>) {
+    for _ in 0..2 {
+        let before = spec(leases).await.renew_time;
+        let change = eventually("a renewal", DEADLINE, || async {
+            (spec(leases).await.renew_time != before).then_some(())
+        });
+        tokio::select! {
+            lost = held.keep() => panic!("{lost}"),
+            () = change => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_leads_another_waits_and_takes_over_what_is_released() {
+    let control_plane = ControlPlane::start().await;
+    let client = control_plane.client().await;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "default");
+    let mut first = acquire(candidate(&client, "first")).await;
+    let leadership = first.leadership();
+    let made = spec(&leases).await;
+    assert_eq!(made.holder_identity.as_deref(), Some("first"));
+    assert_eq!((made.lease_duration_seconds, made.lease_transitions), (Some(600), Some(0)));
+    assert!(made.acquire_time.is_some() && made.acquire_time == made.renew_time, "{made:?}");
+
+    let second = candidate(&client, "second");
+    let hopes = second.leadership();
+    let mut waiting = tokio::spawn(second.acquire());
+    renewed(&mut first, &leases).await;
+    assert!((&mut waiting).now_or_never().is_none());
+    assert!(leadership.is_leader() && !hopes.is_leader());
+
+    let again = acquire(candidate(&client, "first")).await;
+    assert_eq!(spec(&leases).await.lease_transitions, Some(0), "its own is taken again at once");
+    again.release().await;
+    let mut second = tokio::time::timeout(DEADLINE, waiting).await.expect("the lease in time").unwrap();
+    assert!(hopes.is_leader());
+    let taken = spec(&leases).await;
+    assert_eq!(taken.holder_identity.as_deref(), Some("second"));
+    assert_eq!(taken.lease_transitions, Some(1));
+    assert_eq!(lost(&mut first).await, Lost::Taken { by: Some("second".to_owned()) });
+    assert!(!leadership.is_leader());
+    first.release().await;
+    renewed(&mut second, &leases).await;
+    assert!(hopes.is_leader(), "whoever lost it gives nothing back");
+
+    second.release().await;
+    let free = spec(&leases).await;
+    assert_eq!((free.holder_identity, free.lease_duration_seconds), (None, Some(1)));
+    assert!(!hopes.is_leader());
+    acquire(candidate(&client, "third")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_replaces_or_deletes_the_lease_ends_the_term() {
+    let control_plane = ControlPlane::start().await;
+    let client = control_plane.client().await;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "default");
+    let mut first = acquire(candidate(&client, "first")).await;
+    let leadership = first.leadership();
+    let stale = leases.get(NAME).await.unwrap();
+    let mut theirs = stale.clone();
+    theirs.spec.as_mut().unwrap().holder_identity = Some("other".to_owned());
+    leases.replace(NAME, &PostParams::default(), &theirs).await.unwrap();
+    assert_eq!(lost(&mut first).await, Lost::Taken { by: Some("other".to_owned()) });
+    assert!(!leadership.is_leader());
+
+    let store = KubeLeases::new(client.clone());
+    assert_eq!(store.replace(&stale).await, Err(LeaseError::Changed), "the resourceVersion guards");
+    let mut unguarded = stale;
+    unguarded.metadata.resource_version = None;
+    assert_eq!(store.create(&unguarded).await, Err(LeaseError::Changed), "one exists");
+    assert!(matches!(store.replace(&unguarded).await, Err(LeaseError::Failed(_))));
+
+    leases.delete(NAME, &Default::default()).await.unwrap();
+    assert_eq!(store.get("default", NAME).await, Ok(None));
+    let mut next = acquire(candidate(&client, "next")).await;
+    leases.delete(NAME, &Default::default()).await.unwrap();
+    assert_eq!(lost(&mut next).await, Lost::Deleted);
+    assert!(!next.leadership().is_leader());
+}
