@@ -89,7 +89,9 @@ fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         prop_assert!(matches!(change, Change::NoteRelease { .. } | Change::Unmark { .. }), "{:?}", change);
     }
     let place = o.place.as_ref().unwrap();
-    let begun = o.status.id.is_some() || o.status.operation.is_some();
+    // What was refused left nothing behind.
+    let asked = |operation: &Operation| operation.outcome != Some(Outcome::Refused);
+    let begun = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(asked);
     if let Some(recorded) = o.status.account.as_ref().filter(|_| begun) {
         prop_assert_eq!(&recorded.project_id, &place.account.project_id);
     }
