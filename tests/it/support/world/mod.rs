@@ -279,6 +279,8 @@ impl World {
         let simulator = self.cloud.lock();
         let instances: Vec<_> =
             simulator.service().instances().map(|i| (&i.id, i.status(), &i.tags)).collect();
-        format!("{}\n{instances:#?}", serde_json::to_string_pretty(&objects).unwrap())
+        let secrets: Vec<_> = self.cluster.secrets_since(&mut 0).iter().map(|key| key.name.clone()).collect();
+        let objects = serde_json::to_string_pretty(&objects).unwrap();
+        format!("{objects}\n{instances:#?}\nSecrets written, the last one last: {secrets:?}")
     }
 }

@@ -147,7 +147,9 @@ impl World {
             let key = Key::new(&key.namespace, &format!("{}-{suffix}", key.name));
             self.cluster.read_secret(&key).map(|secret| secret.data.unwrap_or_default())
         };
-        let id = self.object(key).and_then(|object| object.status?.id);
+        let status = self.object(key).and_then(|object| object.status).unwrap_or_default();
+        let primary = status.endpoints.and_then(|endpoints| endpoints.primary).unwrap_or_default();
+        let (id, port) = (status.id, primary.port.map(|port| port.to_string()));
         let (Some(binding), Some(id), None) = (secret("redis"), id, secret("pending-auth")) else {
             return false;
         };
@@ -156,7 +158,7 @@ impl World {
         let Some(instance) = instances.iter().find(|instance| instance.id == id) else { return false };
         // Of an instance that was taken over, nobody here knows the password.
         let admits = text("password").is_none_or(|password| instance.admits(Some(&password)));
-        admits && text("port").as_deref() == Some("6379") && text("host").is_some()
+        admits && port.is_some() && text("port") == port && text("host") == primary.host
     }
 
     /// The instances there are, as they are.
