@@ -102,16 +102,17 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         "serving probes and metrics"
     );
     let serving = server.serve(probes.clone(), metrics.clone());
+    let at_work = CancellationToken::new();
     tokio::select! {
         served = serving => served.map_err(Failure::Start),
-        () = beat(&probes, &clock) => Ok(()),
-        ended = operate(args, clock.clone(), probes.clone(), metrics, &mut stop) => ended,
+        () = beat(&probes, &clock, &at_work) => Ok(()),
+        ended = operate(args, clock.clone(), probes.clone(), metrics, &mut stop, at_work.clone()) => ended,
     }
 }
 
-/// Before anything is led, waiting is what goes on.
-async fn beat(probes: &Probes, clock: &Arc<dyn Clock>) {
-    while !probes.missing().is_empty() {
+/// Before this process is at work, waiting is what goes on: for the definition, or for the lease, however long.
+async fn beat(probes: &Probes, clock: &Arc<dyn Clock>, at_work: &CancellationToken) {
+    while !at_work.is_cancelled() {
         probes.beat();
         clock.sleep(Duration::from_secs(5)).await;
     }
@@ -124,6 +125,7 @@ async fn operate(
     probes: Probes,
     metrics: Metrics,
     stop: &mut Stop,
+    at_work: CancellationToken,
 ) -> Result<(), Failure> {
     let identity = boot::identity(&args)?;
     let namespace = boot::namespace(&args);
@@ -150,7 +152,7 @@ async fn operate(
         probes.set(WATCHES, false);
     }
     let leadership = held.as_ref().map(Held::leadership);
-    let parts = Parts { args, clock, probes, metrics, client, identity, namespace, leadership };
+    let parts = Parts { args, clock, probes, metrics, client, identity, namespace, leadership, at_work };
     parts.lead(held, stop).await
 }
 
@@ -165,6 +167,8 @@ struct Parts {
     namespace: String,
     /// None if it leads without asking anybody.
     leadership: Option<Leadership>,
+    /// Cancelled once work begins, which then is what shows that it goes on.
+    at_work: CancellationToken,
 }
 
 // === impl Parts ===
@@ -258,6 +262,7 @@ impl Parts {
         });
         self.metrics.ask(tell::snapshot(stores.objects(), Arc::clone(&instances), self.leadership.clone()));
         let operation = Operation::new(instances, watches, teller);
+        self.at_work.cancel();
         operation.run(stores, self.args.concurrency, halt).await;
         publishing.abort();
         Ok(())
