@@ -278,6 +278,6 @@ pub(super) fn is_deleting<K: Managed>(object: &K) -> bool {
 }
 
 /// Whether it carries a finalizer.
-pub(super) fn has_finalizer<K: Managed>(object: &K, finalizer: &str) -> bool {
+pub(super) fn has_finalizer<K: Resource>(object: &K, finalizer: &str) -> bool {
     object.finalizers().iter().any(|own| own == finalizer)
 }

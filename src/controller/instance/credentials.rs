@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use super::Instances;
@@ -15,6 +14,7 @@ use crate::{
     controller::{
         account::{Connect, Credentialed, read_credentials},
         cluster::{ClusterError, Key, Objects, Secrets},
+        pass::has_finalizer,
     },
     dcs::Error,
     fleet::AccountKey,
@@ -146,7 +146,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         };
         let read = Arc::new(Read {
             credentials: read_credentials(&secret, &self.hash_key, &self.endpoints),
-            held: is_held(&secret),
+            held: has_finalizer(&secret, IN_USE_FINALIZER),
             leaving: secret.metadata.deletion_timestamp.is_some(),
         });
         if let Some(version) = secret.resource_version() {
@@ -215,17 +215,13 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     pub(super) async fn hold_credentials(&self, object: &DcsInstance) -> Result<(), ClusterError> {
         let key = Key::new(&Key::of(object).namespace, credentials_secret(&object.spec));
         let Some(mut secret) = self.secrets.get_secret(&key).await? else { return Err(ClusterError::Gone) };
-        if !is_held(&secret) {
+        if !has_finalizer(&secret, IN_USE_FINALIZER) {
             secret.metadata.finalizers.get_or_insert_default().push(IN_USE_FINALIZER.to_owned());
             self.secrets.replace_secret(&secret).await?;
         }
         self.credentials_cache.forget(&key);
         Ok(())
     }
-}
-
-fn is_held(secret: &Secret) -> bool {
-    secret.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER)
 }
 
 // === impl Namespaces ===

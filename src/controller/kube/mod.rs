@@ -24,7 +24,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken};
+use super::{
+    cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken},
+    pass::has_finalizer,
+};
 use crate::formats::FIELD_MANAGER;
 
 /// No healthy answer takes this long, and the client itself would wait for one without end.
@@ -136,7 +139,7 @@ where
     async fn add_finalizer(&self, object: &K, finalizer: &str) -> Result<K, ClusterError> {
         let mut operations =
             vec![json!({"op": "test", "path": "/metadata/deletionTimestamp", "value": null})];
-        if !has(object, finalizer) {
+        if !has_finalizer(object, finalizer) {
             operations.push(match object.finalizers() {
                 [] => json!({"op": "add", "path": "/metadata/finalizers", "value": [finalizer]}),
                 _ => json!({"op": "add", "path": "/metadata/finalizers/-", "value": finalizer}),
@@ -150,7 +153,7 @@ where
                 Some(now) if now.meta().deletion_timestamp.is_some() => {
                     Err(ClusterError::Conflict(format!("{} is being deleted", Key::of(object))))
                 }
-                Some(now) if has(&now, finalizer) => Ok(now),
+                Some(now) if has_finalizer(&now, finalizer) => Ok(now),
                 Some(_) => Err(changed_finalizers(object)),
             },
         }
@@ -163,15 +166,11 @@ where
         match self.patch_finalizers(object, operation).await? {
             Patched::Done(_) | Patched::Missing => Ok(()),
             Patched::Unmet => match self.present(object).await? {
-                Some(now) if has(&now, finalizer) => Err(changed_finalizers(object)),
+                Some(now) if has_finalizer(&now, finalizer) => Err(changed_finalizers(object)),
                 Some(_) | None => Ok(()),
             },
         }
     }
-}
-
-fn has<K: Resource>(object: &K, finalizer: &str) -> bool {
-    object.finalizers().iter().any(|present| present == finalizer)
 }
 
 fn changed_finalizers<K: Resource>(object: &K) -> ClusterError {

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt, api::ListParams, core::DeserializeGuard};
 
 use super::{KubeSecrets, answer, refusal, watch::Watches};
@@ -11,6 +10,7 @@ use crate::{
     controller::{
         cluster::{ClusterError, Key, Secrets},
         instance::credentials::credentials_secret,
+        pass::has_finalizer,
     },
     formats::IN_USE_FINALIZER,
 };
@@ -38,7 +38,11 @@ pub(super) async fn release_credentials(watches: Arc<Watches>, secrets: KubeSecr
 
 /// Takes our finalizer off, if the API server itself, and not only a watch, shows nobody who needs the Secret.
 async fn release(client: &Client, secrets: &KubeSecrets, key: &Key) -> Result<(), ClusterError> {
-    let Some(mut secret) = secrets.get_secret(key).await?.filter(is_held) else { return Ok(()) };
+    let Some(mut secret) =
+        secrets.get_secret(key).await?.filter(|secret| has_finalizer(secret, IN_USE_FINALIZER))
+    else {
+        return Ok(());
+    };
     let instances: Api<DeserializeGuard<DcsInstance>> = Api::namespaced(client.clone(), &key.namespace);
     let listed = answer(instances.list(&ListParams::default())).await?.map_err(|status| refusal(&status))?;
     // What cannot be read may need it.
@@ -58,8 +62,4 @@ async fn release(client: &Client, secrets: &KubeSecrets, key: &Key) -> Result<()
         }
         Err(error) => Err(error),
     }
-}
-
-fn is_held(secret: &Secret) -> bool {
-    secret.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER)
 }

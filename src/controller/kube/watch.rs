@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::wakes::Wakes;
 use crate::{
     api::DcsInstance,
-    controller::{cluster::Key, users::SecretUsers},
+    controller::{cluster::Key, pass::has_finalizer, users::SecretUsers},
     formats::IN_USE_FINALIZER,
 };
 
@@ -243,7 +243,7 @@ impl Watches {
 
     /// A Secret that we keep from going, and that nobody takes credentials from.
     fn consider(&self, secret: &SecretMeta) {
-        let held = secret.finalizers().iter().any(|finalizer| finalizer == IN_USE_FINALIZER);
+        let held = has_finalizer(secret, IN_USE_FINALIZER);
         let key = Key::of(secret);
         if held && !self.users().has_credentials_from(&key) {
             self.released.wake(key);

@@ -44,7 +44,7 @@ pub(crate) fn binary() -> PathBuf {
 }
 
 /// Signals a process, by the shell's own `kill`: the command of that name is not everywhere.
-fn send(signal: &str, process: u32) -> bool {
+pub(crate) fn send(signal: &str, process: u32) -> bool {
     let status = Command::new("sh").arg("-c").arg(format!("kill {signal} {process}")).status();
     status.is_ok_and(|status| status.success())
 }

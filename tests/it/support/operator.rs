@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use super::{
     account::assert_no_canary,
     bench::{ACCESS_KEY, Bench, SECRET_KEY, settings},
-    control_plane::ControlPlane,
+    control_plane::{ControlPlane, send},
     patience::{DEADLINE, eventually},
     world::objects::{SUBNET, VPC},
 };
@@ -173,8 +173,7 @@ impl Operator {
     /// `-TERM`, `-KILL`, `-STOP`, `-CONT`.
     pub(crate) fn signal(&mut self, signal: &str) {
         self.stopped = signal == "-STOP";
-        let sent = Command::new("sh").arg("-c").arg(format!("kill {signal} {}", self.child.id())).status();
-        assert!(sent.unwrap().success());
+        assert!(send(signal, self.child.id()), "the process is there");
     }
 
     /// Waits for its end; its exit code, none if a signal ended it.
