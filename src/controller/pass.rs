@@ -93,6 +93,8 @@ pub trait Kind: Send + Sync {
         before: &<Self::Object as Managed>::Status,
         after: &<Self::Object as Managed>::Status,
     );
+    /// Takes note of an intent that may have been written down or not: nothing was asked of the cloud for it.
+    fn unconfirmed(&self, object: &Self::Object, intent: &<Self::Object as Managed>::Status);
     /// Takes note of an intent that was written down, as `object`.
     fn intended(&self, view: &mut Self::View, object: &Arc<Self::Object>);
     /// Takes note of what became of it.
@@ -218,7 +220,13 @@ async fn carry_out<T: Kind>(
 ) -> Result<Duration, ClusterError> {
     // Nothing is asked of the cloud that is not written down before.
     let Some(intent) = intent else { return Ok(kind.clock().monotonic().saturating_add(Pace::Soon.gap(1))) };
-    let object = write(kind, object, intent).await?;
+    let object = match write(kind, object, intent).await {
+        Ok(object) => object,
+        Err(error) => {
+            kind.unconfirmed(object, intent);
+            return Err(error);
+        }
+    };
     kind.intended(&mut view, &object);
     let fate = kind.change(&view, change, until).await;
     kind.settle(&mut view, &fate);

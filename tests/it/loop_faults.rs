@@ -48,6 +48,9 @@ struct Points {
 
 /// Everything takes seconds here, but an attempt whose outcome is unknown is waited for.
 const LIMIT: Duration = Duration::from_secs(1800);
+/// How much longer an operation may take for a write whose answer was lost: nobody need wait for a request that was
+/// never sent.
+const PROMPT: Duration = Duration::from_secs(30);
 /// Nothing more happens after the end.
 const QUIET: Duration = Duration::from_secs(300);
 
@@ -245,6 +248,31 @@ fn at_every_point(name: &str, scenario: &Scenario) {
         }
     }
     println!("{name}: {points:?}, {runs} runs");
+}
+
+/// How long an operation takes, if the answer to this one call to Kubernetes is lost.
+fn takes(scenario: &Scenario, lost: Option<usize>) -> Duration {
+    let mut world = World::new(quick_cloud(), setup());
+    (scenario.prepare)(&mut world);
+    if let Some(at) = lost {
+        world.cluster.fail(world.cluster.calls() + at, ClusterFault::LostAfter);
+    }
+    let begun = world.clock_now();
+    (scenario.act)(&mut world);
+    world.until("as it should be", LIMIT, |world| (scenario.reached)(world));
+    world.clock_now() - begun
+}
+
+#[test]
+fn a_lost_answer_of_the_api_server_holds_nothing_up() {
+    for (name, scenario) in [("create", CREATE), ("change", CHANGE), ("delete", DELETE), ("retain", RETAIN)] {
+        let undisturbed = takes(&scenario, None);
+        for lost in 0..run(&scenario, 0, None).cluster_calls {
+            let took = takes(&scenario, Some(lost));
+            let late = took.saturating_sub(undisturbed);
+            assert!(late < PROMPT, "{name}, answer {lost} lost: {took:?} instead of {undisturbed:?}");
+        }
+    }
 }
 
 macro_rules! each {

@@ -16,7 +16,7 @@ use crate::{
     fleet::{Cause, List, Sight},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, Owner, UID_TAG},
     plan::instance::{
-        Desired, Observed, Policies,
+        Desired, Fate, Observed, Policies,
         intent::{self, reason_of},
         observed::{Lists, Looks, Memory, Now, Obstacle, Subject, Taken},
     },
@@ -111,19 +111,26 @@ impl Recall {
         let attempt = operation.map(Attempt::of);
         if self.attempt != attempt {
             self.memory.intent_seen = attempt.as_ref().map(|_| now);
+            self.fate = attempt.as_ref().filter(|_| attempt == self.unconfirmed).map(|_| Fate::unconfirmed());
             self.attempt = attempt;
-            self.fate = None;
         }
+    }
+
+    /// Takes note of an attempt that is made now.
+    pub(super) fn begin(&mut self, operation: Option<&Operation>, now: Duration) {
+        (self.unconfirmed, self.attempt) = (None, None);
+        self.notice(operation, now);
     }
 }
 
 // === impl Attempt ===
 
 impl Attempt {
-    fn of(operation: &Operation) -> Self {
+    pub(super) fn of(operation: &Operation) -> Self {
         Self {
             process: operation.process.clone(),
             at: operation.attempted_at.as_ref().map(|at| time::from_kube(at).timestamp()),
+            generation: operation.generation,
             attempt: operation.attempt,
             operation: operation.type_.as_str().to_owned(),
             // A new instance gets its id with the outcome: that is no other attempt.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::Resource;
 
-use super::{Instances, Recall, View};
+use super::{Attempt, Instances, Recall, View};
 use crate::{
     api::{DcsInstance, DcsInstanceStatus},
     clock::Clock,
@@ -97,13 +97,18 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Kind for Instances<O, S, N
         }
     }
 
+    fn unconfirmed(&self, object: &DcsInstance, intent: &DcsInstanceStatus) {
+        let attempt = intent.operation.as_ref().map(Attempt::of);
+        self.memories.with(object, |remembered| remembered.more.unconfirmed = attempt);
+    }
+
     fn intended(&self, view: &mut Self::View, object: &Arc<DcsInstance>) {
         view.object = Arc::clone(object);
         view.observed.status = object.status.clone().unwrap_or_default();
         let now = self.clock.monotonic();
         let operation = view.observed.status.operation.as_ref();
         view.observed.memory.intent_seen = self.memories.with(object, |remembered| {
-            remembered.more.notice(operation, now);
+            remembered.more.begin(operation, now);
             remembered.more.memory.intent_seen
         });
     }

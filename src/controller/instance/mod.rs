@@ -101,6 +101,8 @@ pub struct Recall {
     attempt: Option<Attempt>,
     /// What became of it, until that is written down.
     fate: Option<Fate>,
+    /// The attempt that was to be written down last, if the API server did not confirm that: it was not made.
+    unconfirmed: Option<Attempt>,
     /// The version of the Secret with the unpublished password that was dropped, or has to stay.
     settled_pending: Option<String>,
 }
@@ -110,6 +112,7 @@ pub struct Recall {
 pub(super) struct Attempt {
     process: Option<String>,
     at: Option<i64>,
+    generation: Option<i64>,
     attempt: i32,
     operation: String,
     instance: Option<String>,

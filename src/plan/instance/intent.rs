@@ -63,6 +63,13 @@ impl Fate {
         };
         Self::Refused { reason, message }
     }
+
+    /// Of an attempt that may have been written down or not, and that was not made for that.
+    pub fn unconfirmed() -> Self {
+        let message =
+            "the API server did not confirm what was to be written down, so the cloud was not asked";
+        Self::Refused { reason: Reason::ClusterError, message: message.to_owned() }
+    }
 }
 
 /// Codes that say more than their class does (API reference 7.2).

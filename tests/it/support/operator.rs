@@ -38,6 +38,8 @@ use super::{
 pub(crate) const SYSTEM: &str = "dcs-operator-system";
 /// As the audit log has it.
 pub(crate) const USER: &str = "system:serviceaccount:dcs-operator-system:dcs-operator";
+/// Lines of an operator's log that a failed test shows.
+const TOLD: usize = 300;
 
 /// A control plane with the definitions and the operator's rights.
 pub(crate) struct Field {
@@ -187,6 +189,15 @@ impl Operator {
         panic!("it still runs after 30 s: {}", self.log());
     }
 
+    /// Prints how its log ends, for whoever wonders why a test failed.
+    fn tell(&mut self) {
+        let ended = self.child.try_wait();
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.len().saturating_sub(TOLD);
+        eprintln!("the operator ({ended:?}) said at last:\n{}", lines[last..].join("\n"));
+    }
+
     /// Ends it in order.
     pub(crate) async fn stop(&mut self) {
         self.signal("-TERM");
@@ -217,6 +228,9 @@ impl Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -355,8 +369,13 @@ impl Shop {
     }
 
     pub(crate) async fn until_gone(&self, name: &str) {
-        let gone = async || self.instances().get_opt(name).await.unwrap().is_none().then_some(());
-        eventually(&format!("{name} is gone"), DEADLINE, gone).await;
+        let search = async {
+            while self.instances().get_opt(name).await.unwrap().is_some() {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        };
+        let done = tokio::time::timeout(DEADLINE, search).await;
+        assert!(done.is_ok(), "not within {DEADLINE:?}: {name} is gone: {}", self.told(name).await);
     }
 
     /// Nothing that anybody can read without reading a Secret shows one: neither a canary nor a made password.
