@@ -136,7 +136,7 @@ reasons! {
     /// The spec asks for a change that this version of the operator, or the cloud, cannot make.
     UnsupportedChange => "Put the field back, or make the change by way of a second instance.",
     /// Something that the spec refers to does not exist: a VPC, a subnet, a security group.
-    ReferenceInvalid => "Correct the ID that the message names, or make what it names.",
+    ReferenceInvalid => "Correct the ID in the spec, or in the defaults of the Secret with the credentials, or make what it names.",
     /// A Secret that the spec refers to, or a key of it, does not exist.
     SecretNotFound => "Make the Secret, or correct the reference.",
     /// The cloud does not accept the password.
@@ -151,7 +151,7 @@ reasons! {
     /// There are no credentials for this namespace.
     CredentialsMissing => "Make the Secret dcs-credentials, or set credentialsRef.",
     /// The credentials are incomplete, or the cloud does not accept them.
-    CredentialsInvalid => "Correct the Secret that the message names.",
+    CredentialsInvalid => "Correct the Secret with the credentials: the one that credentialsRef names, else dcs-credentials.",
     /// The credentials are accepted, but do not allow this.
     Forbidden => "Give the user of the credentials the permission that the message names.",
     /// The endpoint is not one that the operator may call.

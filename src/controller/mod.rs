@@ -22,7 +22,8 @@ pub use self::{
     endpoints::Endpoints,
     instance::SystemRandom,
     kube::{
-        KubeInstances, KubeObjects, KubeSecrets, Operation, Stores, Supervisor, Wakes, WatchTrouble, Watches,
+        KubeInstances, KubeObjects, KubeSecrets, Operation, Patience, Stores, Supervisor, Wakes,
+        WatchTrouble, Watches,
     },
     memory::{Memories, Next, Remembered},
     pass::{Kind, NotNow, PlanOf, pass},

@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     plan::{
         Plan, Step,
-        schedule::{MOMENT, Pace},
+        schedule::{MOMENT, Pace, Pacing},
     },
 };
 
@@ -55,6 +55,8 @@ pub trait Kind: Send + Sync {
     fn memories(&self) -> &Memories<Self::Object, Self::Memory>;
     /// The time.
     fn clock(&self) -> &dyn Clock;
+    /// How long to wait for what.
+    fn pacing(&self) -> &Pacing;
 
     /// Puts together what is known of an object, without asking the cloud.
     fn gather(
@@ -177,7 +179,7 @@ async fn execute<T: Kind>(
     let now = kind.clock().monotonic();
     match &plan.step {
         // Looking led nowhere: later, perhaps.
-        Step::Look(_) => Ok(now.saturating_add(Pace::Soon.gap(1))),
+        Step::Look(_) => Ok(now.saturating_add(kind.pacing().gap(Pace::Soon, 1))),
         Step::Nothing => {
             publish(kind, object, &plan).await?;
             Ok(now.saturating_add(plan.wait))
@@ -219,7 +221,9 @@ async fn carry_out<T: Kind>(
     until: Duration,
 ) -> Result<Duration, ClusterError> {
     // Nothing is asked of the cloud that is not written down before.
-    let Some(intent) = intent else { return Ok(kind.clock().monotonic().saturating_add(Pace::Soon.gap(1))) };
+    let Some(intent) = intent else {
+        return Ok(kind.clock().monotonic().saturating_add(kind.pacing().gap(Pace::Soon, 1)));
+    };
     let object = match write(kind, object, intent).await {
         Ok(object) => object,
         Err(error) => {
@@ -275,7 +279,7 @@ fn says_the_same<S: PartialEq + serde::Serialize>(
 fn again<T: Kind>(kind: &T, key: &Key, error: &ClusterError) -> Next {
     let failures = kind.memories().failed(key);
     let at_once = matches!(error, ClusterError::Conflict(_) | ClusterError::Gone) && failures < 3;
-    let gap = if at_once { Duration::ZERO } else { Pace::Brisk.gap(failures) };
+    let gap = if at_once { Duration::ZERO } else { kind.pacing().gap(Pace::Brisk, failures) };
     tracing::debug!(kind = %T::Object::kind(&()), %key, %error, "the pass is repeated");
     Next::Failed(kind.clock().monotonic().saturating_add(gap))
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::Clock,
     dcs::{Cloud, Error},
-    plan::schedule::Pace,
+    plan::schedule::{Pace, Pacing},
 };
 
 /// More than any cluster has accounts; beyond it, what is known is forgotten and looked up again.
@@ -44,6 +44,7 @@ impl Projects {
         key: &str,
         connect: impl FnOnce() -> Result<C, E>,
         clock: &dyn Clock,
+        pacing: &Pacing,
     ) -> Result<String, E> {
         let entry = self.entry(key);
         let mut answer = entry.lock().await;
@@ -58,7 +59,7 @@ impl Projects {
         *answer = Some(match &found {
             Ok(id) => Answer::Found(id.clone()),
             Err(error) => {
-                let rest = Pace::after(error.class()).gap(1);
+                let rest = pacing.gap(Pace::after(error.class()), 1);
                 Answer::Failed(error.clone(), clock.monotonic().saturating_add(rest))
             }
         });

@@ -95,12 +95,12 @@ async fn real(namespace: &str) -> Side<KubeObjects<DcsInstance>, KubeSecrets, Cl
     let api: Api<DcsInstance> = Api::namespaced(client.clone(), &namespace);
     let watch = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
     tokio::spawn(watch.for_each(|_| std::future::ready(())));
-    let objects = KubeObjects::new(client.clone(), store);
+    let objects = KubeObjects::new(client.clone(), store, DEADLINE);
     let (secrets, writer) = reflector::store();
     let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &namespace);
     let watch = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
     tokio::spawn(watch.for_each(|_| std::future::ready(())));
-    Side { objects, secrets: KubeSecrets::new(client.clone(), secrets), user: client, namespace }
+    Side { objects, secrets: KubeSecrets::new(client.clone(), secrets, DEADLINE), user: client, namespace }
 }
 
 impl<O: Objects<DcsInstance>, S: Secrets, U: User> Side<O, S, U> {

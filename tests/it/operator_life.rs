@@ -111,10 +111,8 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
     eventually("the credentials can go", DEADLINE, released).await;
     operator.stop().await;
 
-    let audit = field.audit();
-    let refused: Vec<_> = audit.iter().filter(|entry| entry["responseStatus"]["code"] == 403).collect();
-    assert!(refused.is_empty(), "{refused:#?}");
-    assert_eq!(used(&audit), granted(), "what is used, and what is granted");
+    // Together with what every test checks: nothing was forbidden.
+    assert_eq!(used(&field.audit()), granted(), "what is used, and what is granted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,8 @@ const HASH_KEY: &str = "key";
 const AGAIN: Duration = Duration::from_secs(2);
 /// No healthy answer takes this long.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Of an answer's time, what a connection may take.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 /// Between words about the same trouble, in tries.
 const TOLD_EVERY: u32 = 15;
 
@@ -60,13 +62,13 @@ pub(super) fn namespace(args: &RunArgs) -> String {
 }
 
 /// A client of the cluster that repeats nothing by itself: what is tried again is decided here.
-pub(super) async fn client() -> Result<Client, Failure> {
+pub(super) async fn client(args: &RunArgs) -> Result<Client, Failure> {
     let usage = |error: String| {
         Failure::Usage(format!("no cluster: {error}; set KUBECONFIG, or run in a pod with a service account"))
     };
     let mut config = Config::infer().await.map_err(|error| usage(error.to_string()))?;
     config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(5));
+    config.connect_timeout = Some(args.kubernetes.kubernetes_timeout_seconds.min(LONGEST_CONNECT));
     Client::try_from(config).map_err(|error| usage(error.to_string()))
 }
 

@@ -25,9 +25,6 @@ use crate::{
     server::{Probes, Server},
 };
 
-/// How long passes under way may take once the process is told to stop.
-const FINISH: Duration = Duration::from_secs(10);
-
 /// What is logged if nobody says otherwise. Of what kube logs, errors are reported too, and its spans name the object
 /// as every line here does.
 pub const LOGGED: &str = "info,kube_runtime=warn,kube_client::client::builder=off";
@@ -129,7 +126,7 @@ async fn operate(
 ) -> Result<(), Failure> {
     let identity = boot::identity(&args)?;
     let namespace = boot::namespace(&args);
-    let client = boot::client().await?;
+    let client = boot::client(&args).await?;
     tokio::select! {
         () = boot::await_definition(&client, clock.as_ref()) => probes.set(DEFINITION, true),
         () = stop.told() => return Ok(()),
@@ -198,7 +195,7 @@ impl Parts {
             End::Told => {
                 tracing::info!("told to stop; passes under way are finished");
                 halt.cancel();
-                if tokio::time::timeout(FINISH, working).await.is_err() {
+                if tokio::time::timeout(self.args.kubernetes.shutdown_seconds, working).await.is_err() {
                     tracing::warn!("some passes took too long and were given up");
                 }
             }
@@ -220,7 +217,8 @@ impl Parts {
             () = halt.cancelled() => return Ok(()),
         };
         let stores = Stores::new();
-        let (objects, secrets) = stores.ports(&client);
+        let patience = self.args.patience();
+        let (objects, secrets) = stores.ports(&client, &patience);
         let (teller, events) = Teller::new(self.metrics.clone(), self.probes.clone());
         let teller = Arc::new(teller);
         let publishing = tokio::spawn(tell::publish(events, client.clone(), self.identity.clone()));
@@ -258,6 +256,7 @@ impl Parts {
             released: Wakes::default(),
             own_credentials: self.args.own_credentials().map(|own| own.secret),
             seen: CancellationToken::new(),
+            patience,
             trouble: Arc::clone(&teller) as _,
         });
         self.metrics.ask(tell::snapshot(stores.objects(), Arc::clone(&instances), self.leadership.clone()));

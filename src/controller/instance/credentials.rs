@@ -19,10 +19,7 @@ use crate::{
     dcs::Error,
     fleet::AccountKey,
     formats::IN_USE_FINALIZER,
-    plan::instance::{
-        intent::reason_of,
-        observed::{CredentialsSource, Obstacle, Place},
-    },
+    plan::instance::observed::{CredentialsSource, Obstacle, Place},
 };
 
 /// The Secret with credentials where the spec names none.
@@ -202,12 +199,13 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         let account = &found.account;
         let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, found.hash);
         let connect = || connect().map_err(NotFound::Connect);
-        self.projects.find(&key, connect, self.clock.as_ref()).await.map_err(|problem| match problem {
+        let found = self.projects.find(&key, connect, self.clock.as_ref(), &self.settings.pacing).await;
+        found.map_err(|problem| match problem {
             NotFound::Connect(obstacle) => obstacle,
-            NotFound::Cloud(error) => Obstacle {
-                reason: reason_of(error.class()),
-                message: format!("the project of region {} cannot be looked up: {error}", account.region),
-            },
+            NotFound::Cloud(error) => {
+                let what = format!("the project of region {} cannot be looked up", account.region);
+                Obstacle::of(&what, &error)
+            }
         })
     }
 

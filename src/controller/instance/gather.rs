@@ -16,8 +16,7 @@ use crate::{
     fleet::{Cause, List, Sight},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, Owner, UID_TAG},
     plan::instance::{
-        Desired, Fate, Observed, Policies,
-        intent::{self, reason_of},
+        Desired, Fate, Observed, Policies, intent,
         observed::{Lists, Looks, Memory, Now, Obstacle, Subject, Taken},
     },
 };
@@ -182,10 +181,7 @@ fn failed(o: &Observed, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
 
 fn trouble_of(cause: &Cause) -> Obstacle {
     match cause {
-        Cause::Error(error) => Obstacle {
-            reason: reason_of(error.class()),
-            message: format!("the account cannot be listed: {error}"),
-        },
+        Cause::Error(error) => Obstacle::of("the account cannot be listed", error),
         Cause::Incomplete => Obstacle {
             reason: Reason::ListIncomplete,
             message: "the cloud's list of instances is shorter than it says itself".to_owned(),

@@ -20,7 +20,7 @@ use crate::{
     plan::{
         conditions::transitions,
         instance::{Change, Fate, Look, Preparation, intent, plan},
-        schedule::MOMENT,
+        schedule::{MOMENT, Pacing},
     },
 };
 
@@ -45,6 +45,10 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Kind for Instances<O, S, N
 
     fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    fn pacing(&self) -> &Pacing {
+        &self.settings.pacing
     }
 
     async fn gather(&self, object: &Arc<DcsInstance>) -> Result<Self::View, ClusterError> {

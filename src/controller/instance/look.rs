@@ -14,13 +14,9 @@ use crate::{
     fleet::{AccountKey, Admission, Lane, Work},
     plan::instance::{
         Look,
-        intent::reason_of,
         observed::{Closeup, Detail, Obstacle},
     },
 };
-
-/// How long to leave a site alone that says that it was too much, and not for how long.
-const SLOW_DOWN: Duration = Duration::from_secs(5);
 
 // === impl Instances ===
 
@@ -88,7 +84,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     /// Slows everybody down where the cloud asks for it.
     pub(super) fn heed(&self, account: &AccountKey, error: Option<&Error>) {
         if let Some(error) = error.filter(|error| error.class() == Class::Throttled) {
-            self.fleet.penalise(account, error.retry_after().unwrap_or(SLOW_DOWN));
+            self.fleet.penalise(account, error.retry_after().unwrap_or(self.settings.throttled));
         }
     }
 
@@ -111,7 +107,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             }
             Err(error) => {
                 view.observed.memory.failures = self.memories.failed(&Key::of(view.object.as_ref()));
-                return Detail::Failed(obstacle("the instance cannot be looked at", &error));
+                return Detail::Failed(Obstacle::of("the instance cannot be looked at", &error));
             }
         };
         let memory = self.memories.with(&view.object, |remembered| {
@@ -139,11 +135,7 @@ fn closeup(detail: &InstanceDetail) -> Closeup {
 fn listed<T: ?Sized>(what: &str, answer: Option<Result<Arc<T>, Error>>) -> Result<Arc<T>, Obstacle> {
     let message = format!("the {what} cannot be listed");
     match answer {
-        Some(answer) => answer.map_err(|error| obstacle(&message, &error)),
+        Some(answer) => answer.map_err(|error| Obstacle::of(&message, &error)),
         None => Err(Obstacle { reason: Reason::CloudUnreachable, message }),
     }
-}
-
-fn obstacle(what: &str, error: &Error) -> Obstacle {
-    Obstacle { reason: reason_of(error.class()), message: format!("{what}: {error}") }
 }

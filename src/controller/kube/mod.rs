@@ -30,8 +30,18 @@ use super::{
 };
 use crate::formats::FIELD_MANAGER;
 
-/// No healthy answer takes this long, and the client itself would wait for one without end.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the API server is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For one answer: the client itself would wait without end.
+    pub answer: Duration,
+    /// A watch is asked for anew after this long: shorter than the idle limits of load balancers that were seen between
+    /// a cluster and its API server (240 s).
+    pub watch: Duration,
+    /// From one attempt to begin a watch that broke off to the next, at most: what has changed is known again soon after
+    /// the API server is back.
+    pub longest_gap: Duration,
+}
 
 /// Objects of one kind. The client is best made with `default_retry: false`: what it repeats by itself is repeated
 /// within the same time limit.
@@ -39,6 +49,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct KubeObjects<K: Managed> {
     client: Client,
     store: Store<K>,
+    timeout: Duration,
 }
 
 /// Secrets, read one by one: no watch holds them in memory.
@@ -46,6 +57,7 @@ pub struct KubeObjects<K: Managed> {
 pub struct KubeSecrets {
     client: Client,
     store: Store<PartialObjectMeta<Secret>>,
+    timeout: Duration,
 }
 
 /// What became of a JSON patch.
@@ -64,9 +76,10 @@ impl<K> KubeObjects<K>
 where
     K: Managed + Resource<Scope = NamespaceResourceScope>,
 {
-    /// Over a client, and a store that a watch of the same cluster fills.
-    pub fn new(client: Client, store: Store<K>) -> Self {
-        Self { client, store }
+    /// Over a client, and a store that a watch of the same cluster fills. An answer that takes longer than `timeout`
+    /// is none.
+    pub fn new(client: Client, store: Store<K>, timeout: Duration) -> Self {
+        Self { client, store, timeout }
     }
 
     fn api(&self, namespace: &str) -> Api<K> {
@@ -90,7 +103,7 @@ where
         let patch = Patch::<()>::Json(patch);
         let key = Key::of(object);
         let api = self.api(&key.namespace);
-        match answer(api.patch(&key.name, &PatchParams::default(), &patch)).await? {
+        match answer(self.timeout, api.patch(&key.name, &PatchParams::default(), &patch)).await? {
             Ok(object) => Ok(Patched::Done(object)),
             Err(status) if is_missing(&status) => Ok(Patched::Missing),
             Err(status) if is_failed_test(&status) => Ok(Patched::Unmet),
@@ -114,7 +127,7 @@ where
     }
 
     async fn get(&self, key: &Key) -> Result<Option<K>, ClusterError> {
-        found(answer(self.api(&key.namespace).get(&key.name)).await?)
+        found(answer(self.timeout, self.api(&key.namespace).get(&key.name)).await?)
     }
 
     /// By server-side apply. The resourceVersion guards the object's identity too, since no two objects share one;
@@ -132,7 +145,9 @@ where
         }));
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.api(&key.namespace);
-        answer(api.patch_status(&key.name, &parameters, &patch)).await?.map_err(|status| refusal(&status))
+        answer(self.timeout, api.patch_status(&key.name, &parameters, &patch))
+            .await?
+            .map_err(|status| refusal(&status))
     }
 
     /// By JSON patch: server-side apply would make an object that is missing.
@@ -180,9 +195,10 @@ fn changed_finalizers<K: Resource>(object: &K) -> ClusterError {
 // === impl KubeSecrets ===
 
 impl KubeSecrets {
-    /// Over a client, and a store that a watch of the Secrets' metadata fills.
-    pub fn new(client: Client, store: Store<PartialObjectMeta<Secret>>) -> Self {
-        Self { client, store }
+    /// Over a client, and a store that a watch of the Secrets' metadata fills. An answer that takes longer than
+    /// `timeout` is none.
+    pub fn new(client: Client, store: Store<PartialObjectMeta<Secret>>, timeout: Duration) -> Self {
+        Self { client, store, timeout }
     }
 
     fn requests(namespace: &str) -> Request {
@@ -194,7 +210,7 @@ impl KubeSecrets {
         &self,
         request: http::Request<Vec<u8>>,
     ) -> Result<Result<Secret, Box<Status>>, ClusterError> {
-        match answer(self.client.request_text(request)).await? {
+        match answer(self.timeout, self.client.request_text(request)).await? {
             Ok(text) => serde_json::from_str(&text).map(Ok).map_err(|error| unreadable(&error)),
             Err(status) => Ok(Err(status)),
         }
@@ -240,7 +256,7 @@ impl Secrets for KubeSecrets {
         let request = Self::requests(&key.namespace).delete(&key.name, &parameters);
         // The answer is a Secret, or a status: neither is of interest.
         let request = request.map_err(|error| unsendable(&error))?;
-        match answer(self.client.request_text(request)).await? {
+        match answer(self.timeout, self.client.request_text(request)).await? {
             Ok(_) => Ok(()),
             Err(status) if is_missing(&status) => Ok(()),
             Err(status) => Err(secret_refusal(&key, &status)),
@@ -265,10 +281,11 @@ fn secret_refusal(key: &Key, status: &Status) -> ClusterError {
 
 /// What the API server answered, refusals included. Fails if it did not, or not readably.
 async fn answer<T>(
+    timeout: Duration,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<Result<T, Box<Status>>, ClusterError> {
-    match tokio::time::timeout(TIMEOUT, request).await {
-        Err(_) => Err(ClusterError::Unavailable(format!("none within {} s", TIMEOUT.as_secs()))),
+    match tokio::time::timeout(timeout, request).await {
+        Err(_) => Err(ClusterError::Unavailable(format!("none within {} s", timeout.as_secs_f64()))),
         Ok(Ok(object)) => Ok(Ok(object)),
         Ok(Err(kube::Error::Api(status))) => Ok(Err(status)),
         Ok(Err(kube::Error::BuildRequest(error))) => Err(unsendable(&error)),

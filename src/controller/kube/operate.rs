@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    KubeObjects, KubeSecrets,
+    KubeObjects, KubeSecrets, Patience,
     release::release_credentials,
     watch::{SecretMeta, Watches, store},
 };
@@ -68,9 +68,14 @@ impl Stores {
     }
 
     /// The ports that read from them.
-    pub fn ports(&self, client: &kube::Client) -> (KubeObjects<DcsInstance>, KubeSecrets) {
-        let objects = KubeObjects::new(client.clone(), self.objects.clone());
-        (objects, KubeSecrets::new(client.clone(), self.secrets.clone()))
+    pub fn ports(
+        &self,
+        client: &kube::Client,
+        patience: &Patience,
+    ) -> (KubeObjects<DcsInstance>, KubeSecrets) {
+        let timeout = patience.answer;
+        let objects = KubeObjects::new(client.clone(), self.objects.clone(), timeout);
+        (objects, KubeSecrets::new(client.clone(), self.secrets.clone(), timeout))
     }
 
     /// The DcsInstances that were seen.

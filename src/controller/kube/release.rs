@@ -1,6 +1,6 @@
 //! Lets Secrets with credentials go once nobody needs them any more.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kube::{Api, Client, ResourceExt, api::ListParams, core::DeserializeGuard};
 
@@ -15,9 +15,6 @@ use crate::{
     formats::IN_USE_FINALIZER,
 };
 
-/// After a failure.
-const AGAIN: Duration = Duration::from_secs(10);
-
 /// Looks at every Secret that nobody may need any more, for as long as it runs.
 pub(super) async fn release_credentials(watches: Arc<Watches>, secrets: KubeSecrets) {
     loop {
@@ -27,9 +24,9 @@ pub(super) async fn release_credentials(watches: Arc<Watches>, secrets: KubeSecr
         }
         if let Err(error) = release(&watches.client, &secrets, &key).await {
             tracing::debug!(secret = %key, %error, "the Secret cannot be let go yet");
-            let wakes = watches.released.clone();
+            let (wakes, gap) = (watches.released.clone(), watches.patience.longest_gap);
             tokio::spawn(async move {
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(gap).await;
                 wakes.wake(key);
             });
         }
@@ -44,7 +41,9 @@ async fn release(client: &Client, secrets: &KubeSecrets, key: &Key) -> Result<()
         return Ok(());
     };
     let instances: Api<DeserializeGuard<DcsInstance>> = Api::namespaced(client.clone(), &key.namespace);
-    let listed = answer(instances.list(&ListParams::default())).await?.map_err(|status| refusal(&status))?;
+    let listed = answer(secrets.timeout, instances.list(&ListParams::default()))
+        .await?
+        .map_err(|status| refusal(&status))?;
     // What cannot be read may need it.
     let needs = |object: &DeserializeGuard<DcsInstance>| match &object.0 {
         Ok(object) => credentials_secret(&object.spec) == key.name,

@@ -22,23 +22,18 @@ use kube::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::wakes::Wakes;
+use super::{Patience, wakes::Wakes};
 use crate::{
     api::DcsInstance,
     controller::{cluster::Key, pass::has_finalizer, users::SecretUsers},
     formats::IN_USE_FINALIZER,
 };
 
-/// A watch is asked for anew after this long, in seconds: shorter than the idle limits of load balancers that were seen
-/// between a cluster and its API server (240 s).
-const WATCH_SECONDS: u32 = 220;
-
 /// How long a watch that broke off is left alone: kube's own waits, but not as long as those grow.
-#[derive(Default)]
-struct Backoff(watcher::DefaultBackoff);
-
-/// So that the operator knows again what has changed soon after the API server is back.
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+struct Backoff {
+    waits: watcher::DefaultBackoff,
+    longest: Duration,
+}
 
 /// Is told what a watch has trouble with.
 pub trait WatchTrouble: Send + Sync {
@@ -69,6 +64,8 @@ pub struct Watches {
     /// Cancelled once all DcsInstances were seen. The store's own `wait_until_ready` wakes only the last of several who
     /// wait, and kube's controller is one.
     pub seen: CancellationToken,
+    /// How long the API server is waited for.
+    pub patience: Patience,
     /// Is told of trouble.
     pub trouble: Arc<dyn WatchTrouble>,
 }
@@ -82,13 +79,13 @@ impl Iterator for Backoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        self.0.next().map(|wait| wait.min(LONGEST_WAIT))
+        self.waits.next().map(|wait| wait.min(self.longest))
     }
 }
 
 impl kube::runtime::utils::Backoff for Backoff {
     fn reset(&mut self) {
-        self.0.reset();
+        self.waits.reset();
     }
 }
 
@@ -106,9 +103,9 @@ impl Watches {
         // What a user changes, and what makes a pass go on: a finalizer is no change of the generation. A status is
         // ours, and would wake its own writer.
         let news = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
-        watcher(api, config())
+        watcher(api, self.config())
             .inspect(move |event| on_error.note("DcsInstance", event))
-            .backoff(Backoff::default())
+            .backoff(self.backoff())
             .filter_map(move |event| future::ready(decode.decode(event)))
             .modify(|object| object.managed_fields_mut().clear())
             .reflect(writer)
@@ -127,9 +124,9 @@ impl Watches {
     pub async fn secrets(self: Arc<Self>, writer: Writer<SecretMeta>, store: Store<SecretMeta>) {
         let api: Api<SecretMeta> = Api::all(self.client.clone());
         let on_error = Arc::clone(&self);
-        watcher(api, config())
+        watcher(api, self.config())
             .inspect(move |event| on_error.note("Secret", event))
-            .backoff(Backoff::default())
+            .backoff(self.backoff())
             .modify(|secret| {
                 // Name, version, finalizers: nothing else is needed of some thousand Secrets.
                 let metadata = &mut secret.metadata;
@@ -254,14 +251,19 @@ impl Watches {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn config(&self) -> watcher::Config {
+        let seconds = u32::try_from(self.patience.watch.as_secs()).unwrap_or(u32::MAX);
+        watcher::Config::default().timeout(seconds)
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff { waits: watcher::DefaultBackoff::default(), longest: self.patience.longest_gap }
+    }
+
     /// Whether nobody takes credentials from a Secret, as far as the watch shows.
     pub fn is_unused(&self, secret: &Key) -> bool {
         !self.users().has_credentials_from(secret)
     }
-}
-
-fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
 }
 
 /// A store, and what fills it.

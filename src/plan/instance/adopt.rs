@@ -17,7 +17,6 @@ use crate::{
     plan::{
         Follow,
         conditions::{Readiness, Situation},
-        schedule::Pace,
     },
 };
 
@@ -73,7 +72,7 @@ fn adopting(o: &Observed, id: &str, why: &str) -> Decision {
     };
     Decision::new(o, Situation::Changing(Reason::Adopting), message)
         .follow(Follow::NEXT_LIST)
-        .wait(Duration::from_secs(60))
+        .wait(o.settings.pacing.backstop)
 }
 
 fn is_open_creation(o: &Observed) -> bool {
@@ -87,7 +86,7 @@ pub(super) fn not_found(o: &Observed, id: &str) -> Decision {
     );
     let missing = Readiness::Missing(Reason::InstanceNotFound);
     let decision = Decision::blocked(o, Reason::InstanceNotFound, message);
-    decision.ready(missing, format!("instance {id} does not exist")).wait(Pace::Slow.gap(1))
+    decision.ready(missing, format!("instance {id} does not exist")).wait(o.slow())
 }
 
 pub(super) fn owned(o: &Observed, id: &str) -> Decision {
@@ -95,5 +94,5 @@ pub(super) fn owned(o: &Observed, id: &str) -> Decision {
         "instance {id} carries the mark of another object: delete that object with deletionPolicy Retain first, or \
          remove the tags dcs-operator-* from the instance"
     );
-    Decision::blocked(o, Reason::AlreadyOwned, message).wait(Pace::Slow.gap(1))
+    Decision::blocked(o, Reason::AlreadyOwned, message).wait(o.slow())
 }

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     api::{ConditionType, DcsInstanceStatus, Reason, instance::Binding},
     formats::binding_secret_name,
-    plan::schedule::Pace,
 };
 
 /// What the binding Secret is to hold.
@@ -87,7 +86,7 @@ pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> 
     let name = binding_secret_name(&o.subject.name);
     match &o.looks.binding {
         None if o.secrets.pending.is_none() && is_current(o, &content) => Verdict::published(name, &content),
-        None => match o.memory.refused(o.now.monotonic) {
+        None => match o.refused() {
             Some((message, rest)) => {
                 Verdict { wait: Some(rest), ..Verdict::not_yet(Reason::SecretRefused, message, known) }
             }
@@ -106,18 +105,12 @@ pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> 
             let message = format!(
                 "Secret {name} exists and is not this object's: rename or delete it, it is never overwritten"
             );
-            Verdict {
-                wait: Some(Pace::Slow.gap(1)),
-                ..Verdict::not_yet(Reason::SecretConflict, &message, None)
-            }
+            Verdict { wait: Some(o.slow()), ..Verdict::not_yet(Reason::SecretConflict, &message, None) }
         }
         Some(Ok(BindingLook::PasswordLost)) => {
             let message = "the password is in no Secret any more: set another one in the cloud's console and give it to \
                            the clients yourself, or make a new instance";
-            Verdict {
-                wait: Some(Pace::Slow.gap(1)),
-                ..Verdict::not_yet(Reason::SecretNotFound, message, None)
-            }
+            Verdict { wait: Some(o.slow()), ..Verdict::not_yet(Reason::SecretNotFound, message, None) }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Making an instance, exactly once: it is looked for before every attempt, the first included.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     blueprint::{Blueprint, PasswordSource},
@@ -94,7 +94,7 @@ fn refusal(o: &Observed) -> Option<Decision> {
     let reason = operation.reason.as_deref().and_then(Reason::from_word)?;
     let message = operation.message.clone().unwrap_or_default();
     let message = format!("{message}; tried again by itself now and then, and at once when the spec changes");
-    (pace_of(reason) == Pace::Slow).then(|| Decision::blocked(o, reason, message).wait(Pace::Slow.gap(1)))
+    (pace_of(reason) == Pace::Slow).then(|| Decision::blocked(o, reason, message).wait(o.slow()))
 }
 
 /// The request for a new instance, once everything that it needs was looked up.
@@ -121,7 +121,7 @@ pub(super) fn make(o: &Observed, desired: &Desired) -> Decision {
             return Decision::blocked(o, Reason::InvalidSpec, message);
         }
         Err(flavor::Unavailable::SoldOut { message }) => {
-            return Decision::blocked(o, Reason::SoldOut, message).wait(Pace::Slow.gap(1));
+            return Decision::blocked(o, Reason::SoldOut, message).wait(o.slow());
         }
     };
     let subject = &o.subject;
@@ -165,5 +165,5 @@ pub(super) fn creating(o: &Observed, message: &str) -> Decision {
     Decision::new(o, Situation::Creating, message)
         .ready(Readiness::Missing(Reason::Creating), message)
         .follow(follow)
-        .wait(Duration::from_secs(300))
+        .wait(o.settings.pacing.backstop)
 }

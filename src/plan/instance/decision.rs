@@ -56,7 +56,7 @@ impl Decision {
             operation: o.status.operation.clone(),
             resolved: None,
             pending: Vec::new(),
-            wait: schedule::slow_round(&o.subject.uid),
+            wait: o.settings.pacing.slow_round(&o.subject.uid),
             follow: Follow::STEADY,
             silent: false,
         }
@@ -153,7 +153,7 @@ impl Decision {
             self.step = Step::Prepare(Preparation::Hold);
         }
         let needed = matches!(self.step, Step::Prepare(Preparation::Hold | Preparation::Password));
-        match o.memory.refused(o.now.monotonic).filter(|_| needed) {
+        match o.refused().filter(|_| needed) {
             Some((message, rest)) => {
                 let situation = Situation::Blocked(Reason::SecretRefused);
                 let finding = Finding { situation, message: message.to_owned() };
@@ -211,7 +211,7 @@ impl Decision {
         let in_trouble =
             o.lists.as_ref().is_some_and(|lists| lists.trouble.is_some() && lists.latest.is_some());
         if let Some(rest) =
-            schedule::LIST_MISSED.checked_sub(o.age()).filter(|rest| in_trouble && !rest.is_zero())
+            o.settings.pacing.list_missed.checked_sub(o.age()).filter(|rest| in_trouble && !rest.is_zero())
         {
             self.wait = self.wait.min(rest + Duration::from_secs(1));
         }

@@ -24,7 +24,6 @@ use crate::{
     plan::{
         Consent, Follow,
         conditions::{Readiness, Situation},
-        schedule::{BUSY, Pace},
     },
 };
 
@@ -47,7 +46,7 @@ pub(super) fn decide(o: &Observed) -> Decision {
         // Without credentials nothing was ever asked for, so there is nothing to see to.
         Err(_) if was_never_begun(o) => return done(o),
         Err(obstacle) => {
-            let wait = obstacle.pace().gap(1);
+            let wait = o.gap(obstacle.pace(), 1);
             let message = format!("{}; until then the instance is not deleted", obstacle.message);
             return blocked(o, obstacle.reason, message).wait(wait);
         }
@@ -170,7 +169,8 @@ fn delete(o: &Observed, closeup: &Closeup) -> Decision {
         return blocked(o, Reason::PrepaidNotDeletable, message);
     }
     if let Some(doing) = busy(closeup) {
-        return deleting(o, &format!("the instance is deleted once it is done with {doing}")).wait(BUSY);
+        return deleting(o, &format!("the instance is deleted once it is done with {doing}"))
+            .wait(o.settings.pacing.busy);
     }
     if let Some(rest) = pause(o, &OperationType::Delete) {
         let problem = o.status.operation.as_ref().and_then(|operation| operation.message.clone());
@@ -226,7 +226,7 @@ fn unmarked(o: &Observed, lists: &Lists, id: &str) -> Decision {
         "instance {id} no longer carries the tags dcs-operator-* that say whose it is, so it is not deleted: set \
          adopt.instanceId to its ID to have it deleted, or deletionPolicy to Retain to leave it"
     );
-    blocked(o, Reason::MarkMissing, message).wait(Pace::Slow.gap(1))
+    blocked(o, Reason::MarkMissing, message).wait(o.slow())
 }
 
 /// The cloud says that the instance does not exist.
@@ -258,7 +258,7 @@ fn deleting(o: &Observed, message: &str) -> Decision {
     Decision::new(o, Situation::Deleting, message)
         .ready(Readiness::Unchanged, message)
         .follow(Follow::CHANGES)
-        .wait(Duration::from_secs(120))
+        .wait(o.settings.pacing.backstop)
 }
 
 fn blocked(o: &Observed, reason: Reason, message: String) -> Decision {

@@ -24,7 +24,7 @@ use crate::{
     plan::{
         Follow,
         conditions::{Readiness, Situation},
-        schedule::{BUSY, Pace, SLOW_ROUND},
+        schedule::Pace,
     },
 };
 
@@ -65,11 +65,9 @@ fn unlisted(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decisio
     if lookup::may_be_invisible(o, id) {
         return invisible(o);
     }
-    let confirmed = o
-        .memory
-        .gone
-        .as_ref()
-        .filter(|(gone, at)| gone == id && o.now.monotonic.saturating_sub(*at) < SLOW_ROUND);
+    let confirmed = o.memory.gone.as_ref().filter(|(gone, at)| {
+        gone == id && o.now.monotonic.saturating_sub(*at) < o.settings.pacing.slow_round
+    });
     if confirmed.is_some() {
         return lost(o, desired, lists, id);
     }
@@ -173,7 +171,7 @@ fn present(o: &Observed, desired: &Desired, facts: &InstanceFacts, closeup: Opti
     if differences.is_empty() && closeup.is_none() && is_older_than_attempt(o) {
         let message = "the last request is still to be seen in the cloud's list";
         let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
-        return decision.seen(facts).follow(Follow::NEXT_LIST).wait(BUSY);
+        return decision.seen(facts).follow(Follow::NEXT_LIST).wait(o.settings.pacing.busy);
     }
     if differences.is_empty() {
         return Decision::new(o, Situation::InSync, "the cloud matches the spec").seen(facts).settled();
@@ -199,7 +197,7 @@ fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
     Decision::new(o, Situation::NotServing { why, ours: false }, message)
         .seen(facts)
         .follow(Follow::CHANGES)
-        .wait(Duration::from_secs(300))
+        .wait(o.settings.pacing.backstop)
 }
 
 /// Somebody took the mark off: it is put back only if the spec names the instance.
@@ -244,7 +242,11 @@ fn change(
     let message = format!("{} is being changed", fields.join(", "));
     let changing = |message: String| {
         let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
-        decision.seen(facts).pending(differences.changes.clone()).follow(Follow::NEXT_LIST).wait(BUSY)
+        decision
+            .seen(facts)
+            .pending(differences.changes.clone())
+            .follow(Follow::NEXT_LIST)
+            .wait(o.settings.pacing.busy)
     };
     if let Some(task) = closeup.and_then(|closeup| closeup.task.as_ref()) {
         return changing(format!("{message} once the instance is done with {task}"));

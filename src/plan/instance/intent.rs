@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    observed::{Observed, PasswordLook, pace_of},
+    observed::{Observed, Obstacle, PasswordLook, pace_of},
     step::Change,
 };
 use crate::{
@@ -43,25 +43,19 @@ pub enum Fate {
     },
 }
 
-/// The code that says that the name of a new instance is taken (API reference 7.2). It comes as *ambiguous*: the
-/// instance that has the name may be one of our own.
-const NAME_TAKEN: &str = "DCS.4060";
-
 // === impl Fate ===
 
 impl Fate {
     /// Of a call that failed.
     pub fn of(error: &Error) -> Self {
         let message = error.to_string();
-        let reason = match error.class() {
-            Class::Ambiguous => {
-                let code = error.refusal().and_then(|refusal| refusal.code.as_deref());
-                let taken = code.and_then(lookup).is_some_and(|known| known.names.contains(&NAME_TAKEN));
-                return Self::Unknown { reason: taken.then_some(Reason::NameTaken), message };
-            }
-            class => telling(error).unwrap_or_else(|| reason_of(class)),
-        };
-        Self::Refused { reason, message }
+        if error.class() == Class::Ambiguous {
+            let taken = telling(error).filter(|reason| *reason == Reason::NameTaken);
+            let message = taken.map_or_else(|| message.clone(), |reason| with_remedy(&message, reason));
+            return Self::Unknown { reason: taken, message };
+        }
+        let reason = reason_for(error);
+        Self::Refused { reason, message: with_remedy(&message, reason) }
     }
 
     /// Of an attempt that may have been written down or not, and that was not made for that.
@@ -79,6 +73,8 @@ const TELLING: &[(&str, Reason)] = &[
     ("DCS.4046", Reason::ReferenceInvalid),
     ("DCS.4068", Reason::ReferenceInvalid),
     ("DCS.4054", Reason::SoldOut),
+    // Of a new instance. It comes as *ambiguous*: the instance that has the name may be one of our own.
+    ("DCS.4060", Reason::NameTaken),
 ];
 
 /// The word for a code that has one of its own.
@@ -87,8 +83,31 @@ fn telling(error: &Error) -> Option<Reason> {
     TELLING.iter().find(|(code, _)| known.names.contains(code)).map(|(_, reason)| *reason)
 }
 
+/// The word for an error.
+fn reason_for(error: &Error) -> Reason {
+    telling(error).unwrap_or_else(|| reason_of(error.class()))
+}
+
+/// What the cloud said, and what a person has to do about it, if one is needed.
+fn with_remedy(message: &str, reason: Reason) -> String {
+    match pace_of(reason) {
+        Pace::Slow => format!("{message}. {}", reason.remedy().trim_end_matches('.')),
+        Pace::Brisk | Pace::Soon | Pace::Unhurried => message.to_owned(),
+    }
+}
+
+// === impl Obstacle ===
+
+impl Obstacle {
+    /// That a call failed; `what` is what could not be had for that.
+    pub fn of(what: &str, error: &Error) -> Self {
+        let reason = reason_for(error);
+        Self { reason, message: with_remedy(&format!("{what}: {error}"), reason) }
+    }
+}
+
 /// The word for a class of errors.
-pub fn reason_of(class: Class) -> Reason {
+fn reason_of(class: Class) -> Reason {
     match class {
         Class::Transient => Reason::CloudUnreachable,
         Class::Busy => Reason::WaitingForInstance,
@@ -246,7 +265,7 @@ pub(super) fn hold(o: &Observed, operation: &Operation) -> Option<Duration> {
         return None;
     }
     let attempt = u32::try_from(operation.attempt.max(operation.failures.unwrap_or(0))).unwrap_or(1);
-    let gap = pace(operation).gap(attempt);
+    let gap = o.gap(pace(operation), attempt);
     let since = time::from_kube(operation.attempted_at.as_ref()?);
     let elapsed = o.now.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std().unwrap_or_default();
     gap.checked_sub(elapsed).filter(|rest| !rest.is_zero())

@@ -15,7 +15,7 @@ use crate::{
     api::{DcsInstanceStatus, Reason, instance::Account},
     dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
     formats::Owner,
-    plan::schedule::Pace,
+    plan::schedule::{Pace, Pacing},
 };
 
 /// What is known of an object, its instance and the cloud.
@@ -264,6 +264,10 @@ pub struct Settings {
     pub most_failures: u32,
     /// How often a lost instance is replaced before a person is asked.
     pub most_recreations: u32,
+    /// How long to leave a site alone that says that it was too much, and not for how long.
+    pub throttled: Duration,
+    /// How long to wait for what.
+    pub pacing: Pacing,
 }
 
 // === impl Observed ===
@@ -306,18 +310,24 @@ impl Observed {
 
     /// How long to wait after what was looked up stood in the way.
     pub(super) fn gap_after(&self, obstacle: &Obstacle) -> Duration {
-        obstacle.pace().gap(self.memory.failures.max(1))
+        self.gap(obstacle.pace(), self.memory.failures.max(1))
     }
-}
 
-// === impl Memory ===
+    /// The wait after the `attempt`th failure in a row.
+    pub(super) fn gap(&self, pace: Pace, attempt: u32) -> Duration {
+        self.settings.pacing.gap(pace, attempt)
+    }
 
-impl Memory {
+    /// How long what needs a person is left at rest.
+    pub(super) fn slow(&self) -> Duration {
+        self.gap(Pace::Slow, 1)
+    }
+
     /// What Kubernetes said when it refused a Secret, and how long that is left at rest.
-    pub(super) fn refused(&self, now: Duration) -> Option<(&str, Duration)> {
-        let (message, at) = self.refusal.as_ref()?;
-        let rest = at.saturating_add(Pace::Slow.gap(1)).checked_sub(now).filter(|rest| !rest.is_zero())?;
-        Some((message, rest))
+    pub(super) fn refused(&self) -> Option<(&str, Duration)> {
+        let (message, at) = self.memory.refusal.as_ref()?;
+        let rest = at.saturating_add(self.slow()).checked_sub(self.now.monotonic);
+        Some((message, rest.filter(|rest| !rest.is_zero())?))
     }
 }
 
@@ -364,6 +374,8 @@ impl Default for Settings {
             visibility: Duration::from_secs(60),
             most_failures: 3,
             most_recreations: 3,
+            throttled: Duration::from_secs(5),
+            pacing: Pacing::default(),
         }
     }
 }

@@ -20,7 +20,6 @@ use crate::{
     plan::{
         Follow,
         conditions::{Readiness, Situation},
-        schedule::{LIST_MISSED, OBSERVATION_LIFE},
     },
 };
 
@@ -47,7 +46,7 @@ fn decide(o: &Observed) -> Decision {
     let place = match &o.place {
         Ok(place) => place,
         Err(obstacle) => {
-            return Decision::blocked(o, obstacle.reason, &obstacle.message).wait(obstacle.pace().gap(1));
+            return Decision::blocked(o, obstacle.reason, &obstacle.message).wait(o.gap(obstacle.pace(), 1));
         }
     };
     if let Some(message) = leads_elsewhere(o, place) {
@@ -80,27 +79,28 @@ fn managed(o: &Observed, desired: &Desired) -> Decision {
 pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
     let Some(lists) = &o.lists else { return Err(Box::new(not_looked_at(o))) };
     let age = o.age();
-    let rest = OBSERVATION_LIFE.checked_sub(age);
+    let life = o.settings.pacing.observation_life;
+    let rest = life.checked_sub(age);
     let Some(trouble) = &lists.trouble else {
         return match (lists.latest, rest) {
             (Some(_), Some(_)) => Ok(lists),
             // Nobody refused to answer, and yet nobody looked: that says as little.
             (Some(_), None) => {
-                let message = "the account has not been listed for more than 10 minutes";
+                let message = "the account has not been listed for too long";
                 let decision = Decision::new(o, Situation::TooOld, message);
-                Err(Box::new(with_sight(o, decision).follow(Follow::NEXT_LIST).wait(OBSERVATION_LIFE)))
+                Err(Box::new(with_sight(o, decision).follow(Follow::NEXT_LIST).wait(life)))
             }
             (None, _) => Err(Box::new(not_looked_at(o))),
         };
     };
-    if lists.latest.is_some() && age < LIST_MISSED {
+    if lists.latest.is_some() && age < o.settings.pacing.list_missed {
         return Ok(lists);
     }
     let message = format!("{}; the operator keeps trying", trouble.message);
     let situation = if rest.is_some() { Situation::Unreachable(trouble.reason) } else { Situation::TooOld };
     let decision = with_sight(o, Decision::new(o, situation, message));
     // When the last sight becomes too old, that has to be said, whatever happens until then.
-    let wait = rest.map_or(OBSERVATION_LIFE, |rest| rest + std::time::Duration::from_secs(1));
+    let wait = rest.map_or(life, |rest| rest + std::time::Duration::from_secs(1));
     Err(Box::new(decision.wait(wait).follow(Follow::EACH_LIST)))
 }
 
@@ -112,7 +112,7 @@ fn is_before_first_look(o: &Observed) -> bool {
 pub(super) fn not_looked_at(o: &Observed) -> Decision {
     let message = "the operator has not looked at the cloud yet";
     let decision = Decision::new(o, Situation::NotLookedAt, message).ready(Readiness::Unchanged, message);
-    decision.follow(Follow::NEXT_LIST).wait(std::time::Duration::from_secs(60))
+    decision.follow(Follow::NEXT_LIST).wait(o.settings.pacing.backstop)
 }
 
 /// Tells what the list shows of the instance, whatever else is the matter.

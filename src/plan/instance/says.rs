@@ -17,7 +17,7 @@ use crate::{
     },
     dcs::model::{InstanceFacts, InstanceStatus},
     formats::Origin,
-    plan::{conditions::Readiness, schedule::OBSERVATION_LIFE},
+    plan::conditions::Readiness,
 };
 
 /// Whether the instance serves, by the cloud's word; if not, why.
@@ -52,8 +52,8 @@ pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readine
     let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
     let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own;
     let closeup = o.closeup().map(|closeup| &closeup.facts).filter(is_own);
-    if closeup.is_none() && o.age() > OBSERVATION_LIFE {
-        return (Readiness::TooOld, "the instance was last seen more than 10 minutes ago".to_owned());
+    if closeup.is_none() && o.age() > o.settings.pacing.observation_life {
+        return (Readiness::TooOld, "the instance was last seen too long ago".to_owned());
     }
     let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
     let Some(facts) = closeup.or(facts).or(listed) else {
@@ -73,7 +73,10 @@ pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readine
     let message = format!("the cloud says {word}");
     match serves(facts.status.as_ref()) {
         Ok(()) => (Readiness::Serving, message),
-        Err(why) => (Readiness::NotServing(why), message),
+        Err(why) => {
+            let remedy = why.remedy().trim_end_matches('.');
+            (Readiness::NotServing(why), format!("{message}. {remedy}"))
+        }
     }
 }
 

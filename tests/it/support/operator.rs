@@ -157,11 +157,27 @@ impl Field {
         Operator { child, log, stopped: false }
     }
 
+    /// The operator was never refused anything for lack of a right.
+    pub(crate) fn assert_nothing_was_forbidden(&self) {
+        let audit = self.audit();
+        let refused: Vec<_> = audit.iter().filter(|entry| entry["responseStatus"]["code"] == 403).collect();
+        assert!(refused.is_empty(), "{refused:#?}");
+    }
+
     /// The audit log's lines about the operator.
     pub(crate) fn audit(&self) -> Vec<Value> {
         let log = fs::read_to_string(&self.control_plane.ready.audit_log).unwrap_or_default();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|entry| entry["user"]["username"] == USER).collect()
+    }
+}
+
+/// Whatever a test is about: the operator's rights are enough for it.
+impl Drop for Field {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_nothing_was_forbidden();
+        }
     }
 }
 

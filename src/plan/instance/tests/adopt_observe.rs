@@ -21,13 +21,13 @@ fn observing(facts: InstanceFacts) -> Observed {
 #[test]
 fn an_instance_to_adopt_is_looked_at_and_marked() {
     let mut o = adopting(instance(ID, Vec::new()));
-    let plan = expect(&o, &format!("mark {ID} adopted"), ADOPTING, "next list", 60);
+    let plan = expect(&o, &format!("mark {ID} adopted"), ADOPTING, "next list", 120);
     let intent = plan.intent.unwrap();
     let operation = intent.operation.unwrap();
     assert_eq!((operation.type_, operation.instance_id.as_deref()), (OperationType::Adopt, Some(ID)));
     assert_eq!(intent.account, Some(account("p1")));
     o.looks.detail = None;
-    expect(&o, &format!("look at {ID}"), ADOPTING, "next list", 60);
+    expect(&o, &format!("look at {ID}"), ADOPTING, "next list", 120);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_damaged_mark_of_ours_is_put_right() {
     for missing in 0..3 {
         let mut tags = mark(Origin::Created);
         tags.remove(missing);
-        expect(&adopting(instance(ID, tags)), &format!("mark {ID} adopted"), ADOPTING, "next list", 60);
+        expect(&adopting(instance(ID, tags)), &format!("mark {ID} adopted"), ADOPTING, "next list", 120);
     }
 }
 
@@ -70,17 +70,17 @@ fn an_attempt_to_adopt_is_waited_for() {
     o.memory.intent_seen = Some(s(990));
     expect(&o, "nothing", ADOPTING, "next list", 70);
     o.now.monotonic = s(1070);
-    expect(&o, &format!("mark {ID} adopted"), ADOPTING, "next list", 60);
+    expect(&o, &format!("mark {ID} adopted"), ADOPTING, "next list", 120);
     // An instance that was asked for before adopt was added may still come.
     o.status.operation = Some(attempt(OperationType::Create, None));
     o.memory.intent_seen = Some(s(1060));
     expect(&o, "nothing", ADOPTING, "all lists", 70);
     o.now.monotonic = s(1200);
-    expect(&o, "nothing", ADOPTING, "all lists", 60);
+    expect(&o, "nothing", ADOPTING, "all lists", 120);
     let mut lists = listed_at(1140, 1150);
     lists.known = o.lists.unwrap().known;
     o.lists = Some(lists);
-    expect(&o, &format!("mark {ID} adopted"), ADOPTING, "next list", 60);
+    expect(&o, &format!("mark {ID} adopted"), ADOPTING, "next list", 120);
 }
 
 /// Until the mark is on it, it is not the object's, whatever else is the matter.

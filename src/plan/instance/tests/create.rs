@@ -27,9 +27,9 @@ fn before_the_first_list_only_a_fresh_object_says_something() {
         ["Unknown/ObservationPending", "Unknown/ObservationPending", "True/ObservationPending", FINE];
     let mut fresh = observed(json!({}));
     fresh.lists = None;
-    expect(&fresh, "nothing", UNSEEN, "next list", 60);
+    expect(&fresh, "nothing", UNSEEN, "next list", 120);
     fresh.lists = Some(Lists { joined: s(900), ..Lists::default() });
-    expect(&fresh, "nothing", UNSEEN, "next list", 60);
+    expect(&fresh, "nothing", UNSEEN, "next list", 120);
     let mut known = settled(json!({}), ours(ID));
     known.lists = None;
     assert_eq!(step_of(&plan(&known)), "nothing, silently");
@@ -45,31 +45,31 @@ fn a_fresh_object_is_looked_for_in_new_lists_of_both_sorts() {
         o
     };
     for (latest, failed) in [(947, Some(947)), (947, Some(950)), (950, Some(947)), (950, None)] {
-        expect(&begun(latest, failed), "nothing", MAKING, "all lists", 300);
+        expect(&begun(latest, failed), "nothing", MAKING, "all lists", 120);
     }
-    expect(&begun(948, Some(948)), "look flavors", MAKING, "changes", 300);
+    expect(&begun(948, Some(948)), "look flavors", MAKING, "changes", 120);
 }
 
 #[test]
 fn what_a_new_instance_needs_is_looked_up_in_order() {
     let mut o = observed(json!({}));
-    expect(&o, "look flavors", MAKING, "changes", 300);
+    expect(&o, "look flavors", MAKING, "changes", 120);
     o.looks.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
-    expect(&o, "look password", MAKING, "changes", 300);
+    expect(&o, "look password", MAKING, "changes", 120);
     o.looks.password = Some(Ok(PasswordLook::Missing));
-    expect(&o, "prepare password", MAKING, "changes", 300);
+    expect(&o, "prepare password", MAKING, "changes", 120);
     looked_up(&mut o);
-    expect(&o, "create", MAKING, "changes", 300);
+    expect(&o, "create", MAKING, "changes", 120);
     // An open one needs none.
     let mut open = observed(json!({"auth": {"type": "None"}}));
     open.looks.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
-    let plan = expect(&open, "create", MAKING, "changes", 300);
+    let plan = expect(&open, "create", MAKING, "changes", 120);
     assert_eq!(plan.intent.unwrap().applied, None);
 }
 
 #[test]
 fn the_intent_says_all_that_is_needed_to_find_out() {
-    let plan = expect(&ready(), "create", MAKING, "changes", 300);
+    let plan = expect(&ready(), "create", MAKING, "changes", 120);
     let intent = plan.intent.unwrap();
     let operation = intent.operation.unwrap();
     let now = Some(time::to_kube(wall(WALL)));
@@ -96,17 +96,17 @@ fn an_open_attempt_needs_its_window_and_two_lists_of_each_sort() {
     o.now.monotonic = s(1100);
     for (before, latest) in [(1000, 1010), (1019, 1020), (1000, 1030)] {
         o.lists = Some(listed_at(before, latest));
-        expect(&o, "nothing", MAKING, "all lists", 300);
+        expect(&o, "nothing", MAKING, "all lists", 120);
     }
     o.lists = Some(listed_at(1020, 1030));
     let old = o.clone();
     o.now.wall = wall(WALL + 100);
-    expect(&o, "create", MAKING, "all lists", 300);
+    expect(&o, "create", MAKING, "all lists", 120);
     for one in 0..2 {
         let mut o = old.clone();
         let lists = o.lists.as_mut().unwrap();
         *[&mut lists.failed_latest, &mut lists.failed_before][one] = Some(s(1019));
-        expect(&o, "nothing", MAKING, "all lists", 300);
+        expect(&o, "nothing", MAKING, "all lists", 120);
     }
 }
 
@@ -144,7 +144,7 @@ fn a_single_match_is_taken_over_whenever_it_is_seen() {
         o.status.operation = operation;
         o.memory.intent_seen = Some(s(1000));
         list(&mut o, &[with_status("CREATING", ours(ID))]);
-        let plan = expect(&o, "nothing", MAKING, "changes", 300);
+        let plan = expect(&o, "nothing", MAKING, "changes", 120);
         assert_eq!(plan.status.id.as_deref(), Some(ID));
         list(&mut o, &[ours(ID)]);
         expect(&o, &format!("look at {ID}"), CHANGING, "next list", round());
@@ -169,7 +169,7 @@ fn what_is_on_its_way_out_does_not_count() {
     for word in ["DELETING", "DELETED"] {
         let mut o = ready();
         list(&mut o, &[with_status(word, ours(ID)), with_status(word, ours(OTHER))]);
-        expect(&o, "create", MAKING, "changes", 300);
+        expect(&o, "create", MAKING, "changes", 120);
         list(&mut o, &[with_status(word, ours(ID)), ours(OTHER)]);
         assert_eq!(step_of(&plan(&o)), format!("look at {OTHER}"));
     }
@@ -179,7 +179,7 @@ fn what_is_on_its_way_out_does_not_count() {
 fn the_name_alone_says_nothing() {
     let mut o = ready();
     list(&mut o, &[instance(ID, Vec::new())]);
-    expect(&o, "create", MAKING, "changes", 300);
+    expect(&o, "create", MAKING, "changes", 120);
 }
 
 #[test]
@@ -196,13 +196,13 @@ fn a_refused_creation_is_tried_again_in_time() {
         expect_stalled(&again(reason, 1, 10), word, "steady", 590);
         expect_stalled(&again(reason, 2, 10), word, "steady", 1190);
         expect_stalled(&again(reason, 9, 10), word, "steady", 3590);
-        expect(&again(reason, 1, 600), "create", MAKING, "changes", 300);
+        expect(&again(reason, 1, 600), "create", MAKING, "changes", 120);
     }
     // The clock was put back in between.
     expect_stalled(&again(Reason::QuotaExceeded, 1, -1000), "QuotaExceeded", "steady", 600);
     expect(&again(Reason::Throttled, 1, 2), "nothing", MAKING, "changes", 3);
     expect(&again(Reason::Throttled, 4, 2), "nothing", MAKING, "changes", 38);
-    expect(&again(Reason::Throttled, 1, 5), "create", MAKING, "changes", 300);
+    expect(&again(Reason::Throttled, 1, 5), "create", MAKING, "changes", 120);
 }
 
 #[test]
@@ -210,12 +210,12 @@ fn a_refused_creation_is_tried_again_at_once_when_a_cause_changes() {
     let o = || tried(refused(OperationType::Create, Reason::QuotaExceeded));
     let mut edited = o();
     edited.subject.generation = 2;
-    let plan = expect(&edited, "create", MAKING, "changes", 300);
+    let plan = expect(&edited, "create", MAKING, "changes", 120);
     let operation = plan.intent.unwrap().operation.unwrap();
     assert_eq!((operation.attempt, operation.generation), (1, Some(2)));
     let mut other = o();
     other.place.as_mut().unwrap().credentials_hash = "credentials-2".to_owned();
-    expect(&other, "create", MAKING, "changes", 300);
+    expect(&other, "create", MAKING, "changes", 120);
 }
 
 #[test]
@@ -245,10 +245,10 @@ fn failed(operation: Option<Operation>) -> Observed {
 #[test]
 fn a_failed_record_is_removed_and_counted() {
     let look = Observed { looks: Looks::default(), ..failed(None) };
-    expect(&look, &format!("look at {ID}"), MAKING, "all lists", 300);
+    expect(&look, &format!("look at {ID}"), MAKING, "all lists", 120);
     let accepted = attempt(OperationType::Create, Some(Outcome::Accepted));
     let o = failed(Some(Operation { instance_id: Some(ID.to_owned()), ..accepted }));
-    let plan = expect(&o, &format!("remove record {ID}"), MAKING, "all lists", 300);
+    let plan = expect(&o, &format!("remove record {ID}"), MAKING, "all lists", 120);
     let Step::Change(Change::Delete { consent, .. }) = &plan.step else { panic!("{:?}", plan.step) };
     assert_eq!(consent.ground(), "it never came to be");
     let intent = plan.intent.unwrap();

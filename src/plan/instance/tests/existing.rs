@@ -33,9 +33,9 @@ fn the_detail_decides_where_the_list_says_something_else() {
 #[test]
 fn the_clouds_word_is_said() {
     let rows = [
-        ("RESTARTING", ["False/Restarting", "True/InSync", FINE, FINE], 300),
-        ("FROZEN", ["False/Frozen", "True/InSync", FINE, FINE], 300),
-        ("ODD", ["False/NotServing", "True/InSync", FINE, FINE], 300),
+        ("RESTARTING", ["False/Restarting", "True/InSync", FINE, FINE], 120),
+        ("FROZEN", ["False/Frozen", "True/InSync", FINE, FINE], 120),
+        ("ODD", ["False/NotServing", "True/InSync", FINE, FINE], 120),
         ("EXTENDING", ["True/Available", "False/Applying", "True/Resizing", FINE], round()),
     ];
     for (word, conditions, wait) in rows {
@@ -137,7 +137,7 @@ fn a_missing_mark_stops_everything_until_the_spec_names_the_instance() {
     o.looks.detail = found(bare);
     let adopting = ["True/Available", "False/Applying", "True/Adopting", FINE];
     // It is marked as what it was.
-    expect(&o, &format!("mark {ID} created"), adopting, "next list", 60);
+    expect(&o, &format!("mark {ID} created"), adopting, "next list", 120);
     o.looks.detail = found(instance(ID, marked("another-uid", &owner(), Origin::Created)));
     // Until a list shows that too.
     let [_, synced, reconciling, stalled] = stalled("AlreadyOwned");
@@ -171,9 +171,9 @@ fn a_lost_instance_is_replaced_if_that_was_said_and_so_often() {
     let mut o = lost(json!({"onExternalDeletion": "Recreate"}));
     o.memory.gone = Some((ID.to_owned(), s(960)));
     // The lists are older than that.
-    expect(&o, "nothing", MAKING, "all lists", 300);
+    expect(&o, "nothing", MAKING, "all lists", 120);
     o.lists = Some(listed_at(960, 970));
-    let plan = expect(&o, "create", MAKING, "changes", 300);
+    let plan = expect(&o, "create", MAKING, "changes", 120);
     let intent = plan.intent.unwrap();
     assert_eq!((intent.id, intent.recreations), (None, Some(1)));
     o.status.recreations = Some(3);
@@ -298,6 +298,6 @@ fn just_made_and_not_visible_yet_is_not_lost() {
     o.memory.intent_seen = Some(s(990));
     for detail in [None, Some(Detail::NotFound)] {
         o.looks.detail = detail;
-        expect(&o, "nothing", MAKING, "all lists", 300);
+        expect(&o, "nothing", MAKING, "all lists", 120);
     }
 }

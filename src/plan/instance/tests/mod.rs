@@ -31,7 +31,7 @@ use crate::{
     },
     dcs::model::{Capacity, CpuType, Flavor, InstanceFacts, InstanceStatus, Tag},
     formats::{Mark, Origin, Owner},
-    plan::{Follow, schedule::slow_round},
+    plan::{Follow, schedule::Pacing},
 };
 
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
@@ -51,7 +51,7 @@ const fn s(seconds: u64) -> Duration {
 }
 
 fn round() -> u64 {
-    slow_round(UID).as_secs()
+    Pacing::default().slow_round(UID).as_secs()
 }
 
 fn wall(second: i64) -> DateTime<Utc> {

@@ -1,20 +1,22 @@
 //! What `dcs-operator run` takes: every interval, window, budget and limit, each with the variable that sets it too.
 
-use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+mod groups;
 
-use clap::{Args, ValueEnum};
+use std::{net::SocketAddr, time::Duration};
 
+use clap::Args;
+
+use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, TenantFlags, WaitFlags};
 use crate::{
     cli::Failure,
     controller::{
-        Endpoints, Key,
+        Endpoints, Patience,
         instance::credentials::{Namespaces, OwnCredentials},
     },
     dcs::RetryPolicy,
     fleet::Settings as FleetSettings,
     formats::RESERVED_PREFIX,
-    plan::instance::observed::Settings,
-    telemetry::Format,
+    plan::{instance::observed::Settings, schedule::Pacing},
 };
 
 /// Manages the DcsInstances of a cluster.
@@ -47,132 +49,19 @@ pub struct RunArgs {
     /// How the cloud is asked.
     #[command(flatten)]
     pub cloud: CloudFlags,
+    /// How long is waited.
+    #[command(flatten)]
+    pub waits: WaitFlags,
+    /// How the API server is asked.
+    #[command(flatten)]
+    pub kubernetes: KubernetesFlags,
     /// What namespaces may do.
     #[command(flatten)]
     pub tenants: TenantFlags,
 }
 
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// The lease of the one that leads.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Leader")]
-pub struct LeaderFlags {
-    /// Change anything only while holding a lease. Without it, two operators at the same time can harm each other.
-    #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set,
-          value_name = "BOOL")]
-    pub leader_elect: bool,
-    /// Name of the lease.
-    #[arg(long, env = "DCS_OPERATOR_LEASE_NAME", default_value = "dcs-operator", value_name = "NAME")]
-    pub lease_name: String,
-    /// How long the lease lasts after a renewal.
-    #[arg(long, env = "DCS_OPERATOR_LEASE_SECONDS", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
-    pub lease_seconds: Duration,
-    /// How often it is renewed.
-    #[arg(long, env = "DCS_OPERATOR_LEASE_RENEW_SECONDS", default_value = "5", value_parser = seconds, value_name = "SECONDS")]
-    pub lease_renew_seconds: Duration,
-    /// Who this process is. The same identity takes its own lease again at once. POD_NAME and POD_UID together if left
-    /// out, or else a random one.
-    #[arg(long, env = "DCS_OPERATOR_IDENTITY", value_name = "NAME")]
-    pub identity: Option<String>,
-}
-
-/// How the cloud is asked.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Cloud")]
-pub struct CloudFlags {
-    /// From one list of an account to the next while something is on its way there.
-    #[arg(long, env = "DCS_OPERATOR_FAST_TICK_SECONDS", default_value = "5", value_parser = seconds, value_name = "SECONDS")]
-    pub fast_tick_seconds: Duration,
-    /// From one list of an account to the next otherwise.
-    #[arg(long, env = "DCS_OPERATOR_STEADY_TICK_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
-    pub steady_tick_seconds: Duration,
-    /// Requests that change nothing, for each project at each endpoint.
-    #[arg(long, env = "DCS_OPERATOR_READS_PER_SECOND", default_value = "10", value_name = "NUMBER")]
-    pub reads_per_second: NonZeroU32,
-    /// Requests that may change something, for each project at each endpoint.
-    #[arg(long, env = "DCS_OPERATOR_WRITES_PER_SECOND", default_value = "5", value_name = "NUMBER")]
-    pub writes_per_second: NonZeroU32,
-    /// How long after it was written down a change may still be sent.
-    #[arg(long, env = "DCS_OPERATOR_SEND_LIMIT_SECONDS", default_value = "5", value_parser = seconds, value_name = "SECONDS")]
-    pub send_limit_seconds: Duration,
-    /// How long a change may take until it is answered; at most 15.
-    #[arg(long, env = "DCS_OPERATOR_CALL_TIMEOUT_SECONDS", default_value = "15", value_parser = seconds, value_name = "SECONDS")]
-    pub call_timeout_seconds: Duration,
-    /// How long the cloud may take to list an instance that it has made. With too little, an instance whose answer was
-    /// lost may be made twice.
-    #[arg(long, env = "DCS_OPERATOR_VISIBILITY_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
-    pub visibility_seconds: Duration,
-    /// How long it is believed what can be bought.
-    #[arg(long, env = "DCS_OPERATOR_CATALOGUE_SECONDS", default_value = "600", value_parser = seconds, value_name = "SECONDS")]
-    pub catalogue_seconds: Duration,
-    /// How often an instance that the cloud could not make is tried before a person is asked.
-    #[arg(long, env = "DCS_OPERATOR_MOST_CREATION_FAILURES", default_value_t = 3, value_name = "NUMBER")]
-    pub most_creation_failures: u32,
-    /// How often a lost instance is replaced (onExternalDeletion: Recreate) before a person is asked.
-    #[arg(long, env = "DCS_OPERATOR_MOST_RECREATIONS", default_value_t = 3, value_name = "NUMBER")]
-    pub most_recreations: u32,
-}
-
-/// What namespaces may do.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Tenants")]
-pub struct TenantFlags {
-    /// A host besides the provider's own that credentials may lead to; one that begins with a dot stands for all below
-    /// it. May be given several times.
-    #[arg(long, env = "DCS_OPERATOR_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub allow_endpoint: Vec<String>,
-    /// A host that may be called without TLS: a simulator. May be given several times.
-    #[arg(long, env = "DCS_OPERATOR_ALLOW_INSECURE_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub allow_insecure_endpoint: Vec<String>,
-    /// The Secret with the operator's own credentials, for namespaces without any.
-    #[arg(long, env = "DCS_OPERATOR_CREDENTIALS_SECRET", value_parser = key, value_name = "NAMESPACE/NAME")]
-    pub credentials_secret: Option<Key>,
-    /// Namespaces whose objects may use the operator's own credentials; * stands for all.
-    #[arg(
-        long,
-        env = "DCS_OPERATOR_CREDENTIALS_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMESPACES"
-    )]
-    pub credentials_namespaces: Vec<String>,
-    /// Of these, the namespaces whose objects may name networks and instances by their ids; * stands for all.
-    #[arg(long, env = "DCS_OPERATOR_TRUSTED_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
-    pub trusted_namespaces: Vec<String>,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "write a number of seconds, such as 5 or 0.5".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
-fn key(text: &str) -> Result<Key, String> {
-    match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(Key::new(namespace, name)),
-        _ => Err("write NAMESPACE/NAME".to_owned()),
-    }
-}
-
 fn namespaces(names: &[String]) -> Namespaces {
     if names.iter().any(|name| name == "*") { Namespaces::All } else { Namespaces::Some(names.to_vec()) }
-}
-
-// === impl LogFormat ===
-
-impl From<LogFormat> for Format {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Text => Self::Text,
-            LogFormat::Json => Self::Json,
-        }
-    }
 }
 
 // === impl RunArgs ===
@@ -208,6 +97,27 @@ impl RunArgs {
                     .to_owned(),
             );
         }
+        if cloud.read_timeout_seconds < Duration::from_secs(1) {
+            return usage("--read-timeout-seconds is 1 or more".to_owned());
+        }
+        let WaitFlags { busy_seconds, backstop_seconds, slow_round_seconds, .. } = self.waits;
+        if [busy_seconds, backstop_seconds, slow_round_seconds].iter().any(Duration::is_zero) {
+            return usage(
+                "--busy-seconds, --backstop-seconds and --slow-round-seconds are longer than 0".to_owned(),
+            );
+        }
+        if self.waits.unreachable_seconds > self.waits.observation_seconds {
+            return usage("--unreachable-seconds is not longer than --observation-seconds".to_owned());
+        }
+        let KubernetesFlags { kubernetes_timeout_seconds: answer, watch_seconds, .. } = self.kubernetes;
+        if answer.is_zero() || watch_seconds < Duration::from_secs(1) {
+            return usage(
+                "--kubernetes-timeout-seconds is longer than 0, --watch-seconds 1 or more".to_owned(),
+            );
+        }
+        if self.kubernetes.shutdown_seconds > Duration::from_secs(10) {
+            return usage("--shutdown-seconds is at most 10".to_owned());
+        }
         if self.tenants.credentials_secret.is_none() && !self.tenants.credentials_namespaces.is_empty() {
             return usage("--credentials-namespaces needs --credentials-secret".to_owned());
         }
@@ -224,6 +134,33 @@ impl RunArgs {
             visibility: cloud.visibility_seconds,
             most_failures: cloud.most_creation_failures,
             most_recreations: cloud.most_recreations,
+            throttled: cloud.throttled_seconds,
+            pacing: self.pacing(),
+        }
+    }
+
+    fn pacing(&self) -> Pacing {
+        let waits = &self.waits;
+        Pacing {
+            brisk: waits.kubernetes_retry_seconds,
+            soon: waits.retry_seconds,
+            unhurried: waits.creation_retry_seconds,
+            slow: waits.stalled_retry_seconds,
+            busy: waits.busy_seconds,
+            backstop: waits.backstop_seconds,
+            slow_round: waits.slow_round_seconds,
+            list_missed: waits.unreachable_seconds,
+            observation_life: waits.observation_seconds,
+        }
+    }
+
+    /// How long the API server is waited for.
+    pub fn patience(&self) -> Patience {
+        let kubernetes = &self.kubernetes;
+        Patience {
+            answer: kubernetes.kubernetes_timeout_seconds,
+            watch: kubernetes.watch_seconds,
+            longest_gap: kubernetes.watch_retry_seconds,
         }
     }
 
@@ -243,7 +180,12 @@ impl RunArgs {
 
     /// How calls are made.
     pub fn retry_policy(&self) -> RetryPolicy {
-        RetryPolicy { changes: self.cloud.call_timeout_seconds, ..RetryPolicy::default() }
+        RetryPolicy {
+            changes: self.cloud.call_timeout_seconds,
+            total: self.cloud.read_timeout_seconds,
+            attempts: self.cloud.most_tries,
+            ..RetryPolicy::default()
+        }
     }
 
     /// Where credentials may lead.
@@ -267,6 +209,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::controller::Key;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -289,9 +232,40 @@ mod tests {
             (vec!["--fast-tick-seconds", "61"], "not longer than --steady-tick-seconds"),
             (vec!["--steady-tick-seconds", "0", "--fast-tick-seconds", "0"], "longer than 0"),
             (vec!["--credentials-namespaces", "shop"], "--credentials-secret"),
+            (vec!["--read-timeout-seconds", "0"], "1 or more"),
+            (vec!["--busy-seconds", "0"], "longer than 0"),
+            (vec!["--unreachable-seconds", "601"], "not longer than --observation-seconds"),
+            (vec!["--watch-seconds", "0.5"], "--watch-seconds 1 or more"),
+            (vec!["--shutdown-seconds", "11"], "at most 10"),
         ] {
             let refused = parse(&flags).check().unwrap_err().to_string();
             assert!(refused.contains(remedy), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_what_everything_else_takes_for_usual() {
+        let args = parse(&[]);
+        assert_eq!(args.settings("me"), Settings { process: "me".to_owned(), ..Settings::default() });
+        assert_eq!(args.retry_policy(), RetryPolicy::default());
+        let prefix = RESERVED_PREFIX.to_owned();
+        assert_eq!(
+            args.fleet_settings(),
+            FleetSettings { indexed_tag_prefix: prefix, ..FleetSettings::default() }
+        );
+        let gaps = parse(&["--stalled-retry-seconds", "0.5..2"]).settings("me").pacing.slow;
+        assert_eq!((gaps.first.as_millis(), gaps.longest.as_secs()), (500, 2));
+    }
+
+    #[test]
+    fn every_flag_has_a_variable_and_a_sentence() {
+        let command = <Line as clap::CommandFactory>::command();
+        for flag in command.get_arguments().filter(|flag| flag.get_long().is_some_and(|long| long != "help"))
+        {
+            let name = flag.get_long().unwrap();
+            let variable = format!("DCS_OPERATOR_{}", name.replace('-', "_").to_uppercase());
+            assert_eq!(flag.get_env().and_then(|env| env.to_str()), Some(variable.as_str()), "{name}");
+            assert!(flag.get_help().is_some_and(|help| help.to_string().len() > 15), "{name}");
         }
     }
 
@@ -308,6 +282,11 @@ mod tests {
         let own = args.own_credentials().unwrap();
         assert_eq!(own.secret, Key::new("ops", "dcs"));
         assert!(own.namespaces.contain("b") && !own.namespaces.contain("c") && own.trusted.contain("c"));
-        assert!(key("ops").is_err() && key("/x").is_err() && seconds("-1").is_err() && seconds("x").is_err());
+        let wrong = |flag: &str, value: &str| {
+            assert!(Line::try_parse_from(["run", flag, value]).is_err(), "{flag} {value}");
+        };
+        let _ = ["ops", "/x", "x/"].map(|value| wrong("--credentials-secret", value));
+        let _ = ["-1", "x"].map(|value| wrong("--busy-seconds", value));
+        let _ = ["5", "5..", "9..5", "0..5", "a..b"].map(|value| wrong("--retry-seconds", value));
     }
 }
