@@ -16,6 +16,7 @@ mod leader;
 mod loop_counts;
 mod loop_faults;
 mod loop_leaders;
+mod loop_lease;
 mod loop_life;
 mod loop_random;
 mod model_variants;

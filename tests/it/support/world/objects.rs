@@ -52,7 +52,7 @@ pub(crate) fn spec(more: serde_json::Value) -> DcsInstanceSpec {
 pub(crate) fn setup() -> Setup {
     let rate = std::num::NonZeroU32::new(1000).unwrap();
     let fleet = FleetSettings { reads_per_second: rate, writes_per_second: rate, ..FleetSettings::default() };
-    Setup { fleet, lag: 0 }
+    Setup { fleet, lag: 0, lease: None }
 }
 
 /// A cloud where nothing takes long.

@@ -3,14 +3,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use dcs_operator::{
     clock::Clock,
     controller::{
-        Always, Connect, Endpoints, Key, Next, Nobody,
+        Always, Connect, Endpoints, Key, Next, Nobody, Permit,
         instance::{Instances, NoRandomness, Random},
         pass,
     },
@@ -83,6 +83,47 @@ impl Random for FromName {
 pub(crate) struct Setup {
     pub(crate) fleet: FleetSettings,
     pub(crate) lag: usize,
+    /// Who may change the cloud; everybody if none.
+    pub(crate) lease: Option<Lease>,
+}
+
+/// A lease that ends when a test wants it; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease(Arc<Mutex<Term>>);
+
+#[derive(Debug, Default)]
+struct Term {
+    /// How often it still says yes.
+    left: usize,
+    /// Until when it was to last, each time that it was asked.
+    asked: Vec<Duration>,
+}
+
+impl Lease {
+    /// That says yes so often.
+    pub(crate) fn lasting(left: usize) -> Self {
+        Self(Arc::new(Mutex::new(Term { left, asked: Vec::new() })))
+    }
+
+    /// From now on it says yes so often.
+    pub(crate) fn extend(&self, left: usize) {
+        self.0.lock().unwrap().left = left;
+    }
+
+    /// Until when it was to last, each time that it was asked.
+    pub(crate) fn asked(&self) -> Vec<Duration> {
+        self.0.lock().unwrap().asked.clone()
+    }
+}
+
+impl Permit for Lease {
+    fn outlasts(&self, until: Duration) -> bool {
+        let mut term = self.0.lock().unwrap();
+        term.asked.push(until);
+        let yes = term.left > 0;
+        term.left = term.left.saturating_sub(1);
+        yes
+    }
 }
 
 impl Process {
@@ -105,7 +146,10 @@ impl Process {
             settings: Settings { process: name.to_owned(), ..Settings::default() },
             endpoints: Endpoints { insecure: vec!["127.0.0.1".to_owned()], ..Endpoints::default() },
             own_credentials: None,
-            permit: Arc::new(Always),
+            permit: match &setup.lease {
+                Some(lease) => Arc::new(lease.clone()),
+                None => Arc::new(Always),
+            },
             witness: Arc::new(Nobody),
             credentials_cache: Default::default(),
             projects: Default::default(),
