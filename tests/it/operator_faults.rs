@@ -10,24 +10,11 @@ use crate::support::{
     control_plane::{self, start},
     operator::{Field, Operator, Shop, quick},
     patience::{DEADLINE, eventually},
-    world::objects::spec,
 };
 
 /// Within this, all is well again once nothing goes wrong any more.
 const RECOVERY: Duration = Duration::from_secs(30);
 const OBJECTS: usize = 10;
-
-async fn all_well(shop: &Shop) {
-    let names = (0..OBJECTS).map(|n| format!("cache-{n}"));
-    let well = futures::future::join_all(names.map(async |name| shop.until_well(&name).await));
-    tokio::time::timeout(RECOVERY, well).await.expect("all well within half a minute");
-}
-
-async fn apply_all(shop: &Shop) {
-    for n in 0..OBJECTS {
-        shop.apply(&format!("cache-{n}"), spec(json!({}))).await;
-    }
-}
 
 async fn behind(proxy: &Proxy, field: &Field) -> Operator {
     let kubeconfig = field.kubeconfig(Some(proxy.address())).await;
@@ -45,37 +32,51 @@ async fn refusals_conflicts_and_broken_watches() {
         proxy.fault("PATCH", "/status", status, 8);
         proxy.fault("PATCH", "dcsinstances/", status, 4);
         proxy.fault("POST", "/secrets", status, 3);
+        proxy.fault("DELETE", "/secrets/", status, 2);
+        proxy.fault("PUT", "/leases/", status, 1);
+        proxy.fault("POST", "/events", status, 2);
         proxy.fault("PUT", "/secrets/", status, 1);
         proxy.fault("GET", "/secrets/", status, 3);
         proxy.fault("GET", "dcsinstances?", status, 1);
     }
-    apply_all(&shop).await;
+    shop.apply_many(OBJECTS).await;
     for _ in 0..20 {
         proxy.cut();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let spent = async || proxy.is_spent().then_some(());
     eventually("every fault happened", DEADLINE, spent).await;
-    all_well(&shop).await;
-    assert_eq!(shop.cloud.names().len(), OBJECTS);
+    shop.until_all_well(OBJECTS, RECOVERY).await;
+    assert_eq!(shop.ever_made(), OBJECTS);
     assert!([429, 409, 500].iter().all(|status| proxy.answered(*status) > 5), "each was answered");
 
-    // A slow one, too.
+    // One that does not answer at all, for longer than an answer is waited for; and then a slow one.
+    for part in ["/status", "dcsinstances/"] {
+        proxy.hang("PATCH", part, 3);
+    }
+    proxy.hang("GET", "/secrets/", 2);
+    for n in 0..OBJECTS {
+        shop.edit(&format!("cache-{n}"), json!({"description": "whenever"})).await;
+    }
+    shop.until_all_well(OBJECTS, RECOVERY).await;
     proxy.set_delay(Duration::from_millis(400));
     for n in 0..OBJECTS {
         shop.edit(&format!("cache-{n}"), json!({"description": "slowly"})).await;
     }
-    all_well(&shop).await;
+    shop.until_all_well(OBJECTS, RECOVERY).await;
     proxy.set_delay(Duration::ZERO);
-    for n in 0..OBJECTS {
-        shop.delete(&format!("cache-{n}")).await;
-        proxy.cut();
-    }
-    for n in 0..OBJECTS {
-        shop.until_gone(&format!("cache-{n}")).await;
-    }
-    assert_eq!(shop.cloud.names().len(), 0);
     shop.assert_nothing_secret_shows(&operator).await;
+    let cutting = async {
+        loop {
+            proxy.cut();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = shop.delete_many(OBJECTS, DEADLINE) => {}
+        () = cutting => {}
+    }
+    assert_eq!(shop.ever_made(), OBJECTS);
     operator.stop().await;
 }
 
@@ -90,13 +91,14 @@ async fn an_api_server_that_is_restarted() {
     };
     let mut field = Field::on(start(serve()).await).await;
     let proxy = Proxy::before(&field.control_plane).await;
-    let mut operator = behind(&proxy, &field).await;
+    let kubeconfig = field.kubeconfig(Some(proxy.address())).await;
+    let mut operator = field.operator_with(&kubeconfig, &["--writes-per-second=2"]);
     let mut shop = Shop::open(&field, "shop", quick()).await;
-    apply_all(&shop).await;
-    let begun = async || (shop.cloud.names().len() > OBJECTS / 2).then_some(());
-    eventually("half of them are begun", DEADLINE, begun).await;
-
+    shop.apply_many(OBJECTS).await;
+    let begun = async || (shop.ever_made() >= 3).then_some(());
+    eventually("some of them are begun", DEADLINE, begun).await;
     proxy.set_down(true);
+    assert!(shop.ever_made() < OBJECTS, "and some are not");
     field.control_plane.signal("-TERM");
     assert!(field.control_plane.wait());
     field.control_plane = start(serve()).await;
@@ -104,8 +106,8 @@ async fn an_api_server_that_is_restarted() {
     field.client = field.control_plane.client().await;
     shop.client = field.client.clone();
     proxy.set_down(false);
-    all_well(&shop).await;
-    assert_eq!(shop.cloud.names().len(), OBJECTS);
+    shop.until_all_well(OBJECTS, RECOVERY).await;
     assert_eq!(shop.cloud.calls("CreateInstance").len(), OBJECTS);
+    shop.assert_nothing_secret_shows(&operator).await;
     operator.stop().await;
 }

@@ -34,6 +34,9 @@ pub(crate) struct Fault {
     pub(crate) left: u32,
 }
 
+/// A status that stands for no answer.
+const SILENCE: u16 = 0;
+
 /// A proxy, plain HTTP; clones share it.
 #[derive(Clone)]
 pub(crate) struct Proxy(Arc<Inner>);
@@ -90,6 +93,11 @@ impl Proxy {
     /// Answers so many requests so.
     pub(crate) fn fault(&self, method: &'static str, part: &'static str, status: u16, left: u32) {
         self.0.faults.lock().unwrap().push(Fault { method, part, status, left });
+    }
+
+    /// Answers so many requests not at all.
+    pub(crate) fn hang(&self, method: &'static str, part: &'static str, left: u32) {
+        self.fault(method, part, SILENCE, left);
     }
 
     /// Whether every fault that was asked for has happened.
@@ -149,6 +157,9 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let note = |status: u16| *proxy.0.answered.lock().unwrap().entry(status).or_default() += 1;
     if let Some(status) = proxy.instead(method.as_str(), &path) {
         note(status);
+        if status == SILENCE {
+            return std::future::pending().await;
+        }
         let body = serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status,
             "reason": if status == 409 { "Conflict" } else { "TooManyRequests" }, "message": "a test's doing",

@@ -7,6 +7,7 @@ pub(crate) mod bench;
 pub(crate) mod control_plane;
 pub(crate) mod in_process;
 pub(crate) mod leaping_clock;
+pub(crate) mod many;
 pub(crate) mod memory_cluster;
 pub(crate) mod memory_store;
 pub(crate) mod operator;

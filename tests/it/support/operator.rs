@@ -38,6 +38,8 @@ use super::{
 pub(crate) const SYSTEM: &str = "dcs-operator-system";
 /// As the audit log has it.
 pub(crate) const USER: &str = "system:serviceaccount:dcs-operator-system:dcs-operator";
+/// Keys of Secrets that hold what nobody may see.
+const KEPT: [&str; 5] = ["password", "uri", "secretKey", "securityToken", "key"];
 /// Lines of an operator's log that a failed test shows.
 const TOLD: usize = 300;
 
@@ -52,7 +54,9 @@ pub(crate) struct Field {
 pub(crate) struct Operator {
     child: Child,
     log: PathBuf,
-    stopped: bool,
+    /// With its own token.
+    kubeconfig: PathBuf,
+    audit_log: PathBuf,
 }
 
 /// A namespace with a cloud of its own.
@@ -154,14 +158,32 @@ impl Field {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Operator { child, log, stopped: false }
+        let audit_log = self.control_plane.ready.audit_log.clone();
+        Operator { child, log, kubeconfig: kubeconfig.to_owned(), audit_log }
     }
 
-    /// The operator was never refused anything for lack of a right.
+    /// The operator was never refused anything for lack of a right. In a namespace that is going the API server refuses
+    /// whatever is new, whoever asks for it: there, and only there, Events may be.
     pub(crate) fn assert_nothing_was_forbidden(&self) {
         let audit = self.audit();
-        let refused: Vec<_> = audit.iter().filter(|entry| entry["responseStatus"]["code"] == 403).collect();
+        let refused = audit.iter().filter(|entry| entry["responseStatus"]["code"] == 403);
+        let going = |entry: &&Value| {
+            let allowed = entry["annotations"]["authorization.k8s.io/decision"] == "allow";
+            let message = entry["responseStatus"]["message"].as_str().unwrap_or_default();
+            let event = entry["objectRef"]["resource"] == "events";
+            allowed && event && message.contains("because it is being terminated")
+        };
+        let refused: Vec<_> = refused.filter(|entry| !going(entry)).collect();
         assert!(refused.is_empty(), "{refused:#?}");
+    }
+
+    /// Whether the audit log grew so long that a part of it is elsewhere.
+    pub(crate) fn has_older_audit_logs(&self) -> bool {
+        let log = &self.control_plane.ready.audit_log;
+        let files = fs::read_dir(log.parent().unwrap()).unwrap();
+        let stem = format!("{}-", log.file_stem().unwrap().display());
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(&stem) && name.ends_with(".log")).count() > 0
     }
 
     /// The audit log's lines about the operator.
@@ -190,7 +212,6 @@ impl Operator {
 
     /// `-TERM`, `-KILL`, `-STOP`, `-CONT`.
     pub(crate) fn signal(&mut self, signal: &str) {
-        self.stopped = signal == "-STOP";
         assert!(send(signal, self.child.id()), "the process is there");
     }
 
@@ -224,6 +245,12 @@ impl Operator {
     pub(crate) async fn says(&self, parts: &[&str]) {
         let says = || self.log().lines().any(|line| parts.iter().all(|part| line.contains(part)));
         eventually(&format!("{parts:?} in the log"), DEADLINE, || async { says().then_some(()) }).await;
+    }
+
+    /// The token that it shows the API server.
+    fn token(&self) -> String {
+        let config: Value = serde_json::from_str(&fs::read_to_string(&self.kubeconfig).unwrap()).unwrap();
+        config["users"][0]["user"]["token"].as_str().unwrap().to_owned()
     }
 
     /// Where it serves probes and metrics.
@@ -367,13 +394,7 @@ impl Shop {
         let what = format!("{}/{name} is well", self.namespace);
         let look = async || {
             let object = self.instances().get_opt(name).await.unwrap()?;
-            let status = object.status.clone()?;
-            let holds = |type_: &str| {
-                let found = status.conditions.iter().find(|condition| condition.type_ == type_);
-                found.is_some_and(|condition| condition.status == "True")
-            };
-            let current = status.observed_generation == object.metadata.generation;
-            (current && holds("Ready") && holds("Synced") && holds("BindingPublished")).then_some(())
+            is_well(&object).then_some(())
         };
         let search = async {
             while look().await.is_none() {
@@ -394,13 +415,31 @@ impl Shop {
         assert!(done.is_ok(), "not within {DEADLINE:?}: {name} is gone: {}", self.told(name).await);
     }
 
-    /// Nothing that anybody can read without reading a Secret shows one: neither a canary nor a made password.
-    pub(crate) async fn assert_nothing_secret_shows(&self, operator: &Operator) {
-        let mut secrets = Vec::new();
-        for secret in self.secrets().list(&ListParams::default()).await.unwrap() {
-            let password = secret.data.unwrap_or_default().remove("password");
-            secrets.extend(password.map(|password| String::from_utf8(password.0).unwrap()));
+    /// What nobody may see who does not read Secrets, each as it is and in the ways that it could be written: passwords,
+    /// keys, the key of the hashes, the operator's own token.
+    async fn kept_secret(&self, operator: &Operator) -> Vec<String> {
+        let own: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM);
+        let everywhere = [self.secrets(), own];
+        let mut kept = vec![operator.token().into_bytes()];
+        for secrets in everywhere {
+            for secret in secrets.list(&ListParams::default()).await.unwrap() {
+                let values = secret.data.unwrap_or_default().into_iter();
+                let values = values.filter(|(key, _)| KEPT.contains(&key.as_str()));
+                kept.extend(values.map(|(_, value)| value.0));
+            }
         }
+        let written = |value: &Vec<u8>| {
+            let encoded = serde_json::to_value(ByteString(value.clone())).unwrap();
+            let plain = String::from_utf8(value.clone()).ok();
+            plain.into_iter().chain([encoded.as_str().unwrap().to_owned(), hex::encode(value)])
+        };
+        kept.iter().flat_map(written).collect()
+    }
+
+    /// Nothing that anybody can read without reading a Secret shows one: neither a canary nor what was made.
+    pub(crate) async fn assert_nothing_secret_shows(&self, operator: &Operator) {
+        let secrets = self.kept_secret(operator).await;
+        assert!(secrets.len() > 3, "there is something to look for");
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let events = events.list(&ListParams::default()).await.unwrap().items;
         let objects = self.instances().list(&ListParams::default()).await.unwrap().items;
@@ -408,6 +447,8 @@ impl Shop {
             ("events", serde_json::to_string(&events).unwrap()),
             ("objects", serde_json::to_string(&objects).unwrap()),
             ("log", operator.log()),
+            // Every status that was ever written.
+            ("audit log", fs::read_to_string(&operator.audit_log).unwrap()),
             ("metrics", operator.get("/metrics").await.1),
             ("journal", self.cloud.journal().to_string()),
         ];
@@ -426,6 +467,17 @@ impl Shop {
         let warnings = events.into_iter().filter(|event| event.type_.as_deref() == Some("Warning"));
         warnings.map(|event| event.reason.unwrap_or_default()).collect()
     }
+}
+
+/// Ready, in sync, bound, and all of that about the present generation.
+pub(crate) fn is_well(object: &DcsInstance) -> bool {
+    let Some(status) = &object.status else { return false };
+    let holds = |type_: &str| {
+        let found = status.conditions.iter().find(|condition| condition.type_ == type_);
+        found.is_some_and(|condition| condition.status == "True")
+    };
+    let current = status.observed_generation == object.metadata.generation;
+    current && holds("Ready") && holds("Synced") && holds("BindingPublished")
 }
 
 /// The Secret that instances publish.
