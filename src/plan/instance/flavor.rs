@@ -121,9 +121,8 @@ fn by_code<'a>(
     capacity: Option<Capacity>,
     flavors: &'a [Flavor],
 ) -> Result<Offer<'a>, Unavailable> {
-    let all = Offer::all(flavors);
-    let has_code = |offer: &&Offer<'_>| offer.flavor.spec_code.eq_ignore_ascii_case(code);
-    let with_code: Vec<Offer<'a>> = all.iter().filter(has_code).copied().collect();
+    let has_code = |offer: &Offer<'_>| offer.flavor.spec_code.eq_ignore_ascii_case(code);
+    let with_code: Vec<Offer<'a>> = Offer::all(flavors).filter(has_code).collect();
     let of_version: Vec<_> = with_code.iter().filter(|offer| offer.has_version(version)).copied().collect();
     let is_wanted = |offer: &&Offer<'a>| capacity.is_none_or(|wanted| offer.capacity == wanted);
     let best = of_version.iter().filter(is_wanted).min_by_key(|offer| offer.rank()).copied();
@@ -131,7 +130,9 @@ fn by_code<'a>(
     let message = match (best, capacity) {
         (Some(best), Some(_)) => return Ok(best),
         (Some(best), None) if !of_another_size(best) => return Ok(best),
-        (None, _) if with_code.is_empty() => nearest::codes(code, version, capacity, &all),
+        (None, _) if with_code.is_empty() => {
+            nearest::codes(code, version, capacity, &Offer::all(flavors).collect::<Vec<_>>())
+        },
         (None, _) if of_version.is_empty() => nearest::versions_of(code, version, &with_code),
         (None, Some(capacity)) => nearest::capacities_of(code, capacity, &of_version),
         (_, None) => nearest::choose_capacity(code, &of_version),
@@ -141,16 +142,17 @@ fn by_code<'a>(
 
 /// For each processor the best flavor that is as wished, the preferred processor first; at least one.
 fn by_wish<'a>(ask: &Ask<'_>, flavors: &'a [Flavor]) -> Result<Vec<Offer<'a>>, Unavailable> {
-    let all: Vec<_> = Offer::all(flavors).into_iter().filter(Offer::is_basic).collect();
-    let mut fitting: Vec<_> = all.iter().filter(|offer| ask.is_met_by(offer)).collect();
+    let basic = || Offer::all(flavors).filter(Offer::is_basic);
+    let mut fitting: Vec<_> = Offer::all(flavors).filter(|offer| ask.is_met_by(offer)).collect();
+    fitting.retain(Offer::is_basic);
     let usual = fitting.iter().map(|offer| offer.unusual_replicas()).min();
     fitting.retain(|offer| Some(offer.unusual_replicas()) == usual);
     fitting.sort_by_cached_key(|offer| (offer.cpu_rank(), offer.rank()));
     fitting.dedup_by(|next, best| next.cpu_rank() == best.cpu_rank());
     if fitting.is_empty() {
-        return Err(Unavailable::NoSuch { message: nearest::wish(ask, &all) });
+        return Err(Unavailable::NoSuch { message: nearest::wish(ask, &basic().collect::<Vec<_>>()) });
     }
-    Ok(fitting.into_iter().copied().collect())
+    Ok(fitting)
 }
 
 fn no_such(message: &str) -> Unavailable {

@@ -27,10 +27,10 @@ pub(super) fn wish(ask: &Ask<'_>, offers: &[Offer<'_>]) -> String {
 /// what is built otherwise, in as little as possible, and in another capacity too only where nothing else is left of
 /// the mode.
 fn alternatives(ask: &Ask<'_>, offers: &[&Offer<'_>]) -> Vec<String> {
-    let as_asked = offers.iter().filter(|offer| ask.built_otherwise(offer).is_empty());
+    let as_asked = offers.iter().filter(|offer| ask.fits(offer));
     let around: Vec<_> = neighbours(ask.capacity, as_asked.map(|offer| offer.capacity));
     let mut named: Vec<_> = around.iter().map(|capacity| vec![format!("capacity {capacity}")]).collect();
-    let mut others: Vec<_> = offers.iter().filter(|offer| !ask.built_otherwise(offer).is_empty()).collect();
+    let mut others: Vec<_> = offers.iter().filter(|offer| !ask.fits(offer)).collect();
     let is_near =
         |offer: &Offer<'_>| offer.capacity == ask.capacity || (around.is_empty() && *offer.mode == ask.mode);
     if !around.is_empty() || others.iter().any(|offer| is_near(offer)) {

@@ -26,6 +26,22 @@ pub(super) struct Ask<'a> {
     pub(super) capacity: Capacity,
 }
 
+/// How an offer may be built otherwise than it is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Field {
+    Mode,
+    Cpu,
+    Replicas,
+    Shards,
+}
+
+// === impl Field ===
+
+impl Field {
+    /// In the order in which they are told.
+    const ALL: [Self; 4] = [Self::Mode, Self::Cpu, Self::Replicas, Self::Shards];
+}
+
 // === impl Offer ===
 
 impl<'a> Offer<'a> {
@@ -37,11 +53,11 @@ impl<'a> Offer<'a> {
     }
 
     /// Everything there is.
-    pub(super) fn all(flavors: &'a [Flavor]) -> Vec<Self> {
+    pub(super) fn all(flavors: &'a [Flavor]) -> impl Iterator<Item = Self> + use<'a> {
         let sizes = |flavor: &'a Flavor| {
             flavor.capacity.iter().filter_map(move |capacity| Self::new(flavor, *capacity))
         };
-        flavors.iter().flat_map(sizes).collect()
+        flavors.iter().flat_map(sizes)
     }
 
     /// Whether it belongs to the basic edition. Another edition is another product at another price: it has to be
@@ -125,8 +141,24 @@ impl<'a> Offer<'a> {
 // === impl Ask ===
 
 impl Ask<'_> {
+    /// Asked of every offer for every new instance, so what is told most quickly comes first, and nothing is put into
+    /// words.
     pub(super) fn is_met_by(&self, offer: &Offer<'_>) -> bool {
-        offer.has_version(self.version) && self.differences(offer).is_empty()
+        self.capacity == offer.capacity && self.fits(offer) && offer.has_version(self.version)
+    }
+
+    /// Whether an offer is as asked for, but perhaps for version and capacity.
+    pub(super) fn fits(&self, offer: &Offer<'_>) -> bool {
+        Field::ALL.into_iter().all(|field| !self.differs(field, offer))
+    }
+
+    fn differs(&self, field: Field, offer: &Offer<'_>) -> bool {
+        match field {
+            Field::Mode => self.mode != *offer.mode,
+            Field::Cpu => self.cpu.is_some() && self.cpu.as_ref() != offer.cpu(),
+            Field::Replicas => self.replicas.is_some() && self.replicas != offer.replicas(),
+            Field::Shards => self.shards.is_some() && self.shards != offer.shards(),
+        }
     }
 
     /// In what an offer of the version differs: the fields with the offer's values, as a user would write them.
@@ -140,16 +172,17 @@ impl Ask<'_> {
 
     /// The differences but for the capacity.
     pub(super) fn built_otherwise(&self, offer: &Offer<'_>) -> Vec<String> {
-        let number = |wanted: Option<i64>, own: Option<i64>, field: &str| {
-            let own_text = own.map_or_else(|| format!("no {field}"), |own| format!("{field} {own}"));
-            (wanted.is_some() && wanted != own).then_some(own_text)
+        let written = |field: &str, own: Option<String>| match own {
+            Some(own) => format!("{field} {own}"),
+            None => format!("no {field}"),
         };
-        let mode = (self.mode != *offer.mode).then(|| format!("cacheMode {}", offer.mode));
-        let cpu = (self.cpu.is_some() && self.cpu.as_ref() != offer.cpu())
-            .then(|| offer.cpu().map_or_else(|| "no cpuType".to_owned(), |cpu| format!("cpuType {cpu}")));
-        let replicas = number(self.replicas, offer.replicas(), "replicas");
-        let shards = number(self.shards, offer.shards(), "shards");
-        [mode, cpu, replicas, shards].into_iter().flatten().collect()
+        let text = |field| match field {
+            Field::Mode => written("cacheMode", Some(offer.mode.to_string())),
+            Field::Cpu => written("cpuType", offer.cpu().map(CpuType::to_string)),
+            Field::Replicas => written("replicas", offer.replicas().map(|own| own.to_string())),
+            Field::Shards => written("shards", offer.shards().map(|own| own.to_string())),
+        };
+        Field::ALL.into_iter().filter(|field| self.differs(*field, offer)).map(text).collect()
     }
 
     /// What is asked for, as a user would write it.
