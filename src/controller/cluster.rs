@@ -94,8 +94,8 @@ pub trait Secrets: Send + Sync {
     /// [`ClusterError::Gone`] if it does not exist any more.
     fn replace_secret(&self, secret: &Secret) -> impl Future<Output = Result<Secret, ClusterError>> + Send;
 
-    /// Deletes the Secret of this name and uid; that it is not there is no error. [`ClusterError::Conflict`] if one of
-    /// another uid has the name.
+    /// Deletes a Secret that was read before; that it is not there is no error. [`ClusterError::Conflict`] if it has
+    /// changed since, or if another one has the name.
     fn delete_secret(&self, secret: &Secret) -> impl Future<Output = Result<(), ClusterError>> + Send;
 }
 

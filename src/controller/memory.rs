@@ -76,6 +76,15 @@ impl<K: Managed, M: Default + Clone> Memories<K, M> {
         });
     }
 
+    /// The watch has shown a version: what we wrote up to that one need not be kept any more.
+    pub(super) fn shown(&self, object: &K) {
+        if let Some(remembered) = self.lock().get_mut(&Key::of(object)) {
+            remembered
+                .own
+                .take_if(|own| version(own.as_ref()).is_some_and(|own| Some(own) <= version(object)));
+        }
+    }
+
     /// A write failed, or nobody knows whether it did: the next pass asks the API server.
     pub(super) fn distrust(&self, object: &K) {
         self.with(object, |remembered| remembered.distrusted = true);

@@ -390,6 +390,10 @@ async fn secrets_are_changed_only_by_who_has_read_them<O: Objects<DcsInstance>, 
     other.metadata.uid = Some("00000000-0000-4000-8000-00000000ffff".to_owned());
     let refused = side.secrets.delete_secret(&other).await.unwrap_err();
     assert!(matches!(&refused, ClusterError::Conflict(_)), "{refused:?}");
+    let mut older = held.clone();
+    older.metadata.resource_version = Some("1".to_owned());
+    let refused = side.secrets.delete_secret(&older).await.unwrap_err();
+    assert!(matches!(&refused, ClusterError::Conflict(_)), "{refused:?}");
     side.secrets.delete_secret(&held).await.unwrap();
     let mut leaving = side.secrets.get_secret(&key).await.unwrap().expect("its finalizer keeps it");
     assert!(leaving.metadata.deletion_timestamp.is_some());

@@ -196,7 +196,11 @@ impl Parts {
                 tracing::info!("told to stop; passes under way are finished");
                 halt.cancel();
                 if tokio::time::timeout(self.args.kubernetes.shutdown_seconds, working).await.is_err() {
-                    tracing::warn!("some passes took too long and were given up");
+                    tracing::warn!(
+                        "some passes took too long and were given up; the lease is left to run out, since what they \
+                         asked of the cloud may still be on its way"
+                    );
+                    return Ok(());
                 }
             }
         }

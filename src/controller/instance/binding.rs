@@ -38,6 +38,17 @@ pub(super) struct Draft {
     secret: Secret,
     /// Whether one is there already, of which this is the next version.
     replaces: bool,
+    /// The Secret that its password waited in, and that can go once this one is there.
+    spent: Option<Secret>,
+}
+
+/// The password for the binding Secret.
+#[derive(Default)]
+struct Found {
+    /// None where none is needed.
+    password: Option<SecretString>,
+    /// The Secret that it waited in.
+    waited: Option<Secret>,
 }
 
 // === impl Instances ===
@@ -69,26 +80,33 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     ) -> Result<BindingLook, Obstacle> {
         let subject = &view.observed.subject;
         let name = binding_secret_name(&subject.name);
-        let present = self.read(&Key::new(&subject.namespace, &name)).await?;
+        // What the watch does not show is made, which fails if it is there all the same: nothing is overwritten by that.
+        let made = self.memories.with(&view.object, |remembered| remembered.more.made_binding);
+        let present = if made || view.observed.secrets.binding.is_some() {
+            self.read(&Key::new(&subject.namespace, &name)).await?
+        } else {
+            None
+        };
         if let Some(secret) = &present
             && !is_controlled(secret, &subject.uid)
         {
             return self.not_ours(view, secret).map(|()| BindingLook::Foreign);
         }
         let held = present.as_ref().and_then(|secret| value(secret, PASSWORD));
-        let Ok(password) = self.which_password(view, &content.password, held).await? else {
+        let Ok(found) = self.which_password(view, &content.password, held).await? else {
             return Ok(BindingLook::PasswordLost);
         };
-        let data = data(content, password.as_ref());
+        let data = data(content, found.password.as_ref());
         match present {
             Some(secret) if secret.data.as_ref() == Some(&data) => {
                 self.remember_published(view, &secret, content);
                 let spent = view.observed.secrets.pending.is_some() && self.is_spent(view, &secret).await?;
-                view.binding = Some(Draft { secret, replaces: true });
+                view.binding = Some(Draft { secret, replaces: true, spent: None });
                 Ok(if spent { BindingLook::Spent } else { BindingLook::Current })
             }
             present => {
-                view.binding = Some(draft(&view.object, &name, present, data));
+                view.binding =
+                    Some(Draft { spent: found.waited, ..draft(&view.object, &name, present, data) });
                 Ok(BindingLook::Outdated)
             }
         }
@@ -100,43 +118,47 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         view: &View<N::Cloud>,
         which: &WhichPassword,
         held: Option<SecretString>,
-    ) -> Result<Result<Option<SecretString>, ()>, Obstacle> {
+    ) -> Result<Result<Found, ()>, Obstacle> {
         let subject = &view.observed.subject;
+        let plainly = |password| Found { password, waited: None };
         match which {
-            WhichPassword::Open => Ok(Ok(None)),
+            WhichPassword::Open => Ok(Ok(Found::default())),
             WhichPassword::Chosen { name, key } => {
-                self.chosen(&subject.namespace, name, key).await.map(|password| Ok(Some(password)))
+                self.chosen(&subject.namespace, name, key).await.map(|password| Ok(plainly(Some(password))))
             }
-            WhichPassword::Unrecorded if held.is_some() => Ok(Ok(held)),
-            WhichPassword::Unrecorded => Ok(Ok(self.pending_password(view).await?)),
+            WhichPassword::Unrecorded if held.is_some() => Ok(Ok(plainly(held))),
+            WhichPassword::Unrecorded => Ok(Ok(self.waiting(view).await?)),
             WhichPassword::Accepted(hash) => {
                 let is_it = |password: &SecretString| self.password_hash(&subject.uid, password) == *hash;
                 if let Some(held) = held.filter(is_it) {
-                    return Ok(Ok(Some(held)));
+                    return Ok(Ok(plainly(Some(held))));
                 }
-                if let Some(pending) = self.pending_password(view).await?.filter(is_it) {
-                    return Ok(Ok(Some(pending)));
+                let waiting = self.waiting(view).await?;
+                if waiting.password.as_ref().is_some_and(is_it) {
+                    return Ok(Ok(waiting));
                 }
                 let chosen = view.object.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
                 let Some(chosen) = chosen else { return Ok(Err(())) };
                 let key = chosen.key.as_deref().unwrap_or(PASSWORD);
                 let chosen = self.chosen(&subject.namespace, &chosen.name, key).await?;
-                Ok(if is_it(&chosen) { Ok(Some(chosen)) } else { Err(()) })
+                Ok(if is_it(&chosen) { Ok(plainly(Some(chosen))) } else { Err(()) })
             }
         }
     }
 
-    async fn pending_password(&self, view: &View<N::Cloud>) -> Result<Option<SecretString>, Obstacle> {
+    /// The password that waits to be published.
+    async fn waiting(&self, view: &View<N::Cloud>) -> Result<Found, Obstacle> {
         let subject = &view.observed.subject;
         let key = Key::new(&subject.namespace, &pending_auth_secret_name(&subject.name));
-        let secret = self.read(&key).await?.filter(|secret| is_controlled(secret, &subject.uid));
-        Ok(secret.as_ref().and_then(|secret| value(secret, PASSWORD)))
+        let waited = self.read(&key).await?.filter(|secret| is_controlled(secret, &subject.uid));
+        let password = waited.as_ref().and_then(|secret| value(secret, PASSWORD));
+        Ok(Found { waited: waited.filter(|_| password.is_some()), password })
     }
 
     /// Whether the Secret with the unpublished password holds what `binding` has published. If not, it is meant for an
     /// instance that is still to be made, perhaps by another process: it stays.
     async fn is_spent(&self, view: &View<N::Cloud>, binding: &Secret) -> Result<bool, Obstacle> {
-        let pending = self.pending_password(view).await?;
+        let pending = self.waiting(view).await?.password;
         let spent = is_same(pending.as_ref(), value(binding, PASSWORD).as_ref());
         if !spent {
             self.settle_pending(view);
@@ -165,9 +187,18 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         let written = if draft.replaces {
             self.secrets.replace_secret(&draft.secret).await?
         } else {
-            self.secrets.create_secret(&draft.secret).await?
+            let made = self.secrets.create_secret(&draft.secret).await;
+            if matches!(made, Ok(_) | Err(ClusterError::Conflict(_))) {
+                self.memories.with(&view.object, |remembered| remembered.more.made_binding = true);
+            }
+            made?
         };
         self.remember_published(view, &written, content);
+        if let Some(spent) = &draft.spent {
+            self.secrets.delete_secret(spent).await?;
+            self.settle_pending(view);
+            return Ok(());
+        }
         // One that had to stay while it was meant for what is published now can go.
         let pending =
             Key::new(&Key::of(&written).namespace, &pending_auth_secret_name(&view.object.name_any()));
@@ -239,7 +270,7 @@ fn draft(
         type_: Some(TYPE.to_owned()),
         ..Secret::default()
     });
-    Draft { secret: Secret { data: Some(data), ..secret }, replaces }
+    Draft { secret: Secret { data: Some(data), ..secret }, replaces, spent: None }
 }
 
 /// The keys of the Service Binding specification, and `read-host` besides.

@@ -105,6 +105,10 @@ pub struct Recall {
     unconfirmed: Option<Attempt>,
     /// The version of the Secret with the unpublished password that was dropped, or has to stay.
     settled_pending: Option<String>,
+    /// Whether there is a Secret with a new password, though the watch need not show it yet.
+    made_password: bool,
+    /// The same of the binding Secret.
+    made_binding: bool,
 }
 
 /// Which attempt: no two in the life of an object are alike.

@@ -72,6 +72,11 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     async fn made_password(&self, view: &View<N::Cloud>) -> Result<Found, Obstacle> {
         let subject = &view.observed.subject;
         let name = pending_auth_secret_name(&subject.name);
+        // What the watch does not show, and we did not make, is made: that fails if it is there all the same.
+        let made = self.memories.with(&view.object, |remembered| remembered.more.made_password);
+        if !made && view.observed.secrets.pending.is_none() {
+            return Ok((PasswordLook::Missing, None));
+        }
         let Some(secret) = self.read(&Key::new(&subject.namespace, &name)).await? else {
             return Ok((PasswordLook::Missing, None));
         };
@@ -120,7 +125,10 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             ..Secret::default()
         };
         match self.secrets.create_secret(&secret).await {
-            Ok(_) | Err(ClusterError::Conflict(_)) => Ok(()),
+            Ok(_) | Err(ClusterError::Conflict(_)) => {
+                self.memories.with(object, |remembered| remembered.more.made_password = true);
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -104,7 +104,7 @@ where
         let key = Key::of(object);
         let api = self.api(&key.namespace);
         match answer(self.timeout, api.patch(&key.name, &PatchParams::default(), &patch)).await? {
-            Ok(object) => Ok(Patched::Done(object)),
+            Ok(object) => Ok(Patched::Done(pruned(object))),
             Err(status) if is_missing(&status) => Ok(Patched::Missing),
             Err(status) if is_failed_test(&status) => Ok(Patched::Unmet),
             Err(status) => Err(refusal(&status)),
@@ -127,7 +127,8 @@ where
     }
 
     async fn get(&self, key: &Key) -> Result<Option<K>, ClusterError> {
-        found(answer(self.timeout, self.api(&key.namespace).get(&key.name)).await?)
+        let found = found(answer(self.timeout, self.api(&key.namespace).get(&key.name)).await?)?;
+        Ok(found.map(pruned))
     }
 
     /// By server-side apply. The resourceVersion guards the object's identity too, since no two objects share one;
@@ -145,9 +146,8 @@ where
         }));
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.api(&key.namespace);
-        answer(self.timeout, api.patch_status(&key.name, &parameters, &patch))
-            .await?
-            .map_err(|status| refusal(&status))
+        let written = answer(self.timeout, api.patch_status(&key.name, &parameters, &patch)).await?;
+        written.map(pruned).map_err(|status| refusal(&status))
     }
 
     /// By JSON patch: server-side apply would make an object that is missing.
@@ -186,6 +186,12 @@ where
             },
         }
     }
+}
+
+/// Without who wrote which field: only the API server needs that, and it is most of an object.
+fn pruned<K: Resource>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
 }
 
 fn changed_finalizers<K: Resource>(object: &K) -> ClusterError {
@@ -251,7 +257,7 @@ impl Secrets for KubeSecrets {
 
     async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
         let key = Key::of(secret);
-        let preconditions = Preconditions { uid: secret.uid(), resource_version: None };
+        let preconditions = Preconditions { uid: secret.uid(), resource_version: secret.resource_version() };
         let parameters = DeleteParams::default().preconditions(preconditions);
         let request = Self::requests(&key.namespace).delete(&key.name, &parameters);
         // The answer is a Secret, or a status: neither is of interest.

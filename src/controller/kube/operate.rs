@@ -125,7 +125,8 @@ where
             seen.cancelled().await;
             supervisor.synced();
         });
-        let watch = this.watches.instances(object_writer);
+        let remembering = Arc::clone(&this.instances);
+        let watch = this.watches.instances(object_writer, move |object| remembering.memories.shown(object));
         let wakes = this.watches.wakes.stream().map(|key| ObjectRef::new(&key.name).within(&key.namespace));
         let controller = Controller::for_stream(watch, objects)
             .reconcile_on(wakes)

@@ -92,11 +92,13 @@ impl kube::runtime::utils::Backoff for Backoff {
 // === impl Watches ===
 
 impl Watches {
-    /// Fills `writer`, and brings the objects that a user has changed. It never ends by itself.
-    pub fn instances(
+    /// Fills `writer`, and brings the objects that a user has changed. `shown` is told what the store holds from now on,
+    /// but for what a list brings. It never ends by itself.
+    pub fn instances<F: Fn(&DcsInstance) + Send + 'static>(
         self: &Arc<Self>,
         writer: Writer<DcsInstance>,
-    ) -> impl Stream<Item = watcher::Result<DcsInstance>> + Send + use<> {
+        shown: F,
+    ) -> impl Stream<Item = watcher::Result<DcsInstance>> + Send + use<F> {
         let api: Api<DeserializeGuard<DcsInstance>> = Api::all(self.client.clone());
         let (on_error, decode, inform) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         let mut seen = Vec::new();
@@ -112,6 +114,9 @@ impl Watches {
             .inspect(move |event| {
                 if let Ok(event) = event {
                     inform.instance_seen(event, &mut seen);
+                    if let Event::Apply(object) = event {
+                        shown(object);
+                    }
                 }
             })
             .applied_objects()

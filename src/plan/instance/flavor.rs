@@ -132,7 +132,7 @@ fn by_code<'a>(
         (Some(best), None) if !of_another_size(best) => return Ok(best),
         (None, _) if with_code.is_empty() => {
             nearest::codes(code, version, capacity, &Offer::all(flavors).collect::<Vec<_>>())
-        },
+        }
         (None, _) if of_version.is_empty() => nearest::versions_of(code, version, &with_code),
         (None, Some(capacity)) => nearest::capacities_of(code, capacity, &of_version),
         (_, None) => nearest::choose_capacity(code, &of_version),

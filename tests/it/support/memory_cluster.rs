@@ -341,12 +341,15 @@ impl Secrets for MemoryView {
 
     async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
         let id = secret_id(&Key::of(secret));
-        let uid = secret.uid().unwrap();
+        let (uid, version) = (secret.uid().unwrap(), secret.resource_version().unwrap());
         self.cluster
             .call(|store| match store.get(&id) {
                 None => Ok(()),
                 Some(now) if now["metadata"]["uid"] != *uid => {
                     Err(ClusterError::Conflict("another one has the name".to_owned()))
+                }
+                Some(now) if now["metadata"]["resourceVersion"] != *version => {
+                    Err(ClusterError::Conflict("it is another version".to_owned()))
                 }
                 Some(_) => store.delete("secret", &id),
             })
