@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# From left to right, also with -j: what is missing is said before anything long is built.
+.NOTPARALLEL:
 
 KUBERNETES_VERSION := 1.37.2
 CONTROL_PLANE := target/control-plane/control-plane
@@ -13,6 +15,10 @@ CONFORMANCE := target/conformance
 say = @printf '\n== %s\n' "$(1)"
 # One line that names what is missing: $(call need,COMMAND,NAME,WHERE)
 need = @command -v $(1) >/dev/null || { echo "make: $(2) is missing ('$(1)' is not in PATH): $(3)" >&2; exit 1; }
+# The same for what is too old: $(call need-version,WHAT TELLS THE VERSION,NAME,MAJOR,MINOR,WHERE)
+need-version = @version=$$($(1)) && [[ $$version =~ ([0-9]+)\.([0-9]+) ]] && \
+	((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= $(3) * 1000 + $(4))) || { \
+		echo "make: $(2) $(3).$(4) or later is missing ('$(1)' says '$$version'): $(5)" >&2; exit 1; }
 
 .PHONY: help
 help: ## list the targets
@@ -22,8 +28,10 @@ help: ## list the targets
 need-rust:
 	$(call need,cc,a C compiler,install gcc or clang: the cryptography is compiled with it)
 	$(call need,cargo,Rust 1.89 or later,see https://rustup.rs)
+	$(call need-version,cargo --version,Rust,1,89,see https://rustup.rs)
 need-go:
 	$(call need,go,Go 1.26 or later,see https://go.dev/doc/install)
+	$(call need-version,cd tests/control-plane && go env GOVERSION,Go,1,26,see https://go.dev/doc/install)
 need-python:
 	$(call need,$(PYTHON),Python 3.9 or later,see https://www.python.org/downloads)
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || { \
@@ -81,7 +89,7 @@ generate: need-rust ## write the CustomResourceDefinitions to crds/
 	cargo run --locked --quiet -- crds --dir crds
 
 .PHONY: test
-test: need-rust control-plane ## run every test
+test: need-rust need-go need-python control-plane ## run every test
 	$(call say,tests)
 	cargo test --locked
 	@$(MAKE) conformance
@@ -92,11 +100,11 @@ soak: need-rust ## run the loop's fault tests in full: every point, fault and la
 	DCS_OPERATOR_SOAK=1 cargo test --locked --test it loop_ -- --nocapture
 
 .PHONY: demo
-demo: build control-plane ## see it work, from kubectl apply to Ready and back: no cluster and no cloud account needed
+demo: need-rust need-go build control-plane ## see it work, from kubectl apply to Ready and back: no cluster and no cloud account needed
 	@demo/demo.sh
 
 .PHONY: dev
-dev: build control-plane ## the same environment, kept up until it is interrupted
+dev: need-rust need-go build control-plane ## the same environment, kept up until it is interrupted
 	@demo/dev.sh
 
 .PHONY: simulate
@@ -107,7 +115,7 @@ simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it
 	@target/debug/dcs-operator simulate --addr 127.0.0.1:8686 --speed 20
 
 .PHONY: bench
-bench: build control-plane ## measure the operator (memory, processor, time to Ready) and the simulator
+bench: need-rust need-go build control-plane ## measure the operator (memory, processor, time to Ready) and the simulator
 	@benches/operator.sh
 	$(call say,measuring (an optimised build comes first))
 	cargo bench --locked --quiet --bench simulator

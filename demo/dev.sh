@@ -4,7 +4,11 @@ set -euo pipefail
 # shellcheck source=demo/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-start 127.0.0.1:8686 10 --fast-tick-seconds 2 --steady-tick-seconds 10
+# Said before target/dev is emptied: it may be in use by another one.
+if (exec 3<>/dev/tcp/127.0.0.1/8686) 2>/dev/null; then
+    fail "127.0.0.1:8686 is taken: does make dev or make simulate run already?"
+fi
+start dev 127.0.0.1:8686 10 --fast-tick-seconds 2 --steady-tick-seconds 10
 say "ready; in another terminal:"
 cat <<EOF
 export KUBECONFIG=$KUBECONFIG
@@ -18,4 +22,4 @@ the cloud:          curl $endpoint/_simulator
 EOF
 say "interrupt to end"
 wait -n "${pids[@]}" || true
-fail "a part of the environment ended" "$work/operator.log"
+all_run
