@@ -50,16 +50,21 @@ pub fn read_credentials(
     let fields = Fields { secret };
     let region = fields.needed("region")?;
     let credentials = credentials(&fields)?;
-    let invalid = |error: InvalidAccount| fields.wrong(&error.to_string());
+    let invalid = |error: InvalidAccount| fields.wrong(&told(&error));
+    let usual = dcs_endpoint(&region).map_err(invalid)?;
     let endpoint = match fields.text("endpoint")? {
         Some(text) => fields.endpoint("endpoint", &text, endpoints)?,
-        None => dcs_endpoint(&region).map_err(invalid)?,
+        None => usual,
     };
     let iam_endpoint = match fields.text("iamEndpoint")? {
         Some(text) => fields.endpoint("iamEndpoint", &text, endpoints)?,
         None => iam_endpoint(&region).map_err(invalid)?,
     };
     let project_id = fields.text("projectId")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if project_id.as_ref().is_some_and(|id| id.len() > 64 || !id.chars().all(plain)) {
+        return Err(fields.wrong("its projectId is none: a project's ID has 32 letters and digits, mostly"));
+    }
     let defaults = Defaults {
         vpc_id: fields.text("vpcId")?,
         subnet_id: fields.text("subnetId")?,
@@ -78,6 +83,20 @@ pub fn read_credentials(
         ca_bundle: fields.text("caBundle")?,
     };
     Ok(Credentialed { account, defaults, hash })
+}
+
+/// What is wrong, without the value: whoever mixes keys up may have put a password there.
+pub(super) fn told(error: &InvalidAccount) -> String {
+    match error {
+        InvalidAccount::Region(_) => "region is not a region code: write one such as cn-north-4".to_owned(),
+        InvalidAccount::Endpoint { .. } => {
+            "it is not a URL: write one such as https://dcs.cn-north-4.myhuaweicloud.com".to_owned()
+        }
+        InvalidAccount::Insecure(_) => "it is not https".to_owned(),
+        InvalidAccount::CaBundle(_) | InvalidAccount::Unprintable(_) | InvalidAccount::HttpClient(_) => {
+            error.to_string()
+        }
+    }
 }
 
 /// An access key, or a user of IAM.

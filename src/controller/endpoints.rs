@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::account::told;
 use crate::{
     api::Reason,
     dcs::account::{InvalidAccount, parse_endpoint},
@@ -33,7 +34,7 @@ impl Endpoints {
             Err(InvalidAccount::Insecure(url)) => {
                 Url::parse(&url).map_err(|error| invalid(what, &error.to_string()))?
             }
-            Err(error) => return Err(invalid(what, &error.to_string())),
+            Err(error) => return Err(invalid(what, &told(&error))),
         };
         if self.allows(&url) {
             return Ok(url);
@@ -108,6 +109,8 @@ mod tests {
             "http://169.254.169.254/latest",
             "https://10.0.0.1",
             "https://user:canary@dcs.cn-north-4.myhuaweicloud.com",
+            "canary-Passw0rd",
+            "https://dcs.example.com/canary?canary#canary",
             "ftp://dcs.example.com",
             "nonsense",
         ] {

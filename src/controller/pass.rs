@@ -118,8 +118,7 @@ pub async fn pass<T: Kind>(kind: &T, key: &Key) -> Next {
     let object = match newest(kind, key).await {
         Ok(Some(object)) => object,
         Ok(None) => {
-            kind.memories().forget(key);
-            kind.forget(key);
+            forget(kind, key);
             return Next::Gone;
         }
         Err(error) => return again(kind, key, &error),
@@ -138,6 +137,12 @@ pub async fn pass<T: Kind>(kind: &T, key: &Key) -> Next {
             again(kind, key, &error)
         }
     }
+}
+
+/// Forgets an object that does not exist any more.
+pub(super) fn forget<T: Kind>(kind: &T, key: &Key) {
+    kind.memories().forget(key);
+    kind.forget(key);
 }
 
 /// The object, never older than our own last write to it.

@@ -35,7 +35,7 @@ pub use self::{
 use crate::clock::Clock;
 
 /// How long giving the lease back may take. After that the others wait until it runs out.
-const RELEASE_LIMIT: Duration = Duration::from_secs(3);
+pub const RELEASE_LIMIT: Duration = Duration::from_secs(3);
 /// From one attempt to give it back to the next.
 const RELEASE_GAP: Duration = Duration::from_millis(250);
 

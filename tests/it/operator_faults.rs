@@ -28,6 +28,9 @@ async fn refusals_conflicts_and_broken_watches() {
     let mut operator = behind(&proxy, &field).await;
     let shop = Shop::open(&field, "shop", quick()).await;
     operator.says(&["all objects are known"]).await;
+    let forms = proxy.forms("/api/v1/secrets?");
+    let metadata = |form: &String| form.contains("as=PartialObjectMetadata");
+    assert!(forms.len() >= 2 && forms.iter().all(metadata), "no list or watch asks for contents: {forms:?}");
     for status in [429, 409, 500] {
         proxy.fault("PATCH", "/status", status, 8);
         proxy.fault("PATCH", "dcsinstances/", status, 4);

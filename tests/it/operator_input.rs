@@ -1,6 +1,8 @@
 //! What can be wrong with what users give the operator, or with the cloud: each is told by a reason of its own, with what
 //! to do; nothing is harmed; and once it is mended, all goes on without a restart.
 
+use std::time::Duration;
+
 use dcs_operator::{
     dcs::model::InstanceStatus,
     simulator::{
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::support::{
-    bench::ACCESS_KEY,
+    bench::{ACCESS_KEY, PASSWORD},
     operator::{Field, Operator, Shop, binding, quick},
     patience::{DEADLINE, eventually},
     world::objects::{SUBNET, VPC, spec},
@@ -71,8 +73,15 @@ fn credentials(shop: &Shop, changes: Value) -> Value {
 
 /// Told so, with what to do; nothing was made.
 async fn stalled(shop: &Shop, reason: &str, remedy: &str) {
-    let said = shop.until("sessions", "Stalled", &format!("True/{reason}")).await;
-    assert!(said.contains(remedy), "{remedy:?} is not in {said}");
+    let mut said = String::new();
+    let told = async {
+        while !(said.starts_with(&format!("True/{reason}")) && said.contains(remedy)) {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            said = shop.condition("sessions", "Stalled").await;
+        }
+    };
+    let told = tokio::time::timeout(DEADLINE, told).await;
+    assert!(told.is_ok(), "True/{reason} with {remedy:?} is not in {said}");
     assert!(shop.condition("sessions", "Ready").await.starts_with(&format!("False/{reason}")));
     // Events follow at their own pace.
     let told = async || shop.warnings().await.contains(&reason.to_owned()).then_some(());
@@ -130,6 +139,38 @@ async fn credentials_that_are_wrong_and_name_no_project() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_password_is_wrong() {
+    let shop = shop("wrong-user", quick()).await;
+    let user = |password: &str| {
+        let keys = json!({"accessKey": null, "secretKey": null, "username": "user", "domainName": "domain"});
+        let mut data = credentials(&shop, keys);
+        data["password"] = json!(password);
+        data
+    };
+    shop.put_secret("dcs-credentials", user("canary-wrong")).await;
+    shop.apply("sessions", spec(json!({}))).await;
+    stalled(&shop, "CredentialsInvalid", "Correct the Secret with the credentials").await;
+    shop.put_secret("dcs-credentials", user(PASSWORD)).await;
+    well(&shop).await;
+}
+
+/// Whoever mixes the keys up must not find the secret in a condition.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_under_the_wrong_keys() {
+    let shop = shop("mixed-up", quick()).await;
+    for (n, key) in ["region", "projectId", "endpoint", "iamEndpoint"].iter().enumerate() {
+        let mixed = credentials(&shop, json!({(*key): "canary_Passw0rd/+="}));
+        shop.put_secret("dcs-credentials", mixed).await;
+        if n == 0 {
+            shop.apply("sessions", spec(json!({}))).await;
+        }
+        stalled(&shop, "CredentialsInvalid", key).await;
+    }
+    shop.put_secret("dcs-credentials", shop.credentials()).await;
+    well(&shop).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_was_rotated() {
     let shop = shop("rotated-key", quick()).await;
     shop.apply("sessions", spec(json!({}))).await;
@@ -150,13 +191,21 @@ async fn a_key_that_was_rotated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_nobody_allowed() {
     let shop = shop("foreign-endpoint", quick()).await;
-    for foreign in ["https://169.254.169.254", "http://localhost:80", "https://dcs.example.com"] {
-        shop.put_secret("dcs-credentials", credentials(&shop, json!({"endpoint": foreign}))).await;
+    // Not allowed by that name, though somebody listens there, and would notice.
+    let port = shop.cloud.base.rsplit(':').next().unwrap();
+    let local = format!("http://localhost:{port}");
+    for (key, foreign, remedy) in [
+        ("endpoint", "https://169.254.169.254", "--allow-endpoint 169.254.169.254"),
+        ("endpoint", local.as_str(), "--allow-insecure-endpoint localhost"),
+        ("iamEndpoint", "https://dcs.example.com", "--allow-endpoint dcs.example.com"),
+    ] {
+        shop.put_secret("dcs-credentials", credentials(&shop, json!({(key): foreign}))).await;
         if foreign.contains("169") {
             shop.apply("sessions", spec(json!({}))).await;
         }
-        stalled(&shop, "EndpointNotAllowed", "--allow-").await;
+        stalled(&shop, "EndpointNotAllowed", remedy).await;
     }
+    assert_eq!(shop.cloud.journal(), json!([]), "nobody was called");
     shop.put_secret("dcs-credentials", shop.credentials()).await;
     well(&shop).await;
 }

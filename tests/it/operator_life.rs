@@ -100,6 +100,11 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
         r#"dcs_operator_instances{cloud_status="RUNNING"} 1"#,
         "dcs_operator_leader 1",
         r#"dcs_operator_api_requests_total{operation="CreateInstance",class="ok"} 1"#,
+        r#"dcs_operator_reconciles_total{kind="DcsInstance",outcome="Done"} "#,
+        r#"dcs_operator_reconcile_duration_seconds_count{kind="DcsInstance"} "#,
+        r#"dcs_operator_api_request_duration_seconds_count{operation="CreateInstance"} 1"#,
+        "dcs_operator_throttle_wait_seconds",
+        "dcs_operator_observation_age_seconds ",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
@@ -109,6 +114,8 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
     assert_eq!(shop.cloud.names(), Vec::<String>::new());
     let released = async || (!is_held(&shop, "dcs-credentials").await).then_some(());
     eventually("the credentials can go", DEADLINE, released).await;
+    let told = operator.log().lines().filter(|line| line.contains("asked the cloud")).count();
+    assert_eq!(told, shop.changes().len(), "one line for each change that was asked for");
     operator.stop().await;
 
     // Together with what every test checks: nothing was forbidden.

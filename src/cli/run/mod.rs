@@ -15,8 +15,7 @@ use super::Failure;
 use crate::{
     clock::{Clock, SystemClock},
     controller::{
-        Always, Connect, KubeInstances, Operation, Permit, Stores, SystemRandom, Wakes, Watches,
-        instance::Instances,
+        Connect, KubeInstances, Operation, Permit, Stores, SystemRandom, Wakes, Watches, instance::Instances,
     },
     dcs::{Account, Client, RetryPolicy, account::InvalidAccount},
     fleet::Fleet,
@@ -53,12 +52,19 @@ impl Connect for HttpConnect {
     }
 }
 
-// === impl Permit ===
+// === impl InOffice ===
 
-impl Permit for Leadership {
+impl Permit for InOffice {
     fn outlasts(&self, until: Duration) -> bool {
-        Self::outlasts(self, until)
+        !self.halt.is_cancelled() && self.leadership.as_ref().is_none_or(|held| held.outlasts(until))
     }
+}
+
+/// May change the cloud until it is told to stop, and only while it leads.
+struct InOffice {
+    halt: CancellationToken,
+    /// None if it leads without asking anybody.
+    leadership: Option<Leadership>,
 }
 
 /// Whoever is told of a signal, or of the end of the lease.
@@ -195,7 +201,10 @@ impl Parts {
             End::Told => {
                 tracing::info!("told to stop; passes under way are finished");
                 halt.cancel();
-                if tokio::time::timeout(self.args.kubernetes.shutdown_seconds, working).await.is_err() {
+                // Giving the lease back takes a part of the time.
+                let handover = if held.is_some() { leader::RELEASE_LIMIT } else { Duration::ZERO };
+                let limit = self.args.kubernetes.shutdown_seconds.saturating_sub(handover);
+                if tokio::time::timeout(limit, working).await.is_err() {
                     tracing::warn!(
                         "some passes took too long and were given up; the lease is left to run out, since what they \
                          asked of the cloud may still be on its way"
@@ -226,10 +235,7 @@ impl Parts {
         let (teller, events) = Teller::new(self.metrics.clone(), self.probes.clone());
         let teller = Arc::new(teller);
         let publishing = tokio::spawn(tell::publish(events, client.clone(), self.identity.clone()));
-        let permit: Arc<dyn Permit> = match &self.leadership {
-            Some(leadership) => Arc::new(leadership.clone()),
-            None => Arc::new(Always),
-        };
+        let permit = InOffice { halt: halt.clone(), leadership: self.leadership.clone() };
         let instances: KubeInstances<HttpConnect> = Instances {
             objects,
             secrets,
@@ -246,7 +252,7 @@ impl Parts {
             settings: self.args.settings(&self.identity),
             endpoints: self.args.endpoints(),
             own_credentials: self.args.own_credentials(),
-            permit,
+            permit: Arc::new(permit),
             witness: Arc::clone(&teller) as _,
             credentials_cache: Default::default(),
             projects: Default::default(),

@@ -26,6 +26,8 @@ use crate::{
 
 /// Events that wait to be published. More are dropped: conditions and logs say the same.
 const MOST_WAITING: usize = 1024;
+/// Of so many Events at most it is known whether they are repeated: then one is counted up instead of another made.
+const REMEMBERED: u32 = 256;
 /// How long publishing one may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// An Event's note holds 1 kB.
@@ -153,9 +155,15 @@ pub(super) async fn publish(
     identity: String,
 ) {
     let reporter = Reporter { controller: "dcs-operator".to_owned(), instance: Some(identity) };
-    let recorder = Recorder::new(client, reporter);
+    let recorder = || Recorder::new(client.clone(), reporter.clone());
+    let (mut current, mut published) = (recorder(), 0_u32);
     while let Some((event, object)) = events.recv().await {
-        match tokio::time::timeout(TIMEOUT, recorder.publish(&event, &object)).await {
+        // It remembers each for six minutes, and looks through all that it remembers at each.
+        if published.is_multiple_of(REMEMBERED) {
+            current = recorder();
+        }
+        published = published.wrapping_add(1);
+        match tokio::time::timeout(TIMEOUT, current.publish(&event, &object)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "an Event was not published"),
             Err(_) => tracing::debug!("an Event was not published in time"),

@@ -111,6 +111,12 @@ where
         }
     }
 
+    /// Whether an object of this name is there, readable or not.
+    pub(super) async fn is_there(&self, key: &Key) -> Result<bool, ClusterError> {
+        let found = found(answer(self.timeout, self.api(&key.namespace).get_metadata(&key.name)).await?)?;
+        Ok(found.is_some())
+    }
+
     /// The object itself as it is now; `None` also if one of another uid has its name.
     async fn present(&self, object: &K) -> Result<Option<K>, ClusterError> {
         let found = self.get(&Key::of(object)).await?;

@@ -19,7 +19,13 @@ use super::{
 use crate::{
     api::DcsInstance,
     clock::Clock,
-    controller::{account::Connect, cluster::Key, instance::Instances, memory::Next, pass::pass},
+    controller::{
+        account::Connect,
+        cluster::{Key, Objects},
+        instance::Instances,
+        memory::Next,
+        pass::{forget, pass},
+    },
     fleet::Fleet,
 };
 
@@ -133,25 +139,37 @@ where
             .with_config(Config::default().concurrency(concurrency))
             .graceful_shutdown_on(stop.cancelled_owned());
         let ended = controller.run(reconcile, |_, error: &Infallible, _| match *error {}, Arc::clone(&this));
+        let mut gone = tokio::task::JoinSet::new();
         ended
             .for_each(|ended| {
-                // It is gone: a pass takes note of that.
                 if let Err(ControllerError::ObjectNotFound(reference)) = ended {
                     let key = Key::new(&reference.namespace.unwrap_or_default(), &reference.name);
-                    tokio::spawn(Arc::clone(&this).visit_gone(key));
+                    gone.spawn(Arc::clone(&this).look_whether_gone(key));
+                    while gone.try_join_next().is_some() {}
                 }
                 future::ready(())
             })
             .await;
     }
 
-    async fn visit_gone(self: Arc<Self>, key: Key) {
-        if let Next::At(at) | Next::Failed(at) = pass(self.instances.as_ref(), &key).await {
-            let clock = &self.instances.clock;
-            clock.sleep(at.saturating_sub(clock.monotonic())).await;
-            self.watches.wakes.wake(key);
+    /// Forgets an object that no watch shows, once the API server says so, too. If it is there, the watch brings it.
+    async fn look_whether_gone(self: Arc<Self>, key: Key) {
+        match self.instances.objects.is_there(&key).await {
+            Ok(true) => {}
+            Ok(false) => {
+                forget(self.instances.as_ref(), &key);
+                self.due.notify_one();
+                // One that was made in between may have been forgotten with it.
+                if self.instances.objects.cached(&key).is_some() {
+                    self.watches.wakes.wake(key);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%key, %error, "whether it is gone is asked again");
+                self.instances.clock.sleep(self.watches.patience.longest_gap).await;
+                self.watches.wakes.wake(key);
+            }
         }
-        self.due.notify_one();
     }
 
     /// Looks at each account when it is due, and wakes whom it concerns.

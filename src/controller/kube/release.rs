@@ -17,6 +17,8 @@ use crate::{
 
 /// Looks at every Secret that nobody may need any more, for as long as it runs.
 pub(super) async fn release_credentials(watches: Arc<Watches>, secrets: KubeSecrets) {
+    // Before all objects were seen, every Secret seems to be unused.
+    watches.seen.cancelled().await;
     loop {
         let key = watches.released.next().await;
         if !watches.is_unused(&key) {
@@ -44,15 +46,17 @@ async fn release(client: &Client, secrets: &KubeSecrets, key: &Key) -> Result<()
     let listed = answer(secrets.timeout, instances.list(&ListParams::default()))
         .await?
         .map_err(|status| refusal(&status))?;
-    // What cannot be read may need it.
-    let needs = |object: &DeserializeGuard<DcsInstance>| match &object.0 {
-        Ok(object) => credentials_secret(&object.spec) == key.name,
-        Err(_) => true,
+    let needs = |object: &DeserializeGuard<DcsInstance>| {
+        object.0.as_ref().is_ok_and(|object| credentials_secret(&object.spec) == key.name)
     };
     if listed.items.iter().any(needs) {
         return Ok(());
     }
-    // The version that was read before the list guards against a user that came since: it would have changed it.
+    // What cannot be read may need it. Nobody tells when that changes.
+    if listed.items.iter().any(|object| object.0.is_err()) {
+        return Err(ClusterError::Unavailable("an object of its namespace cannot be read".to_owned()));
+    }
+    // An object that came since the list, and saw the Secret held, is woken by this and holds it again.
     secret.finalizers_mut().retain(|finalizer| finalizer != IN_USE_FINALIZER);
     match secrets.replace_secret(&secret).await {
         Ok(_) | Err(ClusterError::Gone) => {

@@ -7,11 +7,11 @@ use std::{
 };
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::PartialObjectMeta,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         Predicate, WatchStreamExt, predicates,
         reflector::{self, Store, store::Writer},
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Patience, wakes::Wakes};
 use crate::{
-    api::DcsInstance,
+    api::{DcsInstance, DcsInstanceSpec, GROUP},
     controller::{cluster::Key, pass::has_finalizer, users::SecretUsers},
     formats::IN_USE_FINALIZER,
 };
@@ -109,7 +109,11 @@ impl Watches {
             .inspect(move |event| on_error.note("DcsInstance", event))
             .backoff(self.backoff())
             .filter_map(move |event| future::ready(decode.decode(event)))
-            .modify(|object| object.managed_fields_mut().clear())
+            .modify(|object| {
+                object.managed_fields_mut().clear();
+                // What kubectl notes down there is as long as the object.
+                object.annotations_mut().retain(|key, _| key.starts_with(GROUP));
+            })
             .reflect(writer)
             .inspect(move |event| {
                 if let Ok(event) = event {
@@ -137,6 +141,7 @@ impl Watches {
                 let metadata = &mut secret.metadata;
                 (metadata.managed_fields, metadata.annotations, metadata.labels) = (None, None, None);
                 metadata.owner_references = None;
+                secret.types = None;
             })
             .reflect(writer)
             .for_each(|event| {
@@ -154,7 +159,8 @@ impl Watches {
         }
     }
 
-    /// Takes out what cannot be read: one such object must not stop the watch of all others.
+    /// Takes out what cannot be read: one such object must not stop the watch of all others. It leaves the store, too,
+    /// if it could be read before: what was known of it is no longer so.
     fn decode(
         &self,
         event: watcher::Result<Event<DeserializeGuard<DcsInstance>>>,
@@ -163,28 +169,24 @@ impl Watches {
             Ok(event) => event,
             Err(error) => return Some(Err(error)),
         };
-        let read = |guard: DeserializeGuard<DcsInstance>| match guard.0 {
-            Ok(object) => Some(object),
-            Err(invalid) => {
-                let reference = k8s_openapi::api::core::v1::ObjectReference {
-                    api_version: Some("dcs.huaweicloud.com/v1alpha1".to_owned()),
-                    kind: Some("DcsInstance".to_owned()),
-                    name: invalid.metadata.name,
-                    namespace: invalid.metadata.namespace,
-                    uid: invalid.metadata.uid,
-                    ..Default::default()
-                };
-                self.trouble.unreadable("DcsInstance", &reference, &invalid.error);
-                None
-            }
+        let unreadable = |invalid: InvalidObject| {
+            let object = nameplate(invalid.metadata);
+            self.trouble.unreadable("DcsInstance", &object.object_ref(&()), &invalid.error);
+            object
         };
-        match event {
-            Event::Init => Some(Ok(Event::Init)),
-            Event::InitDone => Some(Ok(Event::InitDone)),
-            Event::InitApply(guard) => read(guard).map(|object| Ok(Event::InitApply(object))),
-            Event::Apply(guard) => read(guard).map(|object| Ok(Event::Apply(object))),
-            Event::Delete(guard) => read(guard).map(|object| Ok(Event::Delete(object))),
-        }
+        Some(Ok(match event {
+            Event::Init => Event::Init,
+            Event::InitDone => Event::InitDone,
+            Event::InitApply(DeserializeGuard(Ok(object))) => Event::InitApply(object),
+            Event::Apply(DeserializeGuard(Ok(object))) => Event::Apply(object),
+            Event::Delete(DeserializeGuard(Ok(object))) => Event::Delete(object),
+            Event::InitApply(DeserializeGuard(Err(invalid))) => {
+                unreadable(invalid);
+                return None;
+            }
+            Event::Apply(DeserializeGuard(Err(invalid))) => Event::Delete(unreadable(invalid)),
+            Event::Delete(DeserializeGuard(Err(invalid))) => Event::Delete(nameplate(invalid.metadata)),
+        }))
     }
 
     /// Keeps the index of Secrets, and wakes what is gone, so that it is forgotten. `seen`: what a list under way has
@@ -269,6 +271,11 @@ impl Watches {
     pub fn is_unused(&self, secret: &Key) -> bool {
         !self.users().has_credentials_from(secret)
     }
+}
+
+/// An object of which only the metadata can be told.
+fn nameplate(metadata: ObjectMeta) -> DcsInstance {
+    DcsInstance { metadata, spec: DcsInstanceSpec::default(), status: None }
 }
 
 /// A store, and what fills it.

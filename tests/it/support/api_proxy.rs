@@ -50,6 +50,8 @@ struct Inner {
     /// Streams end when this changes.
     cut: watch::Sender<u64>,
     answered: Mutex<BTreeMap<u16, u64>>,
+    /// Path and query of requests, and in which form they ask for an answer.
+    forms: Mutex<Vec<(String, String)>>,
 }
 
 fn upstream(control_plane: &ControlPlane) -> (String, reqwest::Client) {
@@ -75,6 +77,7 @@ impl Proxy {
             delay: AtomicU64::default(),
             cut: watch::Sender::new(0),
             answered: Mutex::default(),
+            forms: Mutex::default(),
         }));
         let router = Router::new().fallback(forward).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -128,6 +131,12 @@ impl Proxy {
         self.0.answered.lock().unwrap().get(&status).copied().unwrap_or_default()
     }
 
+    /// In which forms answers were asked for, of paths and queries with this part.
+    pub(crate) fn forms(&self, part: &str) -> Vec<String> {
+        let forms = self.0.forms.lock().unwrap();
+        forms.iter().filter(|(path, _)| path.contains(part)).map(|(_, form)| form.clone()).collect()
+    }
+
     fn instead(&self, method: &str, path: &str) -> Option<u16> {
         if self.0.down.load(Ordering::Relaxed) {
             return Some(503);
@@ -150,6 +159,8 @@ fn answer(status: u16, headers: HeaderMap, body: Body) -> Response {
 async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let path = request.uri().path_and_query().unwrap().to_string();
     let method = request.method().clone();
+    let form = request.headers().get(header::ACCEPT).map(|form| form.to_str().unwrap().to_owned());
+    proxy.0.forms.lock().unwrap().push((path.clone(), form.unwrap_or_default()));
     let delay = proxy.0.delay.load(Ordering::Relaxed);
     if delay > 0 {
         tokio::time::sleep(Duration::from_millis(delay)).await;

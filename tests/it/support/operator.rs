@@ -323,6 +323,11 @@ impl Shop {
 
     /// Makes a Secret, or gives it this content.
     pub(crate) async fn put_secret(&self, name: &str, data: Value) {
+        self.put_secret_in(&self.namespace, name, data).await;
+    }
+
+    /// The same in another namespace.
+    pub(crate) async fn put_secret_in(&self, namespace: &str, name: &str, data: Value) {
         let data = data
             .as_object()
             .unwrap()
@@ -333,7 +338,7 @@ impl Shop {
             data: Some(data.collect()),
             ..Secret::default()
         };
-        let secrets = self.secrets();
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         match secrets.get_opt(name).await.unwrap() {
             None => drop(secrets.create(&PostParams::default(), &secret).await.unwrap()),
             Some(mut present) => {

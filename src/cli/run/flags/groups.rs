@@ -131,7 +131,8 @@ pub struct KubernetesFlags {
     /// The longest wait before a watch that broke off is begun again.
     #[arg(long, env = "DCS_OPERATOR_WATCH_RETRY_SECONDS", default_value = "8", value_parser = seconds, value_name = "SECONDS")]
     pub watch_retry_seconds: Duration,
-    /// How long passes under way may take to end once the process is told to stop; at most 10.
+    /// How long passes under way, and giving the lease back, may take once the process is told to stop; at most 10. What
+    /// the cloud has not answered by then is found out by the next process.
     #[arg(long, env = "DCS_OPERATOR_SHUTDOWN_SECONDS", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
     pub shutdown_seconds: Duration,
 }

@@ -118,7 +118,15 @@ impl RunArgs {
         if self.kubernetes.shutdown_seconds > Duration::from_secs(10) {
             return usage("--shutdown-seconds is at most 10".to_owned());
         }
-        if self.tenants.credentials_secret.is_none() && !self.tenants.credentials_namespaces.is_empty() {
+        if self.cluster_id.as_deref().is_some_and(|id| id.trim().is_empty()) {
+            return usage("--cluster-id is empty: leave it out, or give the same one as ever".to_owned());
+        }
+        if cloud.send_limit_seconds.is_zero() {
+            return usage("--send-limit-seconds is longer than 0".to_owned());
+        }
+        if self.tenants.credentials_secret.is_none()
+            && self.tenants.credentials_namespaces.iter().any(|name| !name.is_empty())
+        {
             return usage("--credentials-namespaces needs --credentials-secret".to_owned());
         }
         Ok(())
@@ -234,6 +242,8 @@ mod tests {
             (vec!["--credentials-namespaces", "shop"], "--credentials-secret"),
             (vec!["--read-timeout-seconds", "0"], "1 or more"),
             (vec!["--busy-seconds", "0"], "longer than 0"),
+            (vec!["--send-limit-seconds", "0"], "longer than 0"),
+            (vec!["--cluster-id", ""], "leave it out"),
             (vec!["--unreachable-seconds", "601"], "not longer than --observation-seconds"),
             (vec!["--watch-seconds", "0.5"], "--watch-seconds 1 or more"),
             (vec!["--shutdown-seconds", "11"], "at most 10"),

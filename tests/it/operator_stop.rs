@@ -1,0 +1,126 @@
+//! The operator is told to stop, or the cloud goes away: what is under way is finished, or left in a state that the next
+//! one can tell; and no probe asks the cloud.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use serde_json::json;
+
+use crate::support::{
+    operator::{Field, SYSTEM, Shop, quick},
+    patience::{DEADLINE, eventually},
+    world::objects::spec,
+};
+
+async fn holder(field: &Field) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(field.client.clone(), SYSTEM);
+    leases.get("dcs-operator").await.unwrap().spec?.holder_identity
+}
+
+/// Waits until a request to create took effect; its answer is held back.
+async fn until_made(shop: &Shop) {
+    let made = async || (shop.ever_made() > 0).then_some(());
+    eventually("the request took effect", DEADLINE, made).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_finished() {
+    let field = Field::start().await;
+    let shop = Shop::open(&field, "shop", quick()).await;
+    shop.cloud.add_faults(&json!({"operation": "CreateInstance", "fault": {"delay": {"ms": 2000}}}));
+    let mut operator = field.operator(&[]).await;
+    shop.apply("sessions", spec(json!({}))).await;
+    until_made(&shop).await;
+    operator.stop().await;
+    let status = shop.instances().get("sessions").await.unwrap().status.unwrap();
+    assert!(status.id.is_some(), "the answer was waited for, and written down: {status:?}");
+    assert_eq!(holder(&field).await, None, "the lease was given back");
+    let mut next = field.operator(&[]).await;
+    shop.until_well("sessions").await;
+    assert_eq!(shop.cloud.calls("CreateInstance").len(), 1);
+    next.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_too_long_is_found_out_by_the_next_one() {
+    let field = Field::start().await;
+    let shop = Shop::open(&field, "shop", quick()).await;
+    shop.cloud.add_faults(&json!({"operation": "CreateInstance", "fault": {"delay": {"ms": 5500}}}));
+    let short = [
+        "--shutdown-seconds=4",
+        "--call-timeout-seconds=6",
+        "--send-limit-seconds=1",
+        "--visibility-seconds=1",
+        "--lease-seconds=13",
+        "--lease-renew-seconds=1",
+    ];
+    let mut operator = field.operator(&short).await;
+    shop.apply("sessions", spec(json!({}))).await;
+    until_made(&shop).await;
+    let begun = Instant::now();
+    operator.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "it does not wait for longer: {:?}", begun.elapsed());
+    assert!(holder(&field).await.is_some(), "a change may be on its way, so nobody else may lead yet");
+    let mut next = field.operator(&short).await;
+    next.says(&["waits until it may lead"]).await;
+    shop.until_well("sessions").await;
+    assert_eq!(shop.ever_made(), 1);
+    next.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_that_is_gone_is_told_and_changes_no_probe() {
+    let field = Field::start().await;
+    let shop = Shop::open(&field, "shop", quick()).await;
+    let mut operator = field.operator(&["--unreachable-seconds=1", "--observation-seconds=4"]).await;
+    shop.apply("sessions", spec(json!({}))).await;
+    shop.until_well("sessions").await;
+    shop.cloud.add_faults(&json!({"operation": "*", "count": null, "fault": "reset"}));
+    let said = shop.until("sessions", "Synced", "Unknown/CloudUnreachable").await;
+    assert!(said.contains("keeps trying"), "{said}");
+    let both = async |expected: u16| {
+        for probe in ["/readyz", "/healthz"] {
+            assert_eq!(operator.get(probe).await.0, expected, "{probe}");
+        }
+    };
+    both(200).await;
+    shop.until("sessions", "Ready", "Unknown/ObservationTooOld").await;
+    both(200).await;
+    shop.cloud.shared.lock().clear_faults();
+    shop.until_well("sessions").await;
+    operator.stop().await;
+}
+
+/// The operator's own credentials, for the namespaces that may use them and for no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_the_operators_own() {
+    let field = Field::start().await;
+    let shop = Shop::bare(&field, "shop", quick()).await;
+    let other = Shop::bare(&field, "other", quick()).await;
+    let mut operator = field
+        .operator(&["--credentials-secret=dcs-operator-system/own", "--credentials-namespaces=shop"])
+        .await;
+    shop.apply("sessions", spec(json!({}))).await;
+    let said = shop.until("sessions", "Stalled", "True/CredentialsMissing").await;
+    assert!(said.contains("dcs-operator-system/own"), "{said}");
+    shop.put_secret_in(SYSTEM, "own", shop.credentials()).await;
+    shop.until_well("sessions").await;
+    other.apply("sessions", spec(json!({}))).await;
+    let said = other.until("sessions", "Stalled", "True/CredentialsMissing").await;
+    assert!(said.contains("there is no Secret dcs-credentials"), "{said}");
+    // What lies in the operator's own account is not to be had by naming it.
+    let foreign = json!({"network": {"vpcId": "99999999-0000-4000-8000-000000000001"}});
+    shop.apply(
+        "elsewhere",
+        serde_json::from_value(json!({
+            "engineVersion": "6.0", "capacity": "1Gi", "network": foreign["network"],
+        }))
+        .unwrap(),
+    )
+    .await;
+    shop.until("elsewhere", "Stalled", "True/NotAllowed").await;
+    assert_eq!((shop.cloud.names().len(), other.cloud.names().len()), (1, 0));
+    shop.assert_nothing_secret_shows(&operator).await;
+    operator.stop().await;
+}
