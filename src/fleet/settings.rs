@@ -9,6 +9,8 @@ pub struct Settings {
     pub fast_tick: Duration,
     /// From one list to the next otherwise; also the longest wait after failures.
     pub steady_tick: Duration,
+    /// How long an account is left alone that does not accept its credentials: asked again and again, it locks them.
+    pub refused_rest: Duration,
     /// Calls that change nothing, for each site.
     pub reads_per_second: NonZeroU32,
     /// Calls that may change something, for each site.
@@ -28,6 +30,7 @@ impl Default for Settings {
         Self {
             fast_tick: Duration::from_secs(5),
             steady_tick: Duration::from_secs(60),
+            refused_rest: Duration::from_secs(600),
             reads_per_second: NonZeroU32::MIN.saturating_add(9),
             writes_per_second: NonZeroU32::MIN.saturating_add(4),
             send_limit: Duration::from_secs(5),

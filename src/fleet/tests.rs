@@ -173,18 +173,19 @@ async fn trouble_wakes_everybody_when_it_begins_turns_and_ends() {
     let (all, none) = (of(["a", "b"]), of([]));
     let replies = [refused(500, None), refused(503, None), refused(401, None), refused(401, None)];
     bench.cloud.script(replies);
+    // Credentials that are not accepted are left alone for ten minutes.
     let expected =
-        [(1000, all.clone()), (1005, none.clone()), (1015, all.clone()), (1035, none.clone()), (1075, all)];
+        [(1000, all.clone()), (1005, none.clone()), (1015, all.clone()), (1615, none.clone()), (2215, all)];
     for (time, wakes) in expected {
         assert_eq!(bench.next().await, (at(time), wakes));
-        if time == 1035 {
+        if time == 1615 {
             let trouble = bench.sight().trouble.unwrap();
             assert!(matches!(&trouble.cause, Cause::Error(error) if error.class() == Class::Credentials));
             assert_eq!(trouble.since, at(1000), "of the first in a row");
-            assert_eq!(bench.fleet.follow("a", &bench.key, fast("i-a")), Some(at(1075)), "no hurry");
+            assert_eq!(bench.fleet.follow("a", &bench.key, fast("i-a")), Some(at(2215)), "no hurry");
         }
     }
-    assert_eq!(bench.next().await, (at(1080), none));
+    assert_eq!(bench.next().await, (at(2220), none));
 }
 
 #[tokio::test]

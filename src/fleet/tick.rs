@@ -9,6 +9,7 @@ use super::{
     Fleet,
     account::AccountKey,
     budget::Work,
+    settings::Settings,
     snapshot::{Cause, Reading},
     state::Shared,
     watch::{Account, Kind},
@@ -68,7 +69,7 @@ impl<C: Cloud, F: Ord + Clone + Send> Tick<'_, C, F> {
     /// for already.
     pub(super) async fn run(self) -> Ticked<F> {
         let outcome = self.read(InstanceQuery::default(), true).await;
-        let (failed, stay_away) = (outcome.is_err(), retry_after(&outcome));
+        let (failed, stay_away) = (outcome.is_err(), stay_away(&outcome, &self.fleet.settings));
         // What could not be read at all cannot be read in part either.
         let readable = !matches!(outcome, Err(Cause::Error(_)));
         self.record(Kind::Existing, outcome);
@@ -118,8 +119,10 @@ impl<C: Cloud, F: Ord + Clone + Send> Tick<'_, C, F> {
     }
 }
 
-fn retry_after(outcome: &Result<Reading, Cause>) -> Option<Duration> {
+/// How long the account is to be left alone at least.
+fn stay_away(outcome: &Result<Reading, Cause>, settings: &Settings) -> Option<Duration> {
     match outcome {
+        Err(Cause::Error(error)) if error.class() == Class::Credentials => Some(settings.refused_rest),
         Err(Cause::Error(error)) => error.retry_after(),
         Err(Cause::Incomplete) | Ok(_) => None,
     }

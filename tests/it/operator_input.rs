@@ -81,7 +81,8 @@ async fn stalled(shop: &Shop, reason: &str, remedy: &str) {
         }
     };
     let told = tokio::time::timeout(DEADLINE, told).await;
-    assert!(told.is_ok(), "True/{reason} with {remedy:?} is not in {said}");
+    let all = shop.told("sessions").await;
+    assert!(told.is_ok(), "True/{reason} with {remedy:?} is not in {said}: {all}");
     assert!(shop.condition("sessions", "Ready").await.starts_with(&format!("False/{reason}")));
     // Events follow at their own pace.
     let told = async || shop.warnings().await.contains(&reason.to_owned()).then_some(());
@@ -178,8 +179,8 @@ async fn a_key_that_was_rotated() {
     let key = AccessKey { secret: "canary-rotated".into(), security_token: None, expires_at: None };
     shop.cloud.shared.lock().directory_mut().put_key(ACCESS_KEY, key);
     shop.edit("sessions", json!({"description": "another"})).await;
-    let said = shop.until("sessions", "Synced", "Unknown/CredentialsInvalid").await;
-    assert!(said.contains("APIGW.0301"), "{said}");
+    let said = shop.until("sessions", "Stalled", "True/CredentialsInvalid").await;
+    assert!(said.contains("APIGW.0301") && said.contains("Correct the Secret"), "{said}");
     assert!(
         shop.condition("sessions", "Ready").await.starts_with("True/Available"),
         "clients are not concerned"

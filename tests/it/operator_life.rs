@@ -103,7 +103,6 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
         r#"dcs_operator_reconciles_total{kind="DcsInstance",outcome="Done"} "#,
         r#"dcs_operator_reconcile_duration_seconds_count{kind="DcsInstance"} "#,
         r#"dcs_operator_api_request_duration_seconds_count{operation="CreateInstance"} 1"#,
-        "dcs_operator_throttle_wait_seconds",
         "dcs_operator_observation_age_seconds ",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");

@@ -73,7 +73,8 @@ async fn what_takes_too_long_is_found_out_by_the_next_one() {
 async fn a_cloud_that_is_gone_is_told_and_changes_no_probe() {
     let field = Field::start().await;
     let shop = Shop::open(&field, "shop", quick()).await;
-    let mut operator = field.operator(&["--unreachable-seconds=1", "--observation-seconds=4"]).await;
+    let mut operator =
+        field.operator(&["--unreachable-seconds=1", "--observation-seconds=8", "--most-tries=1"]).await;
     shop.apply("sessions", spec(json!({}))).await;
     shop.until_well("sessions").await;
     shop.cloud.add_faults(&json!({"operation": "*", "count": null, "fault": "reset"}));
@@ -110,15 +111,9 @@ async fn credentials_of_the_operators_own() {
     let said = other.until("sessions", "Stalled", "True/CredentialsMissing").await;
     assert!(said.contains("there is no Secret dcs-credentials"), "{said}");
     // What lies in the operator's own account is not to be had by naming it.
-    let foreign = json!({"network": {"vpcId": "99999999-0000-4000-8000-000000000001"}});
-    shop.apply(
-        "elsewhere",
-        serde_json::from_value(json!({
-            "engineVersion": "6.0", "capacity": "1Gi", "network": foreign["network"],
-        }))
-        .unwrap(),
-    )
-    .await;
+    let foreign = "99999999-0000-4000-8000-000000000001";
+    let elsewhere = json!({"network": {"vpcId": foreign, "subnetId": foreign}});
+    shop.apply("elsewhere", spec(elsewhere)).await;
     shop.until("elsewhere", "Stalled", "True/NotAllowed").await;
     assert_eq!((shop.cloud.names().len(), other.cloud.names().len()), (1, 0));
     shop.assert_nothing_secret_shows(&operator).await;

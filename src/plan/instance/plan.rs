@@ -1,6 +1,8 @@
 //! The order in which things are looked at: deletion, invalid spec, paused, credentials, ownership, the cloud out of
 //! reach, then creation, or the instance that exists.
 
+use std::time::Duration;
+
 use super::{
     adopt, create,
     decision::Decision,
@@ -20,6 +22,7 @@ use crate::{
     plan::{
         Follow,
         conditions::{Readiness, Situation},
+        schedule::Pace,
     },
 };
 
@@ -93,6 +96,14 @@ pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
             (None, _) => Err(Box::new(not_looked_at(o))),
         };
     };
+    if trouble.pace() == Pace::Slow {
+        // It does not pass by itself, and says nothing of what was seen before.
+        let message =
+            format!("{}; tried again now and then, and at once when the Secret changes", trouble.message);
+        let decision = with_sight(o, Decision::blocked(o, trouble.reason, message));
+        let wait = rest.filter(|rest| !rest.is_zero()).map_or(life, |rest| rest + Duration::from_secs(1));
+        return Err(Box::new(decision.wait(wait).follow(Follow::EACH_LIST)));
+    }
     if lists.latest.is_some() && age < o.settings.pacing.list_missed {
         return Ok(lists);
     }
@@ -100,7 +111,7 @@ pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
     let situation = if rest.is_some() { Situation::Unreachable(trouble.reason) } else { Situation::TooOld };
     let decision = with_sight(o, Decision::new(o, situation, message));
     // When the last sight becomes too old, that has to be said, whatever happens until then.
-    let wait = rest.map_or(life, |rest| rest + std::time::Duration::from_secs(1));
+    let wait = rest.map_or(life, |rest| rest + Duration::from_secs(1));
     Err(Box::new(decision.wait(wait).follow(Follow::EACH_LIST)))
 }
 

@@ -389,7 +389,8 @@ impl Shop {
         last
     }
 
-    async fn told(&self, name: &str) -> String {
+    /// All that an object says.
+    pub(crate) async fn told(&self, name: &str) -> String {
         let object = self.instances().get_opt(name).await.unwrap();
         serde_json::to_string_pretty(&object.and_then(|object| object.status)).unwrap()
     }

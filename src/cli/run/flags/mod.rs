@@ -178,6 +178,7 @@ impl RunArgs {
         FleetSettings {
             fast_tick: cloud.fast_tick_seconds,
             steady_tick: cloud.steady_tick_seconds,
+            refused_rest: self.waits.stalled_retry_seconds.first,
             reads_per_second: cloud.reads_per_second,
             writes_per_second: cloud.writes_per_second,
             send_limit: cloud.send_limit_seconds,

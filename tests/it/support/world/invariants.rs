@@ -119,7 +119,7 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &Outgo
 fn ready_only_if_told(
     before: &Value,
     after: &Value,
-    told: &BTreeMap<String, [BTreeMap<String, InstanceStatus>; 2]>,
+    told: &BTreeMap<String, [BTreeMap<String, InstanceStatus>; 3]>,
 ) {
     let ready = |object: &Value| {
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();

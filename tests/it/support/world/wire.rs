@@ -38,8 +38,8 @@ pub(crate) struct Traffic {
     /// Which calls go wrong, and how.
     pub(crate) faults: BTreeMap<usize, CloudFault>,
     /// What each process was told by its last two lists, the latest last: a pass that began before the last one came
-    /// still rests on the one before.
-    pub(crate) told: BTreeMap<String, [BTreeMap<String, InstanceStatus>; 2]>,
+    /// still rests on the one before. After them, what it was told by close looks since.
+    pub(crate) told: BTreeMap<String, [BTreeMap<String, InstanceStatus>; 3]>,
     /// What is wrong with changes that were sent.
     pub(crate) wrong: Vec<String>,
     /// Changes whose answers were lost.
@@ -84,16 +84,24 @@ impl Wire {
     /// Remembers what the cloud tells.
     fn told(&self, request: &Outgoing) {
         let mut traffic = self.traffic.lock().unwrap();
-        if request.method == Method::GET && request.url.path().ends_with("/instances") {
-            let now = self.cloud.clock().monotonic();
-            let mut simulator = self.cloud.lock();
-            // What is due by now happens before the answer.
-            simulator.meddle(now, |_, _| ());
-            let seen = simulator.service().instances().map(|seen| (seen.id.clone(), seen.status().clone()));
-            let [before, last] = traffic.told.entry(self.process.clone()).or_default();
-            *before = std::mem::replace(last, seen.collect());
-        } else if request.method != Method::GET {
+        if request.method != Method::GET {
             *traffic.changes.entry(self.process.clone()).or_default() += 1;
+            return;
+        }
+        let now = self.cloud.clock().monotonic();
+        let mut simulator = self.cloud.lock();
+        // What is due by now happens before the answer.
+        simulator.meddle(now, |_, _| ());
+        let all = simulator.service().instances().map(|seen| (seen.id.clone(), seen.status().clone()));
+        let [before, last, closely] = traffic.told.entry(self.process.clone()).or_default();
+        match request.url.path().rsplit_once("/instances") {
+            Some((_, "")) => {
+                *before = std::mem::replace(last, all.collect());
+                closely.clear();
+            }
+            // A close look counts until the next list.
+            Some((_, one)) => closely.extend(all.filter(|(id, _)| one.strip_prefix('/') == Some(id))),
+            None => {}
         }
     }
 }
