@@ -58,11 +58,12 @@ pub trait Kind: Send + Sync {
     /// How long to wait for what.
     fn pacing(&self) -> &Pacing;
 
-    /// Puts together what is known of an object, without asking the cloud.
+    /// Puts together what is known of an object, without asking the cloud about it. `None` while something that many
+    /// objects need is being found out for another one.
     fn gather(
         &self,
         object: &Arc<Self::Object>,
-    ) -> impl Future<Output = Result<Self::View, ClusterError>> + Send;
+    ) -> impl Future<Output = Result<Option<Self::View>, ClusterError>> + Send;
     /// Decides. Pure.
     fn plan(&self, view: &Self::View) -> PlanOf<Self>
     where
@@ -161,7 +162,9 @@ async fn newest<T: Kind>(kind: &T, key: &Key) -> Result<Option<Arc<T::Object>>, 
 }
 
 async fn run<T: Kind>(kind: &T, object: &Arc<T::Object>) -> Result<Duration, ClusterError> {
-    let mut view = kind.gather(object).await?;
+    let Some(mut view) = kind.gather(object).await? else {
+        return Ok(kind.clock().monotonic().saturating_add(kind.pacing().gap(Pace::Brisk, 1)));
+    };
     let mut plan = kind.plan(&view);
     for _ in 0..MOST_LOOKS {
         let Step::Look(look) = &plan.step else { break };

@@ -21,20 +21,21 @@ pub struct Projects {
     known: Mutex<HashMap<String, Arc<Entry>>>,
 }
 
-/// Held while it is looked up, so that all who want it at the same time ask once.
+/// Held while it is looked up, so that all who want it at the same time ask once. The others do not wait for it: an
+/// account that does not answer must not keep those busy who have other accounts to see to.
 type Entry = futures::lock::Mutex<Option<Answer>>;
 
 #[derive(Debug)]
 enum Answer {
     Found(String),
-    /// Believed until then.
-    Failed(Error, Duration),
+    /// Believed until then; failures in a row.
+    Failed(Error, Duration, u32),
 }
 
 // === impl Projects ===
 
 impl Projects {
-    /// The project's id. `key` stands for everything that the answer depends on, and holds no secret; `connect` makes
+    /// The project's id; `None` while somebody else is looking it up. `key` stands for everything that the answer depends on, and holds no secret; `connect` makes
     /// the way to ask, if it is not known yet.
     ///
     /// # Errors
@@ -45,25 +46,26 @@ impl Projects {
         connect: impl FnOnce() -> Result<C, E>,
         clock: &dyn Clock,
         pacing: &Pacing,
-    ) -> Result<String, E> {
+    ) -> Result<Option<String>, E> {
         let entry = self.entry(key);
-        let mut answer = entry.lock().await;
-        match &*answer {
-            Some(Answer::Found(id)) => return Ok(id.clone()),
-            Some(Answer::Failed(error, until)) if clock.monotonic() < *until => {
+        let Some(mut answer) = entry.try_lock() else { return Ok(None) };
+        let failures = match &*answer {
+            Some(Answer::Found(id)) => return Ok(Some(id.clone())),
+            Some(Answer::Failed(error, until, _)) if clock.monotonic() < *until => {
                 return Err(error.clone().into());
             }
-            Some(Answer::Failed(..)) | None => {}
-        }
+            Some(Answer::Failed(_, _, failures)) => failures.saturating_add(1),
+            None => 1,
+        };
         let found = connect()?.find_project().await;
         *answer = Some(match &found {
             Ok(id) => Answer::Found(id.clone()),
             Err(error) => {
-                let rest = pacing.gap(Pace::after(error.class()), 1);
-                Answer::Failed(error.clone(), clock.monotonic().saturating_add(rest))
+                let rest = pacing.gap(Pace::after(error.class()), failures);
+                Answer::Failed(error.clone(), clock.monotonic().saturating_add(rest), failures)
             }
         });
-        found.map_err(E::from)
+        found.map(Some).map_err(E::from)
     }
 
     fn entry(&self, key: &str) -> Arc<Entry> {

@@ -22,7 +22,8 @@ pub(super) struct Catalogue {
 
 /// A list that is read once for all who want it at the same time.
 ///
-/// Whoever reads holds the lock, and the others wait for that; who gives up leaves it to the next one.
+/// Whoever reads holds the lock, and the others are told to come again: an account that does not answer must not keep
+/// those busy who have other accounts to see to. Who gives up leaves it to the next one.
 #[derive(Debug)]
 pub(super) struct Part<T>(Mutex<Option<Answer<T>>>);
 
@@ -31,6 +32,17 @@ struct Answer<T> {
     result: Result<Arc<[T]>, Error>,
     /// Monotonic time until which it is believed.
     until: Duration,
+}
+
+/// A part of the catalogue, as far as it is there.
+#[derive(Debug, Clone)]
+pub enum Catalogued<T> {
+    /// It was read, or could not be.
+    Read(Result<Arc<[T]>, Error>),
+    /// Somebody is reading it at this moment.
+    UnderWay,
+    /// The account is not joined.
+    NotJoined,
 }
 
 /// How long an answer is believed.
@@ -50,24 +62,25 @@ impl<T> Default for Part<T> {
 }
 
 impl<T> Part<T> {
-    /// The list: the one that was read before if it is young enough, else what `read` brings.
+    /// The list: the one that was read before if it is young enough, else what `read` brings. `None` while somebody
+    /// else is reading it.
     pub(super) async fn get<R>(
         &self,
         clock: &dyn Clock,
         life: Life,
         read: impl FnOnce() -> R,
-    ) -> Result<Arc<[T]>, Error>
+    ) -> Option<Result<Arc<[T]>, Error>>
     where
         R: Future<Output = Result<Vec<T>, Error>>,
     {
-        let mut answer = self.0.lock().await;
+        let mut answer = self.0.try_lock()?;
         if let Some(known) = answer.as_ref().filter(|known| clock.monotonic() < known.until) {
-            return known.result.clone();
+            return Some(known.result.clone());
         }
         let result = read().await.map(Arc::from);
         let life = if result.is_ok() { life.success } else { life.failure };
         let until = clock.monotonic().saturating_add(life);
         *answer = Some(Answer { result: result.clone(), until });
-        result
+        Some(result)
     }
 }

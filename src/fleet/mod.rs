@@ -23,6 +23,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 pub use self::{
     account::{AccountKey, Site},
     budget::{Admission, Lane, Work},
+    catalogue::Catalogued,
     followers::{Interest, Pace},
     settings::Settings,
     snapshot::{Cause, Change, List, Sight, Trouble},
@@ -38,7 +39,7 @@ use self::{
 use crate::{
     clock::Clock,
     dcs::{
-        Cloud, Error,
+        Cloud,
         model::{Flavor, FlavorQuery, MaintenanceWindow},
     },
 };
@@ -197,32 +198,34 @@ impl<C: Cloud, F: Ord + Clone + Send> Fleet<C, F> {
         Err(Ticked { wake: wake.unwrap_or_default() })
     }
 
-    /// What can be bought: read once for all who ask, and again after a while. None if the account is not joined.
+    /// What can be bought: read once for all who ask, and again after a while.
     ///
     /// # Errors
     /// Within the result: why it could not be read. That too is believed, for the length of a fast tick.
-    pub async fn flavors(&self, account: &AccountKey) -> Option<Result<Arc<[Flavor]>, Error>> {
-        let (cloud, catalogue) = self.catalogue(account)?;
+    pub async fn flavors(&self, account: &AccountKey) -> Catalogued<Flavor> {
+        let Some((cloud, catalogue)) = self.catalogue(account) else { return Catalogued::NotJoined };
         let read = || async move {
             self.charge_one(account);
             let flavors = cloud.list_flavors(&FlavorQuery::default()).await;
             flavors.inspect_err(|error| self.heed(account, error))
         };
-        Some(catalogue.flavors.get(&*self.clock, self.catalogue_life(), read).await)
+        let known = catalogue.flavors.get(&*self.clock, self.catalogue_life(), read).await;
+        known.map_or(Catalogued::UnderWay, Catalogued::Read)
     }
 
     /// The hours that can be a maintenance window; otherwise as [`flavors`](Self::flavors).
     ///
     /// # Errors
     /// Within the result: why they could not be read. That too is believed, for the length of a fast tick.
-    pub async fn windows(&self, account: &AccountKey) -> Option<Result<Arc<[MaintenanceWindow]>, Error>> {
-        let (cloud, catalogue) = self.catalogue(account)?;
+    pub async fn windows(&self, account: &AccountKey) -> Catalogued<MaintenanceWindow> {
+        let Some((cloud, catalogue)) = self.catalogue(account) else { return Catalogued::NotJoined };
         let read = || async move {
             self.charge_one(account);
             let windows = cloud.list_maintenance_windows().await;
             windows.inspect_err(|error| self.heed(account, error))
         };
-        Some(catalogue.windows.get(&*self.clock, self.catalogue_life(), read).await)
+        let known = catalogue.windows.get(&*self.clock, self.catalogue_life(), read).await;
+        known.map_or(Catalogued::UnderWay, Catalogued::Read)
     }
 
     fn catalogue(&self, account: &AccountKey) -> Option<(Arc<C>, Arc<Catalogue>)> {

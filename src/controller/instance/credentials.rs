@@ -82,7 +82,21 @@ impl From<Error> for NotFound {
 }
 
 /// What credentials lead to.
-pub(super) type Joined<C> = Result<(Place, (AccountKey, Arc<C>)), Obstacle>;
+pub(super) type Joined<C> = Result<(Place, (AccountKey, Arc<C>)), NoAccount>;
+
+/// Why credentials lead nowhere.
+pub(super) enum NoAccount {
+    /// Something has to be mended, or to pass.
+    Obstacle(Obstacle),
+    /// It is being found out, for another object.
+    UnderWay,
+}
+
+impl From<Obstacle> for NoAccount {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::Obstacle(obstacle)
+    }
+}
 
 /// The Secret in the object's namespace that it takes its credentials from, if there is one.
 pub fn credentials_secret(spec: &DcsInstanceSpec) -> &str {
@@ -195,18 +209,19 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         &self,
         found: &Credentialed,
         connect: impl FnOnce() -> Result<N::Cloud, Obstacle>,
-    ) -> Result<String, Obstacle> {
+    ) -> Result<String, NoAccount> {
         let account = &found.account;
         let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, found.hash);
         let connect = || connect().map_err(NotFound::Connect);
         let found = self.projects.find(&key, connect, self.clock.as_ref(), &self.settings.pacing).await;
-        found.map_err(|problem| match problem {
+        let found = found.map_err(|problem| match problem {
             NotFound::Connect(obstacle) => obstacle,
             NotFound::Cloud(error) => {
                 let what = format!("the project of region {} cannot be looked up", account.region);
                 Obstacle::of(&what, &error)
             }
-        })
+        })?;
+        found.ok_or(NoAccount::UnderWay)
     }
 
     /// Keeps the Secret with the credentials from going while the object needs it.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::ResourceExt;
 
-use super::{Attempt, Instances, Recall, View};
+use super::{Attempt, Instances, Recall, View, credentials::NoAccount};
 use crate::{
     api::{DcsInstance, DcsInstanceStatus, Reason, instance::Operation, time},
     controller::{
@@ -24,15 +24,19 @@ use crate::{
 // === impl Instances ===
 
 impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
-    pub(super) async fn observe(&self, object: &Arc<DcsInstance>) -> Result<View<N::Cloud>, ClusterError> {
+    pub(super) async fn observe(
+        &self,
+        object: &Arc<DcsInstance>,
+    ) -> Result<Option<View<N::Cloud>>, ClusterError> {
         let key = Key::of(object.as_ref());
         let joined = match self.credentials(&key, object).await? {
             Ok((found, source)) => self.join(&found, source).await,
-            Err(obstacle) => Err(obstacle),
+            Err(obstacle) => Err(NoAccount::Obstacle(obstacle)),
         };
         let (place, cloud) = match joined {
             Ok((place, cloud)) => (Ok(place), Some(cloud)),
-            Err(obstacle) => (Err(obstacle), None),
+            Err(NoAccount::Obstacle(obstacle)) => (Err(obstacle), None),
+            Err(NoAccount::UnderWay) => return Ok(None),
         };
         let mut status = object.status.clone().unwrap_or_default();
         let memory = self.recall(object, &mut status);
@@ -64,7 +68,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
                 remembered.more.memory.published.as_mut().map(|published| published.shown = shown)
             });
         }
-        Ok(View { observed, object: Arc::clone(object), cloud, password: None, binding: None })
+        Ok(Some(View { observed, object: Arc::clone(object), cloud, password: None, binding: None }))
     }
 
     fn subject(&self, key: &Key, object: &DcsInstance) -> Subject {

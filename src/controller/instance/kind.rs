@@ -51,7 +51,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Kind for Instances<O, S, N
         &self.settings.pacing
     }
 
-    async fn gather(&self, object: &Arc<DcsInstance>) -> Result<Self::View, ClusterError> {
+    async fn gather(&self, object: &Arc<DcsInstance>) -> Result<Option<Self::View>, ClusterError> {
         self.observe(object).await
     }
 

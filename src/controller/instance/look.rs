@@ -11,7 +11,7 @@ use crate::{
         pass::NotNow,
     },
     dcs::{Class, Cloud, Error, model::InstanceDetail},
-    fleet::{AccountKey, Admission, Lane, Work},
+    fleet::{AccountKey, Admission, Catalogued, Lane, Work},
     plan::instance::{
         Look,
         observed::{Closeup, Detail, Obstacle},
@@ -42,11 +42,11 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             }
             Look::Flavors => {
                 let answer = self.fleet.flavors(&account).await;
-                view.observed.looks.flavors = Some(listed("flavors", answer));
+                view.observed.looks.flavors = Some(self.listed("flavors", answer)?);
             }
             Look::Windows => {
                 let answer = self.fleet.windows(&account).await;
-                view.observed.looks.windows = Some(listed("maintenance windows", answer));
+                view.observed.looks.windows = Some(self.listed("maintenance windows", answer)?);
             }
             Look::Password(source) => {
                 let found = self.find_password(view, source).await;
@@ -60,6 +60,19 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         view.observed.now.monotonic = self.clock.monotonic();
         view.observed.now.wall = self.clock.now();
         Ok(())
+    }
+
+    /// A part of the catalogue; while somebody else is reading it, when to ask again.
+    fn listed<T>(&self, what: &str, answer: Catalogued<T>) -> Result<Result<Arc<[T]>, Obstacle>, NotNow> {
+        let message = format!("the {what} cannot be listed");
+        match answer {
+            Catalogued::Read(answer) => Ok(answer.map_err(|error| Obstacle::of(&message, &error))),
+            Catalogued::UnderWay => {
+                Err(NotNow(self.clock.monotonic().saturating_add(self.settings.pacing.brisk.first)))
+            }
+            // That passes by itself.
+            Catalogued::NotJoined => Ok(Err(Obstacle { reason: Reason::CloudUnreachable, message })),
+        }
     }
 
     /// The right to make a call, or when to ask again.
@@ -128,14 +141,5 @@ fn closeup(detail: &InstanceDetail) -> Closeup {
         replicas: detail.replica_count,
         shards: detail.sharding_count,
         zones: detail.az_codes.clone(),
-    }
-}
-
-/// A part of the catalogue; none where the account is not joined any more, which passes by itself.
-fn listed<T: ?Sized>(what: &str, answer: Option<Result<Arc<T>, Error>>) -> Result<Arc<T>, Obstacle> {
-    let message = format!("the {what} cannot be listed");
-    match answer {
-        Some(answer) => answer.map_err(|error| Obstacle::of(&message, &error)),
-        None => Err(Obstacle { reason: Reason::CloudUnreachable, message }),
     }
 }
