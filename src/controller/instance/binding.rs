@@ -79,23 +79,25 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         content: &Content,
     ) -> Result<BindingLook, Obstacle> {
         let subject = &view.observed.subject;
-        let name = binding_secret_name(&subject.name);
+        let key = Key::new(&subject.namespace, &binding_secret_name(&subject.name));
+        let ours = |secret: &&Secret| is_controlled(secret, &subject.uid);
+        let held = |present: &Option<Secret>| {
+            present.as_ref().filter(ours).and_then(|secret| value(secret, PASSWORD))
+        };
         // What the watch does not show is made, which fails if it is there all the same: nothing is overwritten by that.
         let made = self.memories.with(&view.object, |remembered| remembered.more.made_binding);
-        let present = if made || view.observed.secrets.binding.is_some() {
-            self.read(&Key::new(&subject.namespace, &name)).await?
-        } else {
-            None
-        };
-        if let Some(secret) = &present
-            && !is_controlled(secret, &subject.uid)
-        {
+        let unseen = !made && view.observed.secrets.binding.is_none();
+        let mut present = if unseen { None } else { self.read(&key).await? };
+        let mut found = self.which_password(view, &content.password, held(&present)).await?;
+        if unseen && found.is_err() {
+            // Before a password is called lost, it is looked for where the watch may be late to show it.
+            present = self.read(&key).await?;
+            found = self.which_password(view, &content.password, held(&present)).await?;
+        }
+        if let Some(secret) = present.as_ref().filter(|secret| !ours(secret)) {
             return self.not_ours(view, secret).map(|()| BindingLook::Foreign);
         }
-        let held = present.as_ref().and_then(|secret| value(secret, PASSWORD));
-        let Ok(found) = self.which_password(view, &content.password, held).await? else {
-            return Ok(BindingLook::PasswordLost);
-        };
+        let Ok(found) = found else { return Ok(BindingLook::PasswordLost) };
         let data = data(content, found.password.as_ref());
         match present {
             Some(secret) if secret.data.as_ref() == Some(&data) => {
@@ -106,7 +108,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             }
             present => {
                 view.binding =
-                    Some(Draft { spent: found.waited, ..draft(&view.object, &name, present, data) });
+                    Some(Draft { spent: found.waited, ..draft(&view.object, &key.name, present, data) });
                 Ok(BindingLook::Outdated)
             }
         }
