@@ -15,7 +15,7 @@ use std::{
 use dcs_operator::{
     clock::SystemClock,
     dcs::{
-        Account, Client, Cloud, Credentials, RetryPolicy,
+        AccountConfig, Client, Cloud, Credentials, RetryPolicy,
         model::{Capacity, CreateInstance, InstanceQuery, MAX_PAGE},
     },
 };
@@ -57,7 +57,7 @@ impl Simulator {
 
     fn client(&self) -> Client {
         let endpoint = self.said("endpoint").parse().expect("a URL");
-        let account = Account {
+        let account = AccountConfig {
             region: self.said("region"),
             iam_endpoint: self.said("iamEndpoint").parse().expect("a URL"),
             endpoint,

@@ -4,7 +4,7 @@
 //!
 //! - [`cli`] — the command line
 //! - [`controller`] — carries out what was decided, and publishes it
-//! - [`fleet`] — sees the instances of each account, and keeps to its budget
+//! - [`inventory`] — sees the instances of each account, and keeps to its budget
 //! - [`plan`] — decides
 //! - [`api`] — the custom resources
 //! - [`leader`] — of several operators, one changes anything
@@ -21,8 +21,8 @@ pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod dcs;
-pub mod fleet;
 pub mod formats;
+pub mod inventory;
 pub mod leader;
 pub mod metrics;
 pub mod plan;

@@ -36,7 +36,7 @@ pub(super) fn validations(rules: &[Rule]) -> serde_json::Value {
     rules.iter().map(|rule| serde_json::json!(ValidationRule::from(rule))).collect()
 }
 
-// === impl Rule ===
+// === impl ValidationRule ===
 
 impl From<&Rule> for ValidationRule {
     fn from(rule: &Rule) -> Self {

@@ -91,7 +91,7 @@ words! {
     }
 
     /// What became of an attempt.
-    pub enum Outcome {
+    pub enum OperationOutcome {
         /// The cloud took the request; it may still be working on it.
         Accepted,
         /// The cloud took the request and later failed to carry it out.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::Failure;
 use crate::dcs::{
-    Account, Credentials,
+    AccountConfig, Credentials,
     account::{dcs_endpoint, endpoint_or, iam_endpoint},
 };
 
@@ -79,7 +79,7 @@ impl AccountArgs {
     ///
     /// # Errors
     /// [`Failure::Usage`] naming what is missing or wrong.
-    pub fn resolve(mut self) -> Result<Account, Failure> {
+    pub fn resolve(mut self) -> Result<AccountConfig, Failure> {
         self.credentials = self.credentials.filter(|path| !path.as_os_str().is_empty());
         let file = self.read_file()?;
         let region = set(self.region).or(set(file.region)).ok_or_else(|| {
@@ -100,7 +100,14 @@ impl AccountArgs {
             None => credentials([self.access_key, self.secret_key, self.security_token, None], [None, None]),
         }?;
         let project_id = set(self.project_id).or(set(file.project_id));
-        Ok(Account { region, endpoint, iam_endpoint, project_id, credentials, ca_bundle: file.ca_bundle })
+        Ok(AccountConfig {
+            region,
+            endpoint,
+            iam_endpoint,
+            project_id,
+            credentials,
+            ca_bundle: file.ca_bundle,
+        })
     }
 
     fn read_file(&self) -> Result<CredentialsFile, Failure> {

@@ -40,7 +40,7 @@ pub struct CloudArgs {
 #[derive(Debug, Subcommand)]
 enum Query {
     #[command(flatten)]
-    Account(AccountQuery),
+    AccountConfig(AccountQuery),
     /// What the service's error codes mean and how the operator takes them. Needs no account.
     Errors {
         /// Only this code, such as DCS.4113 or 111400113.
@@ -99,7 +99,7 @@ pub async fn run(args: CloudArgs) -> Result<(), Failure> {
     let mut result = Vec::new();
     match query {
         Query::Errors { code } => errors(&mut result, output, code.as_deref())?,
-        Query::Account(query) => {
+        Query::AccountConfig(query) => {
             let clock = SystemClock::default();
             // Spreads the retries of commands started together.
             let seed = clock.now().timestamp_subsec_nanos().into();

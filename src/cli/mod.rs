@@ -51,7 +51,7 @@ pub enum Failure {
     },
     /// Another process leads now, or may.
     #[error("{0}; a new process has to take over")]
-    Lease(crate::leader::Lost),
+    Lease(crate::leader::LossReason),
     /// The result could not be written.
     #[error("writing the result: {0}")]
     Output(#[from] io::Error),

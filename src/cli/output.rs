@@ -52,16 +52,16 @@ pub(super) fn aligned(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         widths.resize(widths.len().max(row.len()), 0);
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.width().max(*width);
+        for (width, value) in widths.iter_mut().zip(row) {
+            *width = value.width().max(*width);
         }
     }
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let gap = width.saturating_sub(cell.width()) + 3;
-            line.push_str(&redact::one_line(cell));
-            line.push_str(&" ".repeat(gap));
+        for (value, width) in row.iter().zip(&widths) {
+            let retry_delay = width.saturating_sub(value.width()) + 3;
+            line.push_str(&redact::one_line(value));
+            line.push_str(&" ".repeat(retry_delay));
         }
         writeln!(out, "{}", line.trim_end())?;
     }

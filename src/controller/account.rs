@@ -8,15 +8,15 @@ use super::endpoints::Endpoints;
 use crate::{
     api::Reason,
     dcs::{
-        Account, Cloud, Credentials,
+        AccountConfig, Cloud, Credentials,
         account::{InvalidAccount, dcs_endpoint, iam_endpoint},
     },
     formats::{HashKey, Purpose},
-    plan::instance::{Defaults, observed::Obstacle},
+    plan::instance::{Defaults, observed::Blocker},
 };
 
 /// Makes clients for accounts. Production has HTTP behind it.
-pub trait Connect: Send + Sync {
+pub trait ClientFactory: Send + Sync {
     /// What it makes.
     type Cloud: Cloud;
 
@@ -24,14 +24,14 @@ pub trait Connect: Send + Sync {
     ///
     /// # Errors
     /// [`InvalidAccount`] where the account's settings do not allow for it.
-    fn connect(&self, account: &Account) -> Result<Self::Cloud, InvalidAccount>;
+    fn connect(&self, account: &AccountConfig) -> Result<Self::Cloud, InvalidAccount>;
 }
 
 /// What a Secret with credentials holds.
 #[derive(Debug, Clone)]
-pub struct Credentialed {
+pub struct ParsedCredentials {
     /// Whom we speak for and where.
-    pub account: Account,
+    pub account: AccountConfig,
     /// What new instances of the namespace get unless their spec says otherwise.
     pub defaults: Defaults,
     /// A keyed hash of all that proves who we are.
@@ -41,16 +41,16 @@ pub struct Credentialed {
 /// Reads a Secret with credentials.
 ///
 /// # Errors
-/// An [`Obstacle`] that names the key to mend; never its value.
+/// An [`Blocker`] that names the key to mend; never its value.
 pub fn read_credentials(
     secret: &Secret,
     key: &HashKey,
     endpoints: &Endpoints,
-) -> Result<Credentialed, Obstacle> {
+) -> Result<ParsedCredentials, Blocker> {
     let fields = Fields { secret };
     let region = fields.needed("region")?;
     let credentials = credentials(&fields)?;
-    let invalid = |error: InvalidAccount| fields.wrong(&told(&error));
+    let invalid = |error: InvalidAccount| fields.wrong(&redacted_message(&error));
     let usual = dcs_endpoint(&region).map_err(invalid)?;
     let endpoint = match fields.text("endpoint")? {
         Some(text) => fields.endpoint("endpoint", &text, endpoints)?,
@@ -74,7 +74,7 @@ pub fn read_credentials(
         cpu_type: fields.text("cpuType")?,
     };
     let hash = hash(&credentials, key);
-    let account = Account {
+    let account = AccountConfig {
         region,
         endpoint,
         iam_endpoint,
@@ -82,11 +82,11 @@ pub fn read_credentials(
         credentials,
         ca_bundle: fields.text("caBundle")?,
     };
-    Ok(Credentialed { account, defaults, hash })
+    Ok(ParsedCredentials { account, defaults, hash })
 }
 
 /// What is wrong, without the value: whoever mixes keys up may have put a password there.
-pub(super) fn told(error: &InvalidAccount) -> String {
+pub(super) fn redacted_message(error: &InvalidAccount) -> String {
     match error {
         InvalidAccount::Region(_) => "region is not a region code: write one such as cn-north-4".to_owned(),
         InvalidAccount::Endpoint { .. } => {
@@ -100,7 +100,7 @@ pub(super) fn told(error: &InvalidAccount) -> String {
 }
 
 /// An access key, or a user of IAM.
-fn credentials(fields: &Fields<'_>) -> Result<Credentials, Obstacle> {
+fn credentials(fields: &Fields<'_>) -> Result<Credentials, Blocker> {
     if let Some(id) = fields.text("accessKey")? {
         let secret = SecretString::from(fields.needed("secretKey")?);
         let security_token = fields.text("securityToken")?.map(SecretString::from);
@@ -137,7 +137,7 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     /// The value of a key; empty counts as absent.
-    fn text(&self, key: &str) -> Result<Option<String>, Obstacle> {
+    fn text(&self, key: &str) -> Result<Option<String>, Blocker> {
         let Some(value) = self.secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
         let text =
             std::str::from_utf8(&value.0).map_err(|_| self.wrong(&format!("its {key} is not text")))?;
@@ -146,19 +146,19 @@ impl Fields<'_> {
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }
 
-    fn needed(&self, key: &str) -> Result<String, Obstacle> {
+    fn needed(&self, key: &str) -> Result<String, Blocker> {
         self.text(key)?.ok_or_else(|| self.wrong(&format!("it has no {key}")))
     }
 
-    fn endpoint(&self, key: &str, text: &str, endpoints: &Endpoints) -> Result<Url, Obstacle> {
+    fn endpoint(&self, key: &str, text: &str, endpoints: &Endpoints) -> Result<Url, Blocker> {
         endpoints
             .parse(key, text)
-            .map_err(|obstacle| Obstacle { reason: obstacle.reason, ..self.wrong(&obstacle.message) })
+            .map_err(|blocker| Blocker { reason: blocker.reason, ..self.wrong(&blocker.message) })
     }
 
-    fn wrong(&self, what: &str) -> Obstacle {
+    fn wrong(&self, what: &str) -> Blocker {
         let name = self.secret.metadata.name.as_deref().unwrap_or_default();
         let message = format!("the credentials in Secret {name} cannot be used: {what}");
-        Obstacle { reason: Reason::CredentialsInvalid, message }
+        Blocker { reason: Reason::CredentialsInvalid, message }
     }
 }

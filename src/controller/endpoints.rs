@@ -2,11 +2,11 @@
 
 use url::Url;
 
-use super::account::told;
+use super::account::redacted_message;
 use crate::{
     api::Reason,
     dcs::account::{InvalidAccount, parse_endpoint},
-    plan::instance::observed::Obstacle,
+    plan::instance::observed::Blocker,
 };
 
 /// The provider's own domains.
@@ -28,13 +28,13 @@ impl Endpoints {
     ///
     /// # Errors
     /// Whether it is none, or none that may be called; `what` is the key that names it.
-    pub fn parse(&self, what: &str, text: &str) -> Result<Url, Obstacle> {
+    pub fn parse(&self, what: &str, text: &str) -> Result<Url, Blocker> {
         let url = match parse_endpoint(text) {
             Ok(url) => url,
             Err(InvalidAccount::Insecure(url)) => {
                 Url::parse(&url).map_err(|error| invalid(what, &error.to_string()))?
             }
-            Err(error) => return Err(invalid(what, &told(&error))),
+            Err(error) => return Err(invalid(what, &redacted_message(&error))),
         };
         if self.allows(&url) {
             return Ok(url);
@@ -45,7 +45,7 @@ impl Endpoints {
             "{what} leads to {host}, which the operator may not call: correct it, or let whoever installed the operator \
              add {how} {host}"
         );
-        Err(Obstacle { reason: Reason::EndpointNotAllowed, message })
+        Err(Blocker { reason: Reason::EndpointNotAllowed, message })
     }
 
     fn allows(&self, url: &Url) -> bool {
@@ -60,8 +60,8 @@ impl Endpoints {
     }
 }
 
-fn invalid(what: &str, error: &str) -> Obstacle {
-    Obstacle { reason: Reason::CredentialsInvalid, message: format!("{what}: {error}") }
+fn invalid(what: &str, error: &str) -> Blocker {
+    Blocker { reason: Reason::CredentialsInvalid, message: format!("{what}: {error}") }
 }
 
 fn matches(host: &str, allowed: &str) -> bool {
@@ -114,8 +114,8 @@ mod tests {
             "ftp://dcs.example.com",
             "nonsense",
         ] {
-            let obstacle = endpoints.parse("endpoint", bad).expect_err(bad);
-            assert!(!obstacle.message.contains("canary"), "{}", obstacle.message);
+            let blocker = endpoints.parse("endpoint", bad).expect_err(bad);
+            assert!(!blocker.message.contains("canary"), "{}", blocker.message);
         }
         let refused = Endpoints::default().parse("endpoint", "http://127.0.0.1:1").unwrap_err();
         assert_eq!(refused.reason, Reason::EndpointNotAllowed);

@@ -1,34 +1,34 @@
 //! The hands: looks at the world, lets `plan` decide, carries out what it decided, and publishes what it found.
 //!
-//! Two ports lead out: [`dcs::Cloud`](crate::dcs::Cloud), and [`Objects`] with [`Secrets`] to Kubernetes. Time and
-//! randomness are passed in. Nothing here decides anything about an instance. [`pass()`] is written once; a kind says
+//! Two ports lead out: [`dcs::Cloud`](crate::dcs::Cloud), and [`ObjectApi`] with [`SecretApi`] to Kubernetes. Time and
+//! randomness are passed in. Nothing here decides anything about an instance. [`reconcile()`] is written once; a kind says
 //! in its own folder what is gathered and how a step is carried out.
 
 mod account;
-mod cluster;
 mod endpoints;
+mod event_sink;
 pub mod instance;
 mod kube;
-mod memory;
-mod pass;
-mod permit;
+mod local_state;
+mod ports;
 mod projects;
-mod users;
-mod witness;
+mod reconcile;
+mod secret_users;
+mod write_guard;
 
 pub use self::{
-    account::{Connect, Credentialed, read_credentials},
-    cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken},
+    account::{ClientFactory, ParsedCredentials, read_credentials},
     endpoints::Endpoints,
+    event_sink::{Action, EventSink, NoopSink, Outcome},
     instance::SystemRandom,
     kube::{
-        KubeInstances, KubeObjects, KubeSecrets, Operation, Patience, Stores, Supervisor, Wakes,
-        WatchTrouble, Watches,
+        KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, Stores,
+        WatchErrorHandler, Watches, WorkQueue,
     },
-    memory::{Memories, Next, Remembered},
-    pass::{Kind, NotNow, PlanOf, pass},
-    permit::{Always, Permit},
+    local_state::{LocalEntry, LocalStateStore, Requeue},
+    ports::{ClusterError, ManagedResource, NamespacedName, ObjectApi, SecretApi, prune_empty},
     projects::Projects,
-    users::SecretUsers,
-    witness::{Action, Nobody, Outcome, Witness},
+    reconcile::{PlanOf, Reconciler, RetryAt, reconcile},
+    secret_users::SecretUsers,
+    write_guard::{AlwaysAllowed, WriteGuard},
 };

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::Clock,
     dcs::{Cloud, Error},
-    plan::schedule::{Pace, Pacing},
+    plan::schedule::{RequeuePolicy, RetryClass},
 };
 
 /// More than any cluster has accounts; beyond it, what is known is forgotten and looked up again.
@@ -45,7 +45,7 @@ impl Projects {
         key: &str,
         connect: impl FnOnce() -> Result<C, E>,
         clock: &dyn Clock,
-        pacing: &Pacing,
+        requeue: &RequeuePolicy,
     ) -> Result<Option<String>, E> {
         let entry = self.entry(key);
         let Some(mut answer) = entry.try_lock() else { return Ok(None) };
@@ -61,7 +61,7 @@ impl Projects {
         *answer = Some(match &found {
             Ok(id) => Answer::Found(id.clone()),
             Err(error) => {
-                let rest = pacing.gap(Pace::after(error.class()), failures);
+                let rest = requeue.retry_delay(RetryClass::after(error.class()), failures);
                 Answer::Failed(error.clone(), clock.monotonic().saturating_add(rest), failures)
             }
         });

@@ -7,7 +7,7 @@ use url::Url;
 
 /// One account in one region: everything a [`Client`](super::Client) needs to know.
 #[derive(Debug, Clone)]
-pub struct Account {
+pub struct AccountConfig {
     /// Region code such as `cn-north-4`; also the name of the region's default project.
     pub region: String,
     /// Where DCS answers.

@@ -6,12 +6,10 @@ use secrecy::ExposeSecret;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    account::{Account, InvalidAccount},
-    answer::{self, Nothing},
+    account::{AccountConfig, InvalidAccount},
     cloud::Cloud,
     dispatch::{Dispatcher, Request, Session},
     error::{Class, Error, Failure, Refusal},
-    meter::Meter,
     model::{
         AvailabilityZones, CreateInstance, CreatedInstance, CreatedInstances, Flavor, FlavorQuery, Flavors,
         InstanceDetail, InstancePage, InstanceQuery, InstanceStatistic, Job, MaintenanceWindow,
@@ -20,9 +18,11 @@ use super::{
     },
     operation::{self, Operation},
     redact,
+    request_observer::RequestObserver,
+    response::{self, Nothing},
     retry::{Retry, RetryPolicy},
     session::Sessions,
-    transport::{Exchange, HttpTransport},
+    transport::{HttpTransport, Transport},
 };
 use crate::clock::Clock;
 
@@ -47,7 +47,7 @@ impl Client {
     /// # Errors
     /// [`InvalidAccount`] if the certificates cannot be read or the HTTP client cannot be built.
     pub fn new(
-        account: Account,
+        account: AccountConfig,
         policy: RetryPolicy,
         clock: Arc<dyn Clock>,
         seed: u64,
@@ -58,8 +58,8 @@ impl Client {
 
     /// A client whose requests `exchange` carries.
     pub fn over(
-        exchange: Arc<dyn Exchange>,
-        account: Account,
+        exchange: Arc<dyn Transport>,
+        account: AccountConfig,
         policy: RetryPolicy,
         clock: Arc<dyn Clock>,
         seed: u64,
@@ -70,9 +70,9 @@ impl Client {
 
     /// Has `meter` count the requests of this client. To be said before it is cloned; later it changes nothing.
     #[must_use]
-    pub fn metered(mut self, meter: Arc<dyn Meter>) -> Self {
+    pub fn observed_by(mut self, meter: Arc<dyn RequestObserver>) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.dispatcher.set_meter(meter);
+            inner.dispatcher.set_observer(meter);
         }
         self
     }
@@ -89,7 +89,7 @@ impl Client {
         match outcome {
             Err(error)
                 if error.class() == Class::Credentials
-                    && self.inner.sessions.forget(&session.proof).await =>
+                    && self.inner.sessions.forget(&session.authentication).await =>
             {
                 self.attempt(request, secrets, deadline).await?.0
             }
@@ -105,9 +105,9 @@ impl Client {
     ) -> Result<(Result<T, Error>, Session), Error> {
         let Inner { dispatcher, sessions } = &*self.inner;
         let session = sessions.open(dispatcher, deadline).await?;
-        let of_session = sessions.secrets().into_iter().chain(session.proof.secrets());
+        let of_session = sessions.secrets().into_iter().chain(session.authentication.secrets());
         let secrets = of_session.chain(secrets.iter().copied());
-        let read = |answer: &_, at| answer::interpret(answer, at, secrets.clone());
+        let read = |answer: &_, at| response::interpret(answer, at, secrets.clone());
         let outcome = dispatcher.call(request, &session, deadline, read).await;
         Ok((outcome, session))
     }

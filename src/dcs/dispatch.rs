@@ -15,12 +15,12 @@ use url::{Position, Url};
 
 use super::{
     error::{Class, Error, Failure},
-    meter::{Meter, Unmetered},
     operation::Operation,
     redact,
+    request_observer::{RequestObserver, Unobserved},
     retry::{Retry, RetryPolicy, SHORTEST_ATTEMPT},
     sign,
-    transport::{Answer, Exchange, Outgoing},
+    transport::{HttpRequest, HttpResponse, Transport},
 };
 use crate::clock::Clock;
 
@@ -41,12 +41,12 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Session {
     pub(crate) base: Url,
     pub(crate) project_id: Option<String>,
-    pub(crate) proof: Proof,
+    pub(crate) authentication: Authentication,
 }
 
 /// What shows that a request may be made.
 #[derive(Debug, Clone)]
-pub(crate) enum Proof {
+pub(crate) enum Authentication {
     /// Nothing: for getting a token.
     None,
     /// A signature.
@@ -62,13 +62,13 @@ pub(crate) struct AccessKey(pub(crate) String);
 /// Sends requests, again where that is harmless.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
-    exchange: Arc<dyn Exchange>,
+    exchange: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     policy: RetryPolicy,
     /// Where the next call's jitter comes from.
     seed: AtomicU64,
     /// Who counts requests.
-    meter: Arc<dyn Meter>,
+    meter: Arc<dyn RequestObserver>,
     /// How far the service's clock was found to be ahead of ours, in seconds.
     clock_ahead: AtomicI64,
 }
@@ -77,17 +77,17 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(
-        exchange: Arc<dyn Exchange>,
+        exchange: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
         policy: RetryPolicy,
         seed: u64,
     ) -> Self {
         let (seed, clock_ahead) = (AtomicU64::new(seed), AtomicI64::new(0));
-        Self { exchange, clock, policy, seed, meter: Arc::new(Unmetered), clock_ahead }
+        Self { exchange, clock, policy, seed, meter: Arc::new(Unobserved), clock_ahead }
     }
 
     /// Has `meter` count the requests.
-    pub(crate) fn set_meter(&mut self, meter: Arc<dyn Meter>) {
+    pub(crate) fn set_observer(&mut self, meter: Arc<dyn RequestObserver>) {
         self.meter = meter;
     }
 
@@ -102,7 +102,7 @@ impl Dispatcher {
         request: &Request<'_>,
         session: &Session,
         deadline: Duration,
-        read: impl Fn(&Answer, DateTime<Utc>) -> Result<T, Failure> + Send,
+        read: impl Fn(&HttpResponse, DateTime<Utc>) -> Result<T, Failure> + Send,
     ) -> Result<T, Error> {
         let seed = self.seed.fetch_add(1, Ordering::Relaxed);
         let mut corrected = false;
@@ -151,7 +151,7 @@ impl Dispatcher {
         session: &Session,
         left: Duration,
         ahead: i64,
-        read: &(impl Fn(&Answer, DateTime<Utc>) -> Result<T, Failure> + Send),
+        read: &(impl Fn(&HttpResponse, DateTime<Utc>) -> Result<T, Failure> + Send),
     ) -> Result<T, Failure> {
         if left < SHORTEST_ATTEMPT {
             return Err(Failure::NotSent("no time was left for it".to_owned()));
@@ -177,7 +177,7 @@ impl Dispatcher {
     ///
     /// A wrong key with a right clock is left alone: repeating it would bring the key nearer to being locked.
     fn correct_clock(&self, error: &Error, session: &Session, used: i64) -> bool {
-        let Proof::Signature { .. } = session.proof else { return false };
+        let Authentication::Signature { .. } = session.authentication else { return false };
         let Some(ahead) = error.clock_skew() else { return false };
         let seconds = used.saturating_add(ahead);
         self.clock_ahead.store(seconds, Ordering::Relaxed);
@@ -187,7 +187,7 @@ impl Dispatcher {
 }
 
 /// Builds and signs the HTTP request.
-fn prepare(request: &Request<'_>, session: &Session, now: DateTime<Utc>) -> Result<Outgoing, Failure> {
+fn prepare(request: &Request<'_>, session: &Session, now: DateTime<Utc>) -> Result<HttpRequest, Failure> {
     let url = url(request, session)?;
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static(CONTENT_TYPE));
@@ -195,12 +195,12 @@ fn prepare(request: &Request<'_>, session: &Session, now: DateTime<Utc>) -> Resu
     if let Some(project) = &session.project_id {
         headers.insert(HeaderName::from_static("x-project-id"), plain("project id", project)?);
     }
-    match &session.proof {
-        Proof::None => {}
-        Proof::Token(token) => {
+    match &session.authentication {
+        Authentication::None => {}
+        Authentication::Token(token) => {
             headers.insert(HeaderName::from_static("x-auth-token"), secret("token", token.expose_secret())?);
         }
-        Proof::Signature { access_key, secret: key, security_token } => {
+        Authentication::Signature { access_key, secret: key, security_token } => {
             if let Some(token) = security_token {
                 let token = secret("security token", token.expose_secret())?;
                 headers.insert(HeaderName::from_static("x-security-token"), token);
@@ -211,7 +211,7 @@ fn prepare(request: &Request<'_>, session: &Session, now: DateTime<Utc>) -> Resu
             headers.insert(header::AUTHORIZATION, secret("access key", &authorization)?);
         }
     }
-    Ok(Outgoing { method: request.operation.method.clone(), url, headers, body: request.body.clone() })
+    Ok(HttpRequest { method: request.operation.method.clone(), url, headers, body: request.body.clone() })
 }
 
 fn authorization(
@@ -270,9 +270,9 @@ fn secret(what: &str, value: &str) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-// === impl Proof ===
+// === impl Authentication ===
 
-impl Proof {
+impl Authentication {
     /// The values no text may hold that the account's own do not cover.
     pub(crate) fn secrets(&self) -> Option<&str> {
         match self {

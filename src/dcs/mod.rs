@@ -6,28 +6,28 @@
 //! through `answer`. Nothing here decides what should happen to an instance.
 
 pub mod account;
-mod answer;
 mod client;
 mod cloud;
 mod dispatch;
 pub mod error;
 mod listing;
-mod meter;
 pub mod model;
 pub mod operation;
 pub mod redact;
+mod request_observer;
+mod response;
 mod retry;
 mod session;
 pub mod sign;
 mod transport;
 
 pub use self::{
-    account::{Account, Credentials},
+    account::{AccountConfig, Credentials},
     client::Client,
     cloud::Cloud,
     error::{Class, Error},
     listing::{Listing, list_all},
-    meter::{Meter, Unmetered},
+    request_observer::{RequestObserver, Unobserved},
     retry::RetryPolicy,
-    transport::{Answer, Exchange, HttpTransport, MAX_ANSWER, Outgoing},
+    transport::{HttpRequest, HttpResponse, HttpTransport, MAX_RESPONSE_BYTES, Transport},
 };

@@ -15,14 +15,13 @@ use serde_json::json;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{
-    account::{Account, Credentials},
-    answer,
-    dispatch::{AccessKey, Dispatcher, Proof, Request, Session},
+    account::{AccountConfig, Credentials},
+    dispatch::{AccessKey, Authentication, Dispatcher, Request, Session},
     error::{Class, Error, Failure},
     model::time,
-    operation,
+    operation, response,
     retry::Retry,
-    transport::Answer,
+    transport::HttpResponse,
 };
 use crate::clock::Clock;
 
@@ -39,7 +38,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 /// Keeps what proves who we are.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    account: Account,
+    account: AccountConfig,
     clock: Arc<dyn Clock>,
     project: OnceCell<String>,
     login: Mutex<Login>,
@@ -99,7 +98,7 @@ struct Project {
 // === impl Sessions ===
 
 impl Sessions {
-    pub(crate) fn new(account: Account, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(account: AccountConfig, clock: Arc<dyn Clock>) -> Self {
         let (project, login, logins) = (OnceCell::new(), Mutex::new(Login::None), AtomicU64::new(0));
         Self { account, clock, project, login, logins }
     }
@@ -112,30 +111,31 @@ impl Sessions {
     /// What a call to the cache service needs, fetched by `deadline` where it is not known yet.
     pub(crate) async fn open(&self, dispatcher: &Dispatcher, deadline: Duration) -> Result<Session, Error> {
         let deadline = deadline.min(self.clock.monotonic().saturating_add(LONGEST_OPENING));
-        let (proof, project_of_token) = self.proof(dispatcher, deadline).await?;
+        let (authentication, project_of_token) = self.authentication(dispatcher, deadline).await?;
         let known = self.account.project_id.clone().or(project_of_token);
         let project_id = match known {
             Some(id) => id,
             None => {
-                let found = self.project.get_or_try_init(|| self.find_project(dispatcher, &proof, deadline));
+                let found =
+                    self.project.get_or_try_init(|| self.find_project(dispatcher, &authentication, deadline));
                 match found.await {
                     Ok(id) => id.clone(),
                     Err(error) => {
                         if error.class() == Class::Credentials {
-                            self.forget(&proof).await;
+                            self.forget(&authentication).await;
                         }
                         return Err(error);
                     }
                 }
             }
         };
-        Ok(Session { base: self.account.endpoint.clone(), project_id: Some(project_id), proof })
+        Ok(Session { base: self.account.endpoint.clone(), project_id: Some(project_id), authentication })
     }
 
-    /// Forgets the token of `proof`, which was refused; `false` if it is none. Whoever came first has replaced it
+    /// Forgets the token of `authentication`, which was refused; `false` if it is none. Whoever came first has replaced it
     /// already.
-    pub(crate) async fn forget(&self, proof: &Proof) -> bool {
-        let Proof::Token(refused) = proof else { return false };
+    pub(crate) async fn forget(&self, authentication: &Authentication) -> bool {
+        let Authentication::Token(refused) = authentication else { return false };
         let mut login = self.login.lock().await;
         if let Login::Token(token) = &*login
             && token.value.expose_secret() == refused.expose_secret()
@@ -145,24 +145,24 @@ impl Sessions {
         true
     }
 
-    async fn proof(
+    async fn authentication(
         &self,
         dispatcher: &Dispatcher,
         deadline: Duration,
-    ) -> Result<(Proof, Option<String>), Error> {
+    ) -> Result<(Authentication, Option<String>), Error> {
         match &self.account.credentials {
             Credentials::AccessKey { id, secret, security_token } => {
-                let proof = Proof::Signature {
+                let authentication = Authentication::Signature {
                     access_key: AccessKey(id.clone()),
                     secret: secret.clone(),
                     security_token: security_token.clone(),
                 };
-                Ok((proof, None))
+                Ok((authentication, None))
             }
             Credentials::Password { domain_name, user_name, password } => {
                 let names = [domain_name.as_str(), user_name];
                 let token = self.token(dispatcher, names, password, deadline).await?;
-                Ok((Proof::Token(token.value), token.project_id))
+                Ok((Authentication::Token(token.value), token.project_id))
             }
         }
     }
@@ -226,20 +226,20 @@ impl Sessions {
             body: body.to_string().into_bytes(),
             retry: Retry::Allowed,
         };
-        let read = |answer: &Answer, at| self.read_token(answer, at);
-        dispatcher.call(&request, &self.iam(Proof::None), deadline, read).await
+        let read = |answer: &HttpResponse, at| self.read_token(answer, at);
+        dispatcher.call(&request, &self.iam(Authentication::None), deadline, read).await
     }
 
-    fn read_token(&self, answer: &Answer, asked_at: DateTime<Utc>) -> Result<Token, Failure> {
-        let TokenAnswer { token } = answer::interpret(answer, asked_at, self.secrets().into_iter())?;
+    fn read_token(&self, answer: &HttpResponse, asked_at: DateTime<Utc>) -> Result<Token, Failure> {
+        let TokenAnswer { token } = response::interpret(answer, asked_at, self.secrets().into_iter())?;
         let value =
-            answer::header(&answer.headers, "x-subject-token").ok_or_else(|| Failure::Unreadable {
+            response::header(&answer.headers, "x-subject-token").ok_or_else(|| Failure::Unreadable {
                 status: answer.status,
                 reason: "it has no X-Subject-Token header".to_owned(),
             })?;
         // Both ends of its life by IAM's clock: ours may differ.
         let time = |text: Option<String>| time::parse(&text?);
-        let issued = time(token.issued_at).or_else(|| answer::date(&answer.headers));
+        let issued = time(token.issued_at).or_else(|| response::date(&answer.headers));
         let lifetime =
             time(token.expires_at).zip(issued).and_then(|(expires, issued)| (expires - issued).to_std().ok());
         let keep = lifetime.map_or(UNKNOWN_LIFETIME, |lifetime| lifetime.saturating_sub(MARGIN));
@@ -254,7 +254,7 @@ impl Sessions {
     async fn find_project(
         &self,
         dispatcher: &Dispatcher,
-        proof: &Proof,
+        authentication: &Authentication,
         deadline: Duration,
     ) -> Result<String, Error> {
         let region = &self.account.region;
@@ -265,10 +265,10 @@ impl Sessions {
             body: vec![],
             retry: Retry::Allowed,
         };
-        let secrets = self.secrets().into_iter().chain(proof.secrets());
-        let read = |answer: &Answer, at| answer::interpret::<Projects>(answer, at, secrets.clone());
+        let secrets = self.secrets().into_iter().chain(authentication.secrets());
+        let read = |answer: &HttpResponse, at| response::interpret::<Projects>(answer, at, secrets.clone());
         let Projects { projects } =
-            dispatcher.call(&request, &self.iam(proof.clone()), deadline, read).await?;
+            dispatcher.call(&request, &self.iam(authentication.clone()), deadline, read).await?;
         // A site that ignores the filter answers with every project.
         let mut named = projects.into_iter().filter(|p| p.name.as_ref().is_none_or(|name| name == region));
         let refuse = |reason| Error::new(request.operation, Failure::NotAttempted(reason), 1);
@@ -284,7 +284,7 @@ impl Sessions {
         }
     }
 
-    fn iam(&self, proof: Proof) -> Session {
-        Session { base: self.account.iam_endpoint.clone(), project_id: None, proof }
+    fn iam(&self, authentication: Authentication) -> Session {
+        Session { base: self.account.iam_endpoint.clone(), project_id: None, authentication }
     }
 }

@@ -15,13 +15,13 @@ use reqwest::{Certificate, redirect};
 use url::Url;
 
 use super::{
-    account::{Account, InvalidAccount, is_loopback},
+    account::{AccountConfig, InvalidAccount, is_loopback},
     error::Failure,
 };
 use crate::clock::Clock;
 
 /// The largest answer that is read, in bytes. A full page of 1,000 instances takes about 2 MiB.
-pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
+pub const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Below the idle limit of common load balancers, so that a connection they dropped is not tried.
@@ -29,7 +29,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// A request, complete and signed.
 #[derive(Clone)]
-pub struct Outgoing {
+pub struct HttpRequest {
     /// HTTP method.
     pub method: Method,
     /// Where it goes, encoded as signed.
@@ -42,7 +42,7 @@ pub struct Outgoing {
 
 /// An answer, complete but not interpreted.
 #[derive(Clone)]
-pub struct Answer {
+pub struct HttpResponse {
     /// HTTP status.
     pub status: u16,
     /// Its headers.
@@ -52,9 +52,10 @@ pub struct Answer {
 }
 
 /// Who carries a request to the service and brings the answer back: [`HttpTransport`], or a test's state machine.
-pub trait Exchange: fmt::Debug + Send + Sync {
+pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends `request` once and returns the whole answer, or fails within `limit`.
-    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>>;
+    fn exchange(&self, request: HttpRequest, limit: Duration)
+    -> BoxFuture<'_, Result<HttpResponse, Failure>>;
 }
 
 /// The HTTP client, set up so that one call is at most one request.
@@ -66,8 +67,12 @@ pub struct HttpTransport {
 
 // === impl HttpTransport ===
 
-impl Exchange for HttpTransport {
-    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+impl Transport for HttpTransport {
+    fn exchange(
+        &self,
+        request: HttpRequest,
+        limit: Duration,
+    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         Box::pin(async move {
             let deadline = self.clock.monotonic().saturating_add(limit);
             let mut answer = pin!(self.unbounded(request));
@@ -90,7 +95,7 @@ impl HttpTransport {
     ///
     /// # Errors
     /// [`InvalidAccount`] if the certificates cannot be read or the HTTP client cannot be built.
-    pub fn new(account: &Account, clock: Arc<dyn Clock>) -> Result<Self, InvalidAccount> {
+    pub fn new(account: &AccountConfig, clock: Arc<dyn Clock>) -> Result<Self, InvalidAccount> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("dcs-operator/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -113,8 +118,8 @@ impl HttpTransport {
         Ok(Self { http, clock })
     }
 
-    async fn unbounded(&self, request: Outgoing) -> Result<Answer, Failure> {
-        let Outgoing { method, url, headers, body } = request;
+    async fn unbounded(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
+        let HttpRequest { method, url, headers, body } = request;
         let sent = self.http.request(method, url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(|error| {
             let connecting = error.is_connect();
@@ -126,30 +131,30 @@ impl HttpTransport {
             }
         })?;
         let announced = response.content_length().unwrap_or_default();
-        if announced > MAX_ANSWER as u64 {
-            return Err(Failure::TooLarge(MAX_ANSWER));
+        if announced > MAX_RESPONSE_BYTES as u64 {
+            return Err(Failure::TooLarge(MAX_RESPONSE_BYTES));
         }
         let mut body = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| Failure::Broken(chain(&error.without_url())))?
         {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(Failure::TooLarge(MAX_ANSWER));
+            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+                return Err(Failure::TooLarge(MAX_RESPONSE_BYTES));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
+        Ok(HttpResponse { status: response.status().as_u16(), headers: response.headers().clone(), body })
     }
 }
 
 /// Neither headers nor bodies are shown: both hold secrets.
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Outgoing({} {})", self.method, self.url.path())
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
     }

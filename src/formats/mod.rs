@@ -5,23 +5,23 @@
 //! one. Golden tests hold the code to that, with values computed by other tools.
 
 mod hash;
-mod mark;
 mod name;
 mod object;
 mod owner;
+mod ownership;
 
 pub use self::{
     hash::{HashKey, Purpose},
-    mark::{
-        ALLOW_NAMESPACE_TAG, Mark, MarkReading, ORIGIN_TAG, OWNER_TAG, Origin, RELEASED_TAG, RESERVED_PREFIX,
-        UID_TAG, allow_namespace_value,
-    },
     name::cloud_name,
     object::{
         APPROVE_ANNOTATION, FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER, binding_secret_name,
         pending_auth_secret_name,
     },
-    owner::Owner,
+    owner::OwnerHash,
+    ownership::{
+        ALLOW_NAMESPACE_TAG, ORIGIN_TAG, OWNER_TAG, Origin, OwnershipReading, OwnershipTags, RELEASED_TAG,
+        RESERVED_PREFIX, UID_TAG, allow_namespace_value,
+    },
 };
 
 /// The first `digits` hex digits of SHA-256.

@@ -1,6 +1,6 @@
 //! The name in the cloud of an instance whose spec gives none.
 
-use super::Owner;
+use super::OwnerHash;
 
 /// The longest name that the cloud takes is 64: this many, a hyphen, and 8 digits of the owner.
 const READABLE: usize = 55;
@@ -8,7 +8,7 @@ const READABLE: usize = 55;
 /// `namespace-name` as far as the cloud takes it, and 8 digits of the owner, which keep apart what reads the same.
 ///
 /// Every character that the cloud does not take becomes a hyphen; `k-` goes before what does not start with a letter.
-pub fn cloud_name(namespace: &str, name: &str, owner: &Owner) -> String {
+pub fn cloud_name(namespace: &str, name: &str, owner: &OwnerHash) -> String {
     let wanted = format!("{namespace}-{name}");
     let prefix = if wanted.starts_with(|first: char| first.is_ascii_alphabetic()) { "" } else { "k-" };
     let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
@@ -31,7 +31,11 @@ mod tests {
     #[test]
     fn golden() {
         let name = |namespace: &str, name: &str| {
-            cloud_name(namespace, name, &Owner::new("7f1d6c1e-4b0a-4f0e-9a43-2d9c35a0b7f1", namespace, name))
+            cloud_name(
+                namespace,
+                name,
+                &OwnerHash::new("7f1d6c1e-4b0a-4f0e-9a43-2d9c35a0b7f1", namespace, name),
+            )
         };
         assert_eq!(name("shop", "sessions"), "shop-sessions-f195efcf");
         assert_eq!(name("shop", "sessions.v2"), "shop-sessions-v2-b34b8a5e");
@@ -45,7 +49,7 @@ mod tests {
     proptest! {
         #[test]
         fn always_a_name_that_the_cloud_takes(namespace in ".*", name in ".*") {
-            let made = cloud_name(&namespace, &name, &Owner::new("cluster", &namespace, &name));
+            let made = cloud_name(&namespace, &name, &OwnerHash::new("cluster", &namespace, &name));
             prop_assert!(is_valid(&made), "{made:?}");
         }
 
@@ -53,7 +57,7 @@ mod tests {
         fn other_objects_get_other_names(one in "[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?",
                                          two in "[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?") {
             prop_assume!(one != two);
-            let name = |name: &str| cloud_name("shop", name, &Owner::new("cluster", "shop", name));
+            let name = |name: &str| cloud_name("shop", name, &OwnerHash::new("cluster", "shop", name));
             prop_assert_ne!(name(&one), name(&two));
         }
     }

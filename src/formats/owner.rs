@@ -7,11 +7,11 @@ use super::sha256_hex;
 /// The object by its place: cluster, namespace and name, hashed. Unlike the uid it is the same after the object, or
 /// the cluster, was restored from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner(String);
+pub struct OwnerHash(String);
 
-// === impl Owner ===
+// === impl OwnerHash ===
 
-impl Owner {
+impl OwnerHash {
     /// The first 40 hex digits of SHA-256(cluster id, NUL, namespace, NUL, name). None of the three can contain NUL.
     pub fn new(cluster_id: &str, namespace: &str, name: &str) -> Self {
         Self(sha256_hex([cluster_id, namespace, name].join("\0").as_bytes(), 40))
@@ -28,7 +28,7 @@ impl Owner {
     }
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for OwnerHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
@@ -41,14 +41,14 @@ mod tests {
     #[test]
     fn golden() {
         // printf '7f1d6c1e-…\0shop\0sessions' | sha256sum | head -c 40
-        let owner = Owner::new("7f1d6c1e-4b0a-4f0e-9a43-2d9c35a0b7f1", "shop", "sessions");
+        let owner = OwnerHash::new("7f1d6c1e-4b0a-4f0e-9a43-2d9c35a0b7f1", "shop", "sessions");
         assert_eq!(owner.as_str(), "f195efcf6093b83a48e33ca62e02a067c79a3b94");
         assert_eq!(owner.short(), "f195efcf");
     }
 
     #[test]
     fn the_parts_do_not_run_together() {
-        assert_ne!(Owner::new("c", "ab", "c"), Owner::new("c", "a", "bc"));
-        assert_ne!(Owner::new("ca", "b", "c"), Owner::new("c", "ab", "c"));
+        assert_ne!(OwnerHash::new("c", "ab", "c"), OwnerHash::new("c", "a", "bc"));
+        assert_ne!(OwnerHash::new("ca", "b", "c"), OwnerHash::new("c", "ab", "c"));
     }
 }

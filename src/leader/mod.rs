@@ -3,7 +3,7 @@
 //! No clock is compared with another one. A candidate takes the lease of another only after nothing about it has
 //! changed for as long as it lasts, seen here. The leader counts its own from before each renewal was sent, so that
 //! it has run out here before it can have run out for anybody else. Both assume only that clocks run equally fast;
-//! whoever asks [`Leadership::outlasts`] leaves room for how far they do not.
+//! whoever asks [`Leadership::covers`] leaves room for how far they do not.
 //!
 //! Whoever lost the lease never leads again: the process ends, and another one begins with nothing in its head.
 //!
@@ -26,11 +26,11 @@ use std::{
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use self::term::{Bid, Onlooker, Term};
+use self::term::{AcquireDecision, LeaseObserver, Term};
 pub use self::{
-    settings::{Settings, SettingsError},
-    store::{KubeLeases, LeaseError, Leases},
-    term::Lost,
+    settings::{LeaseSettings, SettingsError},
+    store::{KubeLeaseApi, LeaseApi, LeaseError},
+    term::LossReason,
 };
 use crate::clock::Clock;
 
@@ -52,14 +52,14 @@ struct SharedTerm(Arc<Mutex<Term>>);
 /// Wants to lead.
 #[derive(Debug)]
 pub struct Candidate<L> {
-    desk: Desk<L>,
-    onlooker: Onlooker,
+    client: LeaseClient<L>,
+    onlooker: LeaseObserver,
 }
 
 /// Leads, as long as somebody [keeps](Held::keep) it. Dropping it leaves the lease to run out.
 #[derive(Debug)]
-pub struct Held<L> {
-    desk: Desk<L>,
+pub struct LeaseGuard<L> {
+    client: LeaseClient<L>,
     /// When the next attempt to renew is due.
     due: Duration,
 }
@@ -73,9 +73,9 @@ enum Attempt {
 }
 
 /// What candidate and leader need alike.
-struct Desk<L> {
+struct LeaseClient<L> {
     leases: L,
-    settings: Settings,
+    settings: LeaseSettings,
     /// The duration as the Lease says it.
     seconds: i32,
     clock: Arc<dyn Clock>,
@@ -88,15 +88,15 @@ struct Desk<L> {
 
 impl Leadership {
     /// Whether the lease is ours, and still will be after `until` on the monotonic clock even if it cannot be renewed.
-    pub fn outlasts(&self, until: Duration) -> bool {
+    pub fn covers(&self, until: Duration) -> bool {
         let term = self.term.lock();
         // Read with the lock held: once somebody was told no, nobody is told yes.
-        term.outlasts(until, self.clock.monotonic())
+        term.covers(until, self.clock.monotonic())
     }
 
-    /// Whether the lease is ours at this moment. To act on it, ask whether it [`outlasts`](Self::outlasts) the act.
+    /// Whether the lease is ours at this moment. To act on it, ask whether it [`covers`](Self::outlasts) the act.
     pub fn is_leader(&self) -> bool {
-        self.outlasts(Duration::ZERO)
+        self.covers(Duration::ZERO)
     }
 }
 
@@ -111,27 +111,28 @@ impl SharedTerm {
 
 // === impl Candidate ===
 
-impl<L: Leases> Candidate<L> {
+impl<L: LeaseApi> Candidate<L> {
     /// Asks for nothing yet.
     ///
     /// # Errors
     ///
     /// If nobody could lead safely with such settings.
-    pub fn new(leases: L, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
+    pub fn new(leases: L, settings: LeaseSettings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
         let seconds = settings.seconds()?;
-        let desk = Desk { leases, settings, seconds, clock, term: SharedTerm::default(), known: None };
-        Ok(Self { desk, onlooker: Onlooker::default() })
+        let client =
+            LeaseClient { leases, settings, seconds, clock, term: SharedTerm::default(), known: None };
+        Ok(Self { client, onlooker: LeaseObserver::default() })
     }
 
     /// For those who will have to know.
     pub fn leadership(&self) -> Leadership {
-        self.desk.leadership()
+        self.client.leadership()
     }
 
     /// Waits until the lease is ours, however long that takes. Whoever gives it up halfway may leave a lease behind
     /// that runs out.
-    pub async fn acquire(mut self) -> Held<L> {
-        let Settings { namespace, name, identity, renew_every, .. } = self.desk.settings.clone();
+    pub async fn acquire(mut self) -> LeaseGuard<L> {
+        let LeaseSettings { namespace, name, identity, renew_every, .. } = self.client.settings.clone();
         let lease = format!("{namespace}/{name}");
         // The same is said once, not at every look.
         let mut told = String::new();
@@ -140,54 +141,54 @@ impl<L: Leases> Candidate<L> {
             let next = match self.attempt().await {
                 Ok(Attempt::Ours { sent }) => {
                     tracing::info!(%lease, %identity, "leads from now on");
-                    return Held { desk: self.desk, due: sent.saturating_add(renew_every) };
+                    return LeaseGuard { client: self.client, due: sent.saturating_add(renew_every) };
                 }
                 Ok(Attempt::Theirs { holder, until }) => {
                     if is_new(&holder) {
                         tracing::info!(%lease, %identity, %holder, "waits until it may lead");
                     }
-                    self.desk.after(renew_every).min(until)
+                    self.client.after(renew_every).min(until)
                 }
                 Err(error) => {
                     if is_new(&error.to_string()) {
                         tracing::warn!(%lease, %identity, %error, "could not ask for the lease yet");
                     }
-                    self.desk.after(self.desk.settings.gap())
+                    self.client.after(self.client.settings.gap())
                 }
             };
-            self.desk.sleep_until(next).await;
+            self.client.sleep_until(next).await;
         }
     }
 
     /// Looks, and takes the lease if it may.
     async fn attempt(&mut self) -> Result<Attempt, LeaseError> {
-        let found = self.desk.find().await?;
-        let (settings, now) = (&self.desk.settings, self.desk.clock.monotonic());
-        match self.onlooker.bid(found.as_ref(), &settings.identity, settings.duration, now) {
-            Bid::Take => Ok(Attempt::Ours { sent: self.desk.claim(found).await? }),
-            Bid::Wait { holder, until } => Ok(Attempt::Theirs { holder, until }),
+        let found = self.client.find().await?;
+        let (settings, now) = (&self.client.settings, self.client.clock.monotonic());
+        match self.onlooker.decide_acquire(found.as_ref(), &settings.identity, settings.duration, now) {
+            AcquireDecision::Take => Ok(Attempt::Ours { sent: self.client.claim(found).await? }),
+            AcquireDecision::Wait { holder, until } => Ok(Attempt::Theirs { holder, until }),
         }
     }
 }
 
-// === impl Held ===
+// === impl LeaseGuard ===
 
-impl<L: Leases> Held<L> {
+impl<L: LeaseApi> LeaseGuard<L> {
     /// For those who have to know.
     pub fn leadership(&self) -> Leadership {
-        self.desk.leadership()
+        self.client.leadership()
     }
 
     /// Renews the lease, and ends only once it is lost: whatever leads has to end then, too. May be dropped and
     /// called again.
-    pub async fn keep(&mut self) -> Lost {
+    pub async fn renew_until_lost(&mut self) -> LossReason {
         loop {
-            let standing = self.desk.term.lock().standing(self.desk.clock.monotonic());
+            let standing = self.client.term.lock().standing(self.client.clock.monotonic());
             let until = match standing {
                 Ok(until) => until,
                 Err(lost) => return lost,
             };
-            let over = self.desk.sleep_until(until);
+            let over = self.client.sleep_until(until);
             // Whatever hangs, the end of the lease is noticed.
             tokio::select! {
                 biased;
@@ -198,32 +199,32 @@ impl<L: Leases> Held<L> {
     }
 
     async fn renew_when_due(&mut self) {
-        self.desk.sleep_until(self.due).await;
+        self.client.sleep_until(self.due).await;
         match self.renew().await {
-            Ok(sent) => self.due = sent.saturating_add(self.desk.settings.renew_every),
+            Ok(sent) => self.due = sent.saturating_add(self.client.settings.renew_every),
             Err(error) => {
-                self.due = self.desk.after(self.desk.settings.gap());
+                self.due = self.client.after(self.client.settings.gap());
                 tracing::warn!(%error, "could not renew the lease yet");
-                self.desk.term.lock().failed(error.to_string());
+                self.client.term.lock().failed(error.to_string());
             }
         }
     }
 
     /// Finding it lost is no failure here: the term knows, and says so when it is looked at next.
     async fn renew(&mut self) -> Result<Duration, LeaseError> {
-        let found = self.desk.find().await?;
-        let confirmed = self.desk.term.lock().confirm(found.as_ref(), &self.desk.settings.identity);
+        let found = self.client.find().await?;
+        let confirmed = self.client.term.lock().confirm(found.as_ref(), &self.client.settings.identity);
         match confirmed {
-            Ok(()) => self.desk.claim(found).await,
-            Err(_) => Ok(self.desk.clock.monotonic()),
+            Ok(()) => self.client.claim(found).await,
+            Err(_) => Ok(self.client.clock.monotonic()),
         }
     }
 
     /// Gives the lease back, so that the next leader need not wait until it runs out. Nothing that the lease guards
     /// may be on its way any more. It may fail, which is logged, and takes 3 s at most.
     pub async fn release(mut self) {
-        self.desk.term.lock().end(Lost::Released);
-        let limit = self.desk.clock.sleep(RELEASE_LIMIT);
+        self.client.term.lock().end(LossReason::Released);
+        let limit = self.client.clock.sleep(RELEASE_LIMIT);
         tokio::select! {
             biased;
             () = self.give_back() => {}
@@ -238,23 +239,23 @@ impl<L: Leases> Held<L> {
                 Ok(false) => return tracing::info!("the lease is not ours any more: nothing to give back"),
                 Err(error) => tracing::debug!(%error, "could not give the lease back yet"),
             }
-            self.desk.clock.sleep(RELEASE_GAP).await;
+            self.client.clock.sleep(RELEASE_GAP).await;
         }
     }
 
     /// Whether it was ours to give back.
     async fn try_give_back(&mut self) -> Result<bool, LeaseError> {
-        let found = self.desk.find().await?;
-        let ours = |lease: &Lease| term::holder(lease) == Some(&self.desk.settings.identity);
+        let found = self.client.find().await?;
+        let ours = |lease: &Lease| term::holder(lease) == Some(&self.client.settings.identity);
         let Some(found) = found.filter(ours) else { return Ok(false) };
-        let lease = term::released(found, self.desk.clock.now());
-        self.desk.answer(self.desk.leases.replace(&lease)).await.map(|_| true)
+        let lease = term::released(found, self.client.clock.now());
+        self.client.answer(self.client.leases.replace(&lease)).await.map(|_| true)
     }
 }
 
-// === impl Desk ===
+// === impl LeaseClient ===
 
-impl<L: Leases> Desk<L> {
+impl<L: LeaseApi> LeaseClient<L> {
     fn leadership(&self) -> Leadership {
         Leadership { clock: self.clock.clone(), term: self.term.clone() }
     }
@@ -316,7 +317,7 @@ impl<L: Leases> Desk<L> {
     }
 }
 
-impl<L> fmt::Debug for Desk<L> {
+impl<L> fmt::Debug for LeaseClient<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desk")
             .field("settings", &self.settings)

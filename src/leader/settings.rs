@@ -9,7 +9,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(1);
 
 /// Which lease, for whom, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct LeaseSettings {
     /// The name of the Lease.
     pub name: String,
     /// The namespace that it is in.
@@ -44,9 +44,9 @@ pub enum SettingsError {
     },
 }
 
-// === impl Settings ===
+// === impl LeaseSettings ===
 
-impl Settings {
+impl LeaseSettings {
     /// With the usual times.
     pub fn new(namespace: &str, name: &str, identity: &str) -> Self {
         Self {
@@ -91,12 +91,14 @@ mod tests {
 
     #[test]
     fn only_safe_settings_pass() {
-        let usual = Settings::new("system", "leader", "me");
+        let usual = LeaseSettings::new("system", "leader", "me");
         assert_eq!(usual.seconds(), Ok(30));
         assert_eq!((usual.call_limit(), usual.gap()), (Duration::from_secs(5), Duration::from_secs(1)));
-        for nameless in
-            [Settings::new("", "leader", "me"), Settings::new("a", "", "me"), Settings::new("a", "b", "")]
-        {
+        for nameless in [
+            LeaseSettings::new("", "leader", "me"),
+            LeaseSettings::new("a", "", "me"),
+            LeaseSettings::new("a", "b", ""),
+        ] {
             assert_eq!(nameless.seconds(), Err(SettingsError::Nameless));
         }
         for (duration, renew_every, is_safe) in [
@@ -110,18 +112,21 @@ mod tests {
             (u64::MAX / 2, 5_000, false),
         ] {
             let millis = Duration::from_millis;
-            let settings =
-                Settings { duration: millis(duration), renew_every: millis(renew_every), ..usual.clone() };
+            let settings = LeaseSettings {
+                duration: millis(duration),
+                renew_every: millis(renew_every),
+                ..usual.clone()
+            };
             assert_eq!(settings.seconds().is_ok(), is_safe, "{settings:?}");
         }
     }
 
     #[test]
     fn a_short_lease_waits_less_for_an_answer() {
-        let settings = Settings {
+        let settings = LeaseSettings {
             duration: Duration::from_secs(4),
             renew_every: Duration::from_millis(500),
-            ..Settings::new("system", "leader", "me")
+            ..LeaseSettings::new("system", "leader", "me")
         };
         assert_eq!((settings.call_limit(), settings.gap().as_millis()), (Duration::from_secs(1), 500));
     }

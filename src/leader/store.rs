@@ -6,7 +6,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, ResourceExt, api::PostParams};
 
 /// What the leader asks of Kubernetes. No call needs a time limit of its own.
-pub trait Leases: Send + Sync {
+pub trait LeaseApi: Send + Sync {
     /// The Lease as it is now; `None` means that it does not exist.
     fn get(
         &self,
@@ -34,13 +34,13 @@ pub enum LeaseError {
 
 /// Leases of a cluster, over kube's client.
 #[derive(Clone)]
-pub struct KubeLeases {
+pub struct KubeLeaseApi {
     client: Client,
 }
 
-// === impl KubeLeases ===
+// === impl KubeLeaseApi ===
 
-impl KubeLeases {
+impl KubeLeaseApi {
     /// Over a client.
     pub fn new(client: Client) -> Self {
         Self { client }
@@ -51,7 +51,7 @@ impl KubeLeases {
     }
 }
 
-impl Leases for KubeLeases {
+impl LeaseApi for KubeLeaseApi {
     async fn get(&self, namespace: &str, name: &str) -> Result<Option<Lease>, LeaseError> {
         found(self.api(namespace).get(name).await)
     }

@@ -13,7 +13,7 @@ use k8s_openapi::{
 
 /// Why the lease is ours no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
+pub enum LossReason {
     /// It was not renewed in time.
     #[error("it ran out before it could be renewed ({})", .failure.as_deref().unwrap_or("nothing failed: the process itself stood still"))]
     Expired {
@@ -48,17 +48,17 @@ enum State {
     #[default]
     Waiting,
     /// The lease is ours, and valid before this time.
-    Held { until: Duration },
+    LeaseGuard { until: Duration },
     /// It is over for good.
-    Over(Lost),
+    Over(LossReason),
 }
 
 /// What a candidate remembers of whoever stands in its way.
 #[derive(Debug, Default)]
-pub(super) struct Onlooker(Option<Rival>);
+pub(super) struct LeaseObserver(Option<ObservedHolder>);
 
 #[derive(Debug)]
-struct Rival {
+struct ObservedHolder {
     holder: String,
     /// How long nothing may change before it counts as gone.
     patience: Duration,
@@ -70,7 +70,7 @@ struct Rival {
 
 /// What a candidate may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Bid {
+pub(super) enum AcquireDecision {
     /// Write itself into the Lease.
     Take,
     /// The lease belongs to another, at least until then.
@@ -86,13 +86,13 @@ impl Term {
         let granted = sent.saturating_add(duration);
         let until = match self.state {
             State::Waiting => granted,
-            State::Held { until } if now < until => granted.max(until),
-            State::Held { .. } | State::Over(_) => return false,
+            State::LeaseGuard { until } if now < until => granted.max(until),
+            State::LeaseGuard { .. } | State::Over(_) => return false,
         };
         if until <= now {
             return false;
         }
-        self.state = State::Held { until };
+        self.state = State::LeaseGuard { until };
         self.failure = None;
         true
     }
@@ -103,31 +103,31 @@ impl Term {
     }
 
     /// Until when the lease is ours unless it is renewed.
-    pub(super) fn standing(&mut self, now: Duration) -> Result<Duration, Lost> {
+    pub(super) fn standing(&mut self, now: Duration) -> Result<Duration, LossReason> {
         match &self.state {
-            State::Held { until } if now < *until => Ok(*until),
-            State::Held { .. } | State::Waiting => {
+            State::LeaseGuard { until } if now < *until => Ok(*until),
+            State::LeaseGuard { .. } | State::Waiting => {
                 let failure = self.failure.take();
-                Err(self.end(Lost::Expired { failure }))
+                Err(self.end(LossReason::Expired { failure }))
             }
             State::Over(lost) => Err(lost.clone()),
         }
     }
 
     /// Whether the lease that was found is still ours to renew.
-    pub(super) fn confirm(&mut self, found: Option<&Lease>, identity: &str) -> Result<(), Lost> {
+    pub(super) fn confirm(&mut self, found: Option<&Lease>, identity: &str) -> Result<(), LossReason> {
         let lost = match found {
-            None => Lost::Deleted,
+            None => LossReason::Deleted,
             Some(lease) => match holder(lease) {
                 Some(holder) if holder == identity => return Ok(()),
-                by => Lost::Taken { by: by.map(str::to_owned) },
+                by => LossReason::Taken { by: by.map(str::to_owned) },
             },
         };
         Err(self.end(lost))
     }
 
     /// Ends it. What ended it first stays the reason.
-    pub(super) fn end(&mut self, lost: Lost) -> Lost {
+    pub(super) fn end(&mut self, lost: LossReason) -> LossReason {
         if let State::Over(earlier) = &self.state {
             return earlier.clone();
         }
@@ -136,26 +136,26 @@ impl Term {
     }
 
     /// Whether the lease is ours now, and still after `until`.
-    pub(super) fn outlasts(&self, until: Duration, now: Duration) -> bool {
+    pub(super) fn covers(&self, until: Duration, now: Duration) -> bool {
         match self.state {
-            State::Held { until: end } => now < end && until < end,
+            State::LeaseGuard { until: end } => now < end && until < end,
             State::Waiting | State::Over(_) => false,
         }
     }
 }
 
-// === impl Onlooker ===
+// === impl LeaseObserver ===
 
-impl Onlooker {
+impl LeaseObserver {
     /// What the Lease that was found then lets a candidate do. Only an answer counts: while none comes nobody knows
     /// what changes.
-    pub(super) fn bid(
+    pub(super) fn decide_acquire(
         &mut self,
         found: Option<&Lease>,
         identity: &str,
         own_duration: Duration,
         now: Duration,
-    ) -> Bid {
+    ) -> AcquireDecision {
         self.0 = match (found, found.and_then(holder), self.0.take()) {
             // Whoever held a Lease that was deleted may not know that yet.
             (None, _, rival) => rival.map(|rival| rival.seen(None, now)),
@@ -163,7 +163,7 @@ impl Onlooker {
             (Some(_), Some(holder), _) if holder == identity => None,
             (Some(lease), Some(holder), rival) => {
                 let before = rival.filter(|rival| rival.lease.as_ref() == Some(lease));
-                Some(before.unwrap_or_else(|| Rival {
+                Some(before.unwrap_or_else(|| ObservedHolder {
                     holder: holder.to_owned(),
                     patience: duration(lease).unwrap_or(own_duration),
                     lease: Some(lease.clone()),
@@ -173,16 +173,16 @@ impl Onlooker {
         };
         match &self.0 {
             Some(rival) if now < rival.until() => {
-                Bid::Wait { holder: rival.holder.clone(), until: rival.until() }
+                AcquireDecision::Wait { holder: rival.holder.clone(), until: rival.until() }
             }
-            Some(_) | None => Bid::Take,
+            Some(_) | None => AcquireDecision::Take,
         }
     }
 }
 
-// === impl Rival ===
+// === impl ObservedHolder ===
 
-impl Rival {
+impl ObservedHolder {
     fn seen(self, lease: Option<Lease>, now: Duration) -> Self {
         let since = if self.lease == lease { self.since } else { now };
         Self { lease, since, ..self }
@@ -263,8 +263,8 @@ mod tests {
         lease
     }
 
-    fn wait(holder: &str, until: u64) -> Bid {
-        Bid::Wait { holder: holder.to_owned(), until: at(until) }
+    fn wait(holder: &str, until: u64) -> AcquireDecision {
+        AcquireDecision::Wait { holder: holder.to_owned(), until: at(until) }
     }
 
     fn wall(seconds: i64) -> DateTime<Utc> {
@@ -273,11 +273,11 @@ mod tests {
 
     #[test]
     fn a_candidate_waits_until_nothing_changed_for_the_holders_own_duration() {
-        type Look = (u64, Option<(&'static str, i32, &'static str)>, Bid);
+        type Look = (u64, Option<(&'static str, i32, &'static str)>, AcquireDecision);
         let cases: &[(&str, &[Look])] = &[
-            ("nobody ever had it", &[(0, None, Bid::Take)]),
-            ("it was released", &[(0, Some(("", 1, "5")), Bid::Take)]),
-            ("it is our own", &[(0, Some(("me", 30, "5")), Bid::Take)]),
+            ("nobody ever had it", &[(0, None, AcquireDecision::Take)]),
+            ("it was released", &[(0, Some(("", 1, "5")), AcquireDecision::Take)]),
+            ("it is our own", &[(0, Some(("me", 30, "5")), AcquireDecision::Take)]),
             (
                 "the holder renews it",
                 &[
@@ -291,7 +291,7 @@ mod tests {
                 &[
                     (100, Some(("you", 15, "5")), wait("you", 115)),
                     (114, Some(("you", 15, "5")), wait("you", 115)),
-                    (115, Some(("you", 15, "5")), Bid::Take),
+                    (115, Some(("you", 15, "5")), AcquireDecision::Take),
                     (116, Some(("them", 15, "6")), wait("them", 131)),
                 ],
             ),
@@ -304,7 +304,10 @@ mod tests {
             ),
             (
                 "it is released after a while",
-                &[(100, Some(("you", 15, "5")), wait("you", 115)), (101, Some(("", 1, "6")), Bid::Take)],
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (101, Some(("", 1, "6")), AcquireDecision::Take),
+                ],
             ),
             (
                 "it is deleted under its holder",
@@ -312,15 +315,15 @@ mod tests {
                     (100, Some(("you", 15, "5")), wait("you", 115)),
                     (110, None, wait("you", 125)),
                     (120, None, wait("you", 125)),
-                    (125, None, Bid::Take),
+                    (125, None, AcquireDecision::Take),
                 ],
             ),
             (
                 "it is deleted after it was released",
                 &[
                     (100, Some(("you", 15, "5")), wait("you", 115)),
-                    (110, Some(("", 1, "6")), Bid::Take),
-                    (111, None, Bid::Take),
+                    (110, Some(("", 1, "6")), AcquireDecision::Take),
+                    (111, None, AcquireDecision::Take),
                 ],
             ),
             (
@@ -332,33 +335,37 @@ mod tests {
             ),
         ];
         for (name, looks) in cases {
-            let mut onlooker = Onlooker::default();
+            let mut onlooker = LeaseObserver::default();
             for (now, found, expected) in *looks {
                 let found = found.map(lease);
-                let bid = onlooker.bid(found.as_ref(), "me", OWN, at(*now));
-                assert_eq!(bid, *expected, "{name}, at {now}");
+                let decide_acquire = onlooker.decide_acquire(found.as_ref(), "me", OWN, at(*now));
+                assert_eq!(decide_acquire, *expected, "{name}, at {now}");
             }
         }
     }
 
     #[test]
     fn whatever_changes_counts_even_without_a_version() {
-        let mut onlooker = Onlooker::default();
+        let mut onlooker = LeaseObserver::default();
         let mut found = lease(("you", 15, "5"));
         found.metadata.resource_version = None;
-        assert_eq!(onlooker.bid(Some(&found), "me", OWN, at(0)), wait("you", 15));
+        assert_eq!(onlooker.decide_acquire(Some(&found), "me", OWN, at(0)), wait("you", 15));
         found.spec.as_mut().unwrap().renew_time = Some(micro_time(wall(0)));
-        assert_eq!(onlooker.bid(Some(&found), "me", OWN, at(14)), wait("you", 29));
+        assert_eq!(onlooker.decide_acquire(Some(&found), "me", OWN, at(14)), wait("you", 29));
     }
 
     #[test]
     fn absent_fields_are_read_as_nothing() {
-        let mut onlooker = Onlooker::default();
+        let mut onlooker = LeaseObserver::default();
         let empty = Lease::default();
-        assert_eq!(onlooker.bid(Some(&empty), "me", OWN, at(0)), Bid::Take);
+        assert_eq!(onlooker.decide_acquire(Some(&empty), "me", OWN, at(0)), AcquireDecision::Take);
         let spec = LeaseSpec { holder_identity: Some("you".to_owned()), ..LeaseSpec::default() };
         let bare = Lease { spec: Some(spec), ..Lease::default() };
-        assert_eq!(onlooker.bid(Some(&bare), "me", OWN, at(0)), wait("you", 30), "as long as our own");
+        assert_eq!(
+            onlooker.decide_acquire(Some(&bare), "me", OWN, at(0)),
+            wait("you", 30),
+            "as long as our own"
+        );
         let spec = claimed(empty, "me", 30, wall(0)).spec.unwrap();
         assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(0), Some(micro_time(wall(0)))));
     }
@@ -366,12 +373,12 @@ mod tests {
     #[test]
     fn the_term_counts_from_when_the_write_was_sent() {
         let mut term = Term::default();
-        assert!(!term.outlasts(at(0), at(0)), "it has not begun");
+        assert!(!term.covers(at(0), at(0)), "it has not begun");
         assert!(term.granted(at(10), OWN, at(14)));
         for (until, now, expected) in
             [(39, 14, true), (40, 14, false), (14, 39, true), (14, 40, false), (50, 14, false)]
         {
-            assert_eq!(term.outlasts(at(until), at(now)), expected, "{until} at {now}");
+            assert_eq!(term.covers(at(until), at(now)), expected, "{until} at {now}");
         }
         assert!(term.granted(at(15), OWN, at(39)));
         assert_eq!(term.standing(at(44)), Ok(at(45)));
@@ -381,44 +388,44 @@ mod tests {
     fn a_grant_that_comes_too_late_is_none() {
         let mut term = Term::default();
         assert!(!term.granted(at(10), OWN, at(40)));
-        assert!(!term.outlasts(at(0), at(40)));
+        assert!(!term.covers(at(0), at(40)));
         assert!(term.granted(at(40), OWN, at(41)), "a candidate may try again");
         assert!(!term.granted(at(69), OWN, at(70)), "a leader may not");
-        let lost = Lost::Expired { failure: None };
+        let lost = LossReason::Expired { failure: None };
         assert_eq!(term.standing(at(70)), Err(lost));
     }
 
     #[test]
     fn a_renewal_is_lost_to_whoever_is_found() {
-        let named = |by: Option<&str>| Err(Lost::Taken { by: by.map(str::to_owned) });
+        let named = |by: Option<&str>| Err(LossReason::Taken { by: by.map(str::to_owned) });
         for (found, expected) in [
             (Some(lease(("me", 30, "9"))), Ok(())),
             (Some(lease(("you", 30, "9"))), named(Some("you"))),
             (Some(lease(("", 1, "9"))), named(None)),
             (Some(Lease::default()), named(None)),
-            (None, Err(Lost::Deleted)),
+            (None, Err(LossReason::Deleted)),
         ] {
             let mut term = Term::default();
             assert!(term.granted(at(0), OWN, at(1)));
             assert_eq!(term.confirm(found.as_ref(), "me"), expected);
-            assert_eq!(term.outlasts(at(2), at(2)), expected.is_ok());
+            assert_eq!(term.covers(at(2), at(2)), expected.is_ok());
         }
     }
 
     #[test]
     fn it_never_begins_again() {
         for lost in [
-            Lost::Expired { failure: None },
-            Lost::Taken { by: Some("you".to_owned()) },
-            Lost::Deleted,
-            Lost::Released,
+            LossReason::Expired { failure: None },
+            LossReason::Taken { by: Some("you".to_owned()) },
+            LossReason::Deleted,
+            LossReason::Released,
         ] {
             let mut term = Term::default();
             assert!(term.granted(at(0), OWN, at(1)));
             assert_eq!(term.end(lost.clone()), lost);
             assert!(!term.granted(at(2), OWN, at(3)), "{lost:?}");
-            assert!(!term.outlasts(at(4), at(4)), "{lost:?}");
-            assert_eq!(term.end(Lost::Deleted), lost, "the first reason stays");
+            assert!(!term.covers(at(4), at(4)), "{lost:?}");
+            assert_eq!(term.end(LossReason::Deleted), lost, "the first reason stays");
             assert_eq!(term.standing(at(4)), Err(lost));
         }
     }
@@ -434,7 +441,11 @@ mod tests {
         assert!(term.granted(at(0), OWN, at(1)));
         term.failed("no answer within 5 s".to_owned());
         assert!(term.granted(at(9), OWN, at(10)));
-        assert_eq!(term.standing(at(39)), Err(Lost::Expired { failure: None }), "that one was overcome");
+        assert_eq!(
+            term.standing(at(39)),
+            Err(LossReason::Expired { failure: None }),
+            "that one was overcome"
+        );
     }
 
     #[test]

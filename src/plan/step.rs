@@ -26,7 +26,7 @@ pub enum Step<L, P, C> {
     /// Nothing.
     Nothing,
     /// Look something up, then plan again.
-    Look(L),
+    Lookup(L),
     /// Put our finalizer on the object.
     AddFinalizer,
     /// Take our finalizer off the object: there is nothing left to see to.
@@ -34,7 +34,7 @@ pub enum Step<L, P, C> {
     /// Make something in Kubernetes that a change needs.
     Prepare(P),
     /// Change something in the cloud.
-    Change(C),
+    CloudAction(C),
 }
 
 /// What the object is to be woken by.

@@ -8,7 +8,7 @@ use std::{
 use dcs_operator::{
     clock::SystemClock,
     dcs::{
-        Class, Client, Cloud, Error, MAX_ANSWER, RetryPolicy,
+        Class, Client, Cloud, Error, MAX_RESPONSE_BYTES, RetryPolicy,
         error::Failure,
         model::{InstanceQuery, UpdateInstance},
     },
@@ -100,13 +100,13 @@ fn cases() -> Vec<Case> {
             matches!(f, Failure::Broken(_))
         }),
         odd("10 MiB announced", Act::Send(http("200 OK", "", &huge)), 1, |f| {
-            *f == Failure::TooLarge(MAX_ANSWER)
+            *f == Failure::TooLarge(MAX_RESPONSE_BYTES)
         }),
         odd(
             "10 MiB unannounced",
             Act::Send([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec(), huge.into_bytes()].concat()),
             1,
-            |f| *f == Failure::TooLarge(MAX_ANSWER),
+            |f| *f == Failure::TooLarge(MAX_RESPONSE_BYTES),
         ),
         odd("a byte now and then", Act::Drip(whole, Duration::from_millis(200)), 1, |f| {
             matches!(f, Failure::TimedOut(_))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dcs_operator::dcs::{Account, Class, Cloud, Credentials};
+use dcs_operator::dcs::{AccountConfig, Class, Cloud, Credentials};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -12,21 +12,21 @@ use crate::support::{
         ID, SERVICE_AGREES, SERVICE_AHEAD, by_password, class, create, created, detail, projects, signing,
         token,
     },
-    scripted::{Bench, answer, bench, header, refusal},
+    scripted::{SimHarness, answer, harness, header, refusal},
 };
 
 #[tokio::test]
 async fn a_wrong_clock_is_corrected_once() {
     let expired = || refusal(401, "APIGW.0301", &[("date", SERVICE_AHEAD)]);
     let script = vec![expired(), answer(200, &[], &detail()), answer(200, &[], &detail())];
-    let Bench { client, service, clock } = bench(signing(), script);
+    let SimHarness { client, service, clock } = harness(signing(), script);
     client.show_instance(ID).await.unwrap();
     client.show_instance(ID).await.unwrap();
     let dates: Vec<_> = service.asked().iter().map(|asked| header(asked, "x-sdk-date")).collect();
     assert_eq!(dates, ["20270115T080000Z", "20270115T082000Z", "20270115T082000Z"]);
     assert!(clock.leaps().is_empty());
 
-    let Bench { client, .. } = bench(signing(), vec![expired(), expired()]);
+    let SimHarness { client, .. } = harness(signing(), vec![expired(), expired()]);
     let error = client.show_instance(ID).await.unwrap_err();
     assert_eq!((error.class(), error.attempts()), (Class::Credentials, 2));
     assert_eq!(error.clock_skew(), None, "signed with the service's time, the clock is not to blame");
@@ -34,8 +34,8 @@ async fn a_wrong_clock_is_corrected_once() {
 
 #[tokio::test]
 async fn a_wrong_key_is_told_apart_from_a_wrong_clock_and_not_repeated() {
-    let Bench { client, service, .. } =
-        bench(signing(), vec![refusal(401, "APIGW.0301", &[("date", SERVICE_AGREES)])]);
+    let SimHarness { client, service, .. } =
+        harness(signing(), vec![refusal(401, "APIGW.0301", &[("date", SERVICE_AGREES)])]);
     let error = client.show_instance(ID).await.unwrap_err();
     assert_eq!((error.class(), error.clock_skew()), (Class::Credentials, None));
     assert_eq!(service.asked().len(), 1, "repeated failures lock the key");
@@ -47,7 +47,7 @@ async fn temporary_credentials_send_their_token_and_sign_it() {
     if let Credentials::AccessKey { security_token, .. } = &mut account.credentials {
         *security_token = Some(SecretString::from("canary-temporary"));
     }
-    let Bench { client, service, .. } = bench(account, vec![answer(200, &[], &detail())]);
+    let SimHarness { client, service, .. } = harness(account, vec![answer(200, &[], &detail())]);
     client.show_instance(ID).await.unwrap();
     let asked = service.asked();
     assert_eq!(header(&asked[0], "x-security-token"), "canary-temporary");
@@ -57,7 +57,7 @@ async fn temporary_credentials_send_their_token_and_sign_it() {
 #[tokio::test]
 async fn a_token_is_fetched_once_and_shared() {
     let script = vec![token("canary-t1", 23), answer(200, &[], &detail()), answer(200, &[], &detail())];
-    let Bench { client, service, .. } = bench(by_password(), script);
+    let SimHarness { client, service, .. } = harness(by_password(), script);
     let (one, two) = tokio::join!(client.show_instance(ID), client.show_instance(ID));
     one.unwrap();
     two.unwrap();
@@ -78,7 +78,7 @@ async fn a_token_is_fetched_once_and_shared() {
 async fn a_token_is_replaced_before_it_expires() {
     let script =
         vec![token("t1", 1), answer(200, &[], &detail()), token("t2", 1), answer(200, &[], &detail())];
-    let Bench { client, service, clock } = bench(by_password(), script);
+    let SimHarness { client, service, clock } = harness(by_password(), script);
     client.show_instance(ID).await.unwrap();
     clock.leap(Duration::from_secs(3600 - 299));
     client.show_instance(ID).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_token_without_readable_times_is_kept_for_half_an_hour() {
         odd("t2"),
         answer(200, &[], &detail()),
     ];
-    let Bench { client, service, clock } = bench(by_password(), script);
+    let SimHarness { client, service, clock } = harness(by_password(), script);
     client.show_instance(ID).await.unwrap();
     clock.leap(Duration::from_secs(1799));
     client.show_instance(ID).await.unwrap();
@@ -109,12 +109,12 @@ async fn a_token_without_readable_times_is_kept_for_half_an_hour() {
 async fn a_refused_token_is_replaced_once() {
     let refused = || refusal(401, "DCS.1002", &[]);
     let script = vec![token("t1", 23), refused(), token("t2", 23), answer(200, &[], &created())];
-    let Bench { client, service, .. } = bench(by_password(), script);
+    let SimHarness { client, service, .. } = harness(by_password(), script);
     client.create_instance(&create()).await.unwrap();
     assert_eq!(header(&service.asked()[3], "x-auth-token"), "t2");
 
     let script = vec![token("t1", 23), refused(), token("t2", 23), refused()];
-    let Bench { client, service, .. } = bench(by_password(), script);
+    let SimHarness { client, service, .. } = harness(by_password(), script);
     assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
     assert_eq!(service.asked().len(), 4);
 }
@@ -122,7 +122,7 @@ async fn a_refused_token_is_replaced_once() {
 #[tokio::test]
 async fn a_wrong_password_is_said_by_iam() {
     let body = r#"{"error": {"code": 401, "message": "The username or password is wrong.", "title": "Unauthorized"}}"#;
-    let Bench { client, .. } = bench(by_password(), vec![answer(401, &[], body)]);
+    let SimHarness { client, .. } = harness(by_password(), vec![answer(401, &[], body)]);
     let error = client.create_instance(&create()).await.unwrap_err();
     assert_eq!(error.operation(), "KeystoneCreateUserTokenByPassword");
     assert_eq!(class::<()>(Err(error)), Class::Credentials);
@@ -131,7 +131,7 @@ async fn a_wrong_password_is_said_by_iam() {
 #[tokio::test]
 async fn a_wrong_password_is_tried_once_for_everyone_and_then_not_for_a_minute() {
     let refused = || answer(401, &[], r#"{"error": {"code": 401, "message": "wrong"}}"#);
-    let Bench { client, service, clock } = bench(by_password(), vec![refused()]);
+    let SimHarness { client, service, clock } = harness(by_password(), vec![refused()]);
     let calls = (0..8).map(|_| client.show_instance(ID));
     for outcome in futures::future::join_all(calls).await {
         assert_eq!(class(outcome), Class::Credentials);
@@ -155,7 +155,7 @@ async fn a_token_refused_while_the_project_is_looked_up_is_replaced_at_the_next_
         projects(&[PROJECT]),
         answer(200, &[], &detail()),
     ];
-    let Bench { client, service, .. } = bench(by_password(), script);
+    let SimHarness { client, service, .. } = harness(by_password(), script);
     assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
     client.show_instance(ID).await.unwrap();
     assert_eq!(header(&service.asked()[4], "x-auth-token"), "t2");
@@ -165,18 +165,19 @@ async fn a_token_refused_while_the_project_is_looked_up_is_replaced_at_the_next_
 async fn errors_show_neither_key_nor_token() {
     let body =
         json!({ "error_code": "APIGW.0301", "error_msg": format!("no such ak: {ACCESS_KEY}") }).to_string();
-    let Bench { client, .. } = bench(signing(), vec![answer(401, &[], &body)]);
+    let SimHarness { client, .. } = harness(signing(), vec![answer(401, &[], &body)]);
     assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
     let body = json!({ "error_code": "DCS.2007", "error_msg": "token canary-t1 lacks scope" }).to_string();
-    let Bench { client, .. } = bench(by_password(), vec![token("canary-t1", 23), answer(403, &[], &body)]);
+    let SimHarness { client, .. } =
+        harness(by_password(), vec![token("canary-t1", 23), answer(403, &[], &body)]);
     assert_eq!(class(client.show_instance(ID).await), Class::Forbidden);
 }
 
 #[tokio::test]
 async fn the_project_is_looked_up_once_by_the_region_s_name() {
-    let account = Account { project_id: None, ..signing() };
+    let account = AccountConfig { project_id: None, ..signing() };
     let script = vec![projects(&[PROJECT]), answer(200, &[], &detail()), answer(200, &[], &detail())];
-    let Bench { client, service, .. } = bench(account, script);
+    let SimHarness { client, service, .. } = harness(account, script);
     client.show_instance(ID).await.unwrap();
     client.show_instance(ID).await.unwrap();
     let asked = service.asked();
@@ -187,8 +188,8 @@ async fn the_project_is_looked_up_once_by_the_region_s_name() {
 #[tokio::test]
 async fn no_project_and_several_projects_are_errors_that_say_so() {
     for (ids, expected) in [(&[][..], "no project named"), (&["p1", "p2"][..], "2 projects are named")] {
-        let account = Account { project_id: None, ..signing() };
-        let Bench { client, .. } = bench(account, vec![projects(ids)]);
+        let account = AccountConfig { project_id: None, ..signing() };
+        let SimHarness { client, .. } = harness(account, vec![projects(ids)]);
         let error = client.show_instance(ID).await.unwrap_err();
         assert_eq!(error.class(), Class::Invalid);
         assert!(error.to_string().contains(expected), "{error}");
@@ -198,7 +199,8 @@ async fn no_project_and_several_projects_are_errors_that_say_so() {
 #[tokio::test]
 async fn nothing_shows_a_secret() {
     for account in [signing(), by_password()] {
-        let Bench { client, .. } = bench(account, vec![token("canary-t1", 23), answer(200, &[], &detail())]);
+        let SimHarness { client, .. } =
+            harness(account, vec![token("canary-t1", 23), answer(200, &[], &detail())]);
         let _ = client.show_instance(ID).await;
         assert_no_canary(&format!("{client:?}"));
         assert_no_canary(&format!("{:?}", create()));

@@ -2,8 +2,8 @@
 //! does too, so that what the loop's tests show holds on a real cluster.
 
 use dcs_operator::{
-    api::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus, instance::Account},
-    controller::{ClusterError, Key, KubeObjects, KubeSecrets, Objects, Secrets},
+    api::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus, instance::CloudAccount},
+    controller::{ClusterError, KubeObjects, KubeSecrets, NamespacedName, ObjectApi, SecretApi},
 };
 use futures::StreamExt;
 use k8s_openapi::{
@@ -20,8 +20,8 @@ use kube::{
 use crate::{
     crds::installed,
     support::{
+        eventually::{DEADLINE, eventually},
         memory_cluster::{MemoryCluster, MemoryView},
-        patience::{DEADLINE, eventually},
     },
 };
 
@@ -39,8 +39,8 @@ struct Side<O, S, U> {
 /// What a user does.
 trait User {
     async fn create(&self, object: DcsInstance);
-    async fn edit(&self, key: &Key, change: impl Fn(&mut DcsInstance));
-    async fn delete(&self, key: &Key);
+    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance));
+    async fn delete(&self, key: &NamespacedName);
 }
 
 impl User for MemoryCluster {
@@ -48,11 +48,11 @@ impl User for MemoryCluster {
         MemoryCluster::create(self, object);
     }
 
-    async fn edit(&self, key: &Key, change: impl Fn(&mut DcsInstance)) {
+    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance)) {
         self.change(key, change);
     }
 
-    async fn delete(&self, key: &Key) {
+    async fn delete(&self, key: &NamespacedName) {
         MemoryCluster::delete(self, key);
     }
 }
@@ -64,14 +64,14 @@ impl User for Client {
         api.create(&PostParams::default(), &object).await.unwrap();
     }
 
-    async fn edit(&self, key: &Key, change: impl Fn(&mut DcsInstance)) {
+    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance)) {
         let api: Api<DcsInstance> = Api::namespaced(self.clone(), &key.namespace);
         let mut object = api.get(&key.name).await.unwrap();
         change(&mut object);
         api.replace(&key.name, &PostParams::default(), &object).await.unwrap();
     }
 
-    async fn delete(&self, key: &Key) {
+    async fn delete(&self, key: &NamespacedName) {
         let api: Api<DcsInstance> = Api::namespaced(self.clone(), &key.namespace);
         let _ = api.delete(&key.name, &DeleteParams::default()).await.unwrap();
     }
@@ -103,9 +103,9 @@ async fn real(namespace: &str) -> Side<KubeObjects<DcsInstance>, KubeSecrets, Cl
     Side { objects, secrets: KubeSecrets::new(client.clone(), secrets, DEADLINE), user: client, namespace }
 }
 
-impl<O: Objects<DcsInstance>, S: Secrets, U: User> Side<O, S, U> {
-    fn key(&self) -> Key {
-        Key::new(&self.namespace, "sessions")
+impl<O: ObjectApi<DcsInstance>, S: SecretApi, U: User> Side<O, S, U> {
+    fn key(&self) -> NamespacedName {
+        NamespacedName::new(&self.namespace, "sessions")
     }
 
     /// A new object, as the API server has it.
@@ -130,7 +130,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, U: User> Side<O, S, U> {
 }
 
 /// Waits until the object of the side's name is gone.
-async fn gone<O: Objects<DcsInstance>, S: Secrets>(side: &Side<O, S, impl User>) {
+async fn gone<O: ObjectApi<DcsInstance>, S: SecretApi>(side: &Side<O, S, impl User>) {
     eventually("gone", DEADLINE, || async { side.get().await.is_none().then_some(()) }).await;
 }
 
@@ -146,7 +146,7 @@ fn status(id: &str) -> DcsInstanceStatus {
     DcsInstanceStatus {
         observed_generation: Some(1),
         id: Some(id.to_owned()),
-        account: Some(Account { region: Some("here".to_owned()), ..Account::default() }),
+        account: Some(CloudAccount { region: Some("here".to_owned()), ..CloudAccount::default() }),
         ..DcsInstanceStatus::default()
     }
 }
@@ -185,7 +185,7 @@ on_both! {
     secrets_are_changed_only_by_who_has_read_them;
 }
 
-async fn a_status_is_written_whole<O: Objects<DcsInstance>, S: Secrets>(side: Side<O, S, impl User>) {
+async fn a_status_is_written_whole<O: ObjectApi<DcsInstance>, S: SecretApi>(side: Side<O, S, impl User>) {
     let object = side.create(&[]).await;
     assert_eq!(object.status.as_ref().unwrap().observed_generation, Some(-1), "the definition's default");
     let written = side.objects.publish_status(&object, &status("one")).await.unwrap();
@@ -193,7 +193,7 @@ async fn a_status_is_written_whole<O: Objects<DcsInstance>, S: Secrets>(side: Si
     // What is not said any more is gone, whole members too, and what is inside of others.
     let less = DcsInstanceStatus {
         observed_generation: Some(1),
-        account: Some(Account { project_id: Some("p".to_owned()), ..Account::default() }),
+        account: Some(CloudAccount { project_id: Some("p".to_owned()), ..CloudAccount::default() }),
         ..DcsInstanceStatus::default()
     };
     let written = side.objects.publish_status(&written, &less).await.unwrap();
@@ -205,20 +205,20 @@ async fn a_status_is_written_whole<O: Objects<DcsInstance>, S: Secrets>(side: Si
     assert_eq!(written.spec, spec());
 }
 
-async fn a_status_that_says_nothing_new_is_no_new_version<O: Objects<DcsInstance>, S: Secrets>(
+async fn a_status_that_says_nothing_new_is_no_new_version<O: ObjectApi<DcsInstance>, S: SecretApi>(
     side: Side<O, S, impl User>,
 ) {
     let object = side.create(&[]).await;
     let once = side.objects.publish_status(&object, &status("one")).await.unwrap();
     let again = side.objects.publish_status(&once, &status("one")).await.unwrap();
     assert_eq!(version(&once), version(&again));
-    let empty = DcsInstanceStatus { account: Some(Account::default()), ..status("one") };
+    let empty = DcsInstanceStatus { account: Some(CloudAccount::default()), ..status("one") };
     let without = DcsInstanceStatus { account: None, ..status("one") };
     let written = side.objects.publish_status(&again, &empty).await.unwrap();
     assert_eq!(written.status, Some(without), "what is empty is not said");
 }
 
-async fn an_old_version_is_refused<O: Objects<DcsInstance>, S: Secrets>(side: Side<O, S, impl User>) {
+async fn an_old_version_is_refused<O: ObjectApi<DcsInstance>, S: SecretApi>(side: Side<O, S, impl User>) {
     let old = side.create(&[]).await;
     let new = side.objects.publish_status(&old, &status("one")).await.unwrap();
     let refused = side.objects.publish_status(&old, &status("two")).await;
@@ -226,7 +226,7 @@ async fn an_old_version_is_refused<O: Objects<DcsInstance>, S: Secrets>(side: Si
     assert_eq!(side.get().await, Some(new));
 }
 
-async fn what_is_gone_or_made_anew_takes_no_status<O: Objects<DcsInstance>, S: Secrets>(
+async fn what_is_gone_or_made_anew_takes_no_status<O: ObjectApi<DcsInstance>, S: SecretApi>(
     side: Side<O, S, impl User>,
 ) {
     let first = side.create(&[]).await;
@@ -241,7 +241,7 @@ async fn what_is_gone_or_made_anew_takes_no_status<O: Objects<DcsInstance>, S: S
     assert_eq!(side.get().await, None);
 }
 
-async fn only_the_user_changes_the_generation<O: Objects<DcsInstance>, S: Secrets>(
+async fn only_the_user_changes_the_generation<O: ObjectApi<DcsInstance>, S: SecretApi>(
     side: Side<O, S, impl User>,
 ) {
     let object = side.create(&[THEIRS]).await;
@@ -257,7 +257,7 @@ async fn only_the_user_changes_the_generation<O: Objects<DcsInstance>, S: Secret
     assert_eq!(side.get().await.unwrap().metadata.generation, Some(3), "the mark of deletion counts");
 }
 
-async fn finalizers_are_added_once_and_to_the_right_object<O: Objects<DcsInstance>, S: Secrets>(
+async fn finalizers_are_added_once_and_to_the_right_object<O: ObjectApi<DcsInstance>, S: SecretApi>(
     side: Side<O, S, impl User>,
 ) {
     let bare = side.create(&[]).await;
@@ -282,7 +282,7 @@ async fn finalizers_are_added_once_and_to_the_right_object<O: Objects<DcsInstanc
     assert_eq!(side.get().await, Some(anew));
 }
 
-async fn finalizers_are_removed_from_the_right_object<O: Objects<DcsInstance>, S: Secrets>(
+async fn finalizers_are_removed_from_the_right_object<O: ObjectApi<DcsInstance>, S: SecretApi>(
     side: Side<O, S, impl User>,
 ) {
     let object = side.create(&[THEIRS, OURS]).await;
@@ -306,7 +306,7 @@ async fn finalizers_are_removed_from_the_right_object<O: Objects<DcsInstance>, S
     side.objects.remove_finalizer(&second, OURS).await.unwrap();
 }
 
-async fn a_deletion_waits_for_the_finalizers<O: Objects<DcsInstance>, S: Secrets>(
+async fn a_deletion_waits_for_the_finalizers<O: ObjectApi<DcsInstance>, S: SecretApi>(
     side: Side<O, S, impl User>,
 ) {
     side.create(&[OURS]).await;
@@ -321,7 +321,7 @@ async fn a_deletion_waits_for_the_finalizers<O: Objects<DcsInstance>, S: Secrets
     gone(&side).await;
 }
 
-async fn the_watch_shows_it_in_the_end<O: Objects<DcsInstance>, S: Secrets>(side: Side<O, S, impl User>) {
+async fn the_watch_shows_it_in_the_end<O: ObjectApi<DcsInstance>, S: SecretApi>(side: Side<O, S, impl User>) {
     assert!(side.objects.cached(&side.key()).is_none());
     let object = side.create(&[]).await;
     let cached = || async { side.objects.cached(&side.key()) };
@@ -338,8 +338,8 @@ async fn the_watch_shows_it_in_the_end<O: Objects<DcsInstance>, S: Secrets>(side
     eventually("gone from the watch", DEADLINE, || async { cached().await.is_none().then_some(()) }).await;
 }
 
-async fn secrets_are_made_once<O: Objects<DcsInstance>, S: Secrets>(side: Side<O, S, impl User>) {
-    let key = Key::new(&side.namespace, "password");
+async fn secrets_are_made_once<O: ObjectApi<DcsInstance>, S: SecretApi>(side: Side<O, S, impl User>) {
+    let key = NamespacedName::new(&side.namespace, "password");
     assert_eq!(side.secrets.get_secret(&key).await.unwrap(), None);
     let secret = |value: &str| Secret {
         metadata: ObjectMeta {
@@ -358,10 +358,10 @@ async fn secrets_are_made_once<O: Objects<DcsInstance>, S: Secrets>(side: Side<O
     assert_eq!(read.data, secret("canary-one").data);
 }
 
-async fn secrets_are_changed_only_by_who_has_read_them<O: Objects<DcsInstance>, S: Secrets>(
+async fn secrets_are_changed_only_by_who_has_read_them<O: ObjectApi<DcsInstance>, S: SecretApi>(
     side: Side<O, S, impl User>,
 ) {
-    let key = Key::new(&side.namespace, "binding");
+    let key = NamespacedName::new(&side.namespace, "binding");
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some(key.name.clone()),

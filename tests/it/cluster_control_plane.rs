@@ -15,7 +15,7 @@ use kube::{
 
 use crate::support::{
     control_plane::{self, ControlPlane, Ready, STOP, start},
-    patience::{DEADLINE, eventually},
+    eventually::{DEADLINE, eventually},
 };
 
 fn config_map(name: &str) -> ConfigMap {

@@ -15,7 +15,7 @@ use dcs_operator::dcs::{
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::support::bench::{Bench, PASSWORD, instance, over_both, user};
+use crate::support::sim_harness::{PASSWORD, SimHarness, instance, over_both, user};
 
 over_both! {
     a_new_instance_is_seen_alike_everywhere;
@@ -43,19 +43,19 @@ fn tag(key: &str, value: &str) -> Tag {
 }
 
 /// Creates an instance and lets it become ready.
-async fn running(bench: &Bench, request: &CreateInstance) -> String {
-    let id = bench.client.create_instance(request).await.expect("created").instance_id;
-    bench.step(200);
-    assert_eq!(status(bench, &id).await, Some(InstanceStatus::Running));
+async fn running(harness: &SimHarness, request: &CreateInstance) -> String {
+    let id = harness.client.create_instance(request).await.expect("created").instance_id;
+    harness.step(200);
+    assert_eq!(status(harness, &id).await, Some(InstanceStatus::Running));
     id
 }
 
-async fn status(bench: &Bench, id: &str) -> Option<InstanceStatus> {
-    bench.client.show_instance(id).await.expect("an instance").status
+async fn status(harness: &SimHarness, id: &str) -> Option<InstanceStatus> {
+    harness.client.show_instance(id).await.expect("an instance").status
 }
 
-async fn a_new_instance_is_seen_alike_everywhere(bench: Bench) {
-    let client = &bench.client;
+async fn a_new_instance_is_seen_alike_everywhere(harness: SimHarness) {
+    let client = &harness.client;
     let request = CreateInstance {
         description: Some("sessions of the shop".to_owned()),
         tags: vec![tag("team", "shop"), tag("dcs-operator-uid", "u-1")],
@@ -64,7 +64,7 @@ async fn a_new_instance_is_seen_alike_everywhere(bench: Bench) {
         port: Some(6380),
         ..instance("sessions")
     };
-    let id = running(&bench, &request).await;
+    let id = running(&harness, &request).await;
     let detail = client.show_instance(&id).await.expect("an instance");
     let page = client.list_instances(&InstanceQuery::default()).await.expect("a page");
     let [summary] = &page.instances[..] else { panic!("one instance: {page:?}") };
@@ -105,8 +105,8 @@ async fn a_new_instance_is_seen_alike_everywhere(bench: Bench) {
     assert_eq!(used("instance", &client.show_quota().await.expect("a quota")), Some(1));
 }
 
-async fn pages_are_complete_and_bounded(bench: Bench) {
-    let client = &bench.client;
+async fn pages_are_complete_and_bounded(harness: SimHarness) {
+    let client = &harness.client;
     for number in 0..12 {
         client.create_instance(&instance(&format!("cache-{number:02}"))).await.expect("created");
     }
@@ -122,32 +122,32 @@ async fn pages_are_complete_and_bounded(bench: Bench) {
     assert_eq!(ids.len(), 12, "each once");
     let all = list_all(client, InstanceQuery::default()).await.expect("all");
     assert_eq!((all.instances.len(), all.complete), (12, true));
-    bench.add_faults(
+    harness.add_faults(
         &json!([{ "operation": "ListInstances", "count": 2, "fault": { "partialList": { "drop": 1 } } }]),
     );
     let most = list_all(client, InstanceQuery::default()).await.expect("most");
     assert_eq!((most.instances.len(), most.complete), (11, false), "a short page is noticed");
 }
 
-async fn names_are_searched_loosely_or_exactly(bench: Bench) {
+async fn names_are_searched_loosely_or_exactly(harness: SimHarness) {
     for name in ["shop-a", "shop-a-2", "other"] {
-        bench.client.create_instance(&instance(name)).await.expect("created");
+        harness.client.create_instance(&instance(name)).await.expect("created");
     }
     let found = async |name: &str, name_equal| {
         let query = InstanceQuery { name: Some(name.to_owned()), name_equal, ..InstanceQuery::default() };
-        bench.client.list_instances(&query).await.expect("a page").instance_num
+        harness.client.list_instances(&query).await.expect("a page").instance_num
     };
     assert_eq!((found("shop-a", false).await, found("shop-a", true).await), (2, 1));
     assert_eq!(found("nothing", false).await, 0);
-    bench.step(200);
+    harness.step(200);
     let query = InstanceQuery { status: Some(InstanceStatus::Running), ..InstanceQuery::default() };
-    assert_eq!(bench.client.list_instances(&query).await.expect("a page").instance_num, 3);
+    assert_eq!(harness.client.list_instances(&query).await.expect("a page").instance_num, 3);
     let query = InstanceQuery { status: Some(InstanceStatus::CreateFailed), ..InstanceQuery::default() };
-    assert_eq!(bench.client.list_instances(&query).await.expect("a page").instance_num, 0);
+    assert_eq!(harness.client.list_instances(&query).await.expect("a page").instance_num, 0);
 }
 
-async fn what_is_updated_is_read_back(bench: Bench) {
-    let id = running(&bench, &instance("before")).await;
+async fn what_is_updated_is_read_back(harness: SimHarness) {
+    let id = running(&harness, &instance("before")).await;
     let change = UpdateInstance {
         name: Some("after".to_owned()),
         description: Some("changed".to_owned()),
@@ -155,8 +155,8 @@ async fn what_is_updated_is_read_back(bench: Bench) {
         maintain_end: Some("23:00:00".to_owned()),
         ..UpdateInstance::default()
     };
-    bench.client.update_instance(&id, &change).await.expect("updated");
-    let detail = bench.client.show_instance(&id).await.expect("an instance");
+    harness.client.update_instance(&id, &change).await.expect("updated");
+    let detail = harness.client.show_instance(&id).await.expect("an instance");
     assert_eq!((detail.name, detail.description), (change.name, change.description));
     assert_eq!((detail.maintain_begin, detail.maintain_end), (change.maintain_begin, change.maintain_end));
     for wrong in [
@@ -164,19 +164,19 @@ async fn what_is_updated_is_read_back(bench: Bench) {
         UpdateInstance { description: Some("x".repeat(1025)), ..UpdateInstance::default() },
         UpdateInstance { maintain_begin: Some("22:30:00".to_owned()), ..UpdateInstance::default() },
     ] {
-        assert_eq!(class(bench.client.update_instance(&id, &wrong).await), Class::Invalid, "{wrong:?}");
+        assert_eq!(class(harness.client.update_instance(&id, &wrong).await), Class::Invalid, "{wrong:?}");
     }
 }
 
-async fn an_instance_in_transition_refuses_changes(bench: Bench) {
-    let id = bench.client.create_instance(&instance("young")).await.expect("created").instance_id;
-    assert_eq!(status(&bench, &id).await, Some(InstanceStatus::Creating));
+async fn an_instance_in_transition_refuses_changes(harness: SimHarness) {
+    let id = harness.client.create_instance(&instance("young")).await.expect("created").instance_id;
+    assert_eq!(status(&harness, &id).await, Some(InstanceStatus::Creating));
     let port = UpdateInstance { port: Some(6381), ..UpdateInstance::default() };
-    assert_eq!(class(bench.client.update_instance(&id, &port).await), Class::Busy);
-    assert_eq!(class(bench.client.delete_instance(&id).await), Class::Busy);
+    assert_eq!(class(harness.client.update_instance(&id, &port).await), Class::Busy);
+    assert_eq!(class(harness.client.delete_instance(&id).await), Class::Busy);
     let resize = bigger();
-    assert_eq!(class(bench.client.resize_instance(&id, &resize).await), Class::Busy);
-    let error = bench.client.delete_instance(&id).await.expect_err("busy");
+    assert_eq!(class(harness.client.resize_instance(&id, &resize).await), Class::Busy);
+    let error = harness.client.delete_instance(&id).await.expect_err("busy");
     assert_eq!(error.attempts(), 1, "the schedule waits for minutes, not a call");
 }
 
@@ -192,59 +192,59 @@ fn bigger() -> ResizeInstance {
     }
 }
 
-async fn a_resize_runs_as_a_task_and_ends(bench: Bench) {
+async fn a_resize_runs_as_a_task_and_ends(harness: SimHarness) {
     // The name of the next larger flavor is the catalogue's to say.
-    let id = running(&bench, &instance("growing")).await;
+    let id = running(&harness, &instance("growing")).await;
     let query = FlavorQuery {
         cache_mode: Some(CacheMode::Ha),
         engine_version: Some("6.0".to_owned()),
         capacity: Some(Capacity::from_mib(1024)),
         ..FlavorQuery::default()
     };
-    let flavors = bench.client.list_flavors(&query).await.expect("flavors");
+    let flavors = harness.client.list_flavors(&query).await.expect("flavors");
     let flavor = flavors
         .iter()
         .find(|flavor| flavor.replica_count == Some(2) && flavor.spec_code.contains("xu1"))
         .expect("a larger flavor with as many replicas");
     let resize = ResizeInstance { spec_code: flavor.spec_code.clone(), ..bigger() };
-    bench.client.resize_instance(&id, &resize).await.expect("accepted");
-    let detail = bench.client.show_instance(&id).await.expect("an instance");
+    harness.client.resize_instance(&id, &resize).await.expect("accepted");
+    let detail = harness.client.show_instance(&id).await.expect("an instance");
     assert!(detail.is_busy(), "{detail:?}");
     let change = UpdateInstance { port: Some(6381), ..UpdateInstance::default() };
-    assert_eq!(class(bench.client.update_instance(&id, &change).await), Class::Busy);
-    let tasks = bench.client.list_tasks(&id, &TaskQuery::default()).await.expect("tasks");
+    assert_eq!(class(harness.client.update_instance(&id, &change).await), Class::Busy);
+    let tasks = harness.client.list_tasks(&id, &TaskQuery::default()).await.expect("tasks");
     let task = tasks.tasks.iter().find(|task| task.name.as_deref() == Some("EXTEND")).expect("the resize");
     assert_eq!(task.status, Some(TaskStatus::Executing));
-    bench.step(10_000);
-    let detail = bench.client.show_instance(&id).await.expect("an instance");
+    harness.step(10_000);
+    let detail = harness.client.show_instance(&id).await.expect("an instance");
     assert!(!detail.is_busy(), "{detail:?}");
     assert_eq!(detail.capacity(), Some(Capacity::from_mib(1024)));
     assert_eq!(detail.spec_code, Some(resize.spec_code));
-    let tasks = bench.client.list_tasks(&id, &TaskQuery::default()).await.expect("tasks");
+    let tasks = harness.client.list_tasks(&id, &TaskQuery::default()).await.expect("tasks");
     assert!(tasks.tasks.iter().all(|task| task.status == Some(TaskStatus::Success)), "{tasks:?}");
 }
 
-async fn a_password_can_be_set_and_removed(bench: Bench) {
-    let id = running(&bench, &instance("guarded")).await;
+async fn a_password_can_be_set_and_removed(harness: SimHarness) {
+    let id = running(&harness, &instance("guarded")).await;
     let secret = |text: &str| Some(SecretString::from(text));
     let weak = ResetPassword { new_password: secret("canary"), no_password_access: None };
-    assert_eq!(class(bench.client.reset_password(&id, &weak).await), Class::Invalid);
+    assert_eq!(class(harness.client.reset_password(&id, &weak).await), Class::Invalid);
     let strong = ResetPassword { new_password: secret("canary-Other-1"), no_password_access: None };
-    bench.client.reset_password(&id, &strong).await.expect("changed");
-    bench.step(1_000);
+    harness.client.reset_password(&id, &strong).await.expect("changed");
+    harness.step(1_000);
     let open = ResetPassword { new_password: None, no_password_access: Some(true) };
-    bench.client.reset_password(&id, &open).await.expect("opened");
-    bench.step(1_000);
-    let detail = bench.client.show_instance(&id).await.expect("an instance");
+    harness.client.reset_password(&id, &open).await.expect("opened");
+    harness.step(1_000);
+    let detail = harness.client.show_instance(&id).await.expect("an instance");
     assert_eq!(detail.no_password_access, Some(true));
 }
 
-async fn tags_are_upserted_and_removed(bench: Bench) {
+async fn tags_are_upserted_and_removed(harness: SimHarness) {
     let request = CreateInstance { tags: vec![tag("team", "shop"), tag("tier", "1")], ..instance("tagged") };
-    let id = running(&bench, &request).await;
+    let id = running(&harness, &request).await;
     let change = async |action, tags| {
-        bench.client.change_tags(&id, &TagsChange { action, tags }).await.expect("changed");
-        let detail = bench.client.show_instance(&id).await.expect("an instance");
+        harness.client.change_tags(&id, &TagsChange { action, tags }).await.expect("changed");
+        let detail = harness.client.show_instance(&id).await.expect("an instance");
         let mut tags: Vec<_> =
             detail.tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect();
         tags.sort();
@@ -258,30 +258,30 @@ async fn tags_are_upserted_and_removed(bench: Bench) {
     assert_eq!(left, [pair("team", "web"), pair("zone", "a")]);
 }
 
-async fn what_is_deleted_is_gone_and_said_to_be(bench: Bench) {
-    let id = running(&bench, &instance("short-lived")).await;
-    bench.client.delete_instance(&id).await.expect("accepted");
-    bench.step(10_000);
-    assert_eq!(class(bench.client.show_instance(&id).await), Class::NotFound);
-    assert_eq!(class(bench.client.delete_instance(&id).await), Class::NotFound);
+async fn what_is_deleted_is_gone_and_said_to_be(harness: SimHarness) {
+    let id = running(&harness, &instance("short-lived")).await;
+    harness.client.delete_instance(&id).await.expect("accepted");
+    harness.step(10_000);
+    assert_eq!(class(harness.client.show_instance(&id).await), Class::NotFound);
+    assert_eq!(class(harness.client.delete_instance(&id).await), Class::NotFound);
     let rename = UpdateInstance { name: Some("after-all".to_owned()), ..UpdateInstance::default() };
-    assert_eq!(class(bench.client.update_instance(&id, &rename).await), Class::NotFound);
-    let page = bench.client.list_instances(&InstanceQuery::default()).await.expect("a page");
+    assert_eq!(class(harness.client.update_instance(&id, &rename).await), Class::NotFound);
+    let page = harness.client.list_instances(&InstanceQuery::default()).await.expect("a page");
     assert_eq!(page.instance_num, 0);
 }
 
-async fn nothing_but_an_instance_is_ever_not_found(bench: Bench) {
-    assert_eq!(class(bench.client.show_job("ff8080818822bbf70188235afc24141a").await), Class::Invalid);
-    assert_eq!(class(bench.client.show_job("not-a-job").await), Class::Invalid);
-    let id = running(&bench, &instance("present")).await;
+async fn nothing_but_an_instance_is_ever_not_found(harness: SimHarness) {
+    assert_eq!(class(harness.client.show_job("ff8080818822bbf70188235afc24141a").await), Class::Invalid);
+    assert_eq!(class(harness.client.show_job("not-a-job").await), Class::Invalid);
+    let id = running(&harness, &instance("present")).await;
     let none = FlavorQuery { spec_code: Some("redis.no.such".to_owned()), ..FlavorQuery::default() };
-    assert_eq!(bench.client.list_flavors(&none).await.expect("an empty list"), []);
+    assert_eq!(harness.client.list_flavors(&none).await.expect("an empty list"), []);
     let tasks = TaskQuery { offset: 100, limit: Some(10), ..TaskQuery::default() };
-    assert_eq!(bench.client.list_tasks(&id, &tasks).await.expect("an empty page").tasks, []);
+    assert_eq!(harness.client.list_tasks(&id, &tasks).await.expect("an empty page").tasks, []);
 }
 
-async fn limits_are_told_apart_from_mistakes(bench: Bench) {
-    let create = async |request: CreateInstance| class(bench.client.create_instance(&request).await);
+async fn limits_are_told_apart_from_mistakes(harness: SimHarness) {
+    let create = async |request: CreateInstance| class(harness.client.create_instance(&request).await);
     let base = || instance("asked-for");
     let no_flavor = CreateInstance { spec_code: "redis.ha.xu1.huge".to_owned(), ..base() };
     let no_zone = CreateInstance { az_codes: vec!["nowhere".to_owned()], ..base() };
@@ -291,13 +291,13 @@ async fn limits_are_told_apart_from_mistakes(bench: Bench) {
         assert_eq!(create(wrong.clone()).await, Class::Invalid, "{wrong:?}");
     }
     let zone = base().az_codes[0].clone();
-    bench.shared.lock().meddle(bench.clock.monotonic(), |service, _| service.sell_out(&zone, true));
+    harness.shared.lock().meddle(harness.clock.monotonic(), |service, _| service.sell_out(&zone, true));
     assert_eq!(create(base()).await, Class::Quota, "a zone that is sold out");
-    assert_eq!(bench.names(), Vec::<String>::new(), "nothing was created");
+    assert_eq!(harness.names(), Vec::<String>::new(), "nothing was created");
 }
 
-async fn the_catalogue_answers_its_filters(bench: Bench) {
-    let client = &bench.client;
+async fn the_catalogue_answers_its_filters(harness: SimHarness) {
+    let client = &harness.client;
     for (mode, version) in
         [(CacheMode::Single, "4.0"), (CacheMode::Cluster, "6.0"), (CacheMode::Proxy, "5.0")]
     {
@@ -319,27 +319,27 @@ async fn the_catalogue_answers_its_filters(bench: Bench) {
     assert_eq!(windows.iter().filter(|window| window.default == Some(true)).count(), 1);
 }
 
-async fn a_lost_answer_leaves_one_instance_and_an_ambiguous_error(bench: Bench) {
-    bench.add_faults(&json!([{ "operation": "CreateInstance", "count": 1, "fault": "dropAnswer" }]));
+async fn a_lost_answer_leaves_one_instance_and_an_ambiguous_error(harness: SimHarness) {
+    harness.add_faults(&json!([{ "operation": "CreateInstance", "count": 1, "fault": "dropAnswer" }]));
     let request = CreateInstance { tags: vec![tag("dcs-operator-uid", "u-1")], ..instance("orphan") };
-    let error = bench.client.create_instance(&request).await.expect_err("the answer is lost");
+    let error = harness.client.create_instance(&request).await.expect_err("the answer is lost");
     assert_eq!((error.class(), error.attempts()), (Class::Ambiguous, 1));
     let query = InstanceQuery { limit: Some(MAX_PAGE), ..InstanceQuery::default() };
-    let page = bench.client.list_instances(&query).await.expect("a page");
+    let page = harness.client.list_instances(&query).await.expect("a page");
     let marked = page
         .instances
         .iter()
         .filter(|instance| instance.tags.iter().any(|t| t == &tag("dcs-operator-uid", "u-1")));
     assert_eq!(marked.count(), 1);
-    let calls = bench.calls("CreateInstance");
+    let calls = harness.calls("CreateInstance");
     assert_eq!((calls.len(), calls[0].status), (1, None), "no answer went out");
     assert!(calls[0].effect.starts_with("created "), "{}", calls[0].effect);
 }
 
-async fn a_token_does_what_a_key_does(bench: Bench) {
-    let client = bench.client(user(PASSWORD), RetryPolicy::default());
+async fn a_token_does_what_a_key_does(harness: SimHarness) {
+    let client = harness.client(user(PASSWORD), RetryPolicy::default());
     let id = client.create_instance(&instance("by-token")).await.expect("created").instance_id;
-    bench.step(200);
+    harness.step(200);
     assert_eq!(client.show_instance(&id).await.expect("an instance").status, Some(InstanceStatus::Running));
-    assert_eq!(bench.calls("KeystoneCreateUserTokenByPassword").len(), 1, "one token for both calls");
+    assert_eq!(harness.calls("KeystoneCreateUserTokenByPassword").len(), 1, "one token for both calls");
 }

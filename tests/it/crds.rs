@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::support::{
     control_plane::ControlPlane,
-    patience::{DEADLINE, eventually},
+    eventually::{DEADLINE, eventually},
 };
 
 /// One for every test of these modules. Never dropped: it ends when this process does.
@@ -263,8 +263,8 @@ async fn every_field_is_stored_and_shown() {
     // What the rules keep apart.
     let mut spec = full_spec();
     let fields = spec.as_object_mut().unwrap();
-    for field in ["shards", "specCode"] {
-        fields.remove(field);
+    for cluster in ["shards", "specCode"] {
+        fields.remove(cluster);
     }
     fields["network"].as_object_mut().unwrap().remove("securityGroupId");
     let object = DcsInstance::new("full", spec_of(spec.clone()));

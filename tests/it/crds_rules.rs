@@ -400,15 +400,15 @@ async fn good_objects_are_taken_and_bad_ones_are_told_what_to_write() {
     }
     let long = object(&"n".repeat(64), &with(json!({})));
     let bad = bad().into_iter().map(|(spec, complaint)| (object("bad", &spec), complaint));
-    for (object, (field, message)) in bad.chain([(long, ("<nil>", "write 63 characters or fewer"))]) {
+    for (object, (cluster, message)) in bad.chain([(long, ("<nil>", "write 63 characters or fewer"))]) {
         let found = complaints(api.create(&dry_run, &object).await);
         // Rules are not tried on what does not have the right type; the API server says so in a second complaint.
         let said: Vec<_> = found
             .iter()
             .filter(|(_, said)| !said.contains("some validation rules were not checked"))
             .collect();
-        if !matches!(said[..], [(at, text)] if at == field && text.contains(message)) {
-            failures.push(format!("{} is bad: {field}: {message}, but was told {found:?}", object.data));
+        if !matches!(said[..], [(at, text)] if at == cluster && text.contains(message)) {
+            failures.push(format!("{} is bad: {cluster}: {message}, but was told {found:?}", object.data));
         }
         heard.extend(found.into_iter().map(|(_, said)| said));
     }
@@ -421,8 +421,8 @@ async fn good_objects_are_taken_and_bad_ones_are_told_what_to_write() {
         let found = complaints(api.patch(&id, &PatchParams::default(), &merge("spec", change)).await);
         let as_expected = match complaint {
             None => found.is_empty(),
-            Some((field, message)) => {
-                found.first().is_some_and(|(at, said)| at == field && said.contains(message))
+            Some((cluster, message)) => {
+                found.first().is_some_and(|(at, said)| at == cluster && said.contains(message))
             }
         };
         if !as_expected {

@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "controller",
             "plan",
-            "fleet",
+            "inventory",
             "api",
             "formats",
             "simulator",
@@ -30,8 +30,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
         ],
     ),
-    ("controller", &["plan", "fleet", "api", "formats", "dcs", "telemetry", "clock"]),
-    ("fleet", &["dcs", "clock"]),
+    ("controller", &["plan", "inventory", "api", "formats", "dcs", "telemetry", "clock"]),
+    ("inventory", &["dcs", "clock"]),
     ("plan", &["api", "formats", "dcs::model", "dcs::error"]),
     ("api", &[]),
     ("formats", &[]),
@@ -71,7 +71,7 @@ const NOT_IO: &[&str] =
 const PURE: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("controller", &["controller::kube"]),
-    ("fleet", &["fleet::tests"]),
+    ("inventory", &["inventory::tests"]),
     ("api", &[]),
     ("formats", &[]),
     ("leader::term", &[]),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dcs_operator::{
     clock::{Clock, SystemClock},
-    leader::{Candidate, Held, KubeLeases, LeaseError, Leases, Lost, Settings},
+    leader::{Candidate, KubeLeaseApi, LeaseApi, LeaseError, LeaseGuard, LeaseSettings, LossReason},
 };
 use futures::FutureExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -12,7 +12,7 @@ use kube::{Api, Client, api::PostParams};
 
 use crate::support::{
     control_plane::ControlPlane,
-    patience::{DEADLINE, eventually},
+    eventually::{DEADLINE, eventually},
 };
 
 const NAME: &str = "dcs-operator";
@@ -20,22 +20,22 @@ const NAME: &str = "dcs-operator";
 /// Longer than anything here takes: nothing is taken because it ran out.
 const DURATION: Duration = Duration::from_secs(600);
 
-fn candidate(client: &Client, identity: &str) -> Candidate<KubeLeases> {
-    let settings = Settings {
+fn candidate(client: &Client, identity: &str) -> Candidate<KubeLeaseApi> {
+    let settings = LeaseSettings {
         duration: DURATION,
         renew_every: Duration::from_millis(200),
-        ..Settings::new("default", NAME, identity)
+        ..LeaseSettings::new("default", NAME, identity)
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    Candidate::new(KubeLeases::new(client.clone()), settings, clock).unwrap()
+    Candidate::new(KubeLeaseApi::new(client.clone()), settings, clock).unwrap()
 }
 
-async fn acquire(candidate: Candidate<KubeLeases>) -> Held<KubeLeases> {
+async fn acquire(candidate: Candidate<KubeLeaseApi>) -> LeaseGuard<KubeLeaseApi> {
     tokio::time::timeout(DEADLINE, candidate.acquire()).await.expect("the lease in time")
 }
 
-async fn lost(held: &mut Held<KubeLeases>) -> Lost {
-    tokio::time::timeout(DEADLINE, held.keep()).await.expect("the loss in time")
+async fn lost(held: &mut LeaseGuard<KubeLeaseApi>) -> LossReason {
+    tokio::time::timeout(DEADLINE, held.renew_until_lost()).await.expect("the loss in time")
 }
 
 async fn spec(leases: &Api<Lease>) -> LeaseSpec {
@@ -43,14 +43,14 @@ async fn spec(leases: &Api<Lease>) -> LeaseSpec {
 }
 
 /// While `held` is kept, waits until the Lease was renewed twice since it was last looked at.
-async fn renewed(held: &mut Held<KubeLeases>, leases: &Api<Lease>) {
+async fn renewed(held: &mut LeaseGuard<KubeLeaseApi>, leases: &Api<Lease>) {
     for _ in 0..2 {
         let before = spec(leases).await.renew_time;
         let change = eventually("a renewal", DEADLINE, || async {
             (spec(leases).await.renew_time != before).then_some(())
         });
         tokio::select! {
-            lost = held.keep() => panic!("{lost}"),
+            lost = held.renew_until_lost() => panic!("{lost}"),
             () = change => {}
         }
     }
@@ -83,7 +83,7 @@ async fn one_leads_another_waits_and_takes_over_what_is_released() {
     let taken = spec(&leases).await;
     assert_eq!(taken.holder_identity.as_deref(), Some("second"));
     assert_eq!(taken.lease_transitions, Some(1));
-    assert_eq!(lost(&mut first).await, Lost::Taken { by: Some("second".to_owned()) });
+    assert_eq!(lost(&mut first).await, LossReason::Taken { by: Some("second".to_owned()) });
     assert!(!leadership.is_leader());
     first.release().await;
     renewed(&mut second, &leases).await;
@@ -107,10 +107,10 @@ async fn whoever_replaces_or_deletes_the_lease_ends_the_term() {
     let mut theirs = stale.clone();
     theirs.spec.as_mut().unwrap().holder_identity = Some("other".to_owned());
     leases.replace(NAME, &PostParams::default(), &theirs).await.unwrap();
-    assert_eq!(lost(&mut first).await, Lost::Taken { by: Some("other".to_owned()) });
+    assert_eq!(lost(&mut first).await, LossReason::Taken { by: Some("other".to_owned()) });
     assert!(!leadership.is_leader());
 
-    let store = KubeLeases::new(client.clone());
+    let store = KubeLeaseApi::new(client.clone());
     assert_eq!(store.replace(&stale).await, Err(LeaseError::Changed), "the resourceVersion guards");
     let mut unguarded = stale;
     unguarded.metadata.resource_version = None;
@@ -121,6 +121,6 @@ async fn whoever_replaces_or_deletes_the_lease_ends_the_term() {
     assert_eq!(store.get("default", NAME).await, Ok(None));
     let mut next = acquire(candidate(&client, "next")).await;
     leases.delete(NAME, &Default::default()).await.unwrap();
-    assert_eq!(lost(&mut next).await, Lost::Deleted);
+    assert_eq!(lost(&mut next).await, LossReason::Deleted);
     assert!(!next.leadership().is_leader());
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::json;
 
 use crate::support::{
-    bench::settings,
+    sim_harness::settings,
     world::{
         World,
         objects::{setup, spec},

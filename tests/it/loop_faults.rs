@@ -6,13 +6,13 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use dcs_operator::controller::Key;
+use dcs_operator::controller::NamespacedName;
 use serde_json::json;
 
 use crate::support::{
     memory_cluster::ClusterFault,
     world::{
-        Blow, World,
+        Interruption, World,
         invariants::{is_live, tag},
         objects::{key, quick_cloud, setup, spec},
         soaks,
@@ -33,7 +33,7 @@ struct Scenario {
 /// What goes wrong, and where.
 #[derive(Debug, Clone, Copy)]
 enum Injection {
-    Await(usize, Blow),
+    Await(usize, Interruption),
     Cloud(usize, CloudFault),
     Cluster(usize, ClusterFault),
 }
@@ -54,7 +54,7 @@ const PROMPT: Duration = Duration::from_secs(30);
 /// Nothing more happens after the end.
 const QUIET: Duration = Duration::from_secs(300);
 
-fn sessions() -> Key {
+fn sessions() -> NamespacedName {
     key("sessions")
 }
 
@@ -77,7 +77,7 @@ fn applied_and_ready(world: &mut World, more: serde_json::Value) {
 
 fn remove_behind_the_back(world: &mut World) {
     let id = world.instances()[0].id.clone();
-    assert!(world.meddle(|service| service.remove(&id)));
+    assert!(world.mutate_cloud(|service| service.remove(&id)));
 }
 
 const CREATE: Scenario = Scenario { prepare: |_| {}, act: |world| apply(world, json!({})), reached: well };
@@ -184,7 +184,7 @@ const LOST_STATUS: Scenario = Scenario {
 };
 
 const FAILED_CREATION: Scenario = Scenario {
-    prepare: |world| world.meddle(|service| service.fail_next_creations(1)),
+    prepare: |world| world.mutate_cloud(|service| service.fail_next_creations(1)),
     act: |world| apply(world, json!({})),
     reached: |world| well(world) && world.instances().len() == 1,
 };
@@ -196,7 +196,9 @@ fn run(scenario: &Scenario, lag: usize, injection: Option<Injection>) -> Points 
     let before = points(&world);
     match injection {
         None => {}
-        Some(Injection::Await(at, blow)) => drop(world.blows.insert(before.awaits + at, blow)),
+        Some(Injection::Await(at, interruption)) => {
+            drop(world.blows.insert(before.awaits + at, interruption))
+        }
         Some(Injection::Cloud(at, fault)) => {
             world.traffic.lock().unwrap().faults.insert(before.cloud_calls + at, fault);
         }
@@ -231,8 +233,9 @@ fn points(world: &World) -> Points {
 fn at_every_point(name: &str, scenario: &Scenario) {
     let points = run(scenario, 0, None);
     assert!(points.awaits > 0 && points.cloud_calls > 0 && points.cluster_calls > 0, "{points:?}");
-    let awaits = (0..points.awaits)
-        .flat_map(|at| [Blow::Dropped, Blow::Replaced].map(|blow| Injection::Await(at, blow)));
+    let awaits = (0..points.awaits).flat_map(|at| {
+        [Interruption::Dropped, Interruption::Replaced].map(|interruption| Injection::Await(at, interruption))
+    });
     let cloud =
         (0..points.cloud_calls).flat_map(|at| CloudFault::ALL.map(|fault| Injection::Cloud(at, fault)));
     let cluster =

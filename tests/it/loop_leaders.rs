@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use dcs_operator::controller::Key;
+use dcs_operator::controller::NamespacedName;
 use serde_json::json;
 
 use crate::support::world::{
-    Blow, World,
+    Interruption, World,
     invariants::is_live,
     objects::{key, quick_cloud, setup, spec},
     process::Setup,
@@ -17,7 +17,7 @@ use crate::support::world::{
 
 const LIMIT: Duration = Duration::from_secs(1800);
 
-fn sessions() -> Key {
+fn sessions() -> NamespacedName {
     key("sessions")
 }
 
@@ -82,7 +82,7 @@ fn make_one_instance_even_if_answers_are_lost() {
 fn make_one_instance_even_if_one_of_them_ends() {
     for seed in 0..seeds() {
         let mut world = both(seed);
-        world.blows.insert(seed as usize % 90, Blow::Replaced);
+        world.blows.insert(seed as usize % 90, Interruption::Replaced);
         world.apply("sessions", spec(json!({})));
         world.until(&format!("ready with seed {seed}"), LIMIT, |world| world.is_well(&sessions()));
         world.run_for(Duration::from_secs(120));
@@ -98,7 +98,7 @@ fn replace_a_lost_instance_once() {
         let key = world.apply("sessions", spec(json!({"onExternalDeletion": "Recreate"})));
         world.until("ready", LIMIT, |world| world.is_well(&key));
         let id = world.instances()[0].id.clone();
-        assert!(world.meddle(|service| service.remove(&id)));
+        assert!(world.mutate_cloud(|service| service.remove(&id)));
         let replaced = |world: &World| world.is_well(&key) && live(world) == 1;
         world.until(&format!("replaced with seed {seed}"), LIMIT, replaced);
         world.run_for(Duration::from_secs(120));

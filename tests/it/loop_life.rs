@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dcs_operator::{controller::Key, dcs::model::InstanceStatus};
+use dcs_operator::{controller::NamespacedName, dcs::model::InstanceStatus};
 use serde_json::{Value, json};
 
 use crate::support::world::{
@@ -33,13 +33,13 @@ fn line(status: &Value) -> String {
 }
 
 /// A world with one object that is well, and what it says from then on.
-struct Life {
+struct StatusRecorder {
     world: World,
-    key: Key,
+    key: NamespacedName,
     seen: usize,
 }
 
-impl Life {
+impl StatusRecorder {
     fn begin(more: Value) -> Self {
         let mut world = World::new(quick_cloud(), setup());
         let key = world.apply("sessions", spec(more));
@@ -73,7 +73,7 @@ impl Life {
     /// Puts a status on the instance, as something in the cloud would.
     fn force(&self, status: InstanceStatus, lasting: Option<Duration>) {
         let id = self.world.instances()[0].id.clone();
-        assert!(self.world.meddle(|service| service.force_status(service.now(), &id, status, lasting)));
+        assert!(self.world.mutate_cloud(|service| service.force_status(service.now(), &id, status, lasting)));
     }
 
     fn edit(&mut self, change: impl FnOnce(&mut dcs_operator::api::DcsInstanceSpec)) {
@@ -82,7 +82,7 @@ impl Life {
     }
 }
 
-fn assert_said(life: &mut Life, expected: &[String]) {
+fn assert_said(life: &mut StatusRecorder, expected: &[String]) {
     let said = life.said();
     assert_eq!(said, expected, "\nsaid:\n{}", said.join("\n"));
 }
@@ -97,7 +97,7 @@ fn available(rest: &str) -> String {
 
 #[test]
 fn made_changed_and_deleted() {
-    let mut life = Life::begin(json!({}));
+    let mut life = StatusRecorder::begin(json!({}));
     life.until_well();
     let creating = |rest| row("False/Creating", "False/Applying", "True/Creating", FINE, rest);
     let expected =
@@ -125,7 +125,7 @@ fn made_changed_and_deleted() {
 
 #[test]
 fn not_serving_for_a_while() {
-    let mut life = Life::well(json!({}));
+    let mut life = StatusRecorder::well(json!({}));
     life.force(InstanceStatus::Restarting, Some(Duration::from_secs(90)));
     life.until("Ready", "False/Restarting");
     life.until_well();
@@ -149,7 +149,7 @@ fn not_serving_for_a_while() {
 
 #[test]
 fn paused_and_invalid_and_more_than_can_be_done() {
-    let mut life = Life::well(json!({}));
+    let mut life = StatusRecorder::well(json!({}));
     life.edit(|spec| spec.paused = Some(true));
     life.until("Synced", "Unknown/Paused");
     life.edit(|spec| spec.paused = None);
@@ -178,7 +178,7 @@ fn paused_and_invalid_and_more_than_can_be_done() {
 
 #[test]
 fn the_cloud_out_of_reach() {
-    let mut life = Life::well(json!({}));
+    let mut life = StatusRecorder::well(json!({}));
     let down = json!({"fault": {"errorBefore": {"status": 503}}, "count": null});
     life.world.cloud.lock().add_faults(life.world.clock_now(), &down).unwrap();
     life.until("Synced", "Unknown/CloudUnreachable");
@@ -195,7 +195,7 @@ fn the_cloud_out_of_reach() {
 
 #[test]
 fn lost_and_ownership_taken_away() {
-    let mut life = Life::well(json!({}));
+    let mut life = StatusRecorder::well(json!({}));
     let id = life.world.instances()[0].id.clone();
     let tags = |tags: Value| json!({"tags": tags}).as_object().unwrap().clone();
     let marked: Vec<Value> = life.world.instances()[0]
@@ -204,12 +204,12 @@ fn lost_and_ownership_taken_away() {
         .map(|tag| json!({"key": tag.key, "value": tag.value}))
         .collect();
     life.world
-        .meddle(|service| service.alter(&id, &tags(json!([{"key": "team", "value": "shop"}]))))
+        .mutate_cloud(|service| service.alter(&id, &tags(json!([{"key": "team", "value": "shop"}]))))
         .unwrap();
     life.until("Stalled", "True/MarkMissing");
-    life.world.meddle(|service| service.alter(&id, &tags(json!(marked)))).unwrap();
+    life.world.mutate_cloud(|service| service.alter(&id, &tags(json!(marked)))).unwrap();
     life.until_well();
-    assert!(life.world.meddle(|service| service.remove(&id)));
+    assert!(life.world.mutate_cloud(|service| service.remove(&id)));
     life.until("Stalled", "True/ExternallyDeleted");
     let expected = [
         row("True/Available", "False/MarkMissing", FINE, "True/MarkMissing", "- | RUNNING"),
@@ -231,7 +231,7 @@ fn a_creation_that_the_cloud_refuses() {
     cloud.service.quota_instances = 0;
     let mut world = World::new(cloud, setup());
     let key = world.apply("sessions", spec(json!({})));
-    let mut life = Life { world, key, seen: 0 };
+    let mut life = StatusRecorder { world, key, seen: 0 };
     life.until("Stalled", "True/QuotaExceeded");
     let creating = row("False/Creating", "False/Applying", "True/Creating", FINE, "Create - | -");
     let refused =
@@ -249,7 +249,7 @@ fn a_creation_that_the_cloud_refuses() {
 
 #[test]
 fn what_an_earlier_object_of_the_name_left_is_not_touched() {
-    let mut life = Life::well(json!({}));
+    let mut life = StatusRecorder::well(json!({}));
     let id = life.world.instances()[0].id.clone();
     let mut tags: Vec<Value> = life.world.instances()[0]
         .tags
@@ -261,7 +261,7 @@ fn what_an_earlier_object_of_the_name_left_is_not_touched() {
         .filter(|tag| tag["key"] == "dcs-operator-uid")
         .for_each(|tag| tag["value"] = json!("other"));
     let fields = json!({"tags": tags}).as_object().unwrap().clone();
-    life.world.meddle(|service| service.alter(&id, &fields)).unwrap();
+    life.world.mutate_cloud(|service| service.alter(&id, &fields)).unwrap();
     let key = life.key.clone();
     life.world.cluster.wipe_status(&key);
     life.world.restart();
@@ -273,7 +273,7 @@ fn what_an_earlier_object_of_the_name_left_is_not_touched() {
 
 #[test]
 fn without_credentials() {
-    let mut life = Life::begin(json!({"credentialsRef": {"name": "missing"}}));
+    let mut life = StatusRecorder::begin(json!({"credentialsRef": {"name": "missing"}}));
     life.until("Stalled", "True/CredentialsMissing");
     life.edit(|spec| spec.credentials_ref = None);
     life.until_well();

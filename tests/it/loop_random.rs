@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::support::{
     memory_cluster::ClusterFault,
     world::{
-        Blow, World,
+        Interruption, World,
         invariants::{is_live, tag},
         objects::{quick_cloud, setup, spec},
         process::Setup,
@@ -43,7 +43,7 @@ enum Deed {
 struct Trouble {
     cloud: BTreeMap<usize, CloudFault>,
     cluster: BTreeMap<usize, ClusterFault>,
-    blows: BTreeMap<usize, Blow>,
+    blows: BTreeMap<usize, Interruption>,
     lag: usize,
     mixer: Option<u64>,
 }
@@ -67,7 +67,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 fn trouble() -> impl Strategy<Value = Trouble> {
     let cloud = vec((0..60_usize, select(CloudFault::ALL.to_vec())), 0..6);
     let cluster = vec((0..100_usize, select(ClusterFault::ALL.to_vec())), 0..6);
-    let blows = vec((0..300_usize, select(vec![Blow::Dropped, Blow::Replaced])), 0..6);
+    let blows = vec((0..300_usize, select(vec![Interruption::Dropped, Interruption::Replaced])), 0..6);
     (cloud, cluster, blows, select(vec![0, 1, 20]), proptest::option::of(1..u64::MAX)).prop_map(
         |(cloud, cluster, blows, lag, mixer)| Trouble {
             cloud: cloud.into_iter().collect(),
@@ -95,7 +95,7 @@ fn hours(begin: u8) -> (String, String) {
     (format!("{begin:02}:00"), format!("{:02}:00", begin + 1))
 }
 
-fn apply(world: &mut World, key: &dcs_operator::controller::Key, deed: &Deed) {
+fn apply(world: &mut World, key: &dcs_operator::controller::NamespacedName, deed: &Deed) {
     let id = world.instances().iter().find(|instance| is_live(instance)).map(|instance| instance.id.clone());
     match deed {
         Deed::Describe(text) => world.edit(key, |spec| spec.description = Some(text.clone())),
@@ -113,12 +113,12 @@ fn apply(world: &mut World, key: &dcs_operator::controller::Key, deed: &Deed) {
         }
         Deed::Grow(grow) => world.edit(key, |spec| spec.port = grow.then_some(6380)),
         Deed::RemoveInstance => {
-            id.map(|id| world.meddle(|service| service.remove(&id)));
+            id.map(|id| world.mutate_cloud(|service| service.remove(&id)));
         }
         Deed::RestartInstance => {
             let lasting = Some(Duration::from_secs(20));
             id.map(|id| {
-                world.meddle(|service| {
+                world.mutate_cloud(|service| {
                     service.force_status(service.now(), &id, InstanceStatus::Restarting, lasting)
                 })
             });
@@ -130,7 +130,7 @@ fn apply(world: &mut World, key: &dcs_operator::controller::Key, deed: &Deed) {
                 let kept = kept.into_iter().filter(|tag| tag.key.starts_with("dcs-operator-"));
                 let tags: Vec<_> = kept.map(|tag| json!({"key": tag.key, "value": tag.value})).collect();
                 let fields = json!({"tags": tags}).as_object().unwrap().clone();
-                world.meddle(|service| service.alter(&id, &fields)).unwrap();
+                world.mutate_cloud(|service| service.alter(&id, &fields)).unwrap();
             }
         }
     }

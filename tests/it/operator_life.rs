@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     control_plane::ControlPlane,
-    operator::{Field, Shop, binding, is_held, quick},
-    patience::{DEADLINE, eventually},
+    eventually::{DEADLINE, eventually},
+    operator::{Tenant, TestCluster, binding, is_held, quick},
     world::objects::spec,
 };
 
@@ -19,8 +19,8 @@ fn granted() -> BTreeSet<String> {
     let mut granted = BTreeSet::new();
     for document in text.split("\n---\n") {
         let object: Value = serde_saphyr::from_str(document).unwrap();
-        let all = |rule: &Value, field: &str| -> Vec<String> {
-            let values = rule[field].as_array().cloned().unwrap_or_default();
+        let all = |rule: &Value, cluster: &str| -> Vec<String> {
+            let values = rule[cluster].as_array().cloned().unwrap_or_default();
             values.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
         };
         for rule in object["rules"].as_array().into_iter().flatten() {
@@ -44,55 +44,55 @@ fn used(audit: &[Value]) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
-    let field = Field::start().await;
-    let mut operator = field.operator(&[]).await;
-    let shop = Shop::open(&field, "shop", quick()).await;
+    let cluster = TestCluster::start().await;
+    let mut operator = cluster.operator(&[]).await;
+    let tenant = Tenant::open(&cluster, "shop", quick()).await;
     eventually("ready", DEADLINE, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
 
-    shop.apply("sessions", spec(json!({}))).await;
-    shop.until_well("sessions").await;
-    let bound = binding(&shop, "sessions").await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    tenant.until_well("sessions").await;
+    let bound = binding(&tenant, "sessions").await;
     let keys: Vec<_> = bound.keys().map(String::as_str).collect();
     assert_eq!(keys, ["host", "password", "port", "provider", "read-host", "type", "uri"]);
     let admits = |password: &str| {
-        let simulator = shop.cloud.shared.lock();
+        let simulator = tenant.cloud.shared.lock();
         simulator.service().instances().all(|instance| instance.admits(Some(password)))
     };
     assert!(admits(&bound["password"]), "a client gets in with what is published");
-    assert!(shop.secrets().get_opt("sessions-pending-auth").await.unwrap().is_none());
-    assert!(is_held(&shop, "dcs-credentials").await);
+    assert!(tenant.secrets().get_opt("sessions-pending-auth").await.unwrap().is_none());
+    assert!(is_held(&tenant, "dcs-credentials").await);
 
-    shop.edit("sessions", json!({"description": "another"})).await;
-    shop.until_well("sessions").await;
+    tenant.edit("sessions", json!({"description": "another"})).await;
+    tenant.until_well("sessions").await;
     let described = || {
-        let simulator = shop.cloud.shared.lock();
+        let simulator = tenant.cloud.shared.lock();
         simulator.service().instances().next().unwrap().description.clone().unwrap_or_default()
     };
     assert_eq!(described(), "another");
 
     // Behind everybody's back: seen with the next list, and mended.
     let (id, now) = {
-        let simulator = shop.cloud.shared.lock();
-        (simulator.service().instances().next().unwrap().id.clone(), shop.cloud.clock.monotonic())
+        let simulator = tenant.cloud.shared.lock();
+        (simulator.service().instances().next().unwrap().id.clone(), tenant.cloud.clock.monotonic())
     };
     let fields = json!({"description": "meddled"});
     let altered =
-        shop.cloud.shared.lock().meddle(now, |service, _| service.alter(&id, fields.as_object().unwrap()));
+        tenant.cloud.shared.lock().meddle(now, |service, _| service.alter(&id, fields.as_object().unwrap()));
     altered.unwrap();
     eventually("mended", DEADLINE, async || (described() == "another").then_some(())).await;
 
     // Somebody deletes the published Secret: it is written again, with the password that the cloud knows.
-    let _ = shop.secrets().delete("sessions-redis", &Default::default()).await.unwrap();
-    let written = async || shop.secrets().get_opt("sessions-redis").await.unwrap().map(drop);
+    let _ = tenant.secrets().delete("sessions-redis", &Default::default()).await.unwrap();
+    let written = async || tenant.secrets().get_opt("sessions-redis").await.unwrap().map(drop);
     let lost = eventually("said", DEADLINE, async || {
-        let said = shop.condition("sessions", "BindingPublished").await;
+        let said = tenant.condition("sessions", "BindingPublished").await;
         said.starts_with("False/SecretNotFound").then_some(said)
     });
     let said = lost.await;
     assert!(said.contains("in no Secret any more"), "{said}");
     assert!(written().await.is_none());
 
-    shop.assert_nothing_secret_shows(&operator).await;
+    tenant.assert_nothing_secret_shows(&operator).await;
     let metrics = operator.get("/metrics").await.1;
     for line in [
         r#"dcs_operator_actions_total{kind="DcsInstance",action="Create",outcome="Accepted"} 1"#,
@@ -108,23 +108,23 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
 
-    shop.delete("sessions").await;
-    shop.until_gone("sessions").await;
-    assert_eq!(shop.cloud.names(), Vec::<String>::new());
-    let released = async || (!is_held(&shop, "dcs-credentials").await).then_some(());
+    tenant.delete("sessions").await;
+    tenant.until_gone("sessions").await;
+    assert_eq!(tenant.cloud.names(), Vec::<String>::new());
+    let released = async || (!is_held(&tenant, "dcs-credentials").await).then_some(());
     eventually("the credentials can go", DEADLINE, released).await;
-    let told = operator.log().lines().filter(|line| line.contains("asked the cloud")).count();
-    assert_eq!(told, shop.changes().len(), "one line for each change that was asked for");
+    let reported = operator.log().lines().filter(|line| line.contains("asked the cloud")).count();
+    assert_eq!(reported, tenant.changes().len(), "one line for each change that was asked for");
     operator.stop().await;
 
     // Together with what every test checks: nothing was forbidden.
-    assert_eq!(used(&field.audit()), granted(), "what is used, and what is granted");
+    assert_eq!(used(&cluster.audit()), granted(), "what is used, and what is granted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_its_definition_and_then_for_nothing() {
-    let field = Field::without_definitions(ControlPlane::start().await).await;
-    let mut operator = field.operator(&["--leader-elect=false"]).await;
+    let cluster = TestCluster::without_definitions(ControlPlane::start().await).await;
+    let mut operator = cluster.operator(&["--leader-elect=false"]).await;
     operator
         .says(&["waiting", "dcsinstances.dcs.huaweicloud.com is missing", "kubectl apply --server-side"])
         .await;
@@ -132,7 +132,7 @@ async fn it_waits_for_its_definition_and_then_for_nothing() {
     assert_eq!(status, 503);
     assert!(text.contains("not yet: the CustomResourceDefinition"), "{text}");
     assert_eq!(operator.get("/healthz").await.0, 200, "it waits, and is well");
-    field.apply("crds");
+    cluster.apply("crds");
     let ready = async || (operator.get("/readyz").await.0 == 200).then_some(());
     eventually("ready", DEADLINE, ready).await;
     operator.stop().await;
@@ -141,18 +141,18 @@ async fn it_waits_for_its_definition_and_then_for_nothing() {
 /// The namespace controller deletes everything at once, credentials too: they stay until they are not needed any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_goes_with_its_instances_whatever_is_deleted_first() {
-    let field = Field::start().await;
-    let mut operator = field.operator(&[]).await;
-    let shop = Shop::open(&field, "shop", quick()).await;
+    let cluster = TestCluster::start().await;
+    let mut operator = cluster.operator(&[]).await;
+    let tenant = Tenant::open(&cluster, "shop", quick()).await;
     for name in ["sessions", "catalogue"] {
-        shop.apply(name, spec(json!({}))).await;
+        tenant.apply(name, spec(json!({}))).await;
     }
-    shop.until_well("sessions").await;
-    shop.until_well("catalogue").await;
-    let namespaces: Api<Namespace> = Api::all(shop.client.clone());
+    tenant.until_well("sessions").await;
+    tenant.until_well("catalogue").await;
+    let namespaces: Api<Namespace> = Api::all(tenant.client.clone());
     let _ = namespaces.delete("shop", &DeleteParams::default()).await.unwrap();
     let gone = async || namespaces.get_opt("shop").await.unwrap().is_none().then_some(());
     eventually("the namespace is gone", DEADLINE, gone).await;
-    assert_eq!(shop.cloud.names(), Vec::<String>::new(), "and nothing is left in the cloud");
+    assert_eq!(tenant.cloud.names(), Vec::<String>::new(), "and nothing is left in the cloud");
     operator.stop().await;
 }

@@ -8,45 +8,45 @@ use kube::Api;
 use serde_json::json;
 
 use crate::support::{
-    operator::{Field, SYSTEM, Shop, quick},
-    patience::{DEADLINE, eventually},
+    eventually::{DEADLINE, eventually},
+    operator::{SYSTEM, Tenant, TestCluster, quick},
     world::objects::spec,
 };
 
-async fn holder(field: &Field) -> Option<String> {
-    let leases: Api<Lease> = Api::namespaced(field.client.clone(), SYSTEM);
+async fn holder(cluster: &TestCluster) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), SYSTEM);
     leases.get("dcs-operator").await.unwrap().spec?.holder_identity
 }
 
 /// Waits until a request to create took effect; its answer is held back.
-async fn until_made(shop: &Shop) {
-    let made = async || (shop.ever_made() > 0).then_some(());
+async fn until_made(tenant: &Tenant) {
+    let made = async || (tenant.ever_made() > 0).then_some(());
     eventually("the request took effect", DEADLINE, made).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_under_way_is_finished() {
-    let field = Field::start().await;
-    let shop = Shop::open(&field, "shop", quick()).await;
-    shop.cloud.add_faults(&json!({"operation": "CreateInstance", "fault": {"delay": {"ms": 2000}}}));
-    let mut operator = field.operator(&[]).await;
-    shop.apply("sessions", spec(json!({}))).await;
-    until_made(&shop).await;
+    let cluster = TestCluster::start().await;
+    let tenant = Tenant::open(&cluster, "shop", quick()).await;
+    tenant.cloud.add_faults(&json!({"operation": "CreateInstance", "fault": {"delay": {"ms": 2000}}}));
+    let mut operator = cluster.operator(&[]).await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    until_made(&tenant).await;
     operator.stop().await;
-    let status = shop.instances().get("sessions").await.unwrap().status.unwrap();
+    let status = tenant.instances().get("sessions").await.unwrap().status.unwrap();
     assert!(status.id.is_some(), "the answer was waited for, and written down: {status:?}");
-    assert_eq!(holder(&field).await, None, "the lease was given back");
-    let mut next = field.operator(&[]).await;
-    shop.until_well("sessions").await;
-    assert_eq!(shop.cloud.calls("CreateInstance").len(), 1);
+    assert_eq!(holder(&cluster).await, None, "the lease was given back");
+    let mut next = cluster.operator(&[]).await;
+    tenant.until_well("sessions").await;
+    assert_eq!(tenant.cloud.calls("CreateInstance").len(), 1);
     next.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_too_long_is_found_out_by_the_next_one() {
-    let field = Field::start().await;
-    let shop = Shop::open(&field, "shop", quick()).await;
-    shop.cloud.add_faults(&json!({"operation": "CreateInstance", "fault": {"delay": {"ms": 5500}}}));
+    let cluster = TestCluster::start().await;
+    let tenant = Tenant::open(&cluster, "shop", quick()).await;
+    tenant.cloud.add_faults(&json!({"operation": "CreateInstance", "fault": {"delay": {"ms": 5500}}}));
     let short = [
         "--shutdown-seconds=4",
         "--call-timeout-seconds=6",
@@ -55,30 +55,30 @@ async fn what_takes_too_long_is_found_out_by_the_next_one() {
         "--lease-seconds=13",
         "--lease-renew-seconds=1",
     ];
-    let mut operator = field.operator(&short).await;
-    shop.apply("sessions", spec(json!({}))).await;
-    until_made(&shop).await;
+    let mut operator = cluster.operator(&short).await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    until_made(&tenant).await;
     let begun = Instant::now();
     operator.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(5), "it does not wait for longer: {:?}", begun.elapsed());
-    assert!(holder(&field).await.is_some(), "a change may be on its way, so nobody else may lead yet");
-    let mut next = field.operator(&short).await;
+    assert!(holder(&cluster).await.is_some(), "a change may be on its way, so nobody else may lead yet");
+    let mut next = cluster.operator(&short).await;
     next.says(&["waits until it may lead"]).await;
-    shop.until_well("sessions").await;
-    assert_eq!(shop.ever_made(), 1);
+    tenant.until_well("sessions").await;
+    assert_eq!(tenant.ever_made(), 1);
     next.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cloud_that_is_gone_is_told_and_changes_no_probe() {
-    let field = Field::start().await;
-    let shop = Shop::open(&field, "shop", quick()).await;
+    let cluster = TestCluster::start().await;
+    let tenant = Tenant::open(&cluster, "shop", quick()).await;
     let mut operator =
-        field.operator(&["--unreachable-seconds=1", "--observation-seconds=8", "--most-tries=1"]).await;
-    shop.apply("sessions", spec(json!({}))).await;
-    shop.until_well("sessions").await;
-    shop.cloud.add_faults(&json!({"operation": "*", "count": null, "fault": "reset"}));
-    let said = shop.until("sessions", "Synced", "Unknown/CloudUnreachable").await;
+        cluster.operator(&["--unreachable-seconds=1", "--observation-seconds=8", "--most-tries=1"]).await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    tenant.until_well("sessions").await;
+    tenant.cloud.add_faults(&json!({"operation": "*", "count": null, "fault": "reset"}));
+    let said = tenant.until("sessions", "Synced", "Unknown/CloudUnreachable").await;
     assert!(said.contains("keeps trying"), "{said}");
     let both = async |expected: u16| {
         for probe in ["/readyz", "/healthz"] {
@@ -86,36 +86,36 @@ async fn a_cloud_that_is_gone_is_told_and_changes_no_probe() {
         }
     };
     both(200).await;
-    shop.until("sessions", "Ready", "Unknown/ObservationTooOld").await;
+    tenant.until("sessions", "Ready", "Unknown/ObservationTooOld").await;
     both(200).await;
-    shop.cloud.shared.lock().clear_faults();
-    shop.until_well("sessions").await;
+    tenant.cloud.shared.lock().clear_faults();
+    tenant.until_well("sessions").await;
     operator.stop().await;
 }
 
 /// The operator's own credentials, for the namespaces that may use them and for no others.
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_the_operators_own() {
-    let field = Field::start().await;
-    let shop = Shop::bare(&field, "shop", quick()).await;
-    let other = Shop::bare(&field, "other", quick()).await;
-    let mut operator = field
+    let cluster = TestCluster::start().await;
+    let tenant = Tenant::bare(&cluster, "shop", quick()).await;
+    let other = Tenant::bare(&cluster, "other", quick()).await;
+    let mut operator = cluster
         .operator(&["--credentials-secret=dcs-operator-system/own", "--credentials-namespaces=shop"])
         .await;
-    shop.apply("sessions", spec(json!({}))).await;
-    let said = shop.until("sessions", "Stalled", "True/CredentialsMissing").await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    let said = tenant.until("sessions", "Stalled", "True/CredentialsMissing").await;
     assert!(said.contains("dcs-operator-system/own"), "{said}");
-    shop.put_secret_in(SYSTEM, "own", shop.credentials()).await;
-    shop.until_well("sessions").await;
+    tenant.put_secret_in(SYSTEM, "own", tenant.credentials()).await;
+    tenant.until_well("sessions").await;
     other.apply("sessions", spec(json!({}))).await;
     let said = other.until("sessions", "Stalled", "True/CredentialsMissing").await;
     assert!(said.contains("there is no Secret dcs-credentials"), "{said}");
     // What lies in the operator's own account is not to be had by naming it.
     let foreign = "99999999-0000-4000-8000-000000000001";
     let elsewhere = json!({"network": {"vpcId": foreign, "subnetId": foreign}});
-    shop.apply("elsewhere", spec(elsewhere)).await;
-    shop.until("elsewhere", "Stalled", "True/NotAllowed").await;
-    assert_eq!((shop.cloud.names().len(), other.cloud.names().len()), (1, 0));
-    shop.assert_nothing_secret_shows(&operator).await;
+    tenant.apply("elsewhere", spec(elsewhere)).await;
+    tenant.until("elsewhere", "Stalled", "True/NotAllowed").await;
+    assert_eq!((tenant.cloud.names().len(), other.cloud.names().len()), (1, 0));
+    tenant.assert_nothing_secret_shows(&operator).await;
     operator.stop().await;
 }

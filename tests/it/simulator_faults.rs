@@ -9,7 +9,7 @@ use dcs_operator::dcs::{
 };
 use serde_json::{Value, json};
 
-use crate::support::bench::{Bench, SECRET_KEY, access_key, instance, over_both, single_attempt};
+use crate::support::sim_harness::{SECRET_KEY, SimHarness, access_key, instance, over_both, single_attempt};
 
 over_both! {
     every_fault_of_a_create;
@@ -25,7 +25,7 @@ fn page() -> InstanceQuery {
 }
 
 /// What a create comes to under each fault, and whether there is an instance then.
-async fn every_fault_of_a_create(bench: Bench) {
+async fn every_fault_of_a_create(bench: SimHarness) {
     let cases: [(Value, Class, bool); 11] = [
         (json!("dropAnswer"), Class::Ambiguous, true),
         (json!("reset"), Class::Ambiguous, false),
@@ -56,7 +56,7 @@ async fn every_fault_of_a_create(bench: Bench) {
 }
 
 /// What a read comes to that is not repeated.
-async fn every_fault_of_a_list(bench: Bench) {
+async fn every_fault_of_a_list(bench: SimHarness) {
     bench.client.create_instance(&instance("one-of-them")).await.expect("created");
     let client = bench.client(access_key(SECRET_KEY, None), single_attempt());
     let broken: fn(&Failure) -> bool = |failure| matches!(failure, Failure::Broken(_));
@@ -82,7 +82,7 @@ async fn every_fault_of_a_list(bench: Bench) {
 }
 
 /// The client does not know, the instance exists, and the journal says so.
-async fn the_answer_of_a_create_is_lost(bench: Bench) {
+async fn the_answer_of_a_create_is_lost(bench: SimHarness) {
     bench.add_faults(&json!({"operation": "CreateInstance", "fault": "dropAnswer"}));
     let error = bench.client.create_instance(&instance("unknown-fate")).await.expect_err("no answer");
     assert_eq!(error.class(), Class::Ambiguous);
@@ -95,7 +95,7 @@ async fn the_answer_of_a_create_is_lost(bench: Bench) {
     assert_eq!(calls[0].effect, format!("created {}", found[0].instance_id));
 }
 
-async fn reads_are_repeated_and_creates_are_not(bench: Bench) {
+async fn reads_are_repeated_and_creates_are_not(bench: SimHarness) {
     bench.add_faults(&json!([
         {"operation": "CreateInstance", "count": 1, "fault": "reset"},
         {"operation": "ListInstances", "count": 2, "fault": "reset"},
@@ -105,7 +105,7 @@ async fn reads_are_repeated_and_creates_are_not(bench: Bench) {
     assert_eq!((bench.calls("CreateInstance").len(), bench.calls("ListInstances").len()), (1, 3));
 }
 
-async fn lists_of_the_past(bench: Bench) {
+async fn lists_of_the_past(bench: SimHarness) {
     let names = async |rule: Value| {
         bench.add_faults(&json!({"operation": "ListInstances", "fault": rule}));
         let page = bench.client.list_instances(&page()).await.expect("a list");
@@ -128,7 +128,7 @@ async fn lists_of_the_past(bench: Bench) {
     assert_eq!(page.instances.len(), 2, "the present");
 }
 
-async fn fewer_than_there_are(bench: Bench) {
+async fn fewer_than_there_are(bench: SimHarness) {
     for name in ["one-a", "two-b", "three-c"] {
         bench.client.create_instance(&instance(name)).await.expect("created");
     }
@@ -142,7 +142,7 @@ async fn fewer_than_there_are(bench: Bench) {
 /// An answer that takes longer than the client waits: in process only, where nobody really waits.
 #[tokio::test]
 async fn the_answer_of_a_create_comes_too_late() {
-    let bench = Bench::in_process(crate::support::bench::settings());
+    let bench = SimHarness::in_process(crate::support::sim_harness::settings());
     bench.add_faults(&json!({"operation": "mutating", "fault": {"delay": {"ms": 60_000}}}));
     let before = bench.clock.monotonic();
     let error = bench.client.create_instance(&instance("too-late")).await.expect_err("too late");

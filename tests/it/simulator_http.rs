@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use dcs_operator::{
     clock::Clock,
     dcs::{
-        Account, Answer, Class, Client, Cloud as _, Exchange, Outgoing, RetryPolicy,
+        AccountConfig, Class, Client, Cloud as _, HttpRequest, HttpResponse, RetryPolicy, Transport,
         error::Failure,
         model::{InstanceQuery, InstanceStatus, MAX_PAGE},
     },
@@ -16,12 +16,12 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::support::{
-    bench::{
-        ACCESS_KEY, Bench, PASSWORD, SECRET_KEY, access_key, in_time, instance, over_both, settings,
-        single_attempt, user,
-    },
     in_process::InProcess,
     leaping_clock::LeapingClock,
+    sim_harness::{
+        ACCESS_KEY, PASSWORD, SECRET_KEY, SimHarness, access_key, in_time, instance, over_both, settings,
+        single_attempt, user,
+    },
 };
 
 over_both! {
@@ -41,7 +41,7 @@ fn code(error: &dcs_operator::dcs::Error) -> Option<&str> {
     error.refusal()?.code.as_deref()
 }
 
-async fn the_life_of_an_instance(bench: Bench) {
+async fn the_life_of_an_instance(bench: SimHarness) {
     let client = &bench.client;
     let id = client.create_instance(&instance("my-cache")).await.expect("created").instance_id;
     let status = async || client.show_instance(&id).await.expect("an instance").status;
@@ -59,7 +59,7 @@ async fn the_life_of_an_instance(bench: Bench) {
     assert_eq!(callers, [Caller::AccessKey; 3]);
 }
 
-async fn keys_that_are_wrong(bench: Bench) {
+async fn keys_that_are_wrong(bench: SimHarness) {
     let client = bench.client(access_key("another", None), RetryPolicy::default());
     let error = client.list_instances(&page()).await.expect_err("a wrong key");
     assert_eq!((error.class(), code(&error)), (Class::Credentials, Some("APIGW.0301")));
@@ -73,12 +73,12 @@ async fn keys_that_are_wrong(bench: Bench) {
     assert_eq!(error.class(), Class::Credentials);
     // Somebody else's project.
     let elsewhere =
-        Account { project_id: Some("f".repeat(32)), ..bench.account(access_key("another", None)) };
+        AccountConfig { project_id: Some("f".repeat(32)), ..bench.account(access_key("another", None)) };
     let error = bench.client_of(elsewhere, single_attempt()).list_instances(&page()).await;
     assert_eq!(error.map_err(|error| code(&error).map(str::to_owned)), Err(Some("DCS.1004".to_owned())));
 }
 
-async fn temporary_keys(bench: Bench) {
+async fn temporary_keys(bench: SimHarness) {
     let key = AccessKey { secret: SECRET_KEY.into(), security_token: Some("STS".into()), expires_at: None };
     bench.shared.lock().directory_mut().put_key(ACCESS_KEY, key);
     for (token, expected) in [(None, false), (Some("other"), false), (Some("STS"), true)] {
@@ -91,7 +91,7 @@ async fn temporary_keys(bench: Bench) {
     assert_eq!(last.caller, Caller::TemporaryKey);
 }
 
-async fn tokens_are_renewed_once(bench: Bench) {
+async fn tokens_are_renewed_once(bench: SimHarness) {
     let client = bench.client(user(PASSWORD), RetryPolicy::default());
     let tokens = || bench.calls("KeystoneCreateUserTokenByPassword").len();
     client.list_instances(&page()).await.expect("a list");
@@ -109,9 +109,10 @@ async fn tokens_are_renewed_once(bench: Bench) {
     assert_eq!(error.operation(), "KeystoneCreateUserTokenByPassword");
 }
 
-async fn projects_are_looked_up(bench: Bench) {
+async fn projects_are_looked_up(bench: SimHarness) {
     let find = async |region: &str, credentials| {
-        let account = Account { project_id: None, region: region.to_owned(), ..bench.account(credentials) };
+        let account =
+            AccountConfig { project_id: None, region: region.to_owned(), ..bench.account(credentials) };
         bench.client_of(account, single_attempt()).list_instances(&page()).await
     };
     let key = || access_key(SECRET_KEY, None);
@@ -130,7 +131,7 @@ async fn projects_are_looked_up(bench: Bench) {
     assert!(error.to_string().contains("2 projects are named"), "{error}");
 }
 
-async fn nothing_secret_in_the_journal(bench: Bench) {
+async fn nothing_secret_in_the_journal(bench: SimHarness) {
     bench.client.create_instance(&instance("with-password")).await.expect("created");
     let client = bench.client(user(PASSWORD), RetryPolicy::default());
     client.list_instances(&page()).await.expect("a list");
@@ -147,8 +148,12 @@ async fn nothing_secret_in_the_journal(bench: Bench) {
 #[derive(Debug)]
 struct Tampering(InProcess);
 
-impl Exchange for Tampering {
-    fn exchange(&self, mut request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+impl Transport for Tampering {
+    fn exchange(
+        &self,
+        mut request: HttpRequest,
+        limit: Duration,
+    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         request.body.push(b' ');
         self.0.exchange(request, limit)
     }
@@ -156,7 +161,7 @@ impl Exchange for Tampering {
 
 #[tokio::test]
 async fn a_body_that_was_changed_on_its_way() {
-    let bench = Bench::in_process(settings());
+    let bench = SimHarness::in_process(settings());
     let carrier = Arc::new(Tampering(InProcess(bench.shared.clone())));
     let account = bench.account(access_key(SECRET_KEY, None));
     let client = Client::over(carrier, account, RetryPolicy::default(), Arc::clone(&bench.clock), 1);
@@ -168,7 +173,7 @@ async fn a_body_that_was_changed_on_its_way() {
 /// The client's clock is off by more than the gateway allows: it takes over the time of the answer.
 #[tokio::test]
 async fn a_clock_that_is_off() {
-    let bench = Bench::in_process(settings());
+    let bench = SimHarness::in_process(settings());
     for minutes in [-20, 20] {
         let clock = Arc::new(LeapingClock::ahead_by(TimeDelta::minutes(minutes)));
         let carrier = Arc::new(InProcess(bench.shared.clone()));
@@ -183,7 +188,7 @@ async fn a_clock_that_is_off() {
 #[tokio::test]
 async fn a_token_is_replaced_before_it_expires() {
     let clock = LeapingClock::default();
-    let bench = Bench::in_process(settings());
+    let bench = SimHarness::in_process(settings());
     let client = Client::over(
         Arc::new(InProcess(bench.shared.clone())),
         bench.account(user(PASSWORD)),
@@ -202,14 +207,14 @@ async fn a_token_is_replaced_before_it_expires() {
 async fn the_state_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    let bench = Bench::in_process(settings());
+    let bench = SimHarness::in_process(settings());
     let id = bench.client.create_instance(&instance("survivor")).await.expect("created").instance_id;
     bench.step(40);
     persist::save(path.clone().into(), &bench.shared).await.expect("saved");
 
     let mut narrower = settings();
     narrower.service.quota_instances = 7;
-    let again = Bench::in_process(narrower);
+    let again = SimHarness::in_process(narrower);
     let monotonic = again.clock.monotonic();
     assert_eq!(
         persist::load(&path, &mut again.shared.lock(), monotonic).map_err(|e| e.to_string()),
@@ -233,7 +238,7 @@ async fn a_file_that_is_no_state_is_left_alone() {
         persist::load(&path, &mut simulator, clock.monotonic()).map_err(|error| error.to_string())
     };
     assert_eq!(load(settings()), Ok(false), "none yet");
-    let bench = Bench::in_process(settings());
+    let bench = SimHarness::in_process(settings());
     persist::save(path.clone().into(), &bench.shared).await.expect("saved");
     let good = std::fs::read_to_string(&path).unwrap();
     let mut other = settings();
@@ -252,7 +257,7 @@ async fn a_file_that_is_no_state_is_left_alone() {
 async fn changes_reach_the_file_by_themselves() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    let bench = Bench::in_process(settings());
+    let bench = SimHarness::in_process(settings());
     let keeper = tokio::spawn(persist::keep(path.clone().into(), bench.shared.clone()));
     bench.client.create_instance(&instance("kept")).await.expect("created");
     in_time(async {
@@ -265,7 +270,7 @@ async fn changes_reach_the_file_by_themselves() {
 }
 
 /// What `/_simulator` answers to a request.
-async fn control(bench: &Bench, method: http::Method, path: &str, body: Value) -> (u16, Value) {
+async fn control(bench: &SimHarness, method: http::Method, path: &str, body: Value) -> (u16, Value) {
     let request = reqwest::Client::new()
         .request(method, format!("{}/_simulator{path}", bench.base))
         .body(if body.is_null() { String::new() } else { body.to_string() });
@@ -276,7 +281,7 @@ async fn control(bench: &Bench, method: http::Method, path: &str, body: Value) -
 
 #[tokio::test]
 async fn the_control_interface() {
-    let bench = in_time(Bench::over_http(settings())).await;
+    let bench = in_time(SimHarness::over_http(settings())).await;
     let (get, post, patch, delete) =
         (http::Method::GET, http::Method::POST, http::Method::PATCH, http::Method::DELETE);
     let id = bench.client.create_instance(&instance("meddled-with")).await.expect("created").instance_id;
@@ -327,7 +332,7 @@ async fn the_control_interface() {
 /// Requests that no client of ours sends.
 #[tokio::test]
 async fn what_the_gateway_refuses() {
-    let bench = in_time(Bench::over_http(settings())).await;
+    let bench = in_time(SimHarness::over_http(settings())).await;
     let http = reqwest::Client::new();
     let send = async |request: reqwest::RequestBuilder| {
         let answer = in_time(request.send()).await.expect("an answer");
@@ -353,7 +358,7 @@ async fn what_the_gateway_refuses() {
 async fn the_journal_is_bounded() {
     let mut settings = settings();
     settings.journal_entries = 5;
-    let bench = Bench::in_process(settings);
+    let bench = SimHarness::in_process(settings);
     for _ in 0..8 {
         bench.client.list_instances(&page()).await.expect("a list");
     }
@@ -364,7 +369,7 @@ async fn the_journal_is_bounded() {
 /// A server that is told to end does so at once, connections or not.
 #[tokio::test]
 async fn the_server_ends_when_told() {
-    let bench = Bench::in_process(settings());
+    let bench = SimHarness::in_process(settings());
     let shared: Shared = bench.shared.clone();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

@@ -20,13 +20,13 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     auth::{Auth, AuthType, PasswordSecretRef},
     network::Network,
-    operation::{Holder, Operation},
+    operation::{Holder, OperationStatus},
     policy::{
         Adopt, CredentialsRef, DeletionPolicy, MaintenanceWindow, ManagementPolicy, OnExternalDeletion,
     },
     status::{
-        Account, Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval, PendingChange,
-        Resolved, ResolvedWindow,
+        Applied, Binding, CloudAccount, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval,
+        PendingChange, Resolved, ResolvedWindow,
     },
 };
 use super::{rules::validations, schema::described_by_field};

@@ -4,14 +4,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{Account, PendingChange};
-use crate::api::words::{OperationType, Outcome};
+use super::status::{CloudAccount, PendingChange};
+use crate::api::words::{OperationOutcome, OperationType};
 
 /// What is being done to the instance. It is written before the cloud is asked (an intent), so that whoever comes
 /// after a crash knows what may have happened and finds out from the cloud instead of asking again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Operation {
+pub struct OperationStatus {
     /// What is done: Create, Resize, Delete …
     #[serde(rename = "type")]
     pub type_: OperationType,
@@ -56,7 +56,7 @@ pub struct Operation {
 
     /// Where the present attempt is sent: it is there that its outcome has to be looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<Account>,
+    pub account: Option<CloudAccount>,
 
     /// A keyed hash of the credentials that the present attempt uses: a complete list made with others may not show
     /// its effect.
@@ -71,7 +71,7 @@ pub struct Operation {
 
     /// What became of the present attempt: Accepted, Failed, Refused. Absent means that it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<OperationOutcome>,
 
     /// Why it was refused or failed, in the word that the conditions use.
     #[serde(skip_serializing_if = "Option::is_none")]

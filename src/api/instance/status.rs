@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Co
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::operation::Operation;
+use super::operation::OperationStatus;
 use crate::api::{conditions, words::Impact};
 
 /// What the operator found in the cloud, and what it is doing about it.
@@ -30,7 +30,7 @@ pub struct DcsInstanceStatus {
 
     /// Where the instance is. Recorded when it was made or taken over; credentials that lead elsewhere are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<Account>,
+    pub account: Option<CloudAccount>,
 
     /// What the instance is, as last seen, and the policies in force; before it exists, what will be asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub struct DcsInstanceStatus {
 
     /// What is being done to the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation: Option<Operation>,
+    pub operation: Option<OperationStatus>,
 
     /// How often a lost instance was replaced by a new one; at a limit, a person is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub struct DcsInstanceStatus {
 /// A place in the cloud.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Account {
+pub struct CloudAccount {
     /// The region, such as cn-north-4.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
@@ -287,7 +287,7 @@ fn quantity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::words::{OperationType, Outcome};
+    use crate::api::words::{OperationOutcome, OperationType};
 
     /// A status that a later version wrote must not take the object away from an earlier one.
     #[test]
@@ -306,7 +306,7 @@ mod tests {
         .unwrap();
         let operation = status.operation.unwrap();
         assert_eq!(operation.type_, OperationType::Other("Defragment".to_owned()));
-        assert_eq!(operation.outcome, Some(Outcome::Other("Postponed".to_owned())));
+        assert_eq!(operation.outcome, Some(OperationOutcome::Other("Postponed".to_owned())));
         assert_eq!(status.pending_changes[0].impact, Impact::Other("Cosmetic".to_owned()));
         assert_eq!(serde_json::from_str::<DcsInstanceStatus>("{}").unwrap(), DcsInstanceStatus::default());
     }

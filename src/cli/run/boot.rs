@@ -75,7 +75,7 @@ pub(super) async fn client(args: &RunArgs) -> Result<Client, Failure> {
 /// Waits until the API server serves DcsInstances.
 pub(super) async fn await_definition(client: &Client, clock: &dyn Clock) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    insist(clock, async || {
+    retry_until_ok(clock, async || {
         let found = api.get_opt(DEFINITION).await.map_err(|error| error.to_string())?;
         let Some(found) = found else {
             return Err(format!(
@@ -97,7 +97,7 @@ pub(super) async fn cluster_id(client: &Client, chosen: Option<&str>, clock: &dy
         return chosen.to_owned();
     }
     let api: Api<Namespace> = Api::all(client.clone());
-    insist(clock, async || {
+    retry_until_ok(clock, async || {
         let found = api.get("kube-system").await.map_err(|error| error.to_string())?;
         found.uid().ok_or_else(|| "namespace kube-system has no uid".to_owned())
     })
@@ -113,7 +113,7 @@ pub(super) async fn hash_key(
 ) -> Result<HashKey, Failure> {
     let made = random.bytes().map_err(|error| Failure::Usage(error.to_string()))?;
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let key = insist(clock, async || {
+    let key = retry_until_ok(clock, async || {
         // What the API server quotes in a refusal must not have the key in it.
         let shown = |error: kube::Error| match error {
             kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
@@ -144,7 +144,7 @@ pub(super) async fn hash_key(
 }
 
 /// Tries until it works, and says now and then why it does not.
-async fn insist<T>(clock: &dyn Clock, attempt: impl AsyncFn() -> Result<T, String>) -> T {
+async fn retry_until_ok<T>(clock: &dyn Clock, attempt: impl AsyncFn() -> Result<T, String>) -> T {
     let mut tries = 0_u32;
     loop {
         let problem = match tokio::time::timeout(TIMEOUT, attempt()).await {

@@ -2,7 +2,7 @@
 
 mod boot;
 mod flags;
-mod tell;
+mod telemetry_sink;
 
 use std::{future, io, sync::Arc, time::Duration};
 
@@ -10,16 +10,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub use self::flags::RunArgs;
-use self::tell::Teller;
+use self::telemetry_sink::TelemetrySink;
 use super::Failure;
 use crate::{
     clock::{Clock, SystemClock},
     controller::{
-        Connect, KubeInstances, Operation, Permit, Stores, SystemRandom, Wakes, Watches, instance::Instances,
+        ClientFactory, KubeInstances, Manager, Stores, SystemRandom, Watches, WorkQueue, WriteGuard,
+        instance::Instances,
     },
-    dcs::{Account, Client, RetryPolicy, account::InvalidAccount},
-    fleet::Fleet,
-    leader::{self, Candidate, Held, KubeLeases, Leadership, Lost},
+    dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
+    inventory::Inventory,
+    leader::{self, Candidate, KubeLeaseApi, Leadership, LeaseGuard, LossReason},
     metrics::Metrics,
     server::{Probes, Server},
 };
@@ -41,27 +42,27 @@ struct HttpConnect {
 
 // === impl HttpConnect ===
 
-impl Connect for HttpConnect {
+impl ClientFactory for HttpConnect {
     type Cloud = Client;
 
-    fn connect(&self, account: &Account) -> Result<Client, InvalidAccount> {
+    fn connect(&self, account: &AccountConfig) -> Result<Client, InvalidAccount> {
         // Spreads the retries of clients that are made together.
         let seed = self.clock.now().timestamp_subsec_nanos().into();
         let client = Client::new(account.clone(), self.policy.clone(), Arc::clone(&self.clock), seed)?;
-        Ok(client.metered(Arc::new(tell::CloudMeter(self.metrics.clone()))))
+        Ok(client.observed_by(Arc::new(telemetry_sink::CloudRequestMetrics(self.metrics.clone()))))
     }
 }
 
-// === impl InOffice ===
+// === impl LeaderWriteGuard ===
 
-impl Permit for InOffice {
-    fn outlasts(&self, until: Duration) -> bool {
-        !self.halt.is_cancelled() && self.leadership.as_ref().is_none_or(|held| held.outlasts(until))
+impl WriteGuard for LeaderWriteGuard {
+    fn covers(&self, until: Duration) -> bool {
+        !self.halt.is_cancelled() && self.leadership.as_ref().is_none_or(|held| held.covers(until))
     }
 }
 
 /// May change the cloud until it is told to stop, and only while it leads.
-struct InOffice {
+struct LeaderWriteGuard {
     halt: CancellationToken,
     /// None if it leads without asking anybody.
     leadership: Option<Leadership>,
@@ -80,7 +81,7 @@ impl Stop {
         Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn told(&mut self) {
+    async fn signalled(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -109,7 +110,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     tokio::select! {
         served = serving => served.map_err(Failure::Start),
         () = beat(&probes, &clock, &at_work) => Ok(()),
-        ended = operate(args, clock.clone(), probes.clone(), metrics, &mut stop, at_work.clone()) => ended,
+        ended = manager(args, clock.clone(), probes.clone(), metrics, &mut stop, at_work.clone()) => ended,
     }
 }
 
@@ -122,7 +123,7 @@ async fn beat(probes: &Probes, clock: &Arc<dyn Clock>, at_work: &CancellationTok
     future::pending().await
 }
 
-async fn operate(
+async fn manager(
     args: RunArgs,
     clock: Arc<dyn Clock>,
     probes: Probes,
@@ -135,26 +136,26 @@ async fn operate(
     let client = boot::client(&args).await?;
     tokio::select! {
         () = boot::await_definition(&client, clock.as_ref()) => probes.set(DEFINITION, true),
-        () = stop.told() => return Ok(()),
+        () = stop.signalled() => return Ok(()),
     }
     let mut held = None;
     if args.leader.leader_elect {
-        let settings = leader::Settings {
+        let settings = leader::LeaseSettings {
             duration: args.leader.lease_seconds,
             renew_every: args.leader.lease_renew_seconds,
-            ..leader::Settings::new(&namespace, &args.leader.lease_name, &identity)
+            ..leader::LeaseSettings::new(&namespace, &args.leader.lease_name, &identity)
         };
-        let candidate = Candidate::new(KubeLeases::new(client.clone()), settings, Arc::clone(&clock))
+        let candidate = Candidate::new(KubeLeaseApi::new(client.clone()), settings, Arc::clone(&clock))
             .map_err(|error| Failure::Usage(error.to_string()))?;
         // One that waits for its turn is as ready as it can be.
         probes.set(WATCHES, true);
         held = tokio::select! {
             held = candidate.acquire() => Some(held),
-            () = stop.told() => return Ok(()),
+            () = stop.signalled() => return Ok(()),
         };
         probes.set(WATCHES, false);
     }
-    let leadership = held.as_ref().map(Held::leadership);
+    let leadership = held.as_ref().map(LeaseGuard::leadership);
     let parts = Parts { args, clock, probes, metrics, client, identity, namespace, leadership, at_work };
     parts.lead(held, stop).await
 }
@@ -178,25 +179,25 @@ struct Parts {
 
 impl Parts {
     /// Works until told to stop, or until the lease is lost.
-    async fn lead(self, held: Option<Held<KubeLeases>>, stop: &mut Stop) -> Result<(), Failure> {
+    async fn lead(self, held: Option<LeaseGuard<KubeLeaseApi>>, stop: &mut Stop) -> Result<(), Failure> {
         let mut held = held;
         let halt = CancellationToken::new();
         let working = self.work(halt.clone());
         tokio::pin!(working);
         let lost = async {
             match &mut held {
-                Some(held) => held.keep().await,
+                Some(held) => held.renew_until_lost().await,
                 None => future::pending().await,
             }
         };
         let ended = tokio::select! {
             ended = &mut working => End::Work(ended),
-            lost = lost => End::Lost(lost),
-            () = stop.told() => End::Told,
+            lost = lost => End::LossReason(lost),
+            () = stop.signalled() => End::Told,
         };
         match ended {
             // A new process finds out from the cloud what this one may have begun.
-            End::Lost(lost) => return Err(Failure::Lease(lost)),
+            End::LossReason(lost) => return Err(Failure::Lease(lost)),
             End::Work(ended) => ended?,
             End::Told => {
                 tracing::info!("told to stop; passes under way are finished");
@@ -230,12 +231,12 @@ impl Parts {
             () = halt.cancelled() => return Ok(()),
         };
         let stores = Stores::new();
-        let patience = self.args.patience();
-        let (objects, secrets) = stores.ports(&client, &patience);
-        let (teller, events) = Teller::new(self.metrics.clone(), self.probes.clone());
-        let teller = Arc::new(teller);
-        let publishing = tokio::spawn(tell::publish(events, client.clone(), self.identity.clone()));
-        let permit = InOffice { halt: halt.clone(), leadership: self.leadership.clone() };
+        let timeouts = self.args.timeouts();
+        let (objects, secrets) = stores.ports(&client, &timeouts);
+        let (sink, events) = TelemetrySink::new(self.metrics.clone(), self.probes.clone());
+        let sink = Arc::new(sink);
+        let publishing = tokio::spawn(telemetry_sink::publish(events, client.clone(), self.identity.clone()));
+        let write_guard = LeaderWriteGuard { halt: halt.clone(), leadership: self.leadership.clone() };
         let instances: KubeInstances<HttpConnect> = Instances {
             objects,
             secrets,
@@ -244,7 +245,7 @@ impl Parts {
                 clock: Arc::clone(&clock),
                 metrics: self.metrics.clone(),
             },
-            fleet: Fleet::new(self.args.fleet_settings(), Arc::clone(&clock)),
+            inventory: Inventory::new(self.args.inventory_settings(), Arc::clone(&clock)),
             clock,
             random: Arc::new(SystemRandom),
             hash_key,
@@ -252,25 +253,29 @@ impl Parts {
             settings: self.args.settings(&self.identity),
             endpoints: self.args.endpoints(),
             own_credentials: self.args.own_credentials(),
-            permit: Arc::new(permit),
-            witness: Arc::clone(&teller) as _,
+            write_guard: Arc::new(write_guard),
+            event_sink: Arc::clone(&sink) as _,
             credentials_cache: Default::default(),
             projects: Default::default(),
-            memories: Default::default(),
+            local_states: Default::default(),
         };
         let instances = Arc::new(instances);
         let watches = Arc::new(Watches {
             client,
             users: Default::default(),
-            wakes: Wakes::default(),
-            released: Wakes::default(),
+            queue: WorkQueue::default(),
+            released: WorkQueue::default(),
             own_credentials: self.args.own_credentials().map(|own| own.secret),
             seen: CancellationToken::new(),
-            patience,
-            trouble: Arc::clone(&teller) as _,
+            timeouts,
+            error_handler: Arc::clone(&sink) as _,
         });
-        self.metrics.ask(tell::snapshot(stores.objects(), Arc::clone(&instances), self.leadership.clone()));
-        let operation = Operation::new(instances, watches, teller);
+        self.metrics.ask(telemetry_sink::snapshot(
+            stores.objects(),
+            Arc::clone(&instances),
+            self.leadership.clone(),
+        ));
+        let operation = Manager::new(instances, watches, sink);
         self.at_work.cancel();
         operation.run(stores, self.args.concurrency, halt).await;
         publishing.abort();
@@ -281,6 +286,6 @@ impl Parts {
 /// Why leading ended.
 enum End {
     Work(Result<(), Failure>),
-    Lost(Lost),
+    LossReason(LossReason),
     Told,
 }

@@ -12,19 +12,19 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Instances, View,
+    Instances, ReconcileContext,
     secret::{PASSWORD, owner, value},
 };
 use crate::{
     api::{DcsInstance, Reason},
     controller::{
-        account::Connect,
-        cluster::{ClusterError, Key, Objects, Secrets},
+        account::ClientFactory,
+        ports::{ClusterError, NamespacedName, ObjectApi, SecretApi},
     },
     formats::{Purpose, binding_secret_name, pending_auth_secret_name},
     plan::instance::{
-        binding::{BindingLook, Content, WhichPassword},
-        observed::{Obstacle, Published, SecretVersions},
+        binding::{BindingState, Content, WhichPassword},
+        observed::{Blocker, Published, SecretVersions},
     },
 };
 
@@ -39,7 +39,7 @@ pub(super) struct Draft {
     /// Whether one is there already, of which this is the next version.
     replaces: bool,
     /// The Secret that its password waited in, and that can go once this one is there.
-    spent: Option<Secret>,
+    superseded: Option<Secret>,
 }
 
 /// The password for the binding Secret.
@@ -53,11 +53,11 @@ struct Found {
 
 // === impl Instances ===
 
-impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
     /// What the watch shows of the object's Secrets.
     pub(super) fn versions(&self, object: &DcsInstance) -> SecretVersions {
-        let key = Key::of(object);
-        let of = |name: &str| self.secrets.version(&Key::new(&key.namespace, name));
+        let key = NamespacedName::of(object);
+        let of = |name: &str| self.secrets.version(&NamespacedName::new(&key.namespace, name));
         let chosen = object.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
         SecretVersions {
             binding: of(&binding_secret_name(&key.name)),
@@ -68,48 +68,51 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
 
     /// The watch may still show what was dropped already.
     fn pending_version(&self, object: &DcsInstance, shown: Option<String>) -> Option<String> {
-        let settled = self.memories.with(object, |remembered| remembered.more.settled_pending.clone());
+        let settled = self.local_states.with(object, |entry| entry.more.settled_pending.clone());
         shown.filter(|shown| settled.as_ref() != Some(shown))
     }
 
     /// Compares the binding Secret with `content`; what is to be written, if anything, goes into the view.
     pub(super) async fn find_binding(
         &self,
-        view: &mut View<N::Cloud>,
+        context: &mut ReconcileContext<N::Cloud>,
         content: &Content,
-    ) -> Result<BindingLook, Obstacle> {
-        let subject = &view.observed.subject;
-        let key = Key::new(&subject.namespace, &binding_secret_name(&subject.name));
+    ) -> Result<BindingState, Blocker> {
+        let subject = &context.observed.subject;
+        let key = NamespacedName::new(&subject.namespace, &binding_secret_name(&subject.name));
         let ours = |secret: &&Secret| is_controlled(secret, &subject.uid);
         let held = |present: &Option<Secret>| {
             present.as_ref().filter(ours).and_then(|secret| value(secret, PASSWORD))
         };
         // What the watch does not show is made, which fails if it is there all the same: nothing is overwritten by that.
-        let made = self.memories.with(&view.object, |remembered| remembered.more.made_binding);
-        let unseen = !made && view.observed.secrets.binding.is_none();
+        let made = self.local_states.with(&context.object, |entry| entry.more.made_binding);
+        let unseen = !made && context.observed.secrets.binding.is_none();
         let mut present = if unseen { None } else { self.read(&key).await? };
-        let mut found = self.which_password(view, &content.password, held(&present)).await?;
+        let mut found = self.which_password(context, &content.password, held(&present)).await?;
         if unseen && found.is_err() {
             // Before a password is called lost, it is looked for where the watch may be late to show it.
             present = self.read(&key).await?;
-            found = self.which_password(view, &content.password, held(&present)).await?;
+            found = self.which_password(context, &content.password, held(&present)).await?;
         }
         if let Some(secret) = present.as_ref().filter(|secret| !ours(secret)) {
-            return self.not_ours(view, secret).map(|()| BindingLook::Foreign);
+            return self.not_ours(context, secret).map(|()| BindingState::Foreign);
         }
-        let Ok(found) = found else { return Ok(BindingLook::PasswordLost) };
+        let Ok(found) = found else { return Ok(BindingState::PasswordLost) };
         let data = data(content, found.password.as_ref());
         match present {
             Some(secret) if secret.data.as_ref() == Some(&data) => {
-                self.remember_published(view, &secret, content);
-                let spent = view.observed.secrets.pending.is_some() && self.is_spent(view, &secret).await?;
-                view.binding = Some(Draft { secret, replaces: true, spent: None });
-                Ok(if spent { BindingLook::Spent } else { BindingLook::Current })
+                self.remember_published(context, &secret, content);
+                let superseded =
+                    context.observed.secrets.pending.is_some() && self.is_spent(context, &secret).await?;
+                context.binding = Some(Draft { secret, replaces: true, superseded: None });
+                Ok(if superseded { BindingState::Superseded } else { BindingState::Current })
             }
             present => {
-                view.binding =
-                    Some(Draft { spent: found.waited, ..draft(&view.object, &key.name, present, data) });
-                Ok(BindingLook::Outdated)
+                context.binding = Some(Draft {
+                    superseded: found.waited,
+                    ..draft(&context.object, &key.name, present, data)
+                });
+                Ok(BindingState::Outdated)
             }
         }
     }
@@ -117,11 +120,11 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     /// The password for the binding Secret, if one is needed; fails with `Err(())` within if it is lost.
     async fn which_password(
         &self,
-        view: &View<N::Cloud>,
+        context: &ReconcileContext<N::Cloud>,
         which: &WhichPassword,
         held: Option<SecretString>,
-    ) -> Result<Result<Found, ()>, Obstacle> {
-        let subject = &view.observed.subject;
+    ) -> Result<Result<Found, ()>, Blocker> {
+        let subject = &context.observed.subject;
         let plainly = |password| Found { password, waited: None };
         match which {
             WhichPassword::Open => Ok(Ok(Found::default())),
@@ -129,17 +132,17 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
                 self.chosen(&subject.namespace, name, key).await.map(|password| Ok(plainly(Some(password))))
             }
             WhichPassword::Unrecorded if held.is_some() => Ok(Ok(plainly(held))),
-            WhichPassword::Unrecorded => Ok(Ok(self.waiting(view).await?)),
+            WhichPassword::Unrecorded => Ok(Ok(self.waiting(context).await?)),
             WhichPassword::Accepted(hash) => {
                 let is_it = |password: &SecretString| self.password_hash(&subject.uid, password) == *hash;
                 if let Some(held) = held.filter(is_it) {
                     return Ok(Ok(plainly(Some(held))));
                 }
-                let waiting = self.waiting(view).await?;
+                let waiting = self.waiting(context).await?;
                 if waiting.password.as_ref().is_some_and(is_it) {
                     return Ok(Ok(waiting));
                 }
-                let chosen = view.object.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+                let chosen = context.object.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
                 let Some(chosen) = chosen else { return Ok(Err(())) };
                 let key = chosen.key.as_deref().unwrap_or(PASSWORD);
                 let chosen = self.chosen(&subject.namespace, &chosen.name, key).await?;
@@ -149,9 +152,9 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     }
 
     /// The password that waits to be published.
-    async fn waiting(&self, view: &View<N::Cloud>) -> Result<Found, Obstacle> {
-        let subject = &view.observed.subject;
-        let key = Key::new(&subject.namespace, &pending_auth_secret_name(&subject.name));
+    async fn waiting(&self, context: &ReconcileContext<N::Cloud>) -> Result<Found, Blocker> {
+        let subject = &context.observed.subject;
+        let key = NamespacedName::new(&subject.namespace, &pending_auth_secret_name(&subject.name));
         let waited = self.read(&key).await?.filter(|secret| is_controlled(secret, &subject.uid));
         let password = waited.as_ref().and_then(|secret| value(secret, PASSWORD));
         Ok(Found { waited: waited.filter(|_| password.is_some()), password })
@@ -159,19 +162,23 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
 
     /// Whether the Secret with the unpublished password holds what `binding` has published. If not, it is meant for an
     /// instance that is still to be made, perhaps by another process: it stays.
-    async fn is_spent(&self, view: &View<N::Cloud>, binding: &Secret) -> Result<bool, Obstacle> {
-        let pending = self.waiting(view).await?.password;
-        let spent = is_same(pending.as_ref(), value(binding, PASSWORD).as_ref());
-        if !spent {
-            self.settle_pending(view);
+    async fn is_spent(
+        &self,
+        context: &ReconcileContext<N::Cloud>,
+        binding: &Secret,
+    ) -> Result<bool, Blocker> {
+        let pending = self.waiting(context).await?.password;
+        let superseded = is_same(pending.as_ref(), value(binding, PASSWORD).as_ref());
+        if !superseded {
+            self.settle_pending(context);
         }
-        Ok(spent)
+        Ok(superseded)
     }
 
     /// This version of the Secret with the unpublished password needs no more thought.
-    fn settle_pending(&self, view: &View<N::Cloud>) {
-        let version = view.observed.secrets.pending.clone();
-        self.memories.with(&view.object, |remembered| remembered.more.settled_pending = version);
+    fn settle_pending(&self, context: &ReconcileContext<N::Cloud>) {
+        let version = context.observed.secrets.pending.clone();
+        self.local_states.with(&context.object, |entry| entry.more.settled_pending = version);
     }
 
     /// One keyed hash per object and password: two objects with the same one do not show it.
@@ -182,36 +189,41 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     /// Writes the binding Secret, and then drops the one that held the password before.
     pub(super) async fn write_binding(
         &self,
-        view: &View<N::Cloud>,
+        context: &ReconcileContext<N::Cloud>,
         content: &Content,
     ) -> Result<(), ClusterError> {
-        let Some(draft) = &view.binding else { return Ok(()) };
+        let Some(draft) = &context.binding else { return Ok(()) };
         let written = if draft.replaces {
             self.secrets.replace_secret(&draft.secret).await?
         } else {
             let made = self.secrets.create_secret(&draft.secret).await;
             if matches!(made, Ok(_) | Err(ClusterError::Conflict(_))) {
-                self.memories.with(&view.object, |remembered| remembered.more.made_binding = true);
+                self.local_states.with(&context.object, |entry| entry.more.made_binding = true);
             }
             made?
         };
-        self.remember_published(view, &written, content);
-        if let Some(spent) = &draft.spent {
-            self.secrets.delete_secret(spent).await?;
-            self.settle_pending(view);
+        self.remember_published(context, &written, content);
+        if let Some(superseded) = &draft.superseded {
+            self.secrets.delete_secret(superseded).await?;
+            self.settle_pending(context);
             return Ok(());
         }
         // One that had to stay while it was meant for what is published now can go.
-        let pending =
-            Key::new(&Key::of(&written).namespace, &pending_auth_secret_name(&view.object.name_any()));
-        if self.secrets.version(&pending).is_some() { self.drop_pending(view).await } else { Ok(()) }
+        let pending = NamespacedName::new(
+            &NamespacedName::of(&written).namespace,
+            &pending_auth_secret_name(&context.object.name_any()),
+        );
+        if self.secrets.version(&pending).is_some() { self.drop_pending(context).await } else { Ok(()) }
     }
 
     /// Removes the Secret that held the password until it was published, if it still holds the same.
-    pub(super) async fn drop_pending(&self, view: &View<N::Cloud>) -> Result<(), ClusterError> {
-        let Some(Draft { secret: binding, .. }) = &view.binding else { return Ok(()) };
-        let subject = &view.observed.subject;
-        let key = Key::new(&subject.namespace, &pending_auth_secret_name(&subject.name));
+    pub(super) async fn drop_pending(
+        &self,
+        context: &ReconcileContext<N::Cloud>,
+    ) -> Result<(), ClusterError> {
+        let Some(Draft { secret: binding, .. }) = &context.binding else { return Ok(()) };
+        let subject = &context.observed.subject;
+        let key = NamespacedName::new(&subject.namespace, &pending_auth_secret_name(&subject.name));
         let published = value(binding, PASSWORD);
         if let Some(secret) = self.secrets.get_secret(&key).await?
             && is_controlled(&secret, &subject.uid)
@@ -219,23 +231,27 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         {
             self.secrets.delete_secret(&secret).await?;
         }
-        self.settle_pending(view);
+        self.settle_pending(context);
         Ok(())
     }
 
-    fn remember_published(&self, view: &View<N::Cloud>, secret: &Secret, content: &Content) {
+    fn remember_published(&self, context: &ReconcileContext<N::Cloud>, secret: &Secret, content: &Content) {
         let published = Published {
             content: content.clone(),
             version: secret.resource_version().unwrap_or_default(),
-            source: view.observed.secrets.chosen.clone(),
+            source: context.observed.secrets.chosen.clone(),
             shown: false,
         };
-        self.memories.with(&view.object, |remembered| remembered.more.memory.published = Some(published));
+        self.local_states.with(&context.object, |entry| entry.more.local.published = Some(published));
     }
 
     /// Whether the Secret of an earlier object of the same name is still on its way out.
-    pub(super) fn not_ours(&self, view: &View<N::Cloud>, secret: &Secret) -> Result<(), Obstacle> {
-        let subject = &view.observed.subject;
+    pub(super) fn not_ours(
+        &self,
+        context: &ReconcileContext<N::Cloud>,
+        secret: &Secret,
+    ) -> Result<(), Blocker> {
+        let subject = &context.observed.subject;
         let namesake = |owner: &OwnerReference| owner.kind == "DcsInstance" && owner.name == subject.name;
         if !secret.owner_references().iter().any(namesake) {
             return Ok(());
@@ -243,7 +259,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
         // The garbage collector is slower than whoever made the object anew.
         let message =
             format!("Secret {} of an earlier object of this name is still being removed", secret.name_any());
-        Err(Obstacle { reason: Reason::WaitingForInstance, message })
+        Err(Blocker { reason: Reason::WaitingForInstance, message })
     }
 }
 
@@ -272,7 +288,7 @@ fn draft(
         type_: Some(TYPE.to_owned()),
         ..Secret::default()
     });
-    Draft { secret: Secret { data: Some(data), ..secret }, replaces, spent: None }
+    Draft { secret: Secret { data: Some(data), ..secret }, replaces, superseded: None }
 }
 
 /// The keys of the Service Binding specification, and `read-host` besides.

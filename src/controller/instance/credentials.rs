@@ -10,16 +10,16 @@ use kube::ResourceExt;
 
 use super::Instances;
 use crate::{
-    api::{DcsInstance, DcsInstanceSpec, Reason, instance::Account},
+    api::{DcsInstance, DcsInstanceSpec, Reason, instance::CloudAccount},
     controller::{
-        account::{Connect, Credentialed, read_credentials},
-        cluster::{ClusterError, Key, Objects, Secrets},
-        pass::has_finalizer,
+        account::{ClientFactory, ParsedCredentials, read_credentials},
+        ports::{ClusterError, NamespacedName, ObjectApi, SecretApi},
+        reconcile::has_finalizer,
     },
     dcs::Error,
-    fleet::AccountKey,
     formats::IN_USE_FINALIZER,
-    plan::instance::observed::{CredentialsSource, Obstacle, Place},
+    inventory::AccountKey,
+    plan::instance::observed::{Blocker, CredentialsSource, ResolvedAccount},
 };
 
 /// The Secret with credentials where the spec names none.
@@ -31,7 +31,7 @@ const MOST: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnCredentials {
     /// The Secret that holds them.
-    pub secret: Key,
+    pub secret: NamespacedName,
     /// For objects of which namespaces.
     pub namespaces: Namespaces,
     /// Which of these may name anything in the account by its ID.
@@ -50,7 +50,7 @@ pub enum Namespaces {
 /// Secrets with credentials, read and understood, by the version that the watch shows.
 #[derive(Debug, Default)]
 pub struct CredentialsCache {
-    known: Mutex<HashMap<Key, Known>>,
+    known: Mutex<HashMap<NamespacedName, Known>>,
 }
 
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ struct Known {
 /// A Secret with credentials.
 #[derive(Debug)]
 struct Read {
-    credentials: Result<Credentialed, Obstacle>,
+    credentials: Result<ParsedCredentials, Blocker>,
     held: bool,
     leaving: bool,
 }
@@ -70,7 +70,7 @@ struct Read {
 /// Why a project was not found.
 enum NotFound {
     /// There is no way to ask.
-    Connect(Obstacle),
+    ClientFactory(Blocker),
     /// The cloud did not say.
     Cloud(Error),
 }
@@ -82,19 +82,19 @@ impl From<Error> for NotFound {
 }
 
 /// What credentials lead to.
-pub(super) type Joined<C> = Result<(Place, (AccountKey, Arc<C>)), NoAccount>;
+pub(super) type Joined<C> = Result<(ResolvedAccount, (AccountKey, Arc<C>)), AccountUnavailable>;
 
 /// Why credentials lead nowhere.
-pub(super) enum NoAccount {
+pub(super) enum AccountUnavailable {
     /// Something has to be mended, or to pass.
-    Obstacle(Obstacle),
+    Blocker(Blocker),
     /// It is being found out, for another object.
-    UnderWay,
+    InProgress,
 }
 
-impl From<Obstacle> for NoAccount {
-    fn from(obstacle: Obstacle) -> Self {
-        Self::Obstacle(obstacle)
+impl From<Blocker> for AccountUnavailable {
+    fn from(blocker: Blocker) -> Self {
+        Self::Blocker(blocker)
     }
 }
 
@@ -105,15 +105,15 @@ pub fn credentials_secret(spec: &DcsInstanceSpec) -> &str {
 
 // === impl Instances ===
 
-impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
     /// The credentials for an object.
     pub(super) async fn credentials(
         &self,
-        key: &Key,
+        key: &NamespacedName,
         object: &DcsInstance,
-    ) -> Result<Result<(Credentialed, CredentialsSource), Obstacle>, ClusterError> {
+    ) -> Result<Result<(ParsedCredentials, CredentialsSource), Blocker>, ClusterError> {
         let name = credentials_secret(&object.spec);
-        if let Some(read) = self.read_credentials(&Key::new(&key.namespace, name)).await? {
+        if let Some(read) = self.read_credentials(&NamespacedName::new(&key.namespace, name)).await? {
             let source = CredentialsSource::Namespace {
                 secret: name.to_owned(),
                 held: read.held,
@@ -131,7 +131,7 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
                  credentialsRef",
                 key.namespace
             );
-            return Ok(Err(Obstacle { reason: Reason::CredentialsMissing, message }));
+            return Ok(Err(Blocker { reason: Reason::CredentialsMissing, message }));
         };
         Ok(match self.read_credentials(&own.secret).await? {
             Some(read) => {
@@ -140,13 +140,13 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             }
             None => {
                 let message = format!("the operator's own credentials, Secret {}, are missing", own.secret);
-                Err(Obstacle { reason: Reason::CredentialsMissing, message })
+                Err(Blocker { reason: Reason::CredentialsMissing, message })
             }
         })
     }
 
     /// A Secret with credentials: read once for all objects that use it, and again when it changes.
-    async fn read_credentials(&self, key: &Key) -> Result<Option<Arc<Read>>, ClusterError> {
+    async fn read_credentials(&self, key: &NamespacedName) -> Result<Option<Arc<Read>>, ClusterError> {
         let shown = self.secrets.version(key);
         if let Some(read) = shown.as_ref().and_then(|shown| self.credentials_cache.get(key, shown)) {
             return Ok(Some(read));
@@ -167,9 +167,13 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
     }
 
     /// The account that the credentials lead to, and the way there.
-    pub(super) async fn join(&self, found: &Credentialed, source: CredentialsSource) -> Joined<N::Cloud> {
+    pub(super) async fn join(
+        &self,
+        found: &ParsedCredentials,
+        source: CredentialsSource,
+    ) -> Joined<N::Cloud> {
         let connect = || {
-            self.connect.connect(&found.account).map_err(|error| Obstacle {
+            self.connect.connect(&found.account).map_err(|error| Blocker {
                 reason: Reason::CredentialsInvalid,
                 message: format!("the credentials cannot be used: {error}"),
             })
@@ -184,15 +188,15 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             project_id: project_id.clone(),
             credentials: found.hash.clone(),
         };
-        let cloud = match self.fleet.cloud(&account) {
+        let cloud = match self.inventory.cloud(&account) {
             Some(cloud) => cloud,
             None => {
                 let made = connect()?;
-                self.fleet.join(&account, || made)
+                self.inventory.join(&account, || made)
             }
         };
-        let place = Place {
-            account: Account {
+        let resolved = ResolvedAccount {
+            account: CloudAccount {
                 region: Some(found.account.region.clone()),
                 project_id: Some(project_id),
                 endpoint: Some(endpoint),
@@ -201,32 +205,33 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
             defaults: found.defaults.clone(),
             source,
         };
-        Ok((place, (account, cloud)))
+        Ok((resolved, (account, cloud)))
     }
 
     /// The project of the region, which the credentials do not name.
     async fn find_project(
         &self,
-        found: &Credentialed,
-        connect: impl FnOnce() -> Result<N::Cloud, Obstacle>,
-    ) -> Result<String, NoAccount> {
+        found: &ParsedCredentials,
+        connect: impl FnOnce() -> Result<N::Cloud, Blocker>,
+    ) -> Result<String, AccountUnavailable> {
         let account = &found.account;
         let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, found.hash);
-        let connect = || connect().map_err(NotFound::Connect);
-        let found = self.projects.find(&key, connect, self.clock.as_ref(), &self.settings.pacing).await;
+        let connect = || connect().map_err(NotFound::ClientFactory);
+        let found = self.projects.find(&key, connect, self.clock.as_ref(), &self.settings.requeue).await;
         let found = found.map_err(|problem| match problem {
-            NotFound::Connect(obstacle) => obstacle,
+            NotFound::ClientFactory(blocker) => blocker,
             NotFound::Cloud(error) => {
                 let what = format!("the project of region {} cannot be looked up", account.region);
-                Obstacle::of(&what, &error)
+                Blocker::of(&what, &error)
             }
         })?;
-        found.ok_or(NoAccount::UnderWay)
+        found.ok_or(AccountUnavailable::InProgress)
     }
 
     /// Keeps the Secret with the credentials from going while the object needs it.
     pub(super) async fn hold_credentials(&self, object: &DcsInstance) -> Result<(), ClusterError> {
-        let key = Key::new(&Key::of(object).namespace, credentials_secret(&object.spec));
+        let key =
+            NamespacedName::new(&NamespacedName::of(object).namespace, credentials_secret(&object.spec));
         let Some(mut secret) = self.secrets.get_secret(&key).await? else { return Err(ClusterError::Gone) };
         if !has_finalizer(&secret, IN_USE_FINALIZER) {
             secret.metadata.finalizers.get_or_insert_default().push(IN_USE_FINALIZER.to_owned());
@@ -252,12 +257,12 @@ impl Namespaces {
 // === impl CredentialsCache ===
 
 impl CredentialsCache {
-    fn get(&self, key: &Key, version: &str) -> Option<Arc<Read>> {
+    fn get(&self, key: &NamespacedName, version: &str) -> Option<Arc<Read>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(key).filter(|known| known.version == version).map(|known| Arc::clone(&known.read))
     }
 
-    fn put(&self, key: &Key, version: String, read: &Arc<Read>) {
+    fn put(&self, key: &NamespacedName, version: String, read: &Arc<Read>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST {
             known.clear();
@@ -266,7 +271,7 @@ impl CredentialsCache {
     }
 
     /// Forgets a Secret.
-    pub fn forget(&self, key: &Key) {
+    pub fn forget(&self, key: &NamespacedName) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

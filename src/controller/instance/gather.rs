@@ -4,76 +4,82 @@ use std::{sync::Arc, time::Duration};
 
 use kube::ResourceExt;
 
-use super::{Attempt, Instances, Recall, View, credentials::NoAccount};
+use super::{Attempt, InstanceLocalState, Instances, ReconcileContext, credentials::AccountUnavailable};
 use crate::{
-    api::{DcsInstance, DcsInstanceStatus, Reason, instance::Operation, time},
+    api::{DcsInstance, DcsInstanceStatus, Reason, instance::OperationStatus, time},
     controller::{
-        account::Connect,
-        cluster::{ClusterError, Key, Objects, Secrets},
-        pass::{has_finalizer, is_deleting},
+        account::ClientFactory,
+        ports::{ClusterError, NamespacedName, ObjectApi, SecretApi},
+        reconcile::{has_finalizer, is_deleting},
     },
     dcs::model::InstanceFacts,
-    fleet::{Cause, List, Sight},
-    formats::{INSTANCE_FINALIZER, OWNER_TAG, Owner, UID_TAG},
+    formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
+    inventory::{AccountSnapshot, Cause, List},
     plan::instance::{
-        Desired, Fate, Observed, Policies, intent,
-        observed::{Lists, Looks, Memory, Now, Obstacle, Subject, Taken},
+        ChangeOutcome, Desired, Observed, Policies, intent,
+        observed::{AccountLists, Blocker, ListTimes, LocalState, LookupResults, Now, Subject},
     },
 };
 
 // === impl Instances ===
 
-impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
     pub(super) async fn observe(
         &self,
         object: &Arc<DcsInstance>,
-    ) -> Result<Option<View<N::Cloud>>, ClusterError> {
-        let key = Key::of(object.as_ref());
+    ) -> Result<Option<ReconcileContext<N::Cloud>>, ClusterError> {
+        let key = NamespacedName::of(object.as_ref());
         let joined = match self.credentials(&key, object).await? {
             Ok((found, source)) => self.join(&found, source).await,
-            Err(obstacle) => Err(NoAccount::Obstacle(obstacle)),
+            Err(blocker) => Err(AccountUnavailable::Blocker(blocker)),
         };
-        let (place, cloud) = match joined {
-            Ok((place, cloud)) => (Ok(place), Some(cloud)),
-            Err(NoAccount::Obstacle(obstacle)) => (Err(obstacle), None),
-            Err(NoAccount::UnderWay) => return Ok(None),
+        let (account, cloud) = match joined {
+            Ok((account, cloud)) => (Ok(account), Some(cloud)),
+            Err(AccountUnavailable::Blocker(blocker)) => (Err(blocker), None),
+            Err(AccountUnavailable::InProgress) => return Ok(None),
         };
         let mut status = object.status.clone().unwrap_or_default();
-        let memory = self.recall(object, &mut status);
+        let local = self.local_state(object, &mut status);
         let subject = self.subject(&key, object);
         let mut observed = Observed {
             policies: Policies::of(&object.spec),
             desired: Desired::parse(&object.spec),
             lists: None,
             secrets: self.versions(object),
-            looks: Looks::default(),
-            memory,
+            lookups: LookupResults::default(),
+            local,
             now: Now { wall: self.clock.now(), monotonic: self.clock.monotonic() },
             settings: self.settings.clone(),
             subject,
             status,
-            place,
+            account,
         };
         if let Some((account, _)) = &cloud
-            && let Some(sight) = self.fleet.sight(account)
+            && let Some(snapshot) = self.inventory.snapshot(account)
         {
-            let mut lists = lists(&observed, &sight);
-            lists.amend(&observed.memory);
+            let mut lists = lists(&observed, &snapshot);
+            lists.overlay_recent_reads(&observed.local);
             observed.lists = Some(lists);
         }
-        if let Some(published) = &mut observed.memory.published {
+        if let Some(published) = &mut observed.local.published {
             published.shown |= observed.secrets.binding.is_some();
             let shown = published.shown;
-            self.memories.with(object, |remembered| {
-                remembered.more.memory.published.as_mut().map(|published| published.shown = shown)
+            self.local_states.with(object, |entry| {
+                entry.more.local.published.as_mut().map(|published| published.shown = shown)
             });
         }
-        Ok(Some(View { observed, object: Arc::clone(object), cloud, password: None, binding: None }))
+        Ok(Some(ReconcileContext {
+            observed,
+            object: Arc::clone(object),
+            cloud,
+            password: None,
+            binding: None,
+        }))
     }
 
-    fn subject(&self, key: &Key, object: &DcsInstance) -> Subject {
+    fn subject(&self, key: &NamespacedName, object: &DcsInstance) -> Subject {
         Subject {
-            owner: Owner::new(&self.cluster_id, &key.namespace, &key.name),
+            owner: OwnerHash::new(&self.cluster_id, &key.namespace, &key.name),
             namespace: key.namespace.clone(),
             name: key.name.clone(),
             uid: object.uid().unwrap_or_default(),
@@ -85,42 +91,45 @@ impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
 
     /// What is remembered, brought up to date with the operation in `status`; and into that, what became of our own
     /// last attempt if it could not be written down.
-    fn recall(&self, object: &DcsInstance, status: &mut DcsInstanceStatus) -> Memory {
+    fn local_state(&self, object: &DcsInstance, status: &mut DcsInstanceStatus) -> LocalState {
         let now = self.clock.monotonic();
-        self.memories.with(object, |remembered| {
-            let failures = remembered.failures();
-            let recall = &mut remembered.more;
-            if !recall.seen {
-                recall.seen = true;
-                recall.memory.first_seen = now;
+        self.local_states.with(object, |entry| {
+            let failures = entry.failures();
+            let local_state = &mut entry.more;
+            if !local_state.seen {
+                local_state.seen = true;
+                local_state.local.first_seen = now;
             }
-            recall.notice(status.operation.as_ref(), now);
+            local_state.notice(status.operation.as_ref(), now);
             if status.operation.as_ref().is_some_and(|operation| operation.outcome.is_none())
-                && let Some(fate) = &recall.fate
+                && let Some(outcome) = &local_state.outcome
             {
-                intent::settle(status, fate);
+                intent::record_outcome(status, outcome);
             }
-            recall.memory.failures = failures;
-            recall.memory.clone()
+            local_state.local.failures = failures;
+            local_state.local.clone()
         })
     }
 }
 
-// === impl Recall ===
+// === impl InstanceLocalState ===
 
-impl Recall {
+impl InstanceLocalState {
     /// Takes note of an attempt that was not seen before.
-    pub(super) fn notice(&mut self, operation: Option<&Operation>, now: Duration) {
+    pub(super) fn notice(&mut self, operation: Option<&OperationStatus>, now: Duration) {
         let attempt = operation.map(Attempt::of);
         if self.attempt != attempt {
-            self.memory.intent_seen = attempt.as_ref().map(|_| now);
-            self.fate = attempt.as_ref().filter(|_| attempt == self.unconfirmed).map(|_| Fate::unconfirmed());
+            self.local.intent_seen = attempt.as_ref().map(|_| now);
+            self.outcome = attempt
+                .as_ref()
+                .filter(|_| attempt == self.unconfirmed)
+                .map(|_| ChangeOutcome::unconfirmed());
             self.attempt = attempt;
         }
     }
 
     /// Takes note of an attempt that is made now.
-    pub(super) fn begin(&mut self, operation: Option<&Operation>, now: Duration) {
+    pub(super) fn begin(&mut self, operation: Option<&OperationStatus>, now: Duration) {
         (self.unconfirmed, self.attempt) = (None, None);
         self.notice(operation, now);
     }
@@ -129,7 +138,7 @@ impl Recall {
 // === impl Attempt ===
 
 impl Attempt {
-    pub(super) fn of(operation: &Operation) -> Self {
+    pub(super) fn of(operation: &OperationStatus) -> Self {
         Self {
             process: operation.process.clone(),
             at: operation.attempted_at.as_ref().map(|at| time::from_kube(at).timestamp()),
@@ -143,21 +152,21 @@ impl Attempt {
 }
 
 /// The part of the account's lists that is about this object.
-fn lists(o: &Observed, sight: &Sight) -> Lists {
-    let known = o.known_id().and_then(|id| sight.latest.as_ref()?.get(id)).cloned();
+fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
+    let known = o.known_id().and_then(|id| snapshot.latest.as_ref()?.get(id)).cloned();
     let begun = |list: &Option<Arc<List>>| list.as_ref().map(|list| list.begun);
-    Lists {
-        joined: sight.joined,
-        latest: sight.latest.as_ref().map(|list| Taken { begun: list.begun, finished: list.finished }),
-        before: begun(&sight.previous),
-        failed_latest: begun(&sight.failed_latest),
-        failed_before: begun(&sight.failed_previous),
+    AccountLists {
+        joined: snapshot.joined,
+        latest: snapshot.latest.as_ref().map(|list| ListTimes { begun: list.begun, finished: list.finished }),
+        before: begun(&snapshot.previous),
+        failed_latest: begun(&snapshot.failed_latest),
+        failed_before: begun(&snapshot.failed_previous),
         known,
-        marked: marked(&o.subject, sight.latest.as_deref()),
-        vanished: vanished(&o.subject, sight),
-        failed: failed(o, sight.failed_latest.as_deref()),
-        trouble: sight.trouble.as_ref().map(|trouble| trouble_of(&trouble.cause)),
-        amended: false,
+        marked: marked(&o.subject, snapshot.latest.as_deref()),
+        vanished: vanished(&o.subject, snapshot),
+        failed: failed(o, snapshot.failed_latest.as_deref()),
+        trouble: snapshot.trouble.as_ref().map(|trouble| blocker_for(&trouble.cause)),
+        overlaid: false,
     }
 }
 
@@ -169,9 +178,9 @@ fn marked(subject: &Subject, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
     list.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
 }
 
-fn vanished(subject: &Subject, sight: &Sight) -> Vec<Arc<InstanceFacts>> {
-    let mut before = marked(subject, sight.previous.as_deref());
-    before.retain(|facts| sight.latest.as_ref().is_none_or(|latest| latest.get(&facts.id).is_none()));
+fn vanished(subject: &Subject, snapshot: &AccountSnapshot) -> Vec<Arc<InstanceFacts>> {
+    let mut before = marked(subject, snapshot.previous.as_deref());
+    before.retain(|facts| snapshot.latest.as_ref().is_none_or(|latest| latest.get(&facts.id).is_none()));
     before
 }
 
@@ -183,10 +192,10 @@ fn failed(o: &Observed, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
     found
 }
 
-fn trouble_of(cause: &Cause) -> Obstacle {
+fn blocker_for(cause: &Cause) -> Blocker {
     match cause {
-        Cause::Error(error) => Obstacle::of("the account cannot be listed", error),
-        Cause::Incomplete => Obstacle {
+        Cause::Error(error) => Blocker::of("the account cannot be listed", error),
+        Cause::Incomplete => Blocker {
             reason: Reason::ListIncomplete,
             message: "the cloud's list of instances is shorter than it says itself".to_owned(),
         },

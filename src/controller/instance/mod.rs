@@ -3,10 +3,10 @@
 mod binding;
 pub mod credentials;
 mod gather;
-mod kind;
-mod look;
+mod lookup;
+mod reconciler;
 mod secret;
-mod write;
+mod send;
 
 use std::sync::Arc;
 
@@ -17,27 +17,27 @@ use self::{
     credentials::{CredentialsCache, OwnCredentials},
 };
 use super::{
-    account::Connect,
-    cluster::{Key, Objects, Secrets},
+    account::ClientFactory,
     endpoints::Endpoints,
-    memory::Memories,
-    permit::Permit,
+    event_sink::EventSink,
+    local_state::LocalStateStore,
+    ports::{NamespacedName, ObjectApi, SecretApi},
     projects::Projects,
-    witness::Witness,
+    write_guard::WriteGuard,
 };
 use crate::{
     api::DcsInstance,
     clock::Clock,
-    fleet::{AccountKey, Fleet},
     formats::HashKey,
+    inventory::{AccountKey, Inventory},
     plan::instance::{
-        Fate, Observed,
-        observed::{Memory, Settings},
+        ChangeOutcome, Observed,
+        observed::{LocalState, PlannerSettings},
     },
 };
 
 /// Everything that passes over DcsInstances need.
-pub struct Instances<O, S, N: Connect> {
+pub struct Instances<O, S, N: ClientFactory> {
     /// The objects in Kubernetes.
     pub objects: O,
     /// The Secrets in Kubernetes.
@@ -45,7 +45,7 @@ pub struct Instances<O, S, N: Connect> {
     /// Makes clients for accounts.
     pub connect: N,
     /// Sees the instances.
-    pub fleet: Fleet<N::Cloud, Key>,
+    pub inventory: Inventory<N::Cloud, NamespacedName>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
@@ -55,21 +55,21 @@ pub struct Instances<O, S, N: Connect> {
     /// Which cluster this is, in marks: the uid of its namespace kube-system, unless chosen otherwise.
     pub cluster_id: String,
     /// How the operator is set up.
-    pub settings: Settings,
+    pub settings: PlannerSettings,
     /// Where credentials may lead.
     pub endpoints: Endpoints,
     /// The operator's own credentials, if it has any.
     pub own_credentials: Option<OwnCredentials>,
     /// Whether this process may change the cloud.
-    pub permit: Arc<dyn Permit>,
+    pub write_guard: Arc<dyn WriteGuard>,
     /// Is told what happens.
-    pub witness: Arc<dyn Witness>,
+    pub event_sink: Arc<dyn EventSink>,
     /// Credentials that were read.
     pub credentials_cache: CredentialsCache,
     /// Projects that were looked up.
     pub projects: Projects,
     /// What is remembered of the objects.
-    pub memories: Memories<DcsInstance, Recall>,
+    pub local_states: LocalStateStore<DcsInstance, InstanceLocalState>,
 }
 
 /// Where random bytes come from; tests make their own.
@@ -92,15 +92,15 @@ pub struct SystemRandom;
 
 /// What is remembered of an object from pass to pass.
 #[derive(Debug, Clone, Default)]
-pub struct Recall {
+pub struct InstanceLocalState {
     /// What plans may rest on.
-    memory: Memory,
+    local: LocalState,
     /// When this process first saw it, once it has.
     seen: bool,
-    /// The attempt that `memory.intent_seen` is about.
+    /// The attempt that `local.intent_seen` is about.
     attempt: Option<Attempt>,
     /// What became of it, until that is written down.
-    fate: Option<Fate>,
+    outcome: Option<ChangeOutcome>,
     /// The attempt that was to be written down last, if the API server did not confirm that: it was not made.
     unconfirmed: Option<Attempt>,
     /// The version of the Secret with the unpublished password that was dropped, or has to stay.
@@ -123,7 +123,7 @@ pub(super) struct Attempt {
 }
 
 /// Everything that a pass knows.
-pub struct View<C> {
+pub struct ReconcileContext<C> {
     pub(super) observed: Observed,
     pub(super) object: Arc<DcsInstance>,
     /// The account and the way to it, where the credentials lead anywhere.
@@ -146,9 +146,9 @@ impl Random for SystemRandom {
 
 // === impl Instances ===
 
-impl<O: Objects<DcsInstance>, S: Secrets, N: Connect> Instances<O, S, N> {
+impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
     /// The name that the budget knows an object by.
-    pub(super) fn budget_key(key: &Key) -> String {
+    pub(super) fn budget_key(key: &NamespacedName) -> String {
         format!("DcsInstance/{key}")
     }
 }

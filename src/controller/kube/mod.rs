@@ -2,15 +2,15 @@
 //!
 //! What is relied on here was tried on a real API server; the contract suite in `tests/it` holds it to that.
 
-mod operate;
+mod manager;
 mod release;
-mod wakes;
 mod watch;
+mod work_queue;
 
 pub use self::{
-    operate::{KubeInstances, Operation, Stores, Supervisor},
-    wakes::Wakes,
-    watch::{WatchTrouble, Watches},
+    manager::{KubeInstances, Manager, RunObserver, Stores},
+    watch::{WatchErrorHandler, Watches},
+    work_queue::WorkQueue,
 };
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -25,14 +25,14 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    cluster::{ClusterError, Key, Managed, Objects, Secrets, spoken},
-    pass::has_finalizer,
+    ports::{ClusterError, ManagedResource, NamespacedName, ObjectApi, SecretApi, prune_empty},
+    reconcile::has_finalizer,
 };
 use crate::formats::FIELD_MANAGER;
 
 /// How long the API server is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct KubeTimeouts {
     /// For one answer: the client itself would wait without end.
     pub answer: Duration,
     /// A watch is asked for anew after this long: shorter than the idle limits of load balancers that were seen between
@@ -40,13 +40,13 @@ pub struct Patience {
     pub watch: Duration,
     /// From one attempt to begin a watch that broke off to the next, at most: what has changed is known again soon after
     /// the API server is back.
-    pub longest_gap: Duration,
+    pub max_backoff: Duration,
 }
 
 /// Objects of one kind. The client is best made with `default_retry: false`: what it repeats by itself is repeated
 /// within the same time limit.
 #[derive(Clone)]
-pub struct KubeObjects<K: Managed> {
+pub struct KubeObjects<K: ManagedResource> {
     client: Client,
     store: Store<K>,
     timeout: Duration,
@@ -74,7 +74,7 @@ enum Patched<K> {
 
 impl<K> KubeObjects<K>
 where
-    K: Managed + Resource<Scope = NamespaceResourceScope>,
+    K: ManagedResource + Resource<Scope = NamespaceResourceScope>,
 {
     /// Over a client, and a store that a watch of the same cluster fills. An answer that takes longer than `timeout`
     /// is none.
@@ -101,7 +101,7 @@ where
         let patch = serde_json::from_value(tests.into_iter().chain(operations).collect())
             .map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let patch = Patch::<()>::Json(patch);
-        let key = Key::of(object);
+        let key = NamespacedName::of(object);
         let api = self.api(&key.namespace);
         match answer(self.timeout, api.patch(&key.name, &PatchParams::default(), &patch)).await? {
             Ok(object) => Ok(Patched::Done(pruned(object))),
@@ -112,27 +112,27 @@ where
     }
 
     /// Whether an object of this name is there, readable or not.
-    pub(super) async fn is_there(&self, key: &Key) -> Result<bool, ClusterError> {
+    pub(super) async fn is_there(&self, key: &NamespacedName) -> Result<bool, ClusterError> {
         let found = found(answer(self.timeout, self.api(&key.namespace).get_metadata(&key.name)).await?)?;
         Ok(found.is_some())
     }
 
     /// The object itself as it is now; `None` also if one of another uid has its name.
     async fn present(&self, object: &K) -> Result<Option<K>, ClusterError> {
-        let found = self.get(&Key::of(object)).await?;
+        let found = self.get(&NamespacedName::of(object)).await?;
         Ok(found.filter(|found| found.meta().uid == object.meta().uid))
     }
 }
 
-impl<K> Objects<K> for KubeObjects<K>
+impl<K> ObjectApi<K> for KubeObjects<K>
 where
-    K: Managed + Resource<Scope = NamespaceResourceScope>,
+    K: ManagedResource + Resource<Scope = NamespaceResourceScope>,
 {
-    fn cached(&self, key: &Key) -> Option<Arc<K>> {
+    fn cached(&self, key: &NamespacedName) -> Option<Arc<K>> {
         self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
 
-    async fn get(&self, key: &Key) -> Result<Option<K>, ClusterError> {
+    async fn get(&self, key: &NamespacedName) -> Result<Option<K>, ClusterError> {
         let found = found(answer(self.timeout, self.api(&key.namespace).get(&key.name)).await?)?;
         Ok(found.map(pruned))
     }
@@ -140,7 +140,7 @@ where
     /// By server-side apply. The resourceVersion guards the object's identity too, since no two objects share one;
     /// a uid would not: the API server ignores it here.
     async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
-        let key = Key::of(object);
+        let key = NamespacedName::of(object);
         let Some(version) = object.resource_version() else {
             return Err(ClusterError::Invalid(format!("{key} has no resourceVersion")));
         };
@@ -148,7 +148,7 @@ where
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
             "metadata": {"name": key.name, "namespace": key.namespace, "resourceVersion": version},
-            "status": spoken(status)?,
+            "status": prune_empty(status)?,
         }));
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.api(&key.namespace);
@@ -172,7 +172,7 @@ where
             Patched::Unmet => match self.present(object).await? {
                 None => Err(ClusterError::Gone),
                 Some(now) if now.meta().deletion_timestamp.is_some() => {
-                    Err(ClusterError::Conflict(format!("{} is being deleted", Key::of(object))))
+                    Err(ClusterError::Conflict(format!("{} is being deleted", NamespacedName::of(object))))
                 }
                 Some(now) if has_finalizer(&now, finalizer) => Ok(now),
                 Some(_) => Err(changed_finalizers(object)),
@@ -201,7 +201,7 @@ fn pruned<K: Resource>(mut object: K) -> K {
 }
 
 fn changed_finalizers<K: Resource>(object: &K) -> ClusterError {
-    ClusterError::Conflict(format!("the finalizers of {} are others now", Key::of(object)))
+    ClusterError::Conflict(format!("the finalizers of {} are others now", NamespacedName::of(object)))
 }
 
 // === impl KubeSecrets ===
@@ -229,8 +229,8 @@ impl KubeSecrets {
     }
 }
 
-impl Secrets for KubeSecrets {
-    async fn get_secret(&self, key: &Key) -> Result<Option<Secret>, ClusterError> {
+impl SecretApi for KubeSecrets {
+    async fn get_secret(&self, key: &NamespacedName) -> Result<Option<Secret>, ClusterError> {
         let request = Self::requests(&key.namespace).get(&key.name, &GetParams::default());
         found(self.send(request.map_err(|error| unsendable(&error))?).await?)
     }
@@ -238,19 +238,19 @@ impl Secrets for KubeSecrets {
     async fn create_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let key = Key::of(secret);
+        let key = NamespacedName::of(secret);
         let request = Self::requests(&key.namespace).create(&parameters, body(secret)?);
         let answer = self.send(request.map_err(|error| unsendable(&error))?).await?;
         answer.map_err(|status| secret_refusal(&key, &status))
     }
 
-    fn version(&self, key: &Key) -> Option<String> {
+    fn version(&self, key: &NamespacedName) -> Option<String> {
         self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))?.resource_version()
     }
 
     /// By PUT, which the resourceVersion in it guards.
     async fn replace_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
-        let key = Key::of(secret);
+        let key = NamespacedName::of(secret);
         if secret.resource_version().is_none() {
             return Err(ClusterError::Invalid(format!("the Secret {key} has no resourceVersion")));
         }
@@ -262,7 +262,7 @@ impl Secrets for KubeSecrets {
     }
 
     async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
-        let key = Key::of(secret);
+        let key = NamespacedName::of(secret);
         let preconditions = Preconditions { uid: secret.uid(), resource_version: secret.resource_version() };
         let parameters = DeleteParams::default().preconditions(preconditions);
         let request = Self::requests(&key.namespace).delete(&key.name, &parameters);
@@ -279,12 +279,12 @@ impl Secrets for KubeSecrets {
 /// Nothing that is made of the Secret may get into an error, so not even why it cannot be serialised.
 fn body(secret: &Secret) -> Result<Vec<u8>, ClusterError> {
     serde_json::to_vec(secret).map_err(|_| {
-        ClusterError::Invalid(format!("the Secret {} cannot be written as JSON", Key::of(secret)))
+        ClusterError::Invalid(format!("the Secret {} cannot be written as JSON", NamespacedName::of(secret)))
     })
 }
 
 /// Neither what the API server nor what a webhook quotes from it. Of a refusal that names no value, all of it.
-fn secret_refusal(key: &Key, status: &Status) -> ClusterError {
+fn secret_refusal(key: &NamespacedName, status: &Status) -> ClusterError {
     let message = format!("the Secret {key}: {} {}", status.code, status.reason);
     refusal(&Status { message, ..status.clone() })
 }

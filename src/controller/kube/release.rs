@@ -8,9 +8,9 @@ use super::{KubeSecrets, answer, refusal, watch::Watches};
 use crate::{
     api::DcsInstance,
     controller::{
-        cluster::{ClusterError, Key, Secrets},
         instance::credentials::credentials_secret,
-        pass::has_finalizer,
+        ports::{ClusterError, NamespacedName, SecretApi},
+        reconcile::has_finalizer,
     },
     formats::IN_USE_FINALIZER,
 };
@@ -26,17 +26,17 @@ pub(super) async fn release_credentials(watches: Arc<Watches>, secrets: KubeSecr
         }
         if let Err(error) = release(&watches.client, &secrets, &key).await {
             tracing::debug!(secret = %key, %error, "the Secret cannot be let go yet");
-            let (wakes, gap) = (watches.released.clone(), watches.patience.longest_gap);
+            let (queue, gap) = (watches.released.clone(), watches.timeouts.max_backoff);
             tokio::spawn(async move {
                 tokio::time::sleep(gap).await;
-                wakes.wake(key);
+                queue.wake(key);
             });
         }
     }
 }
 
 /// Takes our finalizer off, if the API server itself, and not only a watch, shows nobody who needs the Secret.
-async fn release(client: &Client, secrets: &KubeSecrets, key: &Key) -> Result<(), ClusterError> {
+async fn release(client: &Client, secrets: &KubeSecrets, key: &NamespacedName) -> Result<(), ClusterError> {
     let Some(mut secret) =
         secrets.get_secret(key).await?.filter(|secret| has_finalizer(secret, IN_USE_FINALIZER))
     else {

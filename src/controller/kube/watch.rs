@@ -22,26 +22,26 @@ use kube::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Patience, wakes::Wakes};
+use super::{KubeTimeouts, work_queue::WorkQueue};
 use crate::{
     api::{DcsInstance, DcsInstanceSpec, GROUP},
-    controller::{cluster::Key, pass::has_finalizer, users::SecretUsers},
+    controller::{ports::NamespacedName, reconcile::has_finalizer, secret_users::SecretUsers},
     formats::IN_USE_FINALIZER,
 };
 
 /// How long a watch that broke off is left alone: kube's own waits, but not as long as those grow.
-struct Backoff {
+struct CappedBackoff {
     waits: watcher::DefaultBackoff,
     longest: Duration,
 }
 
 /// Is told what a watch has trouble with.
-pub trait WatchTrouble: Send + Sync {
+pub trait WatchErrorHandler: Send + Sync {
     /// A watch broke off; it is begun again.
-    fn broke_off(&self, kind: &'static str, error: &watcher::Error);
+    fn on_watch_error(&self, kind: &'static str, error: &watcher::Error);
 
     /// An object cannot be read: its kind's definition in the cluster allows what this operator does not know.
-    fn unreadable(
+    fn on_unreadable_object(
         &self,
         kind: &'static str,
         object: &k8s_openapi::api::core::v1::ObjectReference,
@@ -56,26 +56,26 @@ pub struct Watches {
     /// Who needs which Secret.
     pub users: Mutex<SecretUsers>,
     /// Objects to visit.
-    pub wakes: Wakes<Key>,
+    pub queue: WorkQueue<NamespacedName>,
     /// Secrets with credentials that nobody may need any more.
-    pub released: Wakes<Key>,
+    pub released: WorkQueue<NamespacedName>,
     /// The Secret with the operator's own credentials.
-    pub own_credentials: Option<Key>,
+    pub own_credentials: Option<NamespacedName>,
     /// Cancelled once all DcsInstances were seen. The store's own `wait_until_ready` wakes only the last of several who
     /// wait, and kube's controller is one.
     pub seen: CancellationToken,
     /// How long the API server is waited for.
-    pub patience: Patience,
+    pub timeouts: KubeTimeouts,
     /// Is told of trouble.
-    pub trouble: Arc<dyn WatchTrouble>,
+    pub error_handler: Arc<dyn WatchErrorHandler>,
 }
 
 /// Metadata of a Secret.
 pub(super) type SecretMeta = PartialObjectMeta<Secret>;
 
-// === impl Backoff ===
+// === impl CappedBackoff ===
 
-impl Iterator for Backoff {
+impl Iterator for CappedBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -83,7 +83,7 @@ impl Iterator for Backoff {
     }
 }
 
-impl kube::runtime::utils::Backoff for Backoff {
+impl kube::runtime::utils::Backoff for CappedBackoff {
     fn reset(&mut self) {
         self.waits.reset();
     }
@@ -155,7 +155,7 @@ impl Watches {
 
     fn note<K>(&self, kind: &'static str, event: &watcher::Result<Event<K>>) {
         if let Err(error) = event {
-            self.trouble.broke_off(kind, error);
+            self.error_handler.on_watch_error(kind, error);
         }
     }
 
@@ -170,8 +170,8 @@ impl Watches {
             Err(error) => return Some(Err(error)),
         };
         let unreadable = |invalid: InvalidObject| {
-            let object = nameplate(invalid.metadata);
-            self.trouble.unreadable("DcsInstance", &object.object_ref(&()), &invalid.error);
+            let object = metadata_only(invalid.metadata);
+            self.error_handler.on_unreadable_object("DcsInstance", &object.object_ref(&()), &invalid.error);
             object
         };
         Some(Ok(match event {
@@ -185,22 +185,22 @@ impl Watches {
                 return None;
             }
             Event::Apply(DeserializeGuard(Err(invalid))) => Event::Delete(unreadable(invalid)),
-            Event::Delete(DeserializeGuard(Err(invalid))) => Event::Delete(nameplate(invalid.metadata)),
+            Event::Delete(DeserializeGuard(Err(invalid))) => Event::Delete(metadata_only(invalid.metadata)),
         }))
     }
 
     /// Keeps the index of Secrets, and wakes what is gone, so that it is forgotten. `seen`: what a list under way has
     /// shown so far.
-    fn instance_seen(&self, event: &Event<DcsInstance>, seen: &mut Vec<Key>) {
+    fn instance_seen(&self, event: &Event<DcsInstance>, seen: &mut Vec<NamespacedName>) {
         let mut users = self.users();
         match event {
             Event::Init => seen.clear(),
             Event::InitApply(object) => {
-                seen.push(Key::of(object));
+                seen.push(NamespacedName::of(object));
                 self.set(&mut users, object);
             }
             Event::Apply(object) => self.set(&mut users, object),
-            Event::Delete(object) => self.gone(&mut users, &Key::of(object)),
+            Event::Delete(object) => self.gone(&mut users, &NamespacedName::of(object)),
             Event::InitDone => {
                 let shown: std::collections::BTreeSet<_> = std::mem::take(seen).into_iter().collect();
                 let gone: Vec<_> = users.objects().filter(|key| !shown.contains(key)).cloned().collect();
@@ -216,11 +216,11 @@ impl Watches {
         }
     }
 
-    fn gone(&self, users: &mut SecretUsers, key: &Key) {
+    fn gone(&self, users: &mut SecretUsers, key: &NamespacedName) {
         if let Some(secret) = users.remove(key) {
             self.released.wake(secret);
         }
-        self.wakes.wake(key.clone());
+        self.queue.wake(key.clone());
     }
 
     fn secret_seen(&self, event: &Event<SecretMeta>, store: &Store<SecretMeta>) {
@@ -230,16 +230,16 @@ impl Watches {
             Event::InitDone => {
                 store.state().iter().for_each(|secret| self.consider(secret));
                 let users = self.users();
-                self.wakes.wake_all(users.objects().cloned());
+                self.queue.wake_all(users.objects().cloned());
             }
             Event::Apply(secret) | Event::Delete(secret) => {
                 self.consider(secret);
-                let key = Key::of(secret);
+                let key = NamespacedName::of(secret);
                 let users = self.users();
                 if self.own_credentials.as_ref() == Some(&key) {
-                    self.wakes.wake_all(users.objects().cloned());
+                    self.queue.wake_all(users.objects().cloned());
                 } else {
-                    self.wakes.wake_all(users.of(&key).cloned());
+                    self.queue.wake_all(users.of(&key).cloned());
                 }
             }
         }
@@ -248,7 +248,7 @@ impl Watches {
     /// A Secret that we keep from going, and that nobody takes credentials from.
     fn consider(&self, secret: &SecretMeta) {
         let held = has_finalizer(secret, IN_USE_FINALIZER);
-        let key = Key::of(secret);
+        let key = NamespacedName::of(secret);
         if held && !self.users().has_credentials_from(&key) {
             self.released.wake(key);
         }
@@ -259,22 +259,22 @@ impl Watches {
     }
 
     fn config(&self) -> watcher::Config {
-        let seconds = u32::try_from(self.patience.watch.as_secs()).unwrap_or(u32::MAX);
+        let seconds = u32::try_from(self.timeouts.watch.as_secs()).unwrap_or(u32::MAX);
         watcher::Config::default().timeout(seconds)
     }
 
-    fn backoff(&self) -> Backoff {
-        Backoff { waits: watcher::DefaultBackoff::default(), longest: self.patience.longest_gap }
+    fn backoff(&self) -> CappedBackoff {
+        CappedBackoff { waits: watcher::DefaultBackoff::default(), longest: self.timeouts.max_backoff }
     }
 
     /// Whether nobody takes credentials from a Secret, as far as the watch shows.
-    pub fn is_unused(&self, secret: &Key) -> bool {
+    pub fn is_unused(&self, secret: &NamespacedName) -> bool {
         !self.users().has_credentials_from(secret)
     }
 }
 
 /// An object of which only the metadata can be told.
-fn nameplate(metadata: ObjectMeta) -> DcsInstance {
+fn metadata_only(metadata: ObjectMeta) -> DcsInstance {
     DcsInstance { metadata, spec: DcsInstanceSpec::default(), status: None }
 }
 

@@ -15,7 +15,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 
 use crate::{
     clock::Clock,
-    leader::{LeaseError, Leases},
+    leader::{LeaseApi, LeaseError},
 };
 
 /// One time for all, which each of its clocks shows with an offset of its own.
@@ -251,7 +251,7 @@ impl State {
     }
 }
 
-impl Leases for Store {
+impl LeaseApi for Store {
     async fn get(&self, _: &str, _: &str) -> Result<Option<Lease>, LeaseError> {
         self.ask(Act::Get).await
     }

@@ -9,14 +9,14 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
 
 use self::double::{Fate, Store, Time, poll};
-use super::{Candidate, Held, Leadership, Lost, Settings, term};
+use super::{Candidate, Leadership, LeaseGuard, LeaseSettings, LossReason, term};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 fn candidate(store: &Store, time: &Time, identity: &str, offset: Duration) -> Candidate<Store> {
-    let settings = Settings::new("system", "leader", identity);
+    let settings = LeaseSettings::new("system", "leader", identity);
     Candidate::new(store.clone(), settings, time.clock(offset)).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn attempt<T>(store: &Store, time: &Time, limit: Duration, future: &mut BoxFutur
     }
 }
 
-fn lead(store: &Store, time: &Time, identity: &str) -> (Held<Store>, Leadership) {
+fn lead(store: &Store, time: &Time, identity: &str) -> (LeaseGuard<Store>, Leadership) {
     let held =
         run(store, time, seconds(1), Box::pin(candidate(store, time, identity, seconds(77)).acquire()));
     let leadership = held.leadership();
@@ -64,9 +64,9 @@ fn setup() -> (Time, Store) {
 fn it_is_renewed_for_as_long_as_it_is_kept() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    let mut keeping: BoxFuture<'_, Lost> = Box::pin(held.keep());
+    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(600), &mut keeping), None);
-    assert!(leadership.outlasts(time.now() + seconds(77) + seconds(20)));
+    assert!(leadership.covers(time.now() + seconds(77) + seconds(20)));
     assert_eq!(store.writes(), 121, "one every 5 s");
     let spec = store.lease().unwrap().spec.unwrap();
     assert_eq!((spec.lease_transitions, spec.lease_duration_seconds), (Some(0), Some(30)));
@@ -78,15 +78,15 @@ fn an_api_server_that_hangs_costs_it_in_time() {
     let (mut held, leadership) = lead(&store, &time, "a");
     let begun = time.now() + seconds(77);
     store.always(Fate::HANGS);
-    let mut keeping: BoxFuture<'_, Lost> = Box::pin(held.keep());
+    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, Duration::from_millis(29_999), &mut keeping), None);
-    assert!(leadership.is_leader() && leadership.outlasts(begun + Duration::from_millis(29_999)));
-    assert!(!leadership.outlasts(begun + seconds(30)));
+    assert!(leadership.is_leader() && leadership.covers(begun + Duration::from_millis(29_999)));
+    assert!(!leadership.covers(begun + seconds(30)));
     let lost = run(&store, &time, Duration::from_millis(1), keeping);
-    assert_eq!(lost, Lost::Expired { failure: Some("no answer within 5 s".to_owned()) });
+    assert_eq!(lost, LossReason::Expired { failure: Some("no answer within 5 s".to_owned()) });
     assert!(!leadership.is_leader());
     store.recover();
-    assert_eq!(run(&store, &time, seconds(600), Box::pin(held.keep())), lost, "for good");
+    assert_eq!(run(&store, &time, seconds(600), Box::pin(held.renew_until_lost())), lost, "for good");
     assert!(!leadership.is_leader());
 }
 
@@ -96,7 +96,7 @@ fn refusals_are_overcome_while_there_is_time() {
     let (mut held, leadership) = lead(&store, &time, "a");
     // From 5 s on: three that hang for 5 s, two refusals, and 1 s after each of them, come to 25 s of the 30.
     store.foretell([Fate::HANGS, Fate::REFUSED, Fate::REFUSED, Fate::HANGS, Fate::HANGS]);
-    let mut keeping: BoxFuture<'_, Lost> = Box::pin(held.keep());
+    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     for _ in 0..50 {
         assert_eq!(attempt(&store, &time, seconds(1), &mut keeping), None);
         assert!(leadership.is_leader());
@@ -108,7 +108,7 @@ fn a_write_whose_answer_was_lost_is_found_again() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
     store.foretell([Fate { answered: None, ..Fate::WELL }]);
-    let mut keeping: BoxFuture<'_, Lost> = Box::pin(held.keep());
+    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(60), &mut keeping), None);
     assert!(leadership.is_leader());
 }
@@ -117,12 +117,12 @@ fn a_write_whose_answer_was_lost_is_found_again() {
 fn a_process_that_stood_still_leads_no_more() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    let mut keeping: BoxFuture<'_, Lost> = Box::pin(held.keep());
+    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(7), &mut keeping), None);
     time.skip(seconds(28));
     assert!(!leadership.is_leader(), "before anything of it has run again");
     store.run();
-    assert_eq!(poll(&mut keeping), Some(Lost::Expired { failure: None }));
+    assert_eq!(poll(&mut keeping), Some(LossReason::Expired { failure: None }));
 }
 
 #[test]
@@ -133,14 +133,14 @@ fn it_ends_with_whatever_is_found_in_its_place() {
         Some(lease)
     };
     for (other, expected) in [
-        (named("b"), Lost::Taken { by: Some("b".to_owned()) }),
-        (named(""), Lost::Taken { by: None }),
-        (None, Lost::Deleted),
+        (named("b"), LossReason::Taken { by: Some("b".to_owned()) }),
+        (named(""), LossReason::Taken { by: None }),
+        (None, LossReason::Deleted),
     ] {
         let (time, store) = setup();
         let (mut held, leadership) = lead(&store, &time, "a");
         store.put(other.clone());
-        assert_eq!(run(&store, &time, seconds(7), Box::pin(held.keep())), expected);
+        assert_eq!(run(&store, &time, seconds(7), Box::pin(held.renew_until_lost())), expected);
         assert!(!leadership.is_leader());
         run(&store, &time, seconds(3), Box::pin(held.release()));
         assert_eq!(
@@ -158,7 +158,7 @@ fn a_change_by_others_that_leaves_the_holder_is_no_loss() {
     let mut lease = store.lease().unwrap();
     lease.metadata.labels = Some([("seen".to_owned(), "yes".to_owned())].into());
     store.put(Some(lease));
-    let mut keeping: BoxFuture<'_, Lost> = Box::pin(held.keep());
+    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(60), &mut keeping), None);
     assert!(leadership.is_leader());
     assert!(store.lease().unwrap().metadata.labels.is_some(), "and it stays");
@@ -168,7 +168,7 @@ fn a_change_by_others_that_leaves_the_holder_is_no_loss() {
 fn a_released_lease_is_taken_at_the_next_look() {
     let (time, store) = setup();
     let (held, leadership) = lead(&store, &time, "a");
-    let mut waiting: BoxFuture<'_, Held<Store>> =
+    let mut waiting: BoxFuture<'_, LeaseGuard<Store>> =
         Box::pin(candidate(&store, &time, "b", seconds(3)).acquire());
     assert!(attempt(&store, &time, seconds(2), &mut waiting).is_none());
     run(&store, &time, Duration::ZERO, Box::pin(held.release()));
@@ -203,7 +203,7 @@ fn releasing_overcomes_a_renewal_that_is_still_on_its_way() {
     let late = Fate { carried_out: Some(Duration::from_millis(100)), answered: None, garbled: false };
     store.foretell([late, Fate::WELL, Fate { carried_out: Some(Duration::from_millis(200)), ..Fate::WELL }]);
     {
-        let mut keeping: BoxFuture<'_, Lost> = Box::pin(held.keep());
+        let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
         assert_eq!(attempt(&store, &time, seconds(5), &mut keeping), None);
     }
     run(&store, &time, seconds(3), Box::pin(held.release()));
@@ -228,7 +228,7 @@ fn a_silent_holder_is_waited_for_as_long_as_its_own_lease_lasts() {
     let mut lease = store.lease().unwrap();
     lease.spec.as_mut().unwrap().lease_duration_seconds = Some(100);
     store.put(Some(lease));
-    let mut waiting: BoxFuture<'_, Held<Store>> =
+    let mut waiting: BoxFuture<'_, LeaseGuard<Store>> =
         Box::pin(candidate(&store, &time, "b", seconds(3)).acquire());
     assert!(attempt(&store, &time, Duration::from_millis(99_999), &mut waiting).is_none());
     run(&store, &time, Duration::from_millis(1), waiting);

@@ -9,7 +9,7 @@ use super::{
     double::{Fate, Store, Time, poll},
     seconds,
 };
-use crate::leader::{Held, Leadership};
+use crate::leader::{Leadership, LeaseGuard};
 
 const SEEDS: u64 = 100;
 const STORM: Duration = seconds(1200);
@@ -20,8 +20,8 @@ struct Dice(u64);
 
 /// What a process is doing.
 enum Doing {
-    Acquiring(BoxFuture<'static, Held<Store>>),
-    Keeping { stop: Option<oneshot::Sender<()>>, keeping: BoxFuture<'static, Held<Store>> },
+    Acquiring(BoxFuture<'static, LeaseGuard<Store>>),
+    Keeping { stop: Option<oneshot::Sender<()>>, keeping: BoxFuture<'static, LeaseGuard<Store>> },
     Releasing(BoxFuture<'static, ()>),
     Gone { until: Duration },
 }
@@ -91,7 +91,10 @@ impl Process {
             Doing::Acquiring(acquiring) => {
                 if let Some(held) = poll(acquiring) {
                     let (stop, stopped) = oneshot::channel();
-                    self.doing = Doing::Keeping { stop: Some(stop), keeping: Box::pin(keep(held, stopped)) };
+                    self.doing = Doing::Keeping {
+                        stop: Some(stop),
+                        keeping: Box::pin(renew_until_lost(held, stopped)),
+                    };
                 }
             }
             Doing::Keeping { keeping, .. } => {
@@ -138,8 +141,8 @@ impl Process {
 }
 
 /// Until the lease is lost, or it is told to stop.
-async fn keep(mut held: Held<Store>, stopped: oneshot::Receiver<()>) -> Held<Store> {
-    futures::future::select(std::pin::pin!(held.keep()), stopped).await;
+async fn renew_until_lost(mut held: LeaseGuard<Store>, stopped: oneshot::Receiver<()>) -> LeaseGuard<Store> {
+    futures::future::select(std::pin::pin!(held.renew_until_lost()), stopped).await;
     held
 }
 

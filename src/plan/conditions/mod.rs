@@ -15,7 +15,7 @@ use crate::api::{ConditionType, Reason, time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Situation {
     /// Nobody has looked at the object yet.
-    NotLookedAt,
+    NotObservedYet,
     /// The instance is being made.
     Creating,
     /// The cloud matches the spec.
@@ -64,7 +64,7 @@ pub enum Readiness {
 
 /// A situation with the words that explain it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct Assessment {
     /// Which row.
     pub situation: Situation,
     /// What is the matter, and what happens next.
@@ -73,12 +73,12 @@ pub struct Finding {
 
 /// A cell of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cell {
+enum ConditionValue {
     True(Reason),
     False(Reason),
     Unknown(Reason),
     /// What was said before stands; if nothing was, the cell within.
-    AsItWas(&'static Cell),
+    KeepPrevious(&'static ConditionValue),
 }
 
 // === impl Situation ===
@@ -96,7 +96,7 @@ impl Situation {
             Self::Blocked(_) => 5,
             Self::TooOld => 6,
             Self::Unreachable(_) => 7,
-            Self::NotLookedAt => 8,
+            Self::NotObservedYet => 8,
             Self::NotServing { .. } => 9,
             Self::Creating => 10,
             Self::Changing(_) => 11,
@@ -106,48 +106,52 @@ impl Situation {
     }
 
     /// Synced, Reconciling, Stalled.
-    fn cells(self) -> [Cell; 3] {
-        use Cell::{AsItWas, False, True, Unknown};
-        const FINE: Cell = Cell::False(Reason::AsExpected);
-        const NOT_COMPARED: Cell = Cell::Unknown(Reason::ObservationPending);
-        const NOT_BEGUN: Cell = Cell::True(Reason::ObservationPending);
+    fn values(self) -> [ConditionValue; 3] {
+        use ConditionValue::{False, KeepPrevious, True, Unknown};
+        const FINE: ConditionValue = ConditionValue::False(Reason::AsExpected);
+        const NOT_COMPARED: ConditionValue = ConditionValue::Unknown(Reason::ObservationPending);
+        const NOT_BEGUN: ConditionValue = ConditionValue::True(Reason::ObservationPending);
         match self {
-            Self::NotLookedAt => [NOT_COMPARED, NOT_BEGUN, FINE],
+            Self::NotObservedYet => [NOT_COMPARED, NOT_BEGUN, FINE],
             Self::Creating => [False(Reason::Applying), True(Reason::Creating), FINE],
             Self::InSync => [True(Reason::InSync), FINE, FINE],
             Self::Changing(what) => [False(Reason::Applying), True(what), FINE],
-            Self::NotServing { why, ours: true } => [AsItWas(&NOT_COMPARED), True(why), FINE],
-            Self::NotServing { why: _, ours: false } => [AsItWas(&NOT_COMPARED), FINE, AsItWas(&FINE)],
+            Self::NotServing { why, ours: true } => [KeepPrevious(&NOT_COMPARED), True(why), FINE],
+            Self::NotServing { why: _, ours: false } => {
+                [KeepPrevious(&NOT_COMPARED), FINE, KeepPrevious(&FINE)]
+            }
             Self::Waiting(reason) => [False(reason), FINE, FINE],
             Self::Paused | Self::DeletionPaused => [Unknown(Reason::Paused), FINE, FINE],
-            Self::Unreachable(reason) => [Unknown(reason), AsItWas(&NOT_BEGUN), FINE],
-            Self::TooOld => [Unknown(Reason::ObservationTooOld), AsItWas(&NOT_BEGUN), FINE],
+            Self::Unreachable(reason) => [Unknown(reason), KeepPrevious(&NOT_BEGUN), FINE],
+            Self::TooOld => [Unknown(Reason::ObservationTooOld), KeepPrevious(&NOT_BEGUN), FINE],
             Self::Blocked(reason) | Self::DeletionBlocked(reason) => [False(reason), FINE, True(reason)],
             Self::Deleting => [False(Reason::Deleting), True(Reason::Deleting), FINE],
         }
     }
 
-    fn ready(self, readiness: Readiness) -> Cell {
-        const UNSEEN: Cell = Cell::Unknown(Reason::ObservationPending);
+    fn ready(self, readiness: Readiness) -> ConditionValue {
+        const UNSEEN: ConditionValue = ConditionValue::Unknown(Reason::ObservationPending);
         match (self, readiness) {
             (Self::Deleting | Self::DeletionPaused | Self::DeletionBlocked(_), _) => {
-                Cell::False(Reason::Deleting)
+                ConditionValue::False(Reason::Deleting)
             }
-            (Self::TooOld, _) | (_, Readiness::TooOld) => Cell::Unknown(Reason::ObservationTooOld),
-            (Self::NotLookedAt, _) => UNSEEN,
-            (_, Readiness::Serving) => Cell::True(Reason::Available),
-            (_, Readiness::NotServing(why)) => Cell::False(why),
+            (Self::TooOld, _) | (_, Readiness::TooOld) => ConditionValue::Unknown(Reason::ObservationTooOld),
+            (Self::NotObservedYet, _) => UNSEEN,
+            (_, Readiness::Serving) => ConditionValue::True(Reason::Available),
+            (_, Readiness::NotServing(why)) => ConditionValue::False(why),
             // What stands in the way says more than that there is nothing.
-            (Self::Blocked(reason), Readiness::Missing(_)) => Cell::False(reason),
-            (Self::Paused | Self::Unreachable(_), Readiness::Missing(_)) => Cell::AsItWas(&UNSEEN),
-            (_, Readiness::Missing(why)) => Cell::False(why),
-            (_, Readiness::Unchanged) => Cell::AsItWas(&UNSEEN),
+            (Self::Blocked(reason), Readiness::Missing(_)) => ConditionValue::False(reason),
+            (Self::Paused | Self::Unreachable(_), Readiness::Missing(_)) => {
+                ConditionValue::KeepPrevious(&UNSEEN)
+            }
+            (_, Readiness::Missing(why)) => ConditionValue::False(why),
+            (_, Readiness::Unchanged) => ConditionValue::KeepPrevious(&UNSEEN),
         }
     }
 }
 
 /// The finding that is told, of several; there is always one.
-pub fn foremost(first: Finding, others: impl IntoIterator<Item = Finding>) -> Finding {
+pub fn most_important(first: Assessment, others: impl IntoIterator<Item = Assessment>) -> Assessment {
     others.into_iter().fold(
         first,
         |told, other| {
@@ -159,22 +163,22 @@ pub fn foremost(first: Finding, others: impl IntoIterator<Item = Finding>) -> Fi
 /// The conditions of an object. Times are kept where the status stays the same, and texts where all that a condition
 /// says was said before.
 pub fn conditions(
-    finding: &Finding,
+    assessment: &Assessment,
     (readiness, ready_message): (Readiness, &str),
     before: &[Condition],
     generation: i64,
     now: DateTime<Utc>,
 ) -> Vec<Condition> {
-    let [synced, reconciling, stalled] = finding.situation.cells();
-    let ready = finding.situation.ready(readiness);
+    let [synced, reconciling, stalled] = assessment.situation.values();
+    let ready = assessment.situation.ready(readiness);
     // Of a generation that was not compared yet it cannot be said that nothing is left to do.
     let compared =
         before.iter().any(|c| c.type_ == "Reconciling" && c.observed_generation == Some(generation));
     let reconciling = match reconciling {
-        Cell::AsItWas(otherwise) if !compared => *otherwise,
-        cell => cell,
+        ConditionValue::KeepPrevious(otherwise) if !compared => *otherwise,
+        value => value,
     };
-    let explained = &finding.message;
+    let explained = &assessment.message;
     let writer = Writer { before, generation, now };
     vec![
         writer.write(ConditionType::Ready, ready, ready_message),
@@ -191,8 +195,8 @@ pub fn binding_published(
     generation: i64,
     now: DateTime<Utc>,
 ) -> Condition {
-    let cell = if published { Cell::True(reason) } else { Cell::False(reason) };
-    Writer { before, generation, now }.write(ConditionType::BindingPublished, cell, message)
+    let value = if published { ConditionValue::True(reason) } else { ConditionValue::False(reason) };
+    Writer { before, generation, now }.write(ConditionType::BindingPublished, value, message)
 }
 
 /// Writes one condition after another.
@@ -205,21 +209,21 @@ struct Writer<'a> {
 // === impl Writer ===
 
 impl Writer<'_> {
-    fn write(&self, type_: ConditionType, cell: Cell, message: &str) -> Condition {
+    fn write(&self, type_: ConditionType, value: ConditionValue, message: &str) -> Condition {
         let before = self.before.iter().find(|condition| condition.type_ == type_.as_str());
-        let (status, reason) = match (cell, before) {
-            (Cell::AsItWas(_), Some(before)) => {
+        let (status, reason) = match (value, before) {
+            (ConditionValue::KeepPrevious(_), Some(before)) => {
                 return Condition { observed_generation: Some(self.generation), ..before.clone() };
             }
-            (Cell::AsItWas(otherwise), None) => match otherwise {
-                Cell::True(reason) => ("True", *reason),
-                Cell::False(reason) => ("False", *reason),
-                Cell::Unknown(reason) => ("Unknown", *reason),
-                Cell::AsItWas(_) => ("Unknown", Reason::ObservationPending),
+            (ConditionValue::KeepPrevious(otherwise), None) => match otherwise {
+                ConditionValue::True(reason) => ("True", *reason),
+                ConditionValue::False(reason) => ("False", *reason),
+                ConditionValue::Unknown(reason) => ("Unknown", *reason),
+                ConditionValue::KeepPrevious(_) => ("Unknown", Reason::ObservationPending),
             },
-            (Cell::True(reason), _) => ("True", reason),
-            (Cell::False(reason), _) => ("False", reason),
-            (Cell::Unknown(reason), _) => ("Unknown", reason),
+            (ConditionValue::True(reason), _) => ("True", reason),
+            (ConditionValue::False(reason), _) => ("False", reason),
+            (ConditionValue::Unknown(reason), _) => ("Unknown", reason),
         };
         let unchanged = before.filter(|before| before.status == status);
         Condition {

@@ -7,8 +7,8 @@ fn at(second: i64) -> DateTime<Utc> {
 }
 
 fn said(situation: Situation, readiness: Readiness, before: &[Condition], generation: i64) -> Vec<Condition> {
-    let finding = Finding { situation, message: "because".to_owned() };
-    conditions(&finding, (readiness, "seen"), before, generation, at(NOW))
+    let assessment = Assessment { situation, message: "because".to_owned() };
+    conditions(&assessment, (readiness, "seen"), before, generation, at(NOW))
 }
 
 /// `True/Available` for each of Ready, Synced, Reconciling, Stalled.
@@ -29,7 +29,7 @@ fn each_row_of_the_table() {
     const FINE: &str = "False/AsExpected";
     let rows: &[(Situation, Readiness, [&str; 4])] = &[
         (
-            S::NotLookedAt,
+            S::NotObservedYet,
             R::Unchanged,
             ["Unknown/ObservationPending", "Unknown/ObservationPending", "True/ObservationPending", FINE],
         ),
@@ -107,7 +107,7 @@ fn each_row_of_the_table() {
 
 fn every_situation() -> Vec<Situation> {
     let mut all =
-        vec![S::NotLookedAt, S::Creating, S::InSync, S::Paused, S::TooOld, S::Deleting, S::DeletionPaused];
+        vec![S::NotObservedYet, S::Creating, S::InSync, S::Paused, S::TooOld, S::Deleting, S::DeletionPaused];
     for reason in &[Reason::Applying, Reason::Frozen, Reason::InvalidSpec] {
         all.extend([S::Changing(*reason), S::Waiting(*reason), S::Unreachable(*reason), S::Blocked(*reason)]);
         all.push(S::DeletionBlocked(*reason));
@@ -142,8 +142,8 @@ fn a_new_generation_is_being_worked_on_until_it_was_compared() {
     assert_eq!(row(&then)[2], "True/ObservationPending");
     // And it stays so until somebody has compared it.
     assert_eq!(row(&said(unreachable, R::Unchanged, &then, 2))[2], "True/ObservationPending");
-    for settled in [S::Paused, S::Blocked(Reason::InvalidSpec)] {
-        assert_eq!(row(&said(settled, R::Unchanged, &well(), 2))[2], "False/AsExpected", "{settled:?}");
+    for idle in [S::Paused, S::Blocked(Reason::InvalidSpec)] {
+        assert_eq!(row(&said(idle, R::Unchanged, &well(), 2))[2], "False/AsExpected", "{idle:?}");
     }
 }
 
@@ -162,8 +162,8 @@ fn nothing_said_before_is_never_ready() {
 fn times_move_only_with_the_status() {
     let before = well();
     let later = |situation, readiness| {
-        let finding = Finding { situation, message: "otherwise".to_owned() };
-        conditions(&finding, (readiness, "seen"), &before, 2, at(NOW + 60))
+        let assessment = Assessment { situation, message: "otherwise".to_owned() };
+        conditions(&assessment, (readiness, "seen"), &before, 2, at(NOW + 60))
     };
     let times = |conditions: &[Condition]| -> Vec<i64> {
         conditions.iter().map(|condition| condition.last_transition_time.0.as_second() - NOW).collect()
@@ -185,19 +185,19 @@ fn the_first_in_order_is_told() {
         S::Blocked(Reason::AmbiguousOwnership),
         S::TooOld,
         S::Unreachable(Reason::CloudUnreachable),
-        S::NotLookedAt,
+        S::NotObservedYet,
         S::NotServing { why: Reason::Frozen, ours: false },
         S::Creating,
         S::Changing(Reason::Applying),
         S::Waiting(Reason::DriftDetected),
         S::InSync,
     ];
-    let finding = |situation| Finding { situation, message: String::new() };
+    let assessment = |situation| Assessment { situation, message: String::new() };
     for (n, first) in order.iter().enumerate() {
         for second in order.iter().skip(n + 1) {
             for pair in [[*first, *second], [*second, *first]] {
-                let [one, other] = pair.map(finding);
-                assert_eq!(foremost(one, [other]).situation, *first, "{first:?} and {second:?}");
+                let [one, other] = pair.map(assessment);
+                assert_eq!(most_important(one, [other]).situation, *first, "{first:?} and {second:?}");
             }
         }
     }

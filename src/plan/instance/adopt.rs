@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use super::{
+    absence,
     decision::Decision,
     desired::Desired,
-    existing, intent, lookup,
-    observed::{Detail, Lists, Observed},
-    ownership::{Belongs, belongs, is_live},
-    step::{Change, Look, Step},
+    existing, intent,
+    observed::{AccountLists, Detail, Observed},
+    ownership::{Ownership, is_live, ownership_of},
+    step::{CloudAction, Lookup, Step},
     tenancy,
 };
 use crate::{
     api::{Reason, words::OperationType},
-    formats::{Mark, Origin},
+    formats::{Origin, OwnershipTags},
     plan::{
         Follow,
         conditions::{Readiness, Situation},
@@ -21,27 +22,27 @@ use crate::{
 };
 
 /// For an object without an instance, whose spec names one.
-pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+pub(super) fn decide(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
     // An instance that was asked for and may still come would be a second one.
     if is_open_creation(o)
-        && let Some(decision) = lookup::await_lists(o, lists, |why| adopting(o, id, why))
+        && let Some(decision) = absence::await_lists(o, lists, |why| adopting(o, id, why))
     {
         return decision;
     }
-    let closeup = match &o.looks.detail {
-        None => return adopting(o, id, "").step(Step::Look(Look::Detail { id: id.to_owned() })),
+    let snapshot = match &o.lookups.detail {
+        None => return adopting(o, id, "").step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
         Some(Detail::NotFound) => return not_found(o, id),
-        Some(Detail::Failed(obstacle)) => return Decision::unanswered(o, obstacle),
-        Some(Detail::Found(closeup)) => closeup,
+        Some(Detail::Failed(blocker)) => return Decision::unanswered(o, blocker),
+        Some(Detail::Found(snapshot)) => snapshot,
     };
-    if !is_live(&closeup.facts) {
+    if !is_live(&snapshot.facts) {
         return not_found(o, id);
     }
-    match belongs(&closeup.facts, &o.subject) {
-        Belongs::Us(_) => existing::decide(o, desired, lists, id),
-        Belongs::Another => owned(o, id),
-        Belongs::Nobody => {
-            tenancy::foreign_instance(o, &closeup.facts).unwrap_or_else(|| mark(o, id, Origin::Adopted))
+    match ownership_of(&snapshot.facts, &o.subject) {
+        Ownership::Ours(_) => existing::decide(o, desired, lists, id),
+        Ownership::Foreign => owned(o, id),
+        Ownership::Unowned => {
+            tenancy::foreign_instance(o, &snapshot.facts).unwrap_or_else(|| mark(o, id, Origin::Adopted))
         }
     }
 }
@@ -51,15 +52,15 @@ pub(super) fn mark(o: &Observed, id: &str, origin: Origin) -> Decision {
     if let Some(rest) = pause(o, id) {
         return adopting(o, id, "").wait(rest).follow(Follow::NEXT_LIST);
     }
-    let mark = Mark::new(&o.subject.uid, &o.subject.owner, origin);
-    adopting(o, id, "").step(Step::Change(Change::Adopt { id: id.to_owned(), mark }))
+    let mark = OwnershipTags::new(&o.subject.uid, &o.subject.owner, origin);
+    adopting(o, id, "").step(Step::CloudAction(CloudAction::Adopt { id: id.to_owned(), mark }))
 }
 
 /// How long an earlier attempt to mark it has to be waited for.
 fn pause(o: &Observed, id: &str) -> Option<Duration> {
     let operation = o.status.operation.as_ref()?;
     let same = operation.type_ == OperationType::Adopt && operation.instance_id.as_deref() == Some(id);
-    if same { intent::rest(o, operation) } else { None }
+    if same { intent::blocked_for(o, operation) } else { None }
 }
 
 fn adopting(o: &Observed, id: &str, why: &str) -> Decision {
@@ -72,12 +73,12 @@ fn adopting(o: &Observed, id: &str, why: &str) -> Decision {
     };
     Decision::new(o, Situation::Changing(Reason::Adopting), message)
         .follow(Follow::NEXT_LIST)
-        .wait(o.settings.pacing.backstop)
+        .wait(o.settings.requeue.operation_check_interval)
 }
 
 fn is_open_creation(o: &Observed) -> bool {
     let creation = o.status.operation.as_ref().filter(|operation| operation.type_ == OperationType::Create);
-    creation.is_some_and(intent::is_open)
+    creation.is_some_and(intent::is_unresolved)
 }
 
 pub(super) fn not_found(o: &Observed, id: &str) -> Decision {
@@ -86,7 +87,7 @@ pub(super) fn not_found(o: &Observed, id: &str) -> Decision {
     );
     let missing = Readiness::Missing(Reason::InstanceNotFound);
     let decision = Decision::blocked(o, Reason::InstanceNotFound, message);
-    decision.ready(missing, format!("instance {id} does not exist")).wait(o.slow())
+    decision.ready(missing, format!("instance {id} does not exist")).wait(o.needs_user())
 }
 
 pub(super) fn owned(o: &Observed, id: &str) -> Decision {
@@ -94,5 +95,5 @@ pub(super) fn owned(o: &Observed, id: &str) -> Decision {
         "instance {id} carries the mark of another object: delete that object with deletionPolicy Retain first, or \
          remove the tags dcs-operator-* from the instance"
     );
-    Decision::blocked(o, Reason::AlreadyOwned, message).wait(o.slow())
+    Decision::blocked(o, Reason::AlreadyOwned, message).wait(o.needs_user())
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
-    desired::AuthWish,
-    observed::{Observed, Obstacle, Published},
-    step::{Look, Preparation, Step},
+    desired::AuthSpec,
+    observed::{Blocker, Observed, Published},
+    step::{KubeAction, Lookup, Step},
 };
 use crate::{
     api::{ConditionType, DcsInstanceStatus, Reason, instance::Binding},
@@ -48,11 +48,11 @@ pub enum WhichPassword {
 
 /// What was found of the binding Secret, and of the password for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BindingLook {
+pub enum BindingState {
     /// It holds what it is to hold.
     Current,
     /// It does, but the Secret that held the password before is still there.
-    Spent,
+    Superseded,
     /// It is missing, or holds something else.
     Outdated,
     /// There is one of its name that is not this object's.
@@ -63,7 +63,7 @@ pub enum BindingLook {
 
 /// What is said of the binding Secret, and what is done about it.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct BindingAssessment {
     /// Whether clients can rely on it.
     pub(super) published: bool,
     pub(super) reason: Reason,
@@ -75,42 +75,54 @@ pub(super) struct Verdict {
 }
 
 /// `status` is what is about to be said; `serving`, whether clients can use the instance.
-pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> Verdict {
+pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> BindingAssessment {
     let known = status.binding.clone();
     // Before an instance serves for the first time, its address may still change.
     let begun = said(o).is_some_and(|said| said.reason != Reason::WaitingForEndpoint.as_str());
     let Some(content) = content(o, status).filter(|_| serving || begun) else {
         let message = "the Secret is written once the instance serves";
-        return Verdict::not_yet(Reason::WaitingForEndpoint, message, None);
+        return BindingAssessment::not_yet(Reason::WaitingForEndpoint, message, None);
     };
     let name = binding_secret_name(&o.subject.name);
-    match &o.looks.binding {
-        None if o.secrets.pending.is_none() && is_current(o, &content) => Verdict::published(name, &content),
-        None => match o.refused() {
-            Some((message, rest)) => {
-                Verdict { wait: Some(rest), ..Verdict::not_yet(Reason::SecretRefused, message, known) }
-            }
-            None => Verdict::stepping(Step::Look(Look::Binding(Box::new(content))), known),
-        },
-        Some(Err(Obstacle { reason, message })) => Verdict {
-            wait: Some(o.gap_after(&Obstacle { reason: *reason, message: String::new() })),
-            ..Verdict::not_yet(*reason, message, known)
-        },
-        Some(Ok(BindingLook::Current)) => Verdict::published(name, &content),
-        Some(Ok(BindingLook::Spent)) => Verdict::stepping(Step::Prepare(Preparation::DropPending), known),
-        Some(Ok(BindingLook::Outdated)) => {
-            Verdict::stepping(Step::Prepare(Preparation::Binding(Box::new(content))), known)
+    match &o.lookups.binding {
+        None if o.secrets.pending.is_none() && is_current(o, &content) => {
+            BindingAssessment::published(name, &content)
         }
-        Some(Ok(BindingLook::Foreign)) => {
+        None => match o.refused() {
+            Some((message, rest)) => BindingAssessment {
+                wait: Some(rest),
+                ..BindingAssessment::not_yet(Reason::SecretRefused, message, known)
+            },
+            None => BindingAssessment::stepping(Step::Lookup(Lookup::Binding(Box::new(content))), known),
+        },
+        Some(Err(Blocker { reason, message })) => BindingAssessment {
+            wait: Some(o.retry_delay_for(&Blocker { reason: *reason, message: String::new() })),
+            ..BindingAssessment::not_yet(*reason, message, known)
+        },
+        Some(Ok(BindingState::Current)) => BindingAssessment::published(name, &content),
+        Some(Ok(BindingState::Superseded)) => {
+            BindingAssessment::stepping(Step::Prepare(KubeAction::DeletePendingSecret), known)
+        }
+        Some(Ok(BindingState::Outdated)) => BindingAssessment::stepping(
+            Step::Prepare(KubeAction::WriteBindingSecret(Box::new(content))),
+            known,
+        ),
+        Some(Ok(BindingState::Foreign)) => {
             let message = format!(
                 "Secret {name} exists and is not this object's: rename or delete it, it is never overwritten"
             );
-            Verdict { wait: Some(o.slow()), ..Verdict::not_yet(Reason::SecretConflict, &message, None) }
+            BindingAssessment {
+                wait: Some(o.needs_user()),
+                ..BindingAssessment::not_yet(Reason::SecretConflict, &message, None)
+            }
         }
-        Some(Ok(BindingLook::PasswordLost)) => {
+        Some(Ok(BindingState::PasswordLost)) => {
             let message = "the password is in no Secret any more: set another one in the cloud's console and give it to \
                            the clients yourself, or make a new instance";
-            Verdict { wait: Some(o.slow()), ..Verdict::not_yet(Reason::SecretNotFound, message, None) }
+            BindingAssessment {
+                wait: Some(o.needs_user()),
+                ..BindingAssessment::not_yet(Reason::SecretNotFound, message, None)
+            }
         }
     }
 }
@@ -143,16 +155,16 @@ fn password(o: &Observed, status: &DcsInstanceStatus) -> WhichPassword {
         return WhichPassword::Accepted(hash);
     }
     match o.desired.as_ref().ok().and_then(|desired| desired.auth.as_ref()) {
-        Some(AuthWish::SecretRef { name, key }) => {
+        Some(AuthSpec::SecretRef { name, key }) => {
             WhichPassword::Chosen { name: name.clone(), key: key.clone() }
         }
-        Some(AuthWish::Generated | AuthWish::Open) | None => WhichPassword::Unrecorded,
+        Some(AuthSpec::Generated | AuthSpec::Open) | None => WhichPassword::Unrecorded,
     }
 }
 
 /// Whether the Secret is known to hold `content`, and nobody has touched it since.
 fn is_current(o: &Observed, content: &Content) -> bool {
-    let Some(Published { content: held, version, source, shown }) = &o.memory.published else { return false };
+    let Some(Published { content: held, version, source, shown }) = &o.local.published else { return false };
     let number = |version: &Option<String>| version.as_ref().and_then(|version| version.parse::<u64>().ok());
     let untouched = match (number(&o.secrets.binding), version.parse::<u64>().ok()) {
         (Some(seen), Some(own)) => seen <= own,
@@ -167,9 +179,9 @@ fn is_current(o: &Observed, content: &Content) -> bool {
     held == content && untouched && same_source
 }
 
-// === impl Verdict ===
+// === impl BindingAssessment ===
 
-impl Verdict {
+impl BindingAssessment {
     fn published(name: String, content: &Content) -> Self {
         let message = match content.password {
             WhichPassword::Open | WhichPassword::Accepted(_) | WhichPassword::Chosen { .. } => {

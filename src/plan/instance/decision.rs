@@ -6,19 +6,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     binding, intent,
-    observed::{CredentialsSource, Observed, Obstacle},
+    observed::{Blocker, CredentialsSource, Observed},
     says,
-    step::{Change, Plan, Preparation, Step},
+    step::{CloudAction, KubeAction, Plan, Step},
 };
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
-        instance::{Operation, PendingChange, Resolved},
+        instance::{OperationStatus, PendingChange, Resolved},
     },
     dcs::model::InstanceFacts,
     plan::{
         Follow,
-        conditions::{Finding, Readiness, Situation, binding_published, conditions},
+        conditions::{Assessment, Readiness, Situation, binding_published, conditions},
         schedule,
     },
 };
@@ -27,19 +27,19 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Decision {
     pub(super) step: Step,
-    pub(super) finding: Finding,
+    pub(super) assessment: Assessment,
     /// Overrides what the last sight of the instance says.
     readiness: Option<(Readiness, String)>,
     /// What was seen of the instance, if anything new.
     facts: Option<InstanceFacts>,
     id: Option<String>,
-    operation: Option<Operation>,
+    operation: Option<OperationStatus>,
     /// What a new instance is going to be.
     resolved: Option<Resolved>,
     pending: Vec<PendingChange>,
     wait: Duration,
     follow: Follow,
-    silent: bool,
+    without_status_write: bool,
 }
 
 // === impl Decision ===
@@ -49,16 +49,16 @@ impl Decision {
     pub(super) fn new(o: &Observed, situation: Situation, message: impl Into<String>) -> Self {
         Self {
             step: Step::Nothing,
-            finding: Finding { situation, message: message.into() },
+            assessment: Assessment { situation, message: message.into() },
             readiness: None,
             facts: None,
             id: o.status.id.clone(),
             operation: o.status.operation.clone(),
             resolved: None,
             pending: Vec::new(),
-            wait: o.settings.pacing.slow_round(&o.subject.uid),
+            wait: o.settings.requeue.resync_interval(&o.subject.uid),
             follow: Follow::STEADY,
-            silent: false,
+            without_status_write: false,
         }
     }
 
@@ -68,8 +68,9 @@ impl Decision {
     }
 
     /// The cloud did not answer a question: it is asked again.
-    pub(super) fn unanswered(o: &Observed, obstacle: &Obstacle) -> Self {
-        Self::new(o, Situation::Unreachable(obstacle.reason), &obstacle.message).wait(o.gap_after(obstacle))
+    pub(super) fn unanswered(o: &Observed, blocker: &Blocker) -> Self {
+        Self::new(o, Situation::Unreachable(blocker.reason), &blocker.message)
+            .wait(o.retry_delay_for(blocker))
     }
 
     pub(super) fn step(self, step: Step) -> Self {
@@ -89,7 +90,7 @@ impl Decision {
     }
 
     /// What was seen of the instance `facts.id`, which is the object's.
-    pub(super) fn seen(self, facts: &InstanceFacts) -> Self {
+    pub(super) fn with_observation(self, facts: &InstanceFacts) -> Self {
         Self { id: Some(facts.id.clone()), facts: Some(facts.clone()), ..self }
     }
 
@@ -102,8 +103,8 @@ impl Decision {
     }
 
     /// The same, told otherwise: as something that happens to an instance that is seen as ever.
-    pub(super) fn saying(self, finding: Finding) -> Self {
-        Self { finding, readiness: None, ..self }
+    pub(super) fn with_assessment(self, assessment: Assessment) -> Self {
+        Self { assessment, readiness: None, ..self }
     }
 
     /// To be looked at again with the next list, if the newest does not show what was just seen closely: were it
@@ -117,20 +118,20 @@ impl Decision {
     }
 
     /// Nothing is being done to the instance any more.
-    pub(super) fn settled(self) -> Self {
+    pub(super) fn clear_operation(self) -> Self {
         Self { operation: None, ..self }
     }
 
     /// Nothing is said: there is nothing new to say.
-    pub(super) fn silent(self) -> Self {
-        Self { silent: true, ..self }
+    pub(super) fn without_status_write(self) -> Self {
+        Self { without_status_write: true, ..self }
     }
 
     /// Whether a new object need not say yet that it is being looked at, since in a moment it will say more; how long
     /// that lasts.
-    fn is_too_early(&self, o: &Observed) -> Option<Duration> {
-        let is_beginning = match self.finding.situation {
-            Situation::NotLookedAt | Situation::Creating | Situation::Changing(_) => true,
+    fn initial_grace_left(&self, o: &Observed) -> Option<Duration> {
+        let is_beginning = match self.assessment.situation {
+            Situation::NotObservedYet | Situation::Creating | Situation::Changing(_) => true,
             Situation::InSync
             | Situation::NotServing { .. }
             | Situation::Waiting(_)
@@ -143,32 +144,39 @@ impl Decision {
             | Situation::DeletionBlocked(_) => false,
         };
         let new = o.status.conditions.is_empty() && is_beginning && self.step == Step::Nothing;
-        let age = o.now.monotonic.saturating_sub(o.memory.first_seen);
-        schedule::MOMENT.checked_sub(age).filter(|rest| new && !rest.is_zero())
+        let age = o.now.monotonic.saturating_sub(o.local.first_seen);
+        schedule::INITIAL_STATUS_GRACE.checked_sub(age).filter(|rest| new && !rest.is_zero())
     }
 
     /// Puts before a change what it needs in Kubernetes, unless Kubernetes just refused that.
-    fn prepare(mut self, o: &Observed) -> Self {
-        if self.needs_hold(o) {
-            self.step = Step::Prepare(Preparation::Hold);
+    fn prepend_kube_action(mut self, o: &Observed) -> Self {
+        if self.needs_in_use_finalizer(o) {
+            self.step = Step::Prepare(KubeAction::AddInUseFinalizer);
         }
-        let needed = matches!(self.step, Step::Prepare(Preparation::Hold | Preparation::Password));
+        let needed = matches!(
+            self.step,
+            Step::Prepare(KubeAction::AddInUseFinalizer | KubeAction::CreatePasswordSecret)
+        );
         match o.refused().filter(|_| needed) {
             Some((message, rest)) => {
                 let situation = Situation::Blocked(Reason::SecretRefused);
-                let finding = Finding { situation, message: message.to_owned() };
-                Self { step: Step::Nothing, finding, wait: rest, ..self }
+                let assessment = Assessment { situation, message: message.to_owned() };
+                Self { step: Step::Nothing, assessment, wait: rest, ..self }
             }
             None => self,
         }
     }
 
     /// Whether there is, or is about to be, an instance of the object's while the credentials could go before it.
-    fn needs_hold(&self, o: &Observed) -> bool {
-        let begins = matches!(self.step, Step::Change(Change::Create(_) | Change::Adopt { .. }));
+    fn needs_in_use_finalizer(&self, o: &Observed) -> bool {
+        let begins =
+            matches!(self.step, Step::CloudAction(CloudAction::Create(_) | CloudAction::Adopt { .. }));
         // Whoever let the credentials go may not have known of this object yet.
-        let has = o.subject.finalizer && o.status.id.is_some() && self.step == Step::Nothing && !self.silent;
-        match o.place.as_ref().map(|place| &place.source) {
+        let has = o.subject.finalizer
+            && o.status.id.is_some()
+            && self.step == Step::Nothing
+            && !self.without_status_write;
+        match o.account.as_ref().map(|account| &account.source) {
             Ok(CredentialsSource::Namespace { held, leaving, .. }) => {
                 !held && (begins || (has && !leaving && !o.subject.deleting))
             }
@@ -184,34 +192,38 @@ impl Decision {
             status.conditions.extend(kept);
             return;
         }
-        let verdict = binding::judge(o, status, readiness == Readiness::Serving);
-        let told = (verdict.published, verdict.reason, verdict.message.as_str());
+        let assessment = binding::judge(o, status, readiness == Readiness::Serving);
+        let told = (assessment.published, assessment.reason, assessment.message.as_str());
         let (before, generation) = (&o.status.conditions, o.subject.generation);
         status.conditions.push(binding_published(told, before, generation, o.now.wall));
-        status.binding = verdict.binding;
-        if self.silent {
+        status.binding = assessment.binding;
+        if self.without_status_write {
             return;
         }
-        self.wait = self.wait.min(verdict.wait.unwrap_or(self.wait));
-        if let (Step::Nothing, Some(step)) = (&self.step, verdict.step) {
+        self.wait = self.wait.min(assessment.wait.unwrap_or(self.wait));
+        if let (Step::Nothing, Some(step)) = (&self.step, assessment.step) {
             self.step = step;
         }
     }
 
     /// The plan, with the whole status.
     pub(super) fn compose(mut self, o: &Observed) -> Plan {
-        self = self.prepare(o);
-        if let Some(rest) = self.is_too_early(o) {
-            (self.silent, self.wait) = (true, self.wait.min(rest));
+        self = self.prepend_kube_action(o);
+        if let Some(rest) = self.initial_grace_left(o) {
+            (self.without_status_write, self.wait) = (true, self.wait.min(rest));
         }
-        if o.lists.as_ref().is_some_and(|lists| lists.amended) {
+        if o.lists.as_ref().is_some_and(|lists| lists.overlaid) {
             (self.follow.fast, self.follow.each_list) = (true, true);
         }
         // When the cloud has been out of reach for too long, that has to be said.
         let in_trouble =
             o.lists.as_ref().is_some_and(|lists| lists.trouble.is_some() && lists.latest.is_some());
-        if let Some(rest) =
-            o.settings.pacing.list_missed.checked_sub(o.age()).filter(|rest| in_trouble && !rest.is_zero())
+        if let Some(rest) = o
+            .settings
+            .requeue
+            .unreachable_after
+            .checked_sub(o.age())
+            .filter(|rest| in_trouble && !rest.is_zero())
         {
             self.wait = self.wait.min(rest + Duration::from_secs(1));
         }
@@ -234,7 +246,7 @@ impl Decision {
         }
         says::policies(o, &mut status);
         status.conditions = conditions(
-            &self.finding,
+            &self.assessment,
             (readiness, &ready_message),
             &o.status.conditions,
             o.subject.generation,
@@ -242,11 +254,20 @@ impl Decision {
         );
         self.publish_binding(o, readiness, &mut status);
         let intent = match &self.step {
-            Step::Change(change) => Some(Box::new(intent::intend(o, change, &status))),
-            Step::Nothing | Step::Look(_) | Step::AddFinalizer | Step::RemoveFinalizer | Step::Prepare(_) => {
-                None
-            }
+            Step::CloudAction(change) => Some(Box::new(intent::record_intent(o, change, &status))),
+            Step::Nothing
+            | Step::Lookup(_)
+            | Step::AddFinalizer
+            | Step::RemoveFinalizer
+            | Step::Prepare(_) => None,
         };
-        Plan { step: self.step, status, publish: !self.silent, intent, wait: self.wait, follow: self.follow }
+        Plan {
+            step: self.step,
+            status,
+            publish: !self.without_status_write,
+            intent,
+            wait: self.wait,
+            follow: self.follow,
+        }
     }
 }

@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 use super::{
-    adopt,
+    absence, adopt,
     decision::Decision,
-    failed, intent, lookup,
-    observed::{Closeup, Detail, Lists, Observed},
-    ownership::{Belongs, belongs, claims, ids},
-    plan::leads_elsewhere,
+    failed, intent,
+    observed::{AccountLists, Detail, InstanceSnapshot, Observed},
+    ownership::{Ownership, claims, ids, ownership_of},
+    plan::account_mismatch,
     says,
-    step::{Change, Look, Step},
+    step::{CloudAction, Lookup, Step},
 };
 use crate::{
     api::{
         Reason,
         instance::{DeletionPolicy, ManagementPolicy},
-        words::{OperationType, Outcome},
+        words::{OperationOutcome, OperationType},
     },
     dcs::model::InstanceStatus,
     formats::RELEASED_TAG,
@@ -35,23 +35,23 @@ const UNDER_WAY: &str = "the instance is being deleted";
 
 pub(super) fn decide(o: &Observed) -> Decision {
     if !o.subject.finalizer {
-        return Decision::new(o, Situation::Deleting, "the object is on its way out").silent();
+        return Decision::new(o, Situation::Deleting, "the object is on its way out").without_status_write();
     }
     if o.policies.paused {
         let message = "spec.paused is true: the instance is not deleted until it is false or removed";
         return Decision::new(o, Situation::DeletionPaused, message);
     }
-    let place = match &o.place {
-        Ok(place) => place,
+    let account = match &o.account {
+        Ok(account) => account,
         // Without credentials nothing was ever asked for, so there is nothing to see to.
         Err(_) if was_never_begun(o) => return done(o),
-        Err(obstacle) => {
-            let wait = o.gap(obstacle.pace(), 1);
-            let message = format!("{}; until then the instance is not deleted", obstacle.message);
-            return blocked(o, obstacle.reason, message).wait(wait);
+        Err(blocker) => {
+            let wait = o.retry_delay(blocker.retry_class(), 1);
+            let message = format!("{}; until then the instance is not deleted", blocker.message);
+            return blocked(o, blocker.reason, message).wait(wait);
         }
     };
-    if let Some(message) = leads_elsewhere(o, place) {
+    if let Some(message) = account_mismatch(o, account) {
         return blocked(o, Reason::AccountChanged, message);
     }
     match o.lists.as_ref().filter(|lists| lists.latest.is_some()) {
@@ -69,7 +69,7 @@ fn was_never_begun(o: &Observed) -> bool {
 }
 
 /// Which instance it is: the one recorded, else a single one with our mark.
-fn target(o: &Observed, lists: &Lists) -> Decision {
+fn target(o: &Observed, lists: &AccountLists) -> Decision {
     let claims = claims(lists, &o.subject);
     let recorded = o.status.id.as_deref();
     let others = claims.ours.iter().filter(|facts| Some(facts.id.as_str()) != recorded).count();
@@ -100,49 +100,49 @@ fn target(o: &Observed, lists: &Lists) -> Decision {
     let manages = o.policies.management == ManagementPolicy::Managed;
     if let Some(record) = lists.failed.first().filter(|_| manages) {
         let removal = failed::decide(o, record);
-        let message = removal.finding.message.clone();
-        return match removal.finding.situation {
+        let message = removal.assessment.message.clone();
+        return match removal.assessment.situation {
             Situation::Blocked(reason) => blocked(o, reason, message),
             _ => deleting(o, &message).step(removal.step).follow(Follow::ALL_LISTS),
         };
     }
-    lookup::await_lists(o, lists, |why| deleting(o, why)).unwrap_or_else(|| done(o))
+    absence::await_lists(o, lists, |why| deleting(o, why)).unwrap_or_else(|| done(o))
 }
 
 /// Removes the instance `id`, or lets it go.
-fn remove(o: &Observed, lists: &Lists, id: &str) -> Decision {
-    let closeup = match &o.looks.detail {
-        Some(Detail::Found(closeup)) => closeup,
+fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
+    let snapshot = match &o.lookups.detail {
+        Some(Detail::Found(snapshot)) => snapshot,
         Some(Detail::NotFound) => return gone(o, lists, id),
-        Some(Detail::Failed(obstacle)) => {
-            return deleting(o, &obstacle.message).wait(o.gap_after(obstacle));
+        Some(Detail::Failed(blocker)) => {
+            return deleting(o, &blocker.message).wait(o.retry_delay_for(blocker));
         }
         None => {
             let on_its_way = lists.listed(id).filter(|facts| facts.status == Some(InstanceStatus::Deleting));
             let decision = deleting(o, UNDER_WAY);
             return match on_its_way {
                 // The next thing to happen is that it is gone, and the list shows that.
-                Some(facts) => decision.seen(facts),
-                None => decision.step(Step::Look(Look::Detail { id: id.to_owned() })),
+                Some(facts) => decision.with_observation(facts),
+                None => decision.step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
             };
         }
     };
-    match belongs(&closeup.facts, &o.subject) {
-        Belongs::Us(origin) => match o.policies.deletion_of(Some(origin)) {
-            DeletionPolicy::Retain => release(o, closeup).unwrap_or_else(|| done(o)),
-            DeletionPolicy::Delete => delete(o, closeup),
+    match ownership_of(&snapshot.facts, &o.subject) {
+        Ownership::Ours(origin) => match o.policies.deletion_of(Some(origin)) {
+            DeletionPolicy::Retain => release(o, snapshot).unwrap_or_else(|| done(o)),
+            DeletionPolicy::Delete => delete(o, snapshot),
         },
         // It is another object's by now, and none of our business.
-        Belongs::Another => nothing_left(o, lists, id),
-        Belongs::Nobody => unmarked(o, lists, id),
+        Ownership::Foreign => nothing_left(o, lists, id),
+        Ownership::Unowned => unmarked(o, lists, id),
     }
 }
 
 /// Takes our mark off the instance, leaving a note of whose it was; `None` if that is done. Adding comes before
 /// removing, so that at no time nothing says whose it was.
-pub(super) fn release(o: &Observed, closeup: &Closeup) -> Option<Decision> {
-    let id = closeup.facts.id.clone();
-    if !matches!(belongs(&closeup.facts, &o.subject), Belongs::Us(_)) {
+pub(super) fn release(o: &Observed, snapshot: &InstanceSnapshot) -> Option<Decision> {
+    let id = snapshot.facts.id.clone();
+    if !matches!(ownership_of(&snapshot.facts, &o.subject), Ownership::Ours(_)) {
         return None;
     }
     let decision = deleting(o, "the instance is being let go: it stays, without this object's mark");
@@ -150,16 +150,17 @@ pub(super) fn release(o: &Observed, closeup: &Closeup) -> Option<Decision> {
         return Some(decision.wait(rest));
     }
     let uid = o.subject.uid.clone();
-    let noted = closeup.facts.tag(RELEASED_TAG) == Some(&uid);
-    let change = if noted { Change::Unmark { id } } else { Change::NoteRelease { id, uid } };
-    Some(decision.step(Step::Change(change)).wait(Duration::ZERO))
+    let noted = snapshot.facts.tag(RELEASED_TAG) == Some(&uid);
+    let change =
+        if noted { CloudAction::RemoveOwnershipTags { id } } else { CloudAction::TagReleased { id, uid } };
+    Some(decision.step(Step::CloudAction(change)).wait(Duration::ZERO))
 }
 
-fn delete(o: &Observed, closeup: &Closeup) -> Decision {
-    let facts = &closeup.facts;
+fn delete(o: &Observed, snapshot: &InstanceSnapshot) -> Decision {
+    let facts = &snapshot.facts;
     let id = &facts.id;
     if facts.status == Some(InstanceStatus::Deleting) {
-        return deleting(o, UNDER_WAY).seen(facts);
+        return deleting(o, UNDER_WAY).with_observation(facts);
     }
     if facts.charging_mode == Some(PREPAID) {
         let message = format!(
@@ -168,9 +169,9 @@ fn delete(o: &Observed, closeup: &Closeup) -> Decision {
         );
         return blocked(o, Reason::PrepaidNotDeletable, message);
     }
-    if let Some(doing) = busy(closeup) {
+    if let Some(doing) = busy(snapshot) {
         return deleting(o, &format!("the instance is deleted once it is done with {doing}"))
-            .wait(o.settings.pacing.busy);
+            .wait(o.settings.requeue.busy);
     }
     if let Some(rest) = pause(o, &OperationType::Delete) {
         let problem = o.status.operation.as_ref().and_then(|operation| operation.message.clone());
@@ -181,8 +182,8 @@ fn delete(o: &Observed, closeup: &Closeup) -> Decision {
         .or_else(|| Consent::by_deletion(o.subject.deleting, o.policies.management, DeletionPolicy::Delete));
     match consent {
         Some(consent) => {
-            let change = Change::Delete { id: id.clone(), consent, failed: None };
-            deleting(o, UNDER_WAY).step(Step::Change(change))
+            let change = CloudAction::Delete { id: id.clone(), consent, failed: None };
+            deleting(o, UNDER_WAY).step(Step::CloudAction(change))
         }
         None => {
             blocked(o, Reason::ApprovalRequired, "nobody has agreed that the instance is deleted".to_owned())
@@ -191,47 +192,47 @@ fn delete(o: &Observed, closeup: &Closeup) -> Decision {
 }
 
 /// What keeps the cloud from deleting it (DCS.4099: not while creating or restarting; a task counts as well).
-fn busy(closeup: &Closeup) -> Option<&str> {
+fn busy(snapshot: &InstanceSnapshot) -> Option<&str> {
     use InstanceStatus::{
         Creating, Extending, Flushing, Migrating, Restarting, Restoring, Starting, Upgrading,
     };
-    let status = closeup.facts.status.as_ref().filter(|status| {
+    let status = snapshot.facts.status.as_ref().filter(|status| {
         matches!(
             status,
             Creating | Restarting | Restoring | Extending | Flushing | Migrating | Upgrading | Starting
         )
     });
-    closeup.task.as_deref().or(status.map(InstanceStatus::as_str))
+    snapshot.task.as_deref().or(status.map(InstanceStatus::as_str))
 }
 
 /// How long an earlier attempt has to be waited for.
 fn pause(o: &Observed, type_: &OperationType) -> Option<Duration> {
     let operation = o.status.operation.as_ref().filter(|operation| operation.type_ == *type_)?;
     // A release that was taken has a next part, which can follow at once.
-    let goes_on = *type_ == OperationType::Release && operation.outcome == Some(Outcome::Accepted);
-    if goes_on { None } else { intent::rest(o, operation) }
+    let goes_on = *type_ == OperationType::Release && operation.outcome == Some(OperationOutcome::Accepted);
+    if goes_on { None } else { intent::blocked_for(o, operation) }
 }
 
 /// Nothing says any more whose the instance is.
-fn unmarked(o: &Observed, lists: &Lists, id: &str) -> Decision {
+fn unmarked(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     let origin = says::recorded_origin(&o.status);
     if o.policies.deletion_of(origin) == DeletionPolicy::Retain {
         return nothing_left(o, lists, id);
     }
     if let Some(origin) = origin.filter(|_| o.policies.adopt.as_deref() == Some(id)) {
         let marking = adopt::mark(o, id, origin);
-        return deleting(o, &marking.finding.message.clone()).step(marking.step);
+        return deleting(o, &marking.assessment.message.clone()).step(marking.step);
     }
     let message = format!(
         "instance {id} no longer carries the tags dcs-operator-* that say whose it is, so it is not deleted: set \
          adopt.instanceId to its ID to have it deleted, or deletionPolicy to Retain to leave it"
     );
-    blocked(o, Reason::MarkMissing, message).wait(o.slow())
+    blocked(o, Reason::MarkMissing, message).wait(o.needs_user())
 }
 
 /// The cloud says that the instance does not exist.
-fn gone(o: &Observed, lists: &Lists, id: &str) -> Decision {
-    if lookup::may_be_invisible(o, id) {
+fn gone(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
+    if absence::may_be_invisible(o, id) {
         let message = "the instance was asked for a moment ago, and the cloud does not show it yet";
         let rest = o.window_end().saturating_sub(o.now.monotonic);
         return deleting(o, message).follow(Follow::ALL_LISTS).wait(rest);
@@ -240,7 +241,7 @@ fn gone(o: &Observed, lists: &Lists, id: &str) -> Decision {
 }
 
 /// The finalizer goes, unless another instance carries our mark.
-fn nothing_left(o: &Observed, lists: &Lists, id: &str) -> Decision {
+fn nothing_left(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     let mut others = claims(lists, &o.subject).ours;
     others.retain(|facts| facts.id != id);
     if others.is_empty() {
@@ -258,7 +259,7 @@ fn deleting(o: &Observed, message: &str) -> Decision {
     Decision::new(o, Situation::Deleting, message)
         .ready(Readiness::Unchanged, message)
         .follow(Follow::CHANGES)
-        .wait(o.settings.pacing.backstop)
+        .wait(o.settings.requeue.operation_check_interval)
 }
 
 fn blocked(o: &Observed, reason: Reason, message: String) -> Decision {
@@ -266,5 +267,7 @@ fn blocked(o: &Observed, reason: Reason, message: String) -> Decision {
 }
 
 fn done(o: &Observed) -> Decision {
-    Decision::new(o, Situation::Deleting, "nothing is left in the cloud").step(Step::RemoveFinalizer).silent()
+    Decision::new(o, Situation::Deleting, "nothing is left in the cloud")
+        .step(Step::RemoveFinalizer)
+        .without_status_write()
 }

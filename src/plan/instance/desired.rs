@@ -25,15 +25,15 @@ pub struct Desired {
     /// Memory.
     pub capacity: Option<Capacity>,
     /// How it is built.
-    pub flavor: FlavorWish,
+    pub flavor: FlavorSpec,
     /// Codes of the zones, the master's first; at least one.
     pub availability_zones: Option<Vec<String>>,
     /// Where it is reached.
-    pub network: NetworkWish,
+    pub network: NetworkSpec,
     /// Never 0.
     pub port: Option<u16>,
     /// How clients prove who they are.
-    pub auth: Option<AuthWish>,
+    pub auth: Option<AuthSpec>,
     /// Name in the cloud.
     pub name: Option<String>,
     /// Description in the cloud; may be empty.
@@ -58,7 +58,7 @@ pub struct Desired {
 
 /// One of the two ways to say how an instance is built.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum FlavorWish {
+pub enum FlavorSpec {
     /// By the flavor's code.
     SpecCode(String),
     /// By what it is to be like, as far as that was declared.
@@ -76,7 +76,7 @@ pub enum FlavorWish {
 
 /// Where an instance is to be reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct NetworkWish {
+pub struct NetworkSpec {
     /// ID of the VPC; there if `subnet_id` is.
     pub vpc_id: Option<String>,
     /// Network ID of the subnet; there if `vpc_id` is.
@@ -89,7 +89,7 @@ pub struct NetworkWish {
 
 /// How clients are to prove who they are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum AuthWish {
+pub enum AuthSpec {
     /// With a password that the operator makes.
     Generated,
     /// With a password of the user's.
@@ -115,11 +115,11 @@ impl Desired {
         Ok(Self {
             engine_version: spec.engine_version.clone(),
             capacity: spec.capacity.as_ref().and_then(|quantity| quantity::capacity(&quantity.0)),
-            flavor: FlavorWish::parse(spec),
+            flavor: FlavorSpec::parse(spec),
             availability_zones: spec.availability_zones.clone(),
-            network: spec.network.as_ref().map(NetworkWish::parse).unwrap_or_default(),
+            network: spec.network.as_ref().map(NetworkSpec::parse).unwrap_or_default(),
             port: spec.port.and_then(port),
-            auth: spec.auth.as_ref().and_then(AuthWish::parse),
+            auth: spec.auth.as_ref().and_then(AuthSpec::parse),
             name: spec.name.clone(),
             description: spec.description.clone(),
             window: spec.maintenance_window.as_ref().and_then(Window::parse),
@@ -139,9 +139,9 @@ fn port(number: i32) -> Option<u16> {
     u16::try_from(number).ok().filter(|port| *port > 0)
 }
 
-// === impl FlavorWish ===
+// === impl FlavorSpec ===
 
-impl FlavorWish {
+impl FlavorSpec {
     fn parse(spec: &DcsInstanceSpec) -> Self {
         match &spec.spec_code {
             Some(code) => Self::SpecCode(code.clone()),
@@ -172,9 +172,9 @@ const fn cpu_type(cpu: instance::CpuType) -> CpuType {
     }
 }
 
-// === impl NetworkWish ===
+// === impl NetworkSpec ===
 
-impl NetworkWish {
+impl NetworkSpec {
     fn parse(network: &instance::Network) -> Self {
         Self {
             vpc_id: network.vpc_id.clone(),
@@ -185,9 +185,9 @@ impl NetworkWish {
     }
 }
 
-// === impl AuthWish ===
+// === impl AuthSpec ===
 
-impl AuthWish {
+impl AuthSpec {
     /// `None` for a reference that refers to nothing, which the rules refuse.
     fn parse(auth: &Auth) -> Option<Self> {
         match auth.type_ {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    desired::{AuthWish, Desired, FlavorWish},
-    observed::Closeup,
+    desired::{AuthSpec, Desired, FlavorSpec},
+    observed::InstanceSnapshot,
 };
 use crate::{
     api::{
@@ -35,13 +35,13 @@ impl Differences {
     pub fn between(
         desired: &Desired,
         facts: &InstanceFacts,
-        closeup: Option<&Closeup>,
+        snapshot: Option<&InstanceSnapshot>,
         resolved: Option<&Resolved>,
         applied: Option<&Applied>,
     ) -> Self {
         let mut differences = Self::default();
         differences.fixed(desired, facts);
-        differences.shape(desired, facts, &Build::of(closeup, resolved));
+        differences.shape(desired, facts, &Build::of(snapshot, resolved));
         differences.settings(desired, facts);
         differences.tags(desired, facts, applied);
         differences
@@ -98,10 +98,10 @@ impl Differences {
         let quantity = |capacity: crate::dcs::model::Capacity| capacity.to_string();
         disruptive.push(("capacity", desired.capacity.map(quantity), facts.capacity.map(quantity)));
         match &desired.flavor {
-            FlavorWish::SpecCode(code) => {
+            FlavorSpec::SpecCode(code) => {
                 disruptive.push(("specCode", Some(code.clone()), facts.spec_code.clone()))
             }
-            FlavorWish::Select { cache_mode, cpu_type, replicas, shards } => {
+            FlavorSpec::Select { cache_mode, cpu_type, replicas, shards } => {
                 let mode = cache_mode.as_ref().map(|mode| mode.as_str().to_owned());
                 disruptive.push(("cacheMode", mode, build.cache_mode.clone()));
                 let cpu = cpu_type.as_ref().map(|cpu| cpu.as_str().to_owned());
@@ -183,9 +183,9 @@ struct Build {
 // === impl Build ===
 
 impl Build {
-    fn of(closeup: Option<&Closeup>, resolved: Option<&Resolved>) -> Self {
+    fn of(snapshot: Option<&InstanceSnapshot>, resolved: Option<&Resolved>) -> Self {
         let kept = resolved.cloned().unwrap_or_default();
-        let seen = closeup.cloned().unwrap_or_default();
+        let seen = snapshot.cloned().unwrap_or_default();
         Self {
             cache_mode: seen.cache_mode.or(kept.cache_mode),
             replicas: seen.replicas.or(kept.replicas.map(i64::from)),
@@ -211,11 +211,11 @@ pub(super) fn applied_tags(
 }
 
 /// How clients prove who they are, in the words of the spec.
-pub(super) fn auth(wish: &AuthWish) -> String {
+pub(super) fn auth(wish: &AuthSpec) -> String {
     match wish {
-        AuthWish::Generated => "Generated",
-        AuthWish::SecretRef { .. } => "SecretRef",
-        AuthWish::Open => "None",
+        AuthSpec::Generated => "Generated",
+        AuthSpec::SecretRef { .. } => "SecretRef",
+        AuthSpec::Open => "None",
     }
     .to_owned()
 }

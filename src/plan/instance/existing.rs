@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    adopt, create,
+    absence, adopt, create,
     decision::Decision,
     desired::Desired,
     diff::Differences,
-    failed, intent, lookup,
-    observed::{Closeup, Detail, Lists, Observed, pace_of},
-    ownership::{Belongs, belongs, claims, is_live},
+    failed, intent,
+    observed::{AccountLists, Detail, InstanceSnapshot, Observed, retry_class},
+    ownership::{Ownership, claims, is_live, ownership_of},
     says::{self, serves},
-    step::{Change, Look, Step},
+    step::{CloudAction, Lookup, Step},
 };
 use crate::{
     api::{
@@ -24,7 +24,7 @@ use crate::{
     plan::{
         Follow,
         conditions::{Readiness, Situation},
-        schedule::Pace,
+        schedule::RetryClass,
     },
 };
 
@@ -33,7 +33,7 @@ use crate::{
 const BEING_MADE: &str = "the cloud is making the instance";
 
 /// For the instance `id`, which is the object's by its status or by its mark.
-pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+pub(super) fn decide(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
     let listed = lists.listed(id);
     let ours = claims(lists, &o.subject).ours;
     let is_one_of_several = ours.len() > 1 && ours.iter().any(|facts| facts.id == id);
@@ -42,42 +42,42 @@ pub(super) fn decide(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -
         && desired.adopt.as_deref() != Some(id)
     {
         return match listed {
-            Some(facts) => decision.seen(facts),
+            Some(facts) => decision.with_observation(facts),
             None => decision,
         };
     }
-    match (&o.looks.detail, listed) {
-        (Some(Detail::Found(closeup)), _) => {
-            present(o, desired, &closeup.facts, Some(closeup)).until_listed(o, &closeup.facts)
+    match (&o.lookups.detail, listed) {
+        (Some(Detail::Found(snapshot)), _) => {
+            present(o, desired, &snapshot.facts, Some(snapshot)).until_listed(o, &snapshot.facts)
         }
         (Some(Detail::NotFound), _) => absent(o, desired, lists, id),
-        (Some(Detail::Failed(obstacle)), _) => Decision::unanswered(o, obstacle),
+        (Some(Detail::Failed(blocker)), _) => Decision::unanswered(o, blocker),
         (None, Some(facts)) => present(o, desired, facts, None),
         (None, None) => unlisted(o, desired, lists, id),
     }
 }
 
 /// No list shows it.
-fn unlisted(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+fn unlisted(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
     if let Some(facts) = lists.failed.iter().find(|facts| facts.id == id) {
         return failed::decide(o, facts);
     }
-    if lookup::may_be_invisible(o, id) {
+    if absence::may_be_invisible(o, id) {
         return invisible(o);
     }
-    let confirmed = o.memory.gone.as_ref().filter(|(gone, at)| {
-        gone == id && o.now.monotonic.saturating_sub(*at) < o.settings.pacing.slow_round
+    let confirmed = o.local.gone.as_ref().filter(|(gone, at)| {
+        gone == id && o.now.monotonic.saturating_sub(*at) < o.settings.requeue.resync_interval
     });
     if confirmed.is_some() {
         return lost(o, desired, lists, id);
     }
     let decision = Decision::new(o, Situation::Changing(Reason::Applying), "no list shows the instance");
-    decision.step(Step::Look(Look::Detail { id: id.to_owned() }))
+    decision.step(Step::Lookup(Lookup::Detail { id: id.to_owned() }))
 }
 
 /// The cloud says that it does not exist.
-fn absent(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
-    if lookup::may_be_invisible(o, id) {
+fn absent(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
+    if absence::may_be_invisible(o, id) {
         invisible(o)
     } else if o.status.id.is_none() {
         on_its_way_out(o, id)
@@ -98,12 +98,12 @@ fn invisible(o: &Observed) -> Decision {
 }
 
 /// It was deleted, and not by us.
-fn lost(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+fn lost(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
     // The id in status is only a hint: if another instance carries the mark, that one is the object's.
-    let is_gone = |other: &str| o.memory.gone.as_ref().is_some_and(|(gone, _)| gone == other);
+    let is_gone = |other: &str| o.local.gone.as_ref().is_some_and(|(gone, _)| gone == other);
     let mut claims = claims(lists, &o.subject);
     claims.ours.retain(|other| other.id != id && !is_gone(&other.id));
-    if let Some(decision) = create::ambiguous(o, &claims.ours, &claims.strangers) {
+    if let Some(decision) = create::ambiguous(o, &claims.ours, &claims.stale_owner) {
         let message = format!("instance {id} does not exist any more");
         return decision.ready(Readiness::Missing(Reason::ExternallyDeleted), message);
     }
@@ -124,17 +124,22 @@ fn lost(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
     }
     let so_far = u32::try_from(o.status.recreations.unwrap_or(0)).unwrap_or(0);
     let same_spec = o.status.observed_generation == Some(o.subject.generation);
-    if so_far >= o.settings.most_recreations && same_spec {
+    if so_far >= o.settings.max_recreations && same_spec {
         return gone(format!(
             "instance {id} was deleted in the cloud; it was replaced {so_far} times already and is not replaced again \
              until the spec changes"
         ));
     }
-    lookup::await_lists(o, lists, |why| create::creating(o, why)).unwrap_or_else(|| create::make(o, desired))
+    absence::await_lists(o, lists, |why| create::creating(o, why)).unwrap_or_else(|| create::make(o, desired))
 }
 
-/// It exists. `closeup` is there if it was looked at in this pass.
-fn present(o: &Observed, desired: &Desired, facts: &InstanceFacts, closeup: Option<&Closeup>) -> Decision {
+/// It exists. `snapshot` is there if it was looked at in this pass.
+fn present(
+    o: &Observed,
+    desired: &Desired,
+    facts: &InstanceFacts,
+    snapshot: Option<&InstanceSnapshot>,
+) -> Decision {
     if facts.status == Some(InstanceStatus::CreateFailed) {
         return failed::decide(o, facts);
     }
@@ -144,14 +149,17 @@ fn present(o: &Observed, desired: &Desired, facts: &InstanceFacts, closeup: Opti
     let look = || {
         let decision =
             Decision::new(o, Situation::Changing(Reason::Applying), "the instance is looked at closely");
-        decision.seen(facts).step(Step::Look(Look::Detail { id: facts.id.clone() })).follow(Follow::NEXT_LIST)
+        decision
+            .with_observation(facts)
+            .step(Step::Lookup(Lookup::Detail { id: facts.id.clone() }))
+            .follow(Follow::NEXT_LIST)
     };
-    match belongs(facts, &o.subject) {
-        Belongs::Us(_) => {}
+    match ownership_of(facts, &o.subject) {
+        Ownership::Ours(_) => {}
         // The list may be older than our own mark.
-        Belongs::Nobody | Belongs::Another if closeup.is_none() => return look(),
-        Belongs::Another => return adopt::owned(o, &facts.id).seen(facts),
-        Belongs::Nobody => return unmarked(o, desired, facts),
+        Ownership::Unowned | Ownership::Foreign if snapshot.is_none() => return look(),
+        Ownership::Foreign => return adopt::owned(o, &facts.id).with_observation(facts),
+        Ownership::Unowned => return unmarked(o, desired, facts),
     }
     match serves(facts.status.as_ref()) {
         Err(Reason::Creating) => return being_made(o, facts),
@@ -159,35 +167,37 @@ fn present(o: &Observed, desired: &Desired, facts: &InstanceFacts, closeup: Opti
         Ok(()) => {}
     }
     let resolved = o.status.resolved.as_ref();
-    let differences = Differences::between(desired, facts, closeup, resolved, o.status.applied.as_ref());
+    let differences = Differences::between(desired, facts, snapshot, resolved, o.status.applied.as_ref());
     let extending = facts.status == Some(InstanceStatus::Extending);
-    if closeup.is_none() && !extending && (!differences.is_empty() || is_new_shape(o, facts)) {
+    if snapshot.is_none() && !extending && (!differences.is_empty() || is_new_shape(o, facts)) {
         return look();
     }
     if extending {
         let decision = Decision::new(o, Situation::Changing(Reason::Resizing), "the cloud says EXTENDING");
-        return decision.seen(facts).pending(differences.changes).follow(Follow::CHANGES);
+        return decision.with_observation(facts).pending(differences.changes).follow(Follow::CHANGES);
     }
-    if differences.is_empty() && closeup.is_none() && is_older_than_attempt(o) {
+    if differences.is_empty() && snapshot.is_none() && is_older_than_attempt(o) {
         let message = "the last request is still to be seen in the cloud's list";
         let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
-        return decision.seen(facts).follow(Follow::NEXT_LIST).wait(o.settings.pacing.busy);
+        return decision.with_observation(facts).follow(Follow::NEXT_LIST).wait(o.settings.requeue.busy);
     }
     if differences.is_empty() {
-        return Decision::new(o, Situation::InSync, "the cloud matches the spec").seen(facts).settled();
+        return Decision::new(o, Situation::InSync, "the cloud matches the spec")
+            .with_observation(facts)
+            .clear_operation();
     }
-    change(o, desired, facts, closeup, differences)
+    change(o, desired, facts, snapshot, differences)
 }
 
 /// Whether the newest list was begun before a request whose outcome is unknown: what it shows may change yet.
 fn is_older_than_attempt(o: &Observed) -> bool {
-    let open = o.status.operation.as_ref().is_some_and(intent::is_open);
+    let open = o.status.operation.as_ref().is_some_and(intent::is_unresolved);
     let begun = o.lists.as_ref().and_then(|lists| lists.latest).map(|latest| latest.begun);
-    open && begun < o.memory.intent_seen
+    open && begun < o.local.intent_seen
 }
 
 fn being_made(o: &Observed, facts: &InstanceFacts) -> Decision {
-    create::creating(o, BEING_MADE).seen(facts).follow(Follow::CHANGES)
+    create::creating(o, BEING_MADE).with_observation(facts).follow(Follow::CHANGES)
 }
 
 fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
@@ -195,23 +205,23 @@ fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
     let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
     let message = format!("the cloud says {word}: {} {}", why.meaning(), why.remedy());
     Decision::new(o, Situation::NotServing { why, ours: false }, message)
-        .seen(facts)
+        .with_observation(facts)
         .follow(Follow::CHANGES)
-        .wait(o.settings.pacing.backstop)
+        .wait(o.settings.requeue.operation_check_interval)
 }
 
 /// Somebody took the mark off: it is put back only if the spec names the instance.
 fn unmarked(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
     if desired.adopt.as_deref() == Some(facts.id.as_str()) {
         let origin = says::recorded_origin(&o.status).unwrap_or(Origin::Adopted);
-        return adopt::mark(o, &facts.id, origin).seen(facts);
+        return adopt::mark(o, &facts.id, origin).with_observation(facts);
     }
     let message = format!(
         "instance {} no longer carries the tags dcs-operator-* that say whose it is: nothing is changed until \
          adopt.instanceId is set to its ID",
         facts.id
     );
-    Decision::blocked(o, Reason::MarkMissing, message).seen(facts)
+    Decision::blocked(o, Reason::MarkMissing, message).with_observation(facts)
 }
 
 /// Whether the instance was resized since it was looked at closely.
@@ -225,7 +235,7 @@ fn change(
     o: &Observed,
     desired: &Desired,
     facts: &InstanceFacts,
-    closeup: Option<&Closeup>,
+    snapshot: Option<&InstanceSnapshot>,
     differences: Differences,
 ) -> Decision {
     let id = facts.id.clone();
@@ -235,7 +245,7 @@ fn change(
         let message =
             format!("{} cannot be changed by this version of the operator; put it back", fields.join(", "));
         return Decision::blocked(o, Reason::UnsupportedChange, message)
-            .seen(facts)
+            .with_observation(facts)
             .pending(differences.changes);
     }
     let fields: Vec<_> = differences.changes.iter().map(describe).collect();
@@ -243,32 +253,32 @@ fn change(
     let changing = |message: String| {
         let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
         decision
-            .seen(facts)
+            .with_observation(facts)
             .pending(differences.changes.clone())
             .follow(Follow::NEXT_LIST)
-            .wait(o.settings.pacing.busy)
+            .wait(o.settings.requeue.busy)
     };
-    if let Some(task) = closeup.and_then(|closeup| closeup.task.as_ref()) {
+    if let Some(task) = snapshot.and_then(|snapshot| snapshot.task.as_ref()) {
         return changing(format!("{message} once the instance is done with {task}"));
     }
     let Differences { update, set_tags, remove_tags, .. } = differences.clone();
     let step = if update != Default::default() {
         if let Some(decision) = window_problem(o, desired).filter(|_| update.maintain_begin.is_some()) {
-            return decision.seen(facts).pending(differences.changes);
+            return decision.with_observation(facts).pending(differences.changes);
         }
-        Change::Update { id, request: Box::new(update) }
+        CloudAction::Update { id, request: Box::new(update) }
     } else if !set_tags.is_empty() {
-        Change::SetTags { id, tags: set_tags }
+        CloudAction::SetTags { id, tags: set_tags }
     } else {
-        Change::RemoveTags { id, tags: remove_tags }
+        CloudAction::RemoveTags { id, tags: remove_tags }
     };
     match postponed(o, &step.type_()) {
-        None => changing(message).step(Step::Change(step)),
+        None => changing(message).step(Step::CloudAction(step)),
         Some((rest, None)) => changing(message).wait(rest),
         Some((rest, Some((reason, problem)))) => {
             let decision =
                 Decision::blocked(o, reason, format!("{message}, but the cloud refused: {problem}"));
-            decision.seen(facts).pending(differences.changes).wait(rest)
+            decision.with_observation(facts).pending(differences.changes).wait(rest)
         }
     }
 }
@@ -277,25 +287,25 @@ fn change(
 /// a person is needed.
 fn postponed(o: &Observed, type_: &OperationType) -> Option<(Duration, Option<(Reason, String)>)> {
     let operation = o.status.operation.as_ref()?;
-    if intent::is_open(operation) {
+    if intent::is_unresolved(operation) {
         return o.window_rest().map(|rest| (rest, None));
     }
-    let rest = intent::hold(o, operation).filter(|_| operation.type_ == *type_)?;
+    let rest = intent::retry_after(o, operation).filter(|_| operation.type_ == *type_)?;
     let reason = operation.reason.as_deref().and_then(Reason::from_word);
-    let slow = reason.filter(|reason| pace_of(*reason) == Pace::Slow);
-    Some((rest, slow.zip(operation.message.clone())))
+    let needs_user = reason.filter(|reason| retry_class(*reason) == RetryClass::NeedsUser);
+    Some((rest, needs_user.zip(operation.message.clone())))
 }
 
 /// Whether the maintenance window is one that the site offers; `None` if it is, or none is declared.
 pub(super) fn window_problem(o: &Observed, desired: &Desired) -> Option<Decision> {
     let window = desired.window.as_ref()?;
-    match &o.looks.windows {
+    match &o.lookups.windows {
         None => {
             let decision =
                 Decision::new(o, Situation::Changing(Reason::Applying), "the windows are looked up");
-            Some(decision.step(Step::Look(Look::Windows)))
+            Some(decision.step(Step::Lookup(Lookup::Windows)))
         }
-        Some(Err(obstacle)) => Some(Decision::unanswered(o, obstacle)),
+        Some(Err(blocker)) => Some(Decision::unanswered(o, blocker)),
         Some(Ok(windows)) => {
             let problem = window.offered(windows).err()?;
             Some(Decision::blocked(o, Reason::InvalidSpec, problem.to_string()))

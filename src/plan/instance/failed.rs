@@ -5,8 +5,8 @@ use super::{
     decision::Decision,
     intent,
     observed::{Detail, Observed},
-    ownership::{Belongs, belongs},
-    step::{Change, Look, Step},
+    ownership::{Ownership, ownership_of},
+    step::{CloudAction, Lookup, Step},
 };
 use crate::{
     api::{Reason, words::OperationType},
@@ -21,16 +21,16 @@ pub(super) fn decide(o: &Observed, facts: &InstanceFacts) -> Decision {
     let message =
         format!("the cloud could not make instance {id} ({why}); its record is removed before the next try");
     let pending = create::creating(o, &message).follow(Follow::ALL_LISTS);
-    let record = match &o.looks.detail {
-        None => return pending.step(Step::Look(Look::Detail { id: id.clone() })),
+    let record = match &o.lookups.detail {
+        None => return pending.step(Step::Lookup(Lookup::Detail { id: id.clone() })),
         // The list is older than that: the next one will not show it.
         Some(Detail::NotFound) => return pending,
-        Some(Detail::Failed(obstacle)) => return pending.wait(o.gap_after(obstacle)),
-        Some(Detail::Found(closeup)) => &closeup.facts,
+        Some(Detail::Failed(blocker)) => return pending.wait(o.retry_delay_for(blocker)),
+        Some(Detail::Found(snapshot)) => &snapshot.facts,
     };
-    match belongs(record, &o.subject) {
-        Belongs::Us(_) => {}
-        Belongs::Nobody | Belongs::Another => {
+    match ownership_of(record, &o.subject) {
+        Ownership::Ours(_) => {}
+        Ownership::Unowned | Ownership::Foreign => {
             let message = format!("instance {id} no longer carries this object's mark: it is left alone");
             return Decision::blocked(o, Reason::MarkMissing, message);
         }
@@ -42,9 +42,9 @@ pub(super) fn decide(o: &Observed, facts: &InstanceFacts) -> Decision {
     let removal = o.status.operation.as_ref().filter(|operation| {
         operation.type_ == OperationType::DeleteFailed && operation.instance_id.as_ref() == Some(id)
     });
-    if let Some(rest) = removal.and_then(|operation| intent::hold(o, operation)) {
+    if let Some(rest) = removal.and_then(|operation| intent::retry_after(o, operation)) {
         return pending.wait(rest);
     }
     let failed = Some(format!("the cloud could not make instance {id} ({why})"));
-    pending.step(Step::Change(Change::Delete { id: id.clone(), consent, failed }))
+    pending.step(Step::CloudAction(CloudAction::Delete { id: id.clone(), consent, failed }))
 }

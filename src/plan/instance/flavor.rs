@@ -7,22 +7,22 @@
 //!    not mention it (`redis.cluster.xu1.large.r2.8`), where the size was chosen it does (`…r2.s1.8`);
 //! 3. x86_64 before aarch64, unless only the latter has zones left.
 
+mod candidate;
 mod nearest;
-mod offer;
 mod zones;
 
 use std::fmt;
 
 use self::{
-    offer::{Ask, Offer},
+    candidate::{FlavorCandidate, FlavorRequirements},
     zones::ZoneWish,
 };
-use super::{Defaults, Desired, FlavorWish, Problem};
+use super::{Defaults, Desired, FlavorSpec, Problem};
 use crate::dcs::model::{CacheMode, Capacity, CpuType, Flavor};
 
 /// What will be bought.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Choice {
+pub struct SelectedFlavor {
     /// The flavor's code, as the cloud spells it.
     pub spec_code: String,
     /// How it is built.
@@ -69,19 +69,23 @@ pub enum Unavailable {
 ///
 /// # Errors
 /// None, with what comes nearest; or none is left where it is wanted, with where there is some.
-pub fn select(desired: &Desired, defaults: &Defaults, flavors: &[Flavor]) -> Result<Choice, Unavailable> {
+pub fn select(
+    desired: &Desired,
+    defaults: &Defaults,
+    flavors: &[Flavor],
+) -> Result<SelectedFlavor, Unavailable> {
     let Some(version) = desired.engine_version.as_deref() else {
         return Err(no_such("a new instance needs engineVersion: write one, such as \"6.0\""));
     };
     let zones = ZoneWish::of(desired, defaults)?;
     let candidates = match &desired.flavor {
-        FlavorWish::SpecCode(code) => vec![by_code(code, version, desired.capacity, flavors)?],
-        FlavorWish::Select { cache_mode, cpu_type, replicas, shards } => {
+        FlavorSpec::SpecCode(code) => vec![by_code(code, version, desired.capacity, flavors)?],
+        FlavorSpec::Select { cache_mode, cpu_type, replicas, shards } => {
             let Some(capacity) = desired.capacity else {
                 return Err(no_such("a new instance needs capacity: write one, such as 4Gi"));
             };
             let default_cpu = if cpu_type.is_none() { defaults.cpu()? } else { None };
-            let ask = Ask {
+            let requirements = FlavorRequirements {
                 version,
                 mode: cache_mode.clone().unwrap_or(CacheMode::Ha),
                 default_cpu: default_cpu.is_some(),
@@ -90,14 +94,14 @@ pub fn select(desired: &Desired, defaults: &Defaults, flavors: &[Flavor]) -> Res
                 shards: *shards,
                 capacity,
             };
-            by_wish(&ask, flavors)?
+            by_wish(&requirements, flavors)?
         }
     };
     // The first that is left where it is wanted; without any, what is missing of the first.
     let mut answer = Err(no_such("the cloud lists no flavors"));
-    for (n, offer) in candidates.iter().enumerate() {
-        match zones.pick(offer) {
-            Ok(zones) => return Ok(offer.choose(zones)),
+    for (n, candidate) in candidates.iter().enumerate() {
+        match zones.pick(candidate) {
+            Ok(zones) => return Ok(candidate.choose(zones)),
             Err(unavailable) if n == 0 => answer = Err(unavailable),
             Err(_) => {}
         }
@@ -108,10 +112,10 @@ pub fn select(desired: &Desired, defaults: &Defaults, flavors: &[Flavor]) -> Res
 /// How the instance with this flavor and capacity is built; `None` if the flavor is not listed.
 pub fn describe(spec_code: &str, capacity: Capacity, flavors: &[Flavor]) -> Option<Shape> {
     let with_code = flavors.iter().filter(|flavor| flavor.spec_code.eq_ignore_ascii_case(spec_code));
-    let offers = with_code.filter_map(|flavor| Offer::new(flavor, capacity));
-    let offer = offers.min_by_key(Offer::rank)?;
-    let (replicas, shards) = (offer.replicas(), offer.shards());
-    Some(Shape { cache_mode: offer.mode.clone(), replicas, shards })
+    let candidates = with_code.filter_map(|flavor| FlavorCandidate::new(flavor, capacity));
+    let candidate = candidates.min_by_key(FlavorCandidate::rank)?;
+    let (replicas, shards) = (candidate.replicas(), candidate.shards());
+    Some(Shape { cache_mode: candidate.mode.clone(), replicas, shards })
 }
 
 /// The flavor of this code.
@@ -120,18 +124,21 @@ fn by_code<'a>(
     version: &str,
     capacity: Option<Capacity>,
     flavors: &'a [Flavor],
-) -> Result<Offer<'a>, Unavailable> {
-    let has_code = |offer: &Offer<'_>| offer.flavor.spec_code.eq_ignore_ascii_case(code);
-    let with_code: Vec<Offer<'a>> = Offer::all(flavors).filter(has_code).collect();
-    let of_version: Vec<_> = with_code.iter().filter(|offer| offer.has_version(version)).copied().collect();
-    let is_wanted = |offer: &&Offer<'a>| capacity.is_none_or(|wanted| offer.capacity == wanted);
-    let best = of_version.iter().filter(is_wanted).min_by_key(|offer| offer.rank()).copied();
-    let of_another_size = |best: Offer<'_>| of_version.iter().any(|offer| offer.capacity != best.capacity);
+) -> Result<FlavorCandidate<'a>, Unavailable> {
+    let has_code = |candidate: &FlavorCandidate<'_>| candidate.flavor.spec_code.eq_ignore_ascii_case(code);
+    let with_code: Vec<FlavorCandidate<'a>> = FlavorCandidate::all(flavors).filter(has_code).collect();
+    let of_version: Vec<_> =
+        with_code.iter().filter(|candidate| candidate.has_version(version)).copied().collect();
+    let is_wanted =
+        |candidate: &&FlavorCandidate<'a>| capacity.is_none_or(|wanted| candidate.capacity == wanted);
+    let best = of_version.iter().filter(is_wanted).min_by_key(|candidate| candidate.rank()).copied();
+    let of_another_size =
+        |best: FlavorCandidate<'_>| of_version.iter().any(|candidate| candidate.capacity != best.capacity);
     let message = match (best, capacity) {
         (Some(best), Some(_)) => return Ok(best),
         (Some(best), None) if !of_another_size(best) => return Ok(best),
         (None, _) if with_code.is_empty() => {
-            nearest::codes(code, version, capacity, &Offer::all(flavors).collect::<Vec<_>>())
+            nearest::codes(code, version, capacity, &FlavorCandidate::all(flavors).collect::<Vec<_>>())
         }
         (None, _) if of_version.is_empty() => nearest::versions_of(code, version, &with_code),
         (None, Some(capacity)) => nearest::capacities_of(code, capacity, &of_version),
@@ -141,16 +148,22 @@ fn by_code<'a>(
 }
 
 /// For each processor the best flavor that is as wished, the preferred processor first; at least one.
-fn by_wish<'a>(ask: &Ask<'_>, flavors: &'a [Flavor]) -> Result<Vec<Offer<'a>>, Unavailable> {
-    let basic = || Offer::all(flavors).filter(Offer::is_basic);
-    let mut fitting: Vec<_> = Offer::all(flavors).filter(|offer| ask.is_met_by(offer)).collect();
-    fitting.retain(Offer::is_basic);
-    let usual = fitting.iter().map(|offer| offer.unusual_replicas()).min();
-    fitting.retain(|offer| Some(offer.unusual_replicas()) == usual);
-    fitting.sort_by_cached_key(|offer| (offer.cpu_rank(), offer.rank()));
+fn by_wish<'a>(
+    requirements: &FlavorRequirements<'_>,
+    flavors: &'a [Flavor],
+) -> Result<Vec<FlavorCandidate<'a>>, Unavailable> {
+    let basic = || FlavorCandidate::all(flavors).filter(FlavorCandidate::is_basic);
+    let mut fitting: Vec<_> =
+        FlavorCandidate::all(flavors).filter(|candidate| requirements.is_met_by(candidate)).collect();
+    fitting.retain(FlavorCandidate::is_basic);
+    let usual = fitting.iter().map(|candidate| candidate.unusual_replicas()).min();
+    fitting.retain(|candidate| Some(candidate.unusual_replicas()) == usual);
+    fitting.sort_by_cached_key(|candidate| (candidate.cpu_rank(), candidate.rank()));
     fitting.dedup_by(|next, best| next.cpu_rank() == best.cpu_rank());
     if fitting.is_empty() {
-        return Err(Unavailable::NoSuch { message: nearest::wish(ask, &basic().collect::<Vec<_>>()) });
+        return Err(Unavailable::NoSuch {
+            message: nearest::wish(requirements, &basic().collect::<Vec<_>>()),
+        });
     }
     Ok(fitting)
 }

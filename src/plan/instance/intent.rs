@@ -5,23 +5,23 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    observed::{Observed, Obstacle, PasswordLook, pace_of},
-    step::Change,
+    observed::{Blocker, Observed, PasswordState, retry_class},
+    step::CloudAction,
 };
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
-        instance::{Applied, Holder, Operation},
+        instance::{Applied, Holder, OperationStatus},
         time,
-        words::{OperationType, Outcome},
+        words::{OperationOutcome, OperationType},
     },
     dcs::error::{Class, Error, lookup},
-    plan::schedule::Pace,
+    plan::schedule::RetryClass,
 };
 
 /// What became of a change that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum ChangeOutcome {
     /// The cloud took it; of a new instance, with its id.
     Accepted {
         /// Of a new instance.
@@ -43,9 +43,9 @@ pub enum Fate {
     },
 }
 
-// === impl Fate ===
+// === impl ChangeOutcome ===
 
-impl Fate {
+impl ChangeOutcome {
     /// Of a call that failed.
     pub fn of(error: &Error) -> Self {
         let message = error.to_string();
@@ -90,15 +90,15 @@ fn reason_for(error: &Error) -> Reason {
 
 /// What the cloud said, and what a person has to do about it, if one is needed.
 fn with_remedy(message: &str, reason: Reason) -> String {
-    match pace_of(reason) {
-        Pace::Slow => format!("{message}. {}", reason.remedy().trim_end_matches('.')),
-        Pace::Brisk | Pace::Soon | Pace::Unhurried => message.to_owned(),
+    match retry_class(reason) {
+        RetryClass::NeedsUser => format!("{message}. {}", reason.remedy().trim_end_matches('.')),
+        RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed => message.to_owned(),
     }
 }
 
-// === impl Obstacle ===
+// === impl Blocker ===
 
-impl Obstacle {
+impl Blocker {
     /// That a call failed; `what` is what could not be had for that.
     pub fn of(what: &str, error: &Error) -> Self {
         let reason = reason_for(error);
@@ -123,12 +123,16 @@ fn reason_of(class: Class) -> Reason {
 }
 
 /// The status that is written before `change` is asked for. `status` is what is said without it.
-pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) -> DcsInstanceStatus {
+pub(super) fn record_intent(
+    o: &Observed,
+    change: &CloudAction,
+    status: &DcsInstanceStatus,
+) -> DcsInstanceStatus {
     let same = o.status.operation.as_ref().filter(|operation| operation.type_ == change.type_());
     let same = same.filter(|operation| operation.generation == Some(o.subject.generation));
     let now = time::to_kube(o.now.wall);
-    let place = o.place.as_ref().ok();
-    let operation = Operation {
+    let account = o.account.as_ref().ok();
+    let operation = OperationStatus {
         type_: change.type_(),
         holder: Holder {
             kind: "DcsInstance".to_owned(),
@@ -142,8 +146,8 @@ pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) 
         attempted_at: Some(now),
         process: Some(o.settings.process.clone()),
         window_seconds: i32::try_from(o.settings.window().as_secs()).ok(),
-        account: place.map(|place| place.account.clone()),
-        credentials_hash: place.map(|place| place.credentials_hash.clone()),
+        account: account.map(|account| account.account.clone()),
+        credentials_hash: account.map(|account| account.credentials_hash.clone()),
         changes: status.pending_changes.clone(),
         outcome: None,
         reason: None,
@@ -153,14 +157,14 @@ pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) 
         task_id: None,
     };
     // A new instance is where it is asked for, whatever was tried and refused elsewhere before.
-    let is_new = matches!(change, Change::Create(_));
+    let is_new = matches!(change, CloudAction::Create(_));
     let begun = !is_new && (status.id.is_some() || status.operation.is_some());
     let account = status.account.clone().filter(|_| begun).or_else(|| operation.account.clone());
     let mut intent = DcsInstanceStatus { operation: Some(operation), account, ..status.clone() };
-    if let Change::Create(_) | Change::Delete { failed: Some(_), .. } = change {
+    if let CloudAction::Create(_) | CloudAction::Delete { failed: Some(_), .. } = change {
         begin_anew(o, &mut intent);
     }
-    if let (Change::Create(_), Some(Ok(PasswordLook::Ready { hash }))) = (change, &o.looks.password) {
+    if let (CloudAction::Create(_), Some(Ok(PasswordState::Ready { hash }))) = (change, &o.lookups.password) {
         intent.applied =
             Some(Applied { auth_hash: Some(hash.clone()), ..intent.applied.unwrap_or_default() });
     }
@@ -168,17 +172,17 @@ pub(super) fn intend(o: &Observed, change: &Change, status: &DcsInstanceStatus) 
 }
 
 /// What the cloud said of an instance that it could not make: with its record, that would be lost.
-fn why_failed(change: &Change) -> Option<String> {
+fn why_failed(change: &CloudAction) -> Option<String> {
     match change {
-        Change::Delete { failed: Some(why), .. } => Some(why.clone()),
-        Change::Create(_)
-        | Change::Adopt { .. }
-        | Change::NoteRelease { .. }
-        | Change::Unmark { .. }
-        | Change::Delete { failed: None, .. }
-        | Change::Update { .. }
-        | Change::SetTags { .. }
-        | Change::RemoveTags { .. } => None,
+        CloudAction::Delete { failed: Some(why), .. } => Some(why.clone()),
+        CloudAction::Create(_)
+        | CloudAction::Adopt { .. }
+        | CloudAction::TagReleased { .. }
+        | CloudAction::RemoveOwnershipTags { .. }
+        | CloudAction::Delete { failed: None, .. }
+        | CloudAction::Update { .. }
+        | CloudAction::SetTags { .. }
+        | CloudAction::RemoveTags { .. } => None,
     }
 }
 
@@ -196,12 +200,12 @@ fn begin_anew(o: &Observed, intent: &mut DcsInstanceStatus) {
 
 /// How often a creation was accepted and then failed: removing the record of one counts it, making the next keeps
 /// the count, and another spec begins anew.
-fn failures(o: &Observed, change: &Change) -> Option<i32> {
+fn failures(o: &Observed, change: &CloudAction) -> Option<i32> {
     let before =
         o.status.operation.as_ref().filter(|operation| operation.generation == Some(o.subject.generation));
     let count = before.and_then(|operation| operation.failures).unwrap_or(0);
     match change {
-        Change::Delete { failed: Some(_), .. } => {
+        CloudAction::Delete { failed: Some(_), .. } => {
             // Trying again to remove the same record is no further failure.
             let again = before.is_some_and(|before| {
                 before.type_ == OperationType::DeleteFailed
@@ -209,32 +213,34 @@ fn failures(o: &Observed, change: &Change) -> Option<i32> {
             });
             Some(if again { count } else { count.saturating_add(1) })
         }
-        Change::Create(_) => (count > 0).then_some(count),
-        Change::Adopt { .. }
-        | Change::NoteRelease { .. }
-        | Change::Unmark { .. }
-        | Change::Delete { .. }
-        | Change::Update { .. }
-        | Change::SetTags { .. }
-        | Change::RemoveTags { .. } => None,
+        CloudAction::Create(_) => (count > 0).then_some(count),
+        CloudAction::Adopt { .. }
+        | CloudAction::TagReleased { .. }
+        | CloudAction::RemoveOwnershipTags { .. }
+        | CloudAction::Delete { .. }
+        | CloudAction::Update { .. }
+        | CloudAction::SetTags { .. }
+        | CloudAction::RemoveTags { .. } => None,
     }
 }
 
 /// Writes down what became of the operation in `status`.
-pub fn settle(status: &mut DcsInstanceStatus, fate: &Fate) {
+pub fn record_outcome(status: &mut DcsInstanceStatus, outcome: &ChangeOutcome) {
     let Some(operation) = status.operation.as_mut() else { return };
-    let (outcome, reason, message) = match fate {
-        Fate::Accepted { instance_id } => {
+    let (outcome, reason, message) = match outcome {
+        ChangeOutcome::Accepted { instance_id } => {
             if let Some(id) = instance_id {
                 operation.instance_id = Some(id.clone());
                 status.id = Some(id.clone());
                 // API reference 4.1.1: what was just accepted is being made.
                 status.cloud_status = Some("CREATING".to_owned());
             }
-            (Some(Outcome::Accepted), None, operation.message.clone())
+            (Some(OperationOutcome::Accepted), None, operation.message.clone())
         }
-        Fate::Refused { reason, message } => (Some(Outcome::Refused), Some(*reason), Some(message.clone())),
-        Fate::Unknown { reason, message } => (None, *reason, Some(message.clone())),
+        ChangeOutcome::Refused { reason, message } => {
+            (Some(OperationOutcome::Refused), Some(*reason), Some(message.clone()))
+        }
+        ChangeOutcome::Unknown { reason, message } => (None, *reason, Some(message.clone())),
     };
     operation.outcome = outcome;
     operation.reason = reason.map(|reason| reason.as_str().to_owned());
@@ -242,37 +248,37 @@ pub fn settle(status: &mut DcsInstanceStatus, fate: &Fate) {
 }
 
 /// Whether what the last attempt did is still unknown.
-pub(super) fn is_open(operation: &Operation) -> bool {
+pub(super) fn is_unresolved(operation: &OperationStatus) -> bool {
     match operation.outcome {
-        None | Some(Outcome::Other(_)) => true,
-        Some(Outcome::Accepted | Outcome::Failed | Outcome::Refused) => false,
+        None | Some(OperationOutcome::Other(_)) => true,
+        Some(OperationOutcome::Accepted | OperationOutcome::Failed | OperationOutcome::Refused) => false,
     }
 }
 
 /// How long the last attempt stands in the way of the next; `None` if it does not. One whose outcome is unknown may
 /// still arrive.
-pub(super) fn rest(o: &Observed, operation: &Operation) -> Option<Duration> {
-    if is_open(operation) { o.window_rest() } else { hold(o, operation) }
+pub(super) fn blocked_for(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
+    if is_unresolved(operation) { o.window_rest() } else { retry_after(o, operation) }
 }
 
 /// How long to wait before the same is tried again; `None` if it may be tried now: its time has come, or what it
 /// depends on has changed.
-pub(super) fn hold(o: &Observed, operation: &Operation) -> Option<Duration> {
-    let place = o.place.as_ref().ok();
+pub(super) fn retry_after(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
+    let account = o.account.as_ref().ok();
     let other_credentials =
-        place.is_some_and(|place| operation.credentials_hash.as_ref() != Some(&place.credentials_hash));
+        account.is_some_and(|account| operation.credentials_hash.as_ref() != Some(&account.credentials_hash));
     if operation.generation != Some(o.subject.generation) || other_credentials {
         return None;
     }
     let attempt = u32::try_from(operation.attempt.max(operation.failures.unwrap_or(0))).unwrap_or(1);
-    let gap = o.gap(pace(operation), attempt);
+    let retry_delay = o.retry_delay(retry_class_of(operation), attempt);
     let since = time::from_kube(operation.attempted_at.as_ref()?);
     let elapsed = o.now.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std().unwrap_or_default();
-    gap.checked_sub(elapsed).filter(|rest| !rest.is_zero())
+    retry_delay.checked_sub(elapsed).filter(|rest| !rest.is_zero())
 }
 
-fn pace(operation: &Operation) -> Pace {
+fn retry_class_of(operation: &OperationStatus) -> RetryClass {
     let reason = operation.reason.as_deref().and_then(Reason::from_word);
     let failed = operation.failures.is_some_and(|failures| failures > 0);
-    reason.map_or(if failed { Pace::Unhurried } else { Pace::Soon }, pace_of)
+    reason.map_or(if failed { RetryClass::CreateFailed } else { RetryClass::Transient }, retry_class)
 }

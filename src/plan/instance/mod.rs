@@ -3,14 +3,15 @@
 //! - What is wished for: [`Desired`], with `window`, `quantity`, `password`, [`policies`]; checked once, here.
 //! - What is known: [`observed`]. Whose an instance is: `ownership`. Whether lists can be relied on: `lookup`.
 //! - What is decided: [`plan()`], which hands over to `create`, `adopt`, `existing`, `observe`, `failed`, `delete`.
-//! - What is asked for: [`step`], a [`Blueprint`] of a flavor for a new instance, the `diff` of one that exists.
+//! - What is asked for: [`step`], a [`CreateSpec`] of a flavor for a new instance, the `diff` of one that exists.
 //! - What is said: `decision` puts the status together, with `says` for what was seen and [`intent`] for what is
 //!   about to be done.
 
+mod absence;
 mod adopt;
 pub mod binding;
-mod blueprint;
 mod create;
+mod create_spec;
 mod decision;
 mod defaults;
 mod delete;
@@ -20,14 +21,13 @@ mod existing;
 mod failed;
 mod flavor;
 pub mod intent;
-mod lookup;
+mod invalid;
 mod observe;
 pub mod observed;
 mod ownership;
 pub mod password;
 mod plan;
 pub mod policies;
-mod problem;
 mod quantity;
 mod says;
 pub mod step;
@@ -35,17 +35,17 @@ mod tenancy;
 mod window;
 
 pub use self::{
-    blueprint::{Blueprint, PasswordSource},
+    create_spec::{CreateSpec, PasswordSource},
     defaults::Defaults,
-    desired::{AuthWish, Desired, FlavorWish, NetworkWish},
+    desired::{AuthSpec, Desired, FlavorSpec, NetworkSpec},
     diff::Differences,
-    flavor::{Choice, Shape, Unavailable, describe, select},
-    intent::Fate,
+    flavor::{SelectedFlavor, Shape, Unavailable, describe, select},
+    intent::ChangeOutcome,
+    invalid::{Invalid, Problem},
     observed::Observed,
     plan::plan,
     policies::Policies,
-    problem::{Invalid, Problem},
-    step::{Change, Look, Plan, Preparation, Step},
+    step::{CloudAction, KubeAction, Lookup, Plan, Step},
     window::Window,
 };
 

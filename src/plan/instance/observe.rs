@@ -2,17 +2,17 @@
 //! instance before takes its mark and its finalizer off first.
 
 use super::{
-    adopt,
+    absence, adopt,
     decision::Decision,
     delete,
     desired::Desired,
     diff::Differences,
-    existing, lookup,
-    observed::{Detail, Lists, Observed},
+    existing,
+    observed::{AccountLists, Detail, Observed},
     ownership::is_live,
     plan::reach,
     says::serves,
-    step::{Look, Step},
+    step::{Lookup, Step},
     tenancy,
 };
 use crate::{
@@ -33,39 +33,41 @@ pub(super) fn decide(o: &Observed, desired: &Desired) -> Decision {
     if o.subject.finalizer { let_go(o, lists, id) } else { look(o, desired, lists, id) }
 }
 
-fn let_go(o: &Observed, lists: &Lists, id: &str) -> Decision {
+fn let_go(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     let message = "the instance is being let go: from now on it is only looked at";
     // What was asked for may still come, with our mark.
     let letting_go = || Decision::new(o, Situation::Changing(Reason::Applying), message);
-    if lookup::has_open_attempt(o)
-        && let Some(decision) = lookup::await_lists(o, lists, |_| letting_go())
+    if absence::has_open_attempt(o)
+        && let Some(decision) = absence::await_lists(o, lists, |_| letting_go())
     {
         return decision;
     }
     let decision = letting_go();
-    match &o.looks.detail {
-        None => decision.step(Step::Look(Look::Detail { id: id.to_owned() })),
-        Some(Detail::NotFound) => decision.settled().step(Step::RemoveFinalizer).silent(),
-        Some(Detail::Failed(obstacle)) => decision.wait(o.gap_after(obstacle)),
-        Some(Detail::Found(closeup)) => match delete::release(o, closeup) {
-            Some(release) => release.saying(decision.finding),
-            None => decision.settled().step(Step::RemoveFinalizer).silent(),
+    match &o.lookups.detail {
+        None => decision.step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
+        Some(Detail::NotFound) => {
+            decision.clear_operation().step(Step::RemoveFinalizer).without_status_write()
+        }
+        Some(Detail::Failed(blocker)) => decision.wait(o.retry_delay_for(blocker)),
+        Some(Detail::Found(snapshot)) => match delete::release(o, snapshot) {
+            Some(release) => release.with_assessment(decision.assessment),
+            None => decision.clear_operation().step(Step::RemoveFinalizer).without_status_write(),
         },
     }
 }
 
-fn look(o: &Observed, desired: &Desired, lists: &Lists, id: &str) -> Decision {
+fn look(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
     let listed = lists.known.as_deref().filter(|facts| facts.id == id);
-    match (&o.looks.detail, listed) {
-        (Some(Detail::Found(closeup)), _) => {
-            report(o, desired, &closeup.facts).until_listed(o, &closeup.facts)
+    match (&o.lookups.detail, listed) {
+        (Some(Detail::Found(snapshot)), _) => {
+            report(o, desired, &snapshot.facts).until_listed(o, &snapshot.facts)
         }
         (Some(Detail::NotFound), _) => adopt::not_found(o, id),
-        (Some(Detail::Failed(obstacle)), _) => Decision::unanswered(o, obstacle),
+        (Some(Detail::Failed(blocker)), _) => Decision::unanswered(o, blocker),
         (None, Some(facts)) if !existing::is_new_shape(o, facts) => report(o, desired, facts),
         (None, _) => {
-            let decision = Decision::new(o, Situation::NotLookedAt, "the instance is looked at closely");
-            decision.step(Step::Look(Look::Detail { id: id.to_owned() }))
+            let decision = Decision::new(o, Situation::NotObservedYet, "the instance is looked at closely");
+            decision.step(Step::Lookup(Lookup::Detail { id: id.to_owned() }))
         }
     }
 }
@@ -80,10 +82,12 @@ fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
     if let Err(why) = serves(facts.status.as_ref()) {
         let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
         let message = format!("the cloud says {word}: {}", why.meaning());
-        return Decision::new(o, Situation::NotServing { why, ours: false }, message).seen(facts).settled();
+        return Decision::new(o, Situation::NotServing { why, ours: false }, message)
+            .with_observation(facts)
+            .clear_operation();
     }
     let resolved = o.status.resolved.as_ref();
-    let differences = Differences::between(desired, facts, o.closeup(), resolved, o.status.applied.as_ref());
+    let differences = Differences::between(desired, facts, o.snapshot(), resolved, o.status.applied.as_ref());
     let decision = if differences.is_empty() {
         Decision::new(o, Situation::InSync, "the cloud matches the spec")
     } else {
@@ -92,5 +96,5 @@ fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
             format!("{} differ; with managementPolicy Observe nothing is changed", fields.join(", "));
         Decision::new(o, Situation::Waiting(Reason::DriftDetected), message)
     };
-    decision.seen(facts).settled().pending(differences.changes)
+    decision.with_observation(facts).clear_operation().pending(differences.changes)
 }

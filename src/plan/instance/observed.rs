@@ -5,17 +5,17 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 
 use super::{
-    binding::{BindingLook, Content},
+    binding::{BindingState, Content},
     defaults::Defaults,
     desired::Desired,
+    invalid::Invalid,
     policies::Policies,
-    problem::Invalid,
 };
 use crate::{
-    api::{DcsInstanceStatus, Reason, instance::Account},
+    api::{DcsInstanceStatus, Reason, instance::CloudAccount},
     dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
-    formats::Owner,
-    plan::schedule::{Pace, Pacing},
+    formats::OwnerHash,
+    plan::schedule::{RequeuePolicy, RetryClass},
 };
 
 /// What is known of an object, its instance and the cloud.
@@ -30,19 +30,19 @@ pub struct Observed {
     /// What was said last.
     pub status: DcsInstanceStatus,
     /// Where the credentials lead, or why nowhere.
-    pub place: Result<Place, Obstacle>,
+    pub account: Result<ResolvedAccount, Blocker>,
     /// What the account's lists say; `None` while there is no account to list.
-    pub lists: Option<Lists>,
+    pub lists: Option<AccountLists>,
     /// What the watch shows of the object's Secrets.
     pub secrets: SecretVersions,
     /// What was looked up in this pass.
-    pub looks: Looks,
+    pub lookups: LookupResults,
     /// What this process remembers.
-    pub memory: Memory,
+    pub local: LocalState,
     /// The time.
     pub now: Now,
     /// How the operator is set up.
-    pub settings: Settings,
+    pub settings: PlannerSettings,
 }
 
 /// The object.
@@ -55,7 +55,7 @@ pub struct Subject {
     /// metadata.uid.
     pub uid: String,
     /// Its place, in the form that marks have.
-    pub owner: Owner,
+    pub owner: OwnerHash,
     /// metadata.generation.
     pub generation: i64,
     /// Whether it is to be removed.
@@ -66,9 +66,9 @@ pub struct Subject {
 
 /// Where the credentials lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ResolvedAccount {
     /// Region, project, endpoint.
-    pub account: Account,
+    pub account: CloudAccount,
     /// A keyed hash of the credentials.
     pub credentials_hash: String,
     /// What the credentials' Secret says about new instances.
@@ -122,7 +122,7 @@ pub struct Published {
 
 /// Why something cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
+pub struct Blocker {
     /// In a word.
     pub reason: Reason,
     /// What is the matter and what to do about it.
@@ -131,11 +131,11 @@ pub struct Obstacle {
 
 /// What the account's lists say. Times are monotonic.
 #[derive(Debug, Clone, Default)]
-pub struct Lists {
+pub struct AccountLists {
     /// When this process began to list the account.
     pub joined: Duration,
     /// The newest complete list of instances.
-    pub latest: Option<Taken>,
+    pub latest: Option<ListTimes>,
     /// When the complete list before that was begun.
     pub before: Option<Duration>,
     /// When the newest complete list of failed creations was begun.
@@ -151,14 +151,14 @@ pub struct Lists {
     /// Failed creations with our uid in their tags, and the one of `status.id`.
     pub failed: Vec<Arc<InstanceFacts>>,
     /// Why there is no newer list.
-    pub trouble: Option<Obstacle>,
+    pub trouble: Option<Blocker>,
     /// Whether something newer than the newest list went into `known` and `marked`.
-    pub amended: bool,
+    pub overlaid: bool,
 }
 
 /// When a list was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
+pub struct ListTimes {
     /// Before its first page was asked for.
     pub begun: Duration,
     /// After its last page had come.
@@ -167,33 +167,33 @@ pub struct Taken {
 
 /// What was looked up in this pass, because a plan asked for it.
 #[derive(Debug, Clone, Default)]
-pub struct Looks {
+pub struct LookupResults {
     /// The instance in detail.
     pub detail: Option<Detail>,
     /// What can be bought.
-    pub flavors: Option<Result<Arc<[Flavor]>, Obstacle>>,
+    pub flavors: Option<Result<Arc<[Flavor]>, Blocker>>,
     /// The maintenance windows on offer.
-    pub windows: Option<Result<Arc<[MaintenanceWindow]>, Obstacle>>,
+    pub windows: Option<Result<Arc<[MaintenanceWindow]>, Blocker>>,
     /// The password for a new instance.
-    pub password: Option<Result<PasswordLook, Obstacle>>,
+    pub password: Option<Result<PasswordState, Blocker>>,
     /// The binding Secret.
-    pub binding: Option<Result<BindingLook, Obstacle>>,
+    pub binding: Option<Result<BindingState, Blocker>>,
 }
 
 /// The instance in detail, just now.
 #[derive(Debug, Clone)]
 pub enum Detail {
     /// It exists.
-    Found(Box<Closeup>),
+    Found(Box<InstanceSnapshot>),
     /// The cloud says that it does not exist.
     NotFound,
     /// The cloud did not say.
-    Failed(Obstacle),
+    Failed(Blocker),
 }
 
 /// What only the detail says, with what the list says too.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Closeup {
+pub struct InstanceSnapshot {
     /// What the list says too.
     pub facts: InstanceFacts,
     /// The task that keeps the instance busy.
@@ -210,7 +210,7 @@ pub struct Closeup {
 
 /// What was found of the password of a new instance; never the password itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PasswordLook {
+pub enum PasswordState {
     /// It is there.
     Ready {
         /// A keyed hash of it.
@@ -223,7 +223,7 @@ pub enum PasswordLook {
 /// What this process remembers of an object. All of it may be forgotten at any time: it only ever makes the operator
 /// wait longer, or look again. Times are monotonic.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Memory {
+pub struct LocalState {
     /// When this process first saw the object.
     pub first_seen: Duration,
     /// When this process first saw the present attempt in `status.operation`; for its own, after it was sent.
@@ -251,23 +251,23 @@ pub struct Now {
 
 /// How the operator is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct PlannerSettings {
     /// What this process is called in `status.operation.process`.
     pub process: String,
     /// How long after it was written down an attempt may be sent.
-    pub send_limit: Duration,
+    pub intent_ttl: Duration,
     /// How long a mutating call may take.
     pub call_timeout: Duration,
     /// How long the cloud may take to show in lists what it has done.
-    pub visibility: Duration,
+    pub list_consistency_window: Duration,
     /// How often a creation may fail in the cloud before a person is asked.
-    pub most_failures: u32,
+    pub max_creation_failures: u32,
     /// How often a lost instance is replaced before a person is asked.
-    pub most_recreations: u32,
+    pub max_recreations: u32,
     /// How long to leave a site alone that says that it was too much, and not for how long.
     pub throttled: Duration,
     /// How long to wait for what.
-    pub pacing: Pacing,
+    pub requeue: RequeuePolicy,
 }
 
 // === impl Observed ===
@@ -279,9 +279,9 @@ impl Observed {
     }
 
     /// The detail, if the instance was found.
-    pub(super) fn closeup(&self) -> Option<&Closeup> {
-        match &self.looks.detail {
-            Some(Detail::Found(closeup)) => Some(closeup),
+    pub(super) fn snapshot(&self) -> Option<&InstanceSnapshot> {
+        match &self.lookups.detail {
+            Some(Detail::Found(snapshot)) => Some(snapshot),
             Some(Detail::NotFound | Detail::Failed(_)) | None => None,
         }
     }
@@ -290,7 +290,7 @@ impl Observed {
     pub(super) fn age(&self) -> Duration {
         let since =
             self.lists.as_ref().map(|lists| lists.latest.map_or(lists.joined, |latest| latest.finished));
-        self.now.monotonic.saturating_sub(since.unwrap_or(self.memory.first_seen))
+        self.now.monotonic.saturating_sub(since.unwrap_or(self.local.first_seen))
     }
 
     /// When the present attempt can no longer show an effect that lists do not show.
@@ -299,7 +299,7 @@ impl Observed {
         // Another process may have been set up to take longer.
         let theirs = self.status.operation.as_ref().and_then(|operation| operation.window_seconds);
         let theirs = theirs.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-        let seen = self.memory.intent_seen.unwrap_or(self.now.monotonic);
+        let seen = self.local.intent_seen.unwrap_or(self.now.monotonic);
         seen.saturating_add(own.max(theirs.unwrap_or_default()))
     }
 
@@ -309,43 +309,43 @@ impl Observed {
     }
 
     /// How long to wait after what was looked up stood in the way.
-    pub(super) fn gap_after(&self, obstacle: &Obstacle) -> Duration {
-        self.gap(obstacle.pace(), self.memory.failures.max(1))
+    pub(super) fn retry_delay_for(&self, blocker: &Blocker) -> Duration {
+        self.retry_delay(blocker.retry_class(), self.local.failures.max(1))
     }
 
     /// The wait after the `attempt`th failure in a row.
-    pub(super) fn gap(&self, pace: Pace, attempt: u32) -> Duration {
-        self.settings.pacing.gap(pace, attempt)
+    pub(super) fn retry_delay(&self, retry_class: RetryClass, attempt: u32) -> Duration {
+        self.settings.requeue.retry_delay(retry_class, attempt)
     }
 
     /// How long what needs a person is left at rest.
-    pub(super) fn slow(&self) -> Duration {
-        self.gap(Pace::Slow, 1)
+    pub(super) fn needs_user(&self) -> Duration {
+        self.retry_delay(RetryClass::NeedsUser, 1)
     }
 
     /// What Kubernetes said when it refused a Secret, and how long that is left at rest.
     pub(super) fn refused(&self) -> Option<(&str, Duration)> {
-        let (message, at) = self.memory.refusal.as_ref()?;
-        let rest = at.saturating_add(self.slow()).checked_sub(self.now.monotonic);
+        let (message, at) = self.local.refusal.as_ref()?;
+        let rest = at.saturating_add(self.needs_user()).checked_sub(self.now.monotonic);
         Some((message, rest.filter(|rest| !rest.is_zero())?))
     }
 }
 
-// === impl Lists ===
+// === impl AccountLists ===
 
-impl Lists {
+impl AccountLists {
     /// Puts in what a close look said after the newest list was begun: what is newer holds.
-    pub fn amend(&mut self, memory: &Memory) {
+    pub fn overlay_recent_reads(&mut self, local: &LocalState) {
         let begun = self.latest.map(|latest| latest.begun);
-        if let Some((id, _)) = memory.gone.as_ref().filter(|(_, at)| Some(*at) >= begun) {
+        if let Some((id, _)) = local.gone.as_ref().filter(|(_, at)| Some(*at) >= begun) {
             let before = (self.known.is_some(), self.marked.len());
             self.known = self.known.take().filter(|known| known.id != *id);
             self.marked.retain(|facts| facts.id != *id);
-            self.amended |= before != (self.known.is_some(), self.marked.len());
+            self.overlaid |= before != (self.known.is_some(), self.marked.len());
         }
-        let Some((seen, _)) = memory.seen.as_ref().filter(|(_, at)| Some(*at) >= begun) else { return };
+        let Some((seen, _)) = local.seen.as_ref().filter(|(_, at)| Some(*at) >= begun) else { return };
         for listed in self.known.iter_mut().chain(&mut self.marked).filter(|listed| listed.id == seen.id) {
-            self.amended |= listed != seen;
+            self.overlaid |= listed != seen;
             *listed = Arc::clone(seen);
         }
     }
@@ -356,48 +356,48 @@ impl Lists {
     }
 }
 
-// === impl Settings ===
+// === impl PlannerSettings ===
 
-impl Settings {
+impl PlannerSettings {
     /// For how long after it was written down an attempt may still show its effect.
     pub fn window(&self) -> Duration {
-        self.send_limit + self.call_timeout + self.visibility
+        self.intent_ttl + self.call_timeout + self.list_consistency_window
     }
 }
 
-impl Default for Settings {
+impl Default for PlannerSettings {
     fn default() -> Self {
         Self {
             process: "dcs-operator".to_owned(),
-            send_limit: Duration::from_secs(5),
+            intent_ttl: Duration::from_secs(5),
             call_timeout: Duration::from_secs(15),
-            visibility: Duration::from_secs(60),
-            most_failures: 3,
-            most_recreations: 3,
+            list_consistency_window: Duration::from_secs(60),
+            max_creation_failures: 3,
+            max_recreations: 3,
             throttled: Duration::from_secs(5),
-            pacing: Pacing::default(),
+            requeue: RequeuePolicy::default(),
         }
     }
 }
 
-// === impl Obstacle ===
+// === impl Blocker ===
 
-impl Obstacle {
+impl Blocker {
     /// How fast to try again what it stands in the way of.
-    pub fn pace(&self) -> Pace {
-        pace_of(self.reason)
+    pub fn retry_class(&self) -> RetryClass {
+        retry_class(self.reason)
     }
 }
 
 /// Whether something can pass by itself or needs a person.
-pub(super) fn pace_of(reason: Reason) -> Pace {
+pub(super) fn retry_class(reason: Reason) -> RetryClass {
     match reason {
         Reason::CloudUnreachable
         | Reason::CloudError
         | Reason::Throttled
         | Reason::ListIncomplete
         | Reason::ClusterError
-        | Reason::WaitingForInstance => Pace::Soon,
-        _ => Pace::Slow,
+        | Reason::WaitingForInstance => RetryClass::Transient,
+        _ => RetryClass::NeedsUser,
     }
 }

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use super::observed::{Lists, Subject};
+use super::observed::{AccountLists, Subject};
 use crate::{
     dcs::model::{InstanceFacts, InstanceStatus},
-    formats::{Mark, MarkReading, OWNER_TAG, Origin, UID_TAG},
+    formats::{OWNER_TAG, Origin, OwnershipReading, OwnershipTags, UID_TAG},
 };
 
 /// What an instance's tags say about this object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Belongs {
+pub(super) enum Ownership {
     /// It is this object's.
-    Us(Origin),
+    Ours(Origin),
     /// It is nobody's, or was this object's until somebody took part of its mark away.
-    Nobody,
+    Unowned,
     /// It is another object's.
-    Another,
+    Foreign,
 }
 
 /// Instances that claim to be this object's.
@@ -25,18 +25,18 @@ pub(super) struct Claims {
     /// With our uid, and live.
     pub(super) ours: Vec<Arc<InstanceFacts>>,
     /// At our place but with another uid, and live: left by an earlier object of the same name.
-    pub(super) strangers: Vec<Arc<InstanceFacts>>,
+    pub(super) stale_owner: Vec<Arc<InstanceFacts>>,
 }
 
-pub(super) fn belongs(facts: &InstanceFacts, subject: &Subject) -> Belongs {
-    match Mark::read(facts.tags()) {
-        MarkReading::Whole(mark) if mark.uid == subject.uid => Belongs::Us(mark.origin),
-        MarkReading::Whole(_) => Belongs::Another,
-        MarkReading::Damaged { uid: Some(uid), .. } if uid != subject.uid => Belongs::Another,
-        MarkReading::Damaged { uid: None, owner: Some(owner) } if owner != subject.owner.as_str() => {
-            Belongs::Another
+pub(super) fn ownership_of(facts: &InstanceFacts, subject: &Subject) -> Ownership {
+    match OwnershipTags::read(facts.tags()) {
+        OwnershipReading::Complete(mark) if mark.uid == subject.uid => Ownership::Ours(mark.origin),
+        OwnershipReading::Complete(_) => Ownership::Foreign,
+        OwnershipReading::Partial { uid: Some(uid), .. } if uid != subject.uid => Ownership::Foreign,
+        OwnershipReading::Partial { uid: None, owner: Some(owner) } if owner != subject.owner.as_str() => {
+            Ownership::Foreign
         }
-        MarkReading::Damaged { .. } | MarkReading::Absent => Belongs::Nobody,
+        OwnershipReading::Partial { .. } | OwnershipReading::Absent => Ownership::Unowned,
     }
 }
 
@@ -49,13 +49,13 @@ pub(super) fn is_live(facts: &InstanceFacts) -> bool {
 }
 
 /// From both newest lists: one that the newest does not show may only have been left out.
-pub(super) fn claims(lists: &Lists, subject: &Subject) -> Claims {
+pub(super) fn claims(lists: &AccountLists, subject: &Subject) -> Claims {
     let mut claims = Claims::default();
     for facts in lists.marked.iter().chain(&lists.vanished).filter(|facts| is_live(facts)) {
         if facts.tag(UID_TAG) == Some(&subject.uid) {
             claims.ours.push(Arc::clone(facts));
         } else if facts.tag(OWNER_TAG) == Some(subject.owner.as_str()) {
-            claims.strangers.push(Arc::clone(facts));
+            claims.stale_owner.push(Arc::clone(facts));
         }
     }
     claims
@@ -69,14 +69,14 @@ pub(super) fn ids(instances: &[Arc<InstanceFacts>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dcs::model::Tag, formats::Owner};
+    use crate::{dcs::model::Tag, formats::OwnerHash};
 
     fn subject() -> Subject {
         Subject {
             namespace: "shop".to_owned(),
             name: "sessions".to_owned(),
             uid: "u1".to_owned(),
-            owner: Owner::new("c", "shop", "sessions"),
+            owner: OwnerHash::new("c", "shop", "sessions"),
             generation: 1,
             deleting: false,
             finalizer: true,
@@ -92,20 +92,20 @@ mod tests {
     #[test]
     fn whose_it_is() {
         let subject = subject();
-        let other = Owner::new("c", "shop", "other");
-        let ours = Mark::new("u1", &subject.owner, Origin::Adopted);
-        let theirs = Mark::new("u2", &other, Origin::Created);
+        let other = OwnerHash::new("c", "shop", "other");
+        let ours = OwnershipTags::new("u1", &subject.owner, Origin::Adopted);
+        let theirs = OwnershipTags::new("u2", &other, Origin::Created);
         for (tags, expected) in [
-            (ours.tags().to_vec(), Belongs::Us(Origin::Adopted)),
-            (theirs.tags().to_vec(), Belongs::Another),
-            (vec![], Belongs::Nobody),
-            (vec![("team", "shop")], Belongs::Nobody),
-            (ours.tags()[..1].to_vec(), Belongs::Nobody),
-            (ours.tags()[1..].to_vec(), Belongs::Nobody),
-            (theirs.tags()[..1].to_vec(), Belongs::Another),
-            (theirs.tags()[1..].to_vec(), Belongs::Another),
+            (ours.tags().to_vec(), Ownership::Ours(Origin::Adopted)),
+            (theirs.tags().to_vec(), Ownership::Foreign),
+            (vec![], Ownership::Unowned),
+            (vec![("team", "shop")], Ownership::Unowned),
+            (ours.tags()[..1].to_vec(), Ownership::Unowned),
+            (ours.tags()[1..].to_vec(), Ownership::Unowned),
+            (theirs.tags()[..1].to_vec(), Ownership::Foreign),
+            (theirs.tags()[1..].to_vec(), Ownership::Foreign),
         ] {
-            assert_eq!(belongs(&facts(&tags), &subject), expected, "{tags:?}");
+            assert_eq!(ownership_of(&facts(&tags), &subject), expected, "{tags:?}");
         }
     }
 }

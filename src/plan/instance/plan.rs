@@ -9,20 +9,20 @@ use super::{
     delete,
     desired::Desired,
     existing, observe,
-    observed::{Lists, Observed, Place},
+    observed::{AccountLists, Observed, ResolvedAccount},
     step::{Plan, Step},
     tenancy,
 };
 use crate::{
     api::{
         Reason,
-        instance::{ManagementPolicy, Operation},
-        words::Outcome,
+        instance::{ManagementPolicy, OperationStatus},
+        words::OperationOutcome,
     },
     plan::{
         Follow,
         conditions::{Readiness, Situation},
-        schedule::Pace,
+        schedule::RetryClass,
     },
 };
 
@@ -36,7 +36,7 @@ fn decide(o: &Observed) -> Decision {
         return delete::decide(o);
     }
     if is_before_first_look(o) && !o.status.conditions.is_empty() {
-        return not_looked_at(o).silent();
+        return not_observed_yet(o).without_status_write();
     }
     let desired = match &o.desired {
         Ok(desired) => desired,
@@ -46,19 +46,20 @@ fn decide(o: &Observed) -> Decision {
         let message = "spec.paused is true: nothing is changed in the cloud until it is false or removed";
         return with_sight(o, Decision::new(o, Situation::Paused, message));
     }
-    let place = match &o.place {
-        Ok(place) => place,
-        Err(obstacle) => {
-            return Decision::blocked(o, obstacle.reason, &obstacle.message).wait(o.gap(obstacle.pace(), 1));
+    let account = match &o.account {
+        Ok(account) => account,
+        Err(blocker) => {
+            return Decision::blocked(o, blocker.reason, &blocker.message)
+                .wait(o.retry_delay(blocker.retry_class(), 1));
         }
     };
-    if let Some(message) = leads_elsewhere(o, place) {
+    if let Some(message) = account_mismatch(o, account) {
         return Decision::blocked(o, Reason::AccountChanged, message);
     }
     match o.policies.management {
         ManagementPolicy::Observe => observe::decide(o, desired),
         ManagementPolicy::Managed if !o.subject.finalizer => {
-            not_looked_at(o).step(Step::AddFinalizer).silent()
+            not_observed_yet(o).step(Step::AddFinalizer).without_status_write()
         }
         ManagementPolicy::Managed => managed(o, desired),
     }
@@ -79,10 +80,10 @@ fn managed(o: &Observed, desired: &Desired) -> Decision {
 }
 
 /// The account's lists, if they can be relied on; else what to say about that.
-pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
-    let Some(lists) = &o.lists else { return Err(Box::new(not_looked_at(o))) };
+pub(super) fn reach(o: &Observed) -> Result<&AccountLists, Box<Decision>> {
+    let Some(lists) = &o.lists else { return Err(Box::new(not_observed_yet(o))) };
     let age = o.age();
-    let life = o.settings.pacing.observation_life;
+    let life = o.settings.requeue.observation_max_age;
     let rest = life.checked_sub(age);
     let Some(trouble) = &lists.trouble else {
         return match (lists.latest, rest) {
@@ -93,10 +94,10 @@ pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
                 let decision = Decision::new(o, Situation::TooOld, message);
                 Err(Box::new(with_sight(o, decision).follow(Follow::NEXT_LIST).wait(life)))
             }
-            (None, _) => Err(Box::new(not_looked_at(o))),
+            (None, _) => Err(Box::new(not_observed_yet(o))),
         };
     };
-    if trouble.pace() == Pace::Slow {
+    if trouble.retry_class() == RetryClass::NeedsUser {
         // It does not pass by itself, and says nothing of what was seen before.
         let message =
             format!("{}; tried again now and then, and at once when the Secret changes", trouble.message);
@@ -104,7 +105,7 @@ pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
         let wait = rest.filter(|rest| !rest.is_zero()).map_or(life, |rest| rest + Duration::from_secs(1));
         return Err(Box::new(decision.wait(wait).follow(Follow::EACH_LIST)));
     }
-    if lists.latest.is_some() && age < o.settings.pacing.list_missed {
+    if lists.latest.is_some() && age < o.settings.requeue.unreachable_after {
         return Ok(lists);
     }
     let message = format!("{}; the operator keeps trying", trouble.message);
@@ -117,39 +118,41 @@ pub(super) fn reach(o: &Observed) -> Result<&Lists, Box<Decision>> {
 
 /// Nobody has listed the account since this process began.
 fn is_before_first_look(o: &Observed) -> bool {
-    o.place.is_ok() && o.lists.as_ref().is_none_or(|lists| lists.latest.is_none() && lists.trouble.is_none())
+    o.account.is_ok()
+        && o.lists.as_ref().is_none_or(|lists| lists.latest.is_none() && lists.trouble.is_none())
 }
 
-pub(super) fn not_looked_at(o: &Observed) -> Decision {
+pub(super) fn not_observed_yet(o: &Observed) -> Decision {
     let message = "the operator has not looked at the cloud yet";
-    let decision = Decision::new(o, Situation::NotLookedAt, message).ready(Readiness::Unchanged, message);
-    decision.follow(Follow::NEXT_LIST).wait(o.settings.pacing.backstop)
+    let decision = Decision::new(o, Situation::NotObservedYet, message).ready(Readiness::Unchanged, message);
+    decision.follow(Follow::NEXT_LIST).wait(o.settings.requeue.operation_check_interval)
 }
 
 /// Tells what the list shows of the instance, whatever else is the matter.
 fn with_sight(o: &Observed, decision: Decision) -> Decision {
     let known = o.lists.as_ref().and_then(|lists| lists.known.as_deref());
     match known.filter(|known| o.status.id.as_deref() == Some(known.id.as_str())) {
-        Some(known) => decision.seen(known),
+        Some(known) => decision.with_observation(known),
         None => decision,
     }
 }
 
 /// Why the credentials are not those of the place where the instance is, if they are not.
-pub(super) fn leads_elsewhere(o: &Observed, place: &Place) -> Option<String> {
+pub(super) fn account_mismatch(o: &Observed, account: &ResolvedAccount) -> Option<String> {
     // What was refused left nothing behind: with other credentials it may go elsewhere.
-    let asked = |operation: &Operation| operation.outcome != Some(Outcome::Refused);
+    let asked = |operation: &OperationStatus| operation.outcome != Some(OperationOutcome::Refused);
     let begun = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(asked);
     let recorded = o.status.account.as_ref().filter(|_| begun)?;
-    let same = recorded.project_id == place.account.project_id && recorded.endpoint == place.account.endpoint;
+    let same =
+        recorded.project_id == account.account.project_id && recorded.endpoint == account.account.endpoint;
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
     (!same).then(|| {
         format!(
             "the instance is in project {} at {}, but the credentials lead to project {} at {}",
             shown(&recorded.project_id),
             shown(&recorded.endpoint),
-            shown(&place.account.project_id),
-            shown(&place.account.endpoint),
+            shown(&account.account.project_id),
+            shown(&account.account.endpoint),
         )
     })
 }

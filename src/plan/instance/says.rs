@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{
     diff,
-    observed::{Closeup, Observed},
-    ownership::{Belongs, belongs},
+    observed::{InstanceSnapshot, Observed},
+    ownership::{Ownership, ownership_of},
 };
 use crate::{
     api::{
@@ -51,18 +51,18 @@ pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readine
     // What was listed or looked at need not be the object's: an instance to adopt is not, before it is marked.
     let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
     let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own;
-    let closeup = o.closeup().map(|closeup| &closeup.facts).filter(is_own);
-    if closeup.is_none() && o.age() > o.settings.pacing.observation_life {
+    let snapshot = o.snapshot().map(|snapshot| &snapshot.facts).filter(is_own);
+    if snapshot.is_none() && o.age() > o.settings.requeue.observation_max_age {
         return (Readiness::TooOld, "the instance was last seen too long ago".to_owned());
     }
     let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
-    let Some(facts) = closeup.or(facts).or(listed) else {
+    let Some(facts) = snapshot.or(facts).or(listed) else {
         return match o.status.id {
             None if o.known_id().is_some() => {
                 (Readiness::Missing(Reason::Adopting), "the instance is not taken over yet".to_owned())
             }
             None => (Readiness::Missing(Reason::Creating), "there is no instance yet".to_owned()),
-            Some(ref id) if o.memory.gone.as_ref().is_some_and(|(gone, _)| gone == id) => {
+            Some(ref id) if o.local.gone.as_ref().is_some_and(|(gone, _)| gone == id) => {
                 let message = format!("instance {id} does not exist any more");
                 (Readiness::NotServing(Reason::ExternallyDeleted), message)
             }
@@ -89,13 +89,13 @@ pub(super) fn facts(o: &Observed, facts: &InstanceFacts, status: &mut DcsInstanc
         .account
         .take()
         .filter(|_| begun)
-        .or_else(|| o.place.as_ref().ok().map(|place| place.account.clone()));
+        .or_else(|| o.account.as_ref().ok().map(|account| account.account.clone()));
     // While it is made, what was asked for says more than what is there of it.
     if facts.status == Some(InstanceStatus::Creating) && status.resolved.is_some() {
         return;
     }
-    let closeup = o.closeup().filter(|closeup| closeup.facts.id == facts.id);
-    status.resolved = Some(resolved(o, facts, closeup, status.resolved.take().unwrap_or_default()));
+    let snapshot = o.snapshot().filter(|snapshot| snapshot.facts.id == facts.id);
+    status.resolved = Some(resolved(o, facts, snapshot, status.resolved.take().unwrap_or_default()));
     status.endpoints = endpoints(facts);
     let tag_keys = diff::applied_tags(o.desired.as_ref().ok(), facts, status.applied.as_ref());
     let auth_hash = status.applied.take().and_then(|applied| applied.auth_hash);
@@ -103,12 +103,17 @@ pub(super) fn facts(o: &Observed, facts: &InstanceFacts, status: &mut DcsInstanc
     status.applied = (applied != Applied::default()).then_some(applied);
 }
 
-fn resolved(o: &Observed, facts: &InstanceFacts, closeup: Option<&Closeup>, kept: Resolved) -> Resolved {
-    let closeup = closeup.cloned().unwrap_or_default();
+fn resolved(
+    o: &Observed,
+    facts: &InstanceFacts,
+    snapshot: Option<&InstanceSnapshot>,
+    kept: Resolved,
+) -> Resolved {
+    let snapshot = snapshot.cloned().unwrap_or_default();
     let count = |number: Option<i64>| number.and_then(|number| i32::try_from(number).ok());
-    let origin = match belongs(facts, &o.subject) {
-        Belongs::Us(origin) => Some(spelled(origin)),
-        Belongs::Nobody | Belongs::Another => kept.origin,
+    let origin = match ownership_of(facts, &o.subject) {
+        Ownership::Ours(origin) => Some(spelled(origin)),
+        Ownership::Unowned | Ownership::Foreign => kept.origin,
     };
     let open = facts.no_password_access == Some(true);
     Resolved {
@@ -116,11 +121,11 @@ fn resolved(o: &Observed, facts: &InstanceFacts, closeup: Option<&Closeup>, kept
         engine_version: facts.engine_version.clone().or(kept.engine_version),
         capacity: facts.capacity.map(|capacity| Quantity(capacity.to_string())).or(kept.capacity),
         spec_code: facts.spec_code.clone().or(kept.spec_code),
-        cache_mode: closeup.cache_mode.or(kept.cache_mode),
+        cache_mode: snapshot.cache_mode.or(kept.cache_mode),
         cpu_type: facts.cpu_type.as_ref().map(|cpu| cpu.as_str().to_owned()).or(kept.cpu_type),
-        replicas: count(closeup.replicas).or(kept.replicas),
-        shards: count(closeup.shards).or(kept.shards),
-        availability_zones: if closeup.zones.is_empty() { kept.availability_zones } else { closeup.zones },
+        replicas: count(snapshot.replicas).or(kept.replicas),
+        shards: count(snapshot.shards).or(kept.shards),
+        availability_zones: if snapshot.zones.is_empty() { kept.availability_zones } else { snapshot.zones },
         vpc_id: facts.vpc_id.clone().or(kept.vpc_id),
         subnet_id: facts.subnet_id.clone().or(kept.subnet_id),
         private_ip: facts.ip.as_deref().and_then(first_address).or(kept.private_ip),

@@ -4,36 +4,36 @@ use std::collections::BTreeMap;
 
 use super::{
     binding::Content,
-    blueprint::{Blueprint, PasswordSource},
+    create_spec::{CreateSpec, PasswordSource},
 };
 use crate::{
     api::{DcsInstanceStatus, words::OperationType},
     dcs::model::UpdateInstance,
-    formats::Mark,
+    formats::OwnershipTags,
     plan::{self, Consent},
 };
 
 /// A plan for a DcsInstance.
-pub type Plan = plan::Plan<DcsInstanceStatus, Look, Preparation, Change>;
+pub type Plan = plan::Plan<DcsInstanceStatus, Lookup, KubeAction, CloudAction>;
 /// A step of it.
-pub type Step = plan::Step<Look, Preparation, Change>;
+pub type Step = plan::Step<Lookup, KubeAction, CloudAction>;
 
 /// Something to make in Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Preparation {
+pub enum KubeAction {
     /// The Secret with the password of the instance that is going to be made.
-    Password,
+    CreatePasswordSecret,
     /// That the Secret with the credentials stays for as long as it is needed.
-    Hold,
+    AddInUseFinalizer,
     /// The Secret with what clients need.
-    Binding(Box<Content>),
+    WriteBindingSecret(Box<Content>),
     /// That the Secret goes that held the password until it was published.
-    DropPending,
+    DeletePendingSecret,
 }
 
 /// Something to look up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
+pub enum Lookup {
     /// The instance in detail.
     Detail {
         /// Which.
@@ -51,25 +51,25 @@ pub enum Look {
 
 /// A change in the cloud.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum CloudAction {
     /// Make an instance.
-    Create(Box<Blueprint>),
+    Create(Box<CreateSpec>),
     /// Put our mark on an instance.
     Adopt {
         /// Which.
         id: String,
         /// The mark.
-        mark: Mark,
+        mark: OwnershipTags,
     },
     /// Note on an instance that it was let go.
-    NoteRelease {
+    TagReleased {
         /// Which.
         id: String,
         /// The uid of the object that it belonged to.
         uid: String,
     },
     /// Take our mark off an instance.
-    Unmark {
+    RemoveOwnershipTags {
         /// Which.
         id: String,
     },
@@ -105,15 +105,15 @@ pub enum Change {
     },
 }
 
-// === impl Change ===
+// === impl CloudAction ===
 
-impl Change {
+impl CloudAction {
     /// What `status.operation` calls it.
     pub fn type_(&self) -> OperationType {
         match self {
             Self::Create(_) => OperationType::Create,
             Self::Adopt { .. } => OperationType::Adopt,
-            Self::NoteRelease { .. } | Self::Unmark { .. } => OperationType::Release,
+            Self::TagReleased { .. } | Self::RemoveOwnershipTags { .. } => OperationType::Release,
             Self::Delete { failed: None, .. } => OperationType::Delete,
             Self::Delete { failed: Some(_), .. } => OperationType::DeleteFailed,
             Self::Update { .. } => OperationType::Update,
@@ -126,8 +126,8 @@ impl Change {
         match self {
             Self::Create(_) => None,
             Self::Adopt { id, .. }
-            | Self::NoteRelease { id, .. }
-            | Self::Unmark { id }
+            | Self::TagReleased { id, .. }
+            | Self::RemoveOwnershipTags { id }
             | Self::Delete { id, .. }
             | Self::Update { id, .. }
             | Self::SetTags { id, .. }

@@ -15,7 +15,7 @@ use crate::{
 /// What stands in the way of beginning anything with these credentials.
 pub(super) fn nothing_new(o: &Observed) -> Option<Decision> {
     let begun = o.status.id.is_some() || o.status.operation.is_some();
-    match &o.place.as_ref().ok()?.source {
+    match &o.account.as_ref().ok()?.source {
         CredentialsSource::Namespace { secret, leaving: true, .. } if !begun => {
             let message = format!("Secret {secret} with the credentials is being deleted: make it anew");
             Some(Decision::blocked(o, Reason::CredentialsMissing, message))
@@ -59,7 +59,7 @@ pub(super) fn foreign_instance(o: &Observed, facts: &InstanceFacts) -> Option<De
 }
 
 fn may_name_anything(o: &Observed) -> bool {
-    match o.place.as_ref().map(|place| &place.source) {
+    match o.account.as_ref().map(|account| &account.source) {
         Ok(CredentialsSource::Operator { trusted }) => *trusted,
         Ok(CredentialsSource::Namespace { .. }) | Err(_) => true,
     }

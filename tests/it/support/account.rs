@@ -1,6 +1,6 @@
 //! Accounts whose secrets are canaries: they must turn up nowhere.
 
-use dcs_operator::dcs::{Account, Credentials};
+use dcs_operator::dcs::{AccountConfig, Credentials};
 use secrecy::SecretString;
 use url::Url;
 
@@ -11,9 +11,9 @@ pub(crate) const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const REGION: &str = "test-region-1";
 
 /// Signs its requests; knows its project.
-pub(crate) fn signing(endpoint: &str) -> Account {
+pub(crate) fn signing(endpoint: &str) -> AccountConfig {
     let endpoint = Url::parse(endpoint).unwrap();
-    Account {
+    AccountConfig {
         region: REGION.to_owned(),
         iam_endpoint: endpoint.clone(),
         endpoint,
@@ -28,8 +28,8 @@ pub(crate) fn signing(endpoint: &str) -> Account {
 }
 
 /// Gets tokens for name and password; its project is known by the region's name.
-pub(crate) fn with_password(endpoint: &str) -> Account {
-    Account {
+pub(crate) fn with_password(endpoint: &str) -> AccountConfig {
+    AccountConfig {
         project_id: None,
         credentials: Credentials::Password {
             domain_name: "shop".to_owned(),

@@ -1,7 +1,7 @@
 //! What the tests of the client ask, and what they are answered.
 
 use dcs_operator::dcs::{
-    Account, Answer, Class,
+    AccountConfig, Class, HttpResponse,
     error::{Error, Failure},
     model::{Capacity, CreateInstance, Tag},
 };
@@ -20,11 +20,11 @@ pub(crate) const SERVICE_AHEAD: &str = "Fri, 15 Jan 2027 08:20:00 GMT";
 /// The clock's beginning.
 pub(crate) const SERVICE_AGREES: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 
-pub(crate) fn signing() -> Account {
+pub(crate) fn signing() -> AccountConfig {
     account::signing(ENDPOINT)
 }
 
-pub(crate) fn by_password() -> Account {
+pub(crate) fn by_password() -> AccountConfig {
     account::with_password(ENDPOINT)
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn detail() -> String {
 }
 
 /// A token that lives for some hours, by IAM's clock, which is years behind.
-pub(crate) fn token(value: &str, hours: u32) -> Result<Answer, Failure> {
+pub(crate) fn token(value: &str, hours: u32) -> Result<HttpResponse, Failure> {
     let body = json!({ "token": {
         "issued_at": "2020-01-01T00:00:00.000000Z",
         "expires_at": format!("2020-01-01T{hours:02}:00:00.000000Z"),
@@ -62,7 +62,7 @@ pub(crate) fn token(value: &str, hours: u32) -> Result<Answer, Failure> {
     answer(201, &[("x-subject-token", value)], &body.to_string())
 }
 
-pub(crate) fn projects(ids: &[&str]) -> Result<Answer, Failure> {
+pub(crate) fn projects(ids: &[&str]) -> Result<HttpResponse, Failure> {
     let projects: Vec<_> = ids.iter().map(|id| json!({ "id": id, "name": REGION })).collect();
     answer(200, &[], &json!({ "projects": projects }).to_string())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dcs_operator::{
-    dcs::{Answer, Exchange, Outgoing, error::Failure},
+    dcs::{HttpRequest, HttpResponse, Transport, error::Failure},
     simulator::{Delivery, DeliveryKind, Request, Response, http::Shared},
 };
 use futures::future::BoxFuture;
@@ -16,8 +16,12 @@ use url::Position;
 #[derive(Debug, Clone)]
 pub(crate) struct InProcess(pub(crate) Shared);
 
-impl Exchange for InProcess {
-    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+impl Transport for InProcess {
+    fn exchange(
+        &self,
+        request: HttpRequest,
+        limit: Duration,
+    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         Box::pin(async move {
             yield_now().await;
             let Delivery { delay, kind } = self.0.handle(arrive(request));
@@ -30,7 +34,7 @@ impl Exchange for InProcess {
             }
             match kind {
                 DeliveryKind::Full(Response { status, headers, body }) => {
-                    Ok(Answer { status, headers, body })
+                    Ok(HttpResponse { status, headers, body })
                 }
                 DeliveryKind::Cut { .. } => Err(Failure::Broken("cut off".to_owned())),
                 DeliveryKind::Reset => Err(Failure::Broken("reset".to_owned())),
@@ -39,8 +43,8 @@ impl Exchange for InProcess {
     }
 }
 
-fn arrive(request: Outgoing) -> Request {
-    let Outgoing { method, url, mut headers, body } = request;
+fn arrive(request: HttpRequest) -> Request {
+    let HttpRequest { method, url, mut headers, body } = request;
     let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).unwrap();
     headers.insert(header::HOST, host);
     let query = url.query().unwrap_or_default().to_owned();

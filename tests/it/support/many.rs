@@ -15,8 +15,8 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    operator::{Shop, is_held, is_well},
-    patience::eventually,
+    eventually::eventually,
+    operator::{Tenant, is_held, is_well},
     world::objects::spec,
 };
 
@@ -24,9 +24,9 @@ fn name(n: usize) -> String {
     format!("cache-{n}")
 }
 
-// === impl Shop ===
+// === impl Tenant ===
 
-impl Shop {
+impl Tenant {
     /// `cache-0` and so on.
     pub(crate) async fn apply_many(&self, objects: usize) {
         futures::future::join_all((0..objects).map(async |n| self.apply(&name(n), spec(json!({}))).await))

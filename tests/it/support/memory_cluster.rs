@@ -10,7 +10,7 @@ use std::{
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec},
-    controller::{ClusterError, Key, Managed, Objects, Secrets, spoken},
+    controller::{ClusterError, ManagedResource, NamespacedName, ObjectApi, SecretApi, prune_empty},
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -49,7 +49,7 @@ struct Inner {
 
 /// A write, with whether a watch would tell of it.
 pub(crate) struct Written {
-    pub(crate) key: Key,
+    pub(crate) key: NamespacedName,
     pub(crate) uid: String,
     pub(crate) before: Option<Arc<Value>>,
     pub(crate) after: Option<Arc<Value>>,
@@ -74,15 +74,15 @@ impl Written {
     }
 }
 
-fn kind_of<K: Managed>() -> String {
+fn kind_of<K: ManagedResource>() -> String {
     K::kind(&()).into_owned()
 }
 
-fn id<K: Managed>(key: &Key) -> Id {
+fn id<K: ManagedResource>(key: &NamespacedName) -> Id {
     (kind_of::<K>(), key.clone())
 }
 
-fn secret_id(key: &Key) -> Id {
+fn secret_id(key: &NamespacedName) -> Id {
     ("Secret".to_owned(), key.clone())
 }
 
@@ -136,23 +136,23 @@ impl MemoryCluster {
     }
 
     pub(crate) fn create(&self, object: DcsInstance) {
-        let id = id::<DcsInstance>(&Key::of(&object));
+        let id = id::<DcsInstance>(&NamespacedName::of(&object));
         let object = serde_json::to_value(object).unwrap();
         self.with(|store| store.create("user", &id, object)).unwrap();
     }
 
     pub(crate) fn put_secret(&self, secret: Secret) {
-        let id = secret_id(&Key::of(&secret));
+        let id = secret_id(&NamespacedName::of(&secret));
         let object = serde_json::to_value(secret).unwrap();
         self.with(|store| store.create("user", &id, object)).unwrap();
     }
 
-    pub(crate) fn edit(&self, key: &Key, change: impl FnOnce(&mut DcsInstanceSpec)) {
+    pub(crate) fn edit(&self, key: &NamespacedName, change: impl FnOnce(&mut DcsInstanceSpec)) {
         self.change(key, |object| change(&mut object.spec));
     }
 
     /// Anything that a user may change.
-    pub(crate) fn change(&self, key: &Key, change: impl FnOnce(&mut DcsInstance)) {
+    pub(crate) fn change(&self, key: &NamespacedName, change: impl FnOnce(&mut DcsInstance)) {
         let id = id::<DcsInstance>(key);
         let edit = |value: &mut Value| {
             let mut object: DcsInstance = decode(value);
@@ -162,7 +162,7 @@ impl MemoryCluster {
         self.with(|store| store.change("user", &id, edit)).unwrap();
     }
 
-    pub(crate) fn delete(&self, key: &Key) {
+    pub(crate) fn delete(&self, key: &NamespacedName) {
         let id = id::<DcsInstance>(key);
         self.with(|store| store.delete("user", &id)).unwrap();
     }
@@ -185,22 +185,22 @@ impl MemoryCluster {
     }
 
     /// As a restore from a backup of the cluster does.
-    pub(crate) fn wipe_status(&self, key: &Key) {
+    pub(crate) fn wipe_status(&self, key: &NamespacedName) {
         let id = id::<DcsInstance>(key);
         self.with(|store| store.change_status("user", &id, |status| *status = Value::Null)).unwrap();
     }
 
-    pub(crate) fn read(&self, key: &Key) -> Option<DcsInstance> {
+    pub(crate) fn read(&self, key: &NamespacedName) -> Option<DcsInstance> {
         let id = id::<DcsInstance>(key);
         self.with(|store| store.get(&id)).map(|object| decode(&object))
     }
 
-    pub(crate) fn read_secret(&self, key: &Key) -> Option<Secret> {
+    pub(crate) fn read_secret(&self, key: &NamespacedName) -> Option<Secret> {
         self.with(|store| store.get(&secret_id(key))).map(|secret| decode(&secret))
     }
 
     /// The Secrets that were written since `seen`, which then is brought up to date.
-    pub(crate) fn secrets_since(&self, seen: &mut usize) -> Vec<Key> {
+    pub(crate) fn secrets_since(&self, seen: &mut usize) -> Vec<NamespacedName> {
         self.with(|store| {
             let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
             new.filter(|write| write.kind == "Secret").map(|write| write.key.clone()).collect()
@@ -208,7 +208,7 @@ impl MemoryCluster {
     }
 
     /// All objects that were ever written, those that are gone too.
-    pub(crate) fn keys(&self) -> Vec<Key> {
+    pub(crate) fn keys(&self) -> Vec<NamespacedName> {
         let kind = kind_of::<DcsInstance>();
         let all = self.with(|store| {
             let of_kind = store.writes.iter().filter(|write| write.kind == kind);
@@ -278,27 +278,27 @@ impl MemoryView {
     }
 }
 
-impl<K: Managed> Objects<K> for MemoryView {
-    fn cached(&self, key: &Key) -> Option<Arc<K>> {
+impl<K: ManagedResource> ObjectApi<K> for MemoryView {
+    fn cached(&self, key: &NamespacedName) -> Option<Arc<K>> {
         Some(Arc::new(decode(self.shown(&id::<K>(key))?.as_ref())))
     }
 
-    async fn get(&self, key: &Key) -> Result<Option<K>, ClusterError> {
+    async fn get(&self, key: &NamespacedName) -> Result<Option<K>, ClusterError> {
         let id = id::<K>(key);
         self.cluster.call(|store| Ok(store.get(&id).map(|object| decode(&object)))).await
     }
 
     async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
-        let id = id::<K>(&Key::of(object));
+        let id = id::<K>(&NamespacedName::of(object));
         let version = object.resource_version().unwrap();
-        let status = spoken(status)?;
+        let status = prune_empty(status)?;
         self.cluster
             .call(|store| Ok(decode(store.apply_status("status", &id, &version, status)?.as_ref())))
             .await
     }
 
     async fn add_finalizer(&self, object: &K, finalizer: &str) -> Result<K, ClusterError> {
-        let id = id::<K>(&Key::of(object));
+        let id = id::<K>(&NamespacedName::of(object));
         let seen = (object.uid().unwrap(), object.finalizers().to_vec());
         self.cluster
             .call(|store| {
@@ -309,7 +309,7 @@ impl<K: Managed> Objects<K> for MemoryView {
     }
 
     async fn remove_finalizer(&self, object: &K, finalizer: &str) -> Result<(), ClusterError> {
-        let id = id::<K>(&Key::of(object));
+        let id = id::<K>(&NamespacedName::of(object));
         let seen = (object.uid().unwrap(), object.finalizers().to_vec());
         self.cluster
             .call(|store| store.remove_finalizer("finalizer", &id, (&seen.0, &seen.1), finalizer))
@@ -317,30 +317,30 @@ impl<K: Managed> Objects<K> for MemoryView {
     }
 }
 
-impl Secrets for MemoryView {
-    async fn get_secret(&self, key: &Key) -> Result<Option<Secret>, ClusterError> {
+impl SecretApi for MemoryView {
+    async fn get_secret(&self, key: &NamespacedName) -> Result<Option<Secret>, ClusterError> {
         let id = secret_id(key);
         self.cluster.call(|store| Ok(store.get(&id).map(|object| decode(&object)))).await
     }
 
     async fn create_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
-        let id = secret_id(&Key::of(secret));
+        let id = secret_id(&NamespacedName::of(secret));
         let object = serde_json::to_value(secret).unwrap();
         self.cluster.call(|store| Ok(decode(store.create("secret", &id, object)?.as_ref()))).await
     }
 
-    fn version(&self, key: &Key) -> Option<String> {
+    fn version(&self, key: &NamespacedName) -> Option<String> {
         Some(self.shown(&secret_id(key))?["metadata"]["resourceVersion"].as_str()?.to_owned())
     }
 
     async fn replace_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
-        let id = secret_id(&Key::of(secret));
+        let id = secret_id(&NamespacedName::of(secret));
         let object = serde_json::to_value(secret).unwrap();
         self.cluster.call(|store| Ok(decode(store.replace("secret", &id, object)?.as_ref()))).await
     }
 
     async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
-        let id = secret_id(&Key::of(secret));
+        let id = secret_id(&NamespacedName::of(secret));
         let (uid, version) = (secret.uid().unwrap(), secret.resource_version().unwrap());
         self.cluster
             .call(|store| match store.get(&id) {

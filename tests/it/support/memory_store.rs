@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, SecondsFormat};
 use dcs_operator::{
     api::crds,
-    controller::{ClusterError, Key},
+    controller::{ClusterError, NamespacedName},
 };
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,7 @@ const SET_BY_SERVER: &[&str] = &[
 ];
 
 /// Kind and key.
-pub(crate) type Id = (String, Key);
+pub(crate) type Id = (String, NamespacedName);
 
 /// One version of one object that was stored, or its removal.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ pub(crate) struct Write {
     /// The call or the user's action that did it.
     pub(crate) by: &'static str,
     pub(crate) kind: String,
-    pub(crate) key: Key,
+    pub(crate) key: NamespacedName,
     pub(crate) uid: String,
     /// `None`: the object was created.
     pub(crate) before: Option<Arc<Value>>,

@@ -3,15 +3,15 @@
 pub(crate) mod account;
 pub(crate) mod answers;
 pub(crate) mod api_proxy;
-pub(crate) mod bench;
 pub(crate) mod control_plane;
+pub(crate) mod eventually;
 pub(crate) mod in_process;
 pub(crate) mod leaping_clock;
 pub(crate) mod many;
 pub(crate) mod memory_cluster;
 pub(crate) mod memory_store;
 pub(crate) mod operator;
-pub(crate) mod patience;
 pub(crate) mod raw_server;
 pub(crate) mod scripted;
+pub(crate) mod sim_harness;
 pub(crate) mod world;

@@ -29,9 +29,9 @@ use serde_json::{Value, json};
 
 use super::{
     account::assert_no_canary,
-    bench::{ACCESS_KEY, Bench, SECRET_KEY, settings},
     control_plane::{ControlPlane, send},
-    patience::{DEADLINE, eventually},
+    eventually::{DEADLINE, eventually},
+    sim_harness::{ACCESS_KEY, SECRET_KEY, SimHarness, settings},
     world::objects::{SUBNET, VPC},
 };
 
@@ -44,7 +44,7 @@ const KEPT: [&str; 5] = ["password", "uri", "secretKey", "securityToken", "key"]
 const TOLD: usize = 300;
 
 /// A control plane with the definitions and the operator's rights.
-pub(crate) struct Field {
+pub(crate) struct TestCluster {
     pub(crate) control_plane: ControlPlane,
     pub(crate) client: Client,
     pub(crate) folder: tempfile::TempDir,
@@ -60,10 +60,10 @@ pub(crate) struct Operator {
 }
 
 /// A namespace with a cloud of its own.
-pub(crate) struct Shop {
+pub(crate) struct Tenant {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    pub(crate) cloud: Bench,
+    pub(crate) cloud: SimHarness,
 }
 
 fn project(path: &str) -> PathBuf {
@@ -75,26 +75,26 @@ pub(crate) fn quick() -> Settings {
     Settings { speed: 100.0, ..settings() }
 }
 
-// === impl Field ===
+// === impl TestCluster ===
 
-impl Field {
+impl TestCluster {
     pub(crate) async fn start() -> Self {
         Self::on(ControlPlane::start().await).await
     }
 
     pub(crate) async fn on(control_plane: ControlPlane) -> Self {
-        let field = Self::without_definitions(control_plane).await;
-        field.apply("crds");
-        field
+        let cluster = Self::without_definitions(control_plane).await;
+        cluster.apply("crds");
+        cluster
     }
 
     /// The operator has its rights, and DcsInstances are not served.
     pub(crate) async fn without_definitions(control_plane: ControlPlane) -> Self {
         let client = control_plane.client().await;
-        let field = Self { control_plane, client, folder: tempfile::tempdir().unwrap() };
-        field.apply("deploy/rbac.yaml");
-        field.apply("deploy/roles.yaml");
-        field
+        let cluster = Self { control_plane, client, folder: tempfile::tempdir().unwrap() };
+        cluster.apply("deploy/rbac.yaml");
+        cluster.apply("deploy/roles.yaml");
+        cluster
     }
 
     /// What is in a file or folder of the project.
@@ -195,7 +195,7 @@ impl Field {
 }
 
 /// Whatever a test is about: the operator's rights are enough for it.
-impl Drop for Field {
+impl Drop for TestCluster {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.assert_nothing_was_forbidden();
@@ -279,26 +279,26 @@ impl Drop for Operator {
     }
 }
 
-// === impl Shop ===
+// === impl Tenant ===
 
-impl Shop {
+impl Tenant {
     /// A namespace with credentials for a cloud of its own.
-    pub(crate) async fn open(field: &Field, namespace: &str, settings: Settings) -> Self {
-        let shop = Self::bare(field, namespace, settings).await;
-        shop.put_secret("dcs-credentials", shop.credentials()).await;
-        shop
+    pub(crate) async fn open(cluster: &TestCluster, namespace: &str, settings: Settings) -> Self {
+        let tenant = Self::bare(cluster, namespace, settings).await;
+        tenant.put_secret("dcs-credentials", tenant.credentials()).await;
+        tenant
     }
 
     /// The same without credentials.
-    pub(crate) async fn bare(field: &Field, namespace: &str, settings: Settings) -> Self {
+    pub(crate) async fn bare(cluster: &TestCluster, namespace: &str, settings: Settings) -> Self {
         let made = Namespace {
             metadata: ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
         // A client of its own: one lives no longer than the test that made it.
-        let client = field.control_plane.client().await;
+        let client = cluster.control_plane.client().await;
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &made).await.unwrap();
-        let cloud = Bench::over_http(settings).await;
+        let cloud = SimHarness::over_http(settings).await;
         Self { client, namespace: namespace.to_owned(), cloud }
     }
 
@@ -385,12 +385,16 @@ impl Shop {
             }
         };
         let done = tokio::time::timeout(DEADLINE, look).await;
-        assert!(done.is_ok(), "not within {DEADLINE:?}: {what}; it is {last:?}: {}", self.told(name).await);
+        assert!(
+            done.is_ok(),
+            "not within {DEADLINE:?}: {what}; it is {last:?}: {}",
+            self.describe(name).await
+        );
         last
     }
 
     /// All that an object says.
-    pub(crate) async fn told(&self, name: &str) -> String {
+    pub(crate) async fn describe(&self, name: &str) -> String {
         let object = self.instances().get_opt(name).await.unwrap();
         serde_json::to_string_pretty(&object.and_then(|object| object.status)).unwrap()
     }
@@ -408,7 +412,7 @@ impl Shop {
             }
         };
         let done = tokio::time::timeout(DEADLINE, search).await;
-        assert!(done.is_ok(), "not within {DEADLINE:?}: {what}: {}", self.told(name).await);
+        assert!(done.is_ok(), "not within {DEADLINE:?}: {what}: {}", self.describe(name).await);
     }
 
     pub(crate) async fn until_gone(&self, name: &str) {
@@ -418,7 +422,7 @@ impl Shop {
             }
         };
         let done = tokio::time::timeout(DEADLINE, search).await;
-        assert!(done.is_ok(), "not within {DEADLINE:?}: {name} is gone: {}", self.told(name).await);
+        assert!(done.is_ok(), "not within {DEADLINE:?}: {name} is gone: {}", self.describe(name).await);
     }
 
     /// What nobody may see who does not read Secrets, each as it is and in the ways that it could be written: passwords,
@@ -487,14 +491,14 @@ pub(crate) fn is_well(object: &DcsInstance) -> bool {
 }
 
 /// The Secret that instances publish.
-pub(crate) async fn binding(shop: &Shop, name: &str) -> std::collections::BTreeMap<String, String> {
-    let secret = shop.secrets().get(&format!("{name}-redis")).await.unwrap();
+pub(crate) async fn binding(tenant: &Tenant, name: &str) -> std::collections::BTreeMap<String, String> {
+    let secret = tenant.secrets().get(&format!("{name}-redis")).await.unwrap();
     let data = secret.data.unwrap_or_default().into_iter();
     data.map(|(key, value)| (key, String::from_utf8(value.0).unwrap())).collect()
 }
 
 /// Whether it carries our finalizer.
-pub(crate) async fn is_held(shop: &Shop, secret: &str) -> bool {
-    let secret = shop.secrets().get_opt(secret).await.unwrap();
+pub(crate) async fn is_held(tenant: &Tenant, secret: &str) -> bool {
+    let secret = tenant.secrets().get_opt(secret).await.unwrap();
     secret.is_some_and(|secret| secret.finalizers().iter().any(|own| own == "dcs.huaweicloud.com/in-use"))
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::{controller::Key, plan::schedule::Gaps, telemetry::Format};
+use crate::{controller::NamespacedName, plan::schedule::Backoff, telemetry::Format};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,17 +90,17 @@ pub struct CloudFlags {
 #[command(next_help_heading = "Waits")]
 pub struct WaitFlags {
     /// What failed and may pass by itself: the first wait, which doubles up to the longest.
-    #[arg(long, env = "DCS_OPERATOR_RETRY_SECONDS", default_value = "5..120", value_parser = gaps, value_name = "FIRST..LONGEST")]
-    pub retry_seconds: Gaps,
+    #[arg(long, env = "DCS_OPERATOR_RETRY_SECONDS", default_value = "5..120", value_parser = backoff, value_name = "FIRST..LONGEST")]
+    pub retry_seconds: Backoff,
     /// What needs a person (Stalled), unless its cause is seen to change before.
-    #[arg(long, env = "DCS_OPERATOR_STALLED_RETRY_SECONDS", default_value = "600..3600", value_parser = gaps, value_name = "FIRST..LONGEST")]
-    pub stalled_retry_seconds: Gaps,
+    #[arg(long, env = "DCS_OPERATOR_STALLED_RETRY_SECONDS", default_value = "600..3600", value_parser = backoff, value_name = "FIRST..LONGEST")]
+    pub stalled_retry_seconds: Backoff,
     /// An instance that the cloud began to make and could not.
-    #[arg(long, env = "DCS_OPERATOR_CREATION_RETRY_SECONDS", default_value = "60..600", value_parser = gaps, value_name = "FIRST..LONGEST")]
-    pub creation_retry_seconds: Gaps,
+    #[arg(long, env = "DCS_OPERATOR_CREATION_RETRY_SECONDS", default_value = "60..600", value_parser = backoff, value_name = "FIRST..LONGEST")]
+    pub creation_retry_seconds: Backoff,
     /// What Kubernetes did not take, or did not answer.
-    #[arg(long, env = "DCS_OPERATOR_KUBERNETES_RETRY_SECONDS", default_value = "1..10", value_parser = gaps, value_name = "FIRST..LONGEST")]
-    pub kubernetes_retry_seconds: Gaps,
+    #[arg(long, env = "DCS_OPERATOR_KUBERNETES_RETRY_SECONDS", default_value = "1..10", value_parser = backoff, value_name = "FIRST..LONGEST")]
+    pub kubernetes_retry_seconds: Backoff,
     /// An instance that is busy with something that lists do not show.
     #[arg(long, env = "DCS_OPERATOR_BUSY_SECONDS", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
     pub busy_seconds: Duration,
@@ -150,7 +150,7 @@ pub struct TenantFlags {
     pub allow_insecure_endpoint: Vec<String>,
     /// The Secret with the operator's own credentials, for namespaces without any.
     #[arg(long, env = "DCS_OPERATOR_CREDENTIALS_SECRET", value_parser = key, value_name = "NAMESPACE/NAME")]
-    pub credentials_secret: Option<Key>,
+    pub credentials_secret: Option<NamespacedName>,
     /// Namespaces whose objects may use the operator's own credentials; * stands for all.
     #[arg(
         long,
@@ -164,7 +164,7 @@ pub struct TenantFlags {
     pub trusted_namespaces: Vec<String>,
 }
 
-// === impl LogFormat ===
+// === impl Format ===
 
 impl From<LogFormat> for Format {
     fn from(format: LogFormat) -> Self {
@@ -182,16 +182,18 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-fn gaps(text: &str) -> Result<Gaps, String> {
+fn backoff(text: &str) -> Result<Backoff, String> {
     let usage = || "write the first and the longest wait, such as 5..120".to_owned();
     let (first, longest) = text.split_once("..").ok_or_else(usage)?;
-    let gaps = Gaps { first: seconds(first)?, longest: seconds(longest)? };
-    if gaps.first.is_zero() || gaps.longest < gaps.first { Err(usage()) } else { Ok(gaps) }
+    let backoff = Backoff { first: seconds(first)?, longest: seconds(longest)? };
+    if backoff.first.is_zero() || backoff.longest < backoff.first { Err(usage()) } else { Ok(backoff) }
 }
 
-pub(super) fn key(text: &str) -> Result<Key, String> {
+pub(super) fn key(text: &str) -> Result<NamespacedName, String> {
     match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(Key::new(namespace, name)),
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok(NamespacedName::new(namespace, name))
+        }
         _ => Err("write NAMESPACE/NAME".to_owned()),
     }
 }

@@ -10,13 +10,13 @@ use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, TenantFl
 use crate::{
     cli::Failure,
     controller::{
-        Endpoints, Patience,
+        Endpoints, KubeTimeouts,
         instance::credentials::{Namespaces, OwnCredentials},
     },
     dcs::RetryPolicy,
-    fleet::Settings as FleetSettings,
     formats::RESERVED_PREFIX,
-    plan::{instance::observed::Settings, schedule::Pacing},
+    inventory::InventorySettings,
+    plan::{instance::observed::PlannerSettings, schedule::RequeuePolicy},
 };
 
 /// Manages the DcsInstances of a cluster.
@@ -90,8 +90,8 @@ impl RunArgs {
                 least.as_secs_f64()
             ));
         }
-        let ticks = [cloud.fast_tick_seconds, cloud.steady_tick_seconds, leader.lease_renew_seconds];
-        if ticks.iter().any(|tick| tick.is_zero()) || cloud.fast_tick_seconds > cloud.steady_tick_seconds {
+        let polls = [cloud.fast_tick_seconds, cloud.steady_tick_seconds, leader.lease_renew_seconds];
+        if polls.iter().any(|poll| poll.is_zero()) || cloud.fast_tick_seconds > cloud.steady_tick_seconds {
             return usage(
                 "ticks are longer than 0, and --fast-tick-seconds not longer than --steady-tick-seconds"
                     .to_owned(),
@@ -133,56 +133,56 @@ impl RunArgs {
     }
 
     /// How plans are made.
-    pub fn settings(&self, identity: &str) -> Settings {
+    pub fn settings(&self, identity: &str) -> PlannerSettings {
         let cloud = &self.cloud;
-        Settings {
+        PlannerSettings {
             process: identity.to_owned(),
-            send_limit: cloud.send_limit_seconds,
+            intent_ttl: cloud.send_limit_seconds,
             call_timeout: cloud.call_timeout_seconds,
-            visibility: cloud.visibility_seconds,
-            most_failures: cloud.most_creation_failures,
-            most_recreations: cloud.most_recreations,
+            list_consistency_window: cloud.visibility_seconds,
+            max_creation_failures: cloud.most_creation_failures,
+            max_recreations: cloud.most_recreations,
             throttled: cloud.throttled_seconds,
-            pacing: self.pacing(),
+            requeue: self.requeue(),
         }
     }
 
-    fn pacing(&self) -> Pacing {
+    fn requeue(&self) -> RequeuePolicy {
         let waits = &self.waits;
-        Pacing {
-            brisk: waits.kubernetes_retry_seconds,
-            soon: waits.retry_seconds,
-            unhurried: waits.creation_retry_seconds,
-            slow: waits.stalled_retry_seconds,
+        RequeuePolicy {
+            kube: waits.kubernetes_retry_seconds,
+            transient: waits.retry_seconds,
+            create_failed: waits.creation_retry_seconds,
+            needs_user: waits.stalled_retry_seconds,
             busy: waits.busy_seconds,
-            backstop: waits.backstop_seconds,
-            slow_round: waits.slow_round_seconds,
-            list_missed: waits.unreachable_seconds,
-            observation_life: waits.observation_seconds,
+            operation_check_interval: waits.backstop_seconds,
+            resync_interval: waits.slow_round_seconds,
+            unreachable_after: waits.unreachable_seconds,
+            observation_max_age: waits.observation_seconds,
         }
     }
 
     /// How long the API server is waited for.
-    pub fn patience(&self) -> Patience {
+    pub fn timeouts(&self) -> KubeTimeouts {
         let kubernetes = &self.kubernetes;
-        Patience {
+        KubeTimeouts {
             answer: kubernetes.kubernetes_timeout_seconds,
             watch: kubernetes.watch_seconds,
-            longest_gap: kubernetes.watch_retry_seconds,
+            max_backoff: kubernetes.watch_retry_seconds,
         }
     }
 
     /// How accounts are looked at.
-    pub fn fleet_settings(&self) -> FleetSettings {
+    pub fn inventory_settings(&self) -> InventorySettings {
         let cloud = &self.cloud;
-        FleetSettings {
-            fast_tick: cloud.fast_tick_seconds,
-            steady_tick: cloud.steady_tick_seconds,
-            refused_rest: self.waits.stalled_retry_seconds.first,
+        InventorySettings {
+            poll_interval_active: cloud.fast_tick_seconds,
+            poll_interval_idle: cloud.steady_tick_seconds,
+            refused_pause: self.waits.stalled_retry_seconds.first,
             reads_per_second: cloud.reads_per_second,
             writes_per_second: cloud.writes_per_second,
-            send_limit: cloud.send_limit_seconds,
-            catalogue_life: cloud.catalogue_seconds,
+            intent_ttl: cloud.send_limit_seconds,
+            catalogue_ttl: cloud.catalogue_seconds,
             indexed_tag_prefix: RESERVED_PREFIX.to_owned(),
         }
     }
@@ -218,7 +218,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::controller::Key;
+    use crate::controller::NamespacedName;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -257,15 +257,18 @@ mod tests {
     #[test]
     fn what_is_left_out_is_what_everything_else_takes_for_usual() {
         let args = parse(&[]);
-        assert_eq!(args.settings("me"), Settings { process: "me".to_owned(), ..Settings::default() });
+        assert_eq!(
+            args.settings("me"),
+            PlannerSettings { process: "me".to_owned(), ..PlannerSettings::default() }
+        );
         assert_eq!(args.retry_policy(), RetryPolicy::default());
         let prefix = RESERVED_PREFIX.to_owned();
         assert_eq!(
-            args.fleet_settings(),
-            FleetSettings { indexed_tag_prefix: prefix, ..FleetSettings::default() }
+            args.inventory_settings(),
+            InventorySettings { indexed_tag_prefix: prefix, ..InventorySettings::default() }
         );
-        let gaps = parse(&["--stalled-retry-seconds", "0.5..2"]).settings("me").pacing.slow;
-        assert_eq!((gaps.first.as_millis(), gaps.longest.as_secs()), (500, 2));
+        let backoff = parse(&["--stalled-retry-seconds", "0.5..2"]).settings("me").requeue.needs_user;
+        assert_eq!((backoff.first.as_millis(), backoff.longest.as_secs()), (500, 2));
     }
 
     #[test]
@@ -291,7 +294,7 @@ mod tests {
             "*",
         ]);
         let own = args.own_credentials().unwrap();
-        assert_eq!(own.secret, Key::new("ops", "dcs"));
+        assert_eq!(own.secret, NamespacedName::new("ops", "dcs"));
         assert!(own.namespaces.contain("b") && !own.namespaces.contain("c") && own.trusted.contain("c"));
         let wrong = |flag: &str, value: &str| {
             assert!(Line::try_parse_from(["run", flag, value]).is_err(), "{flag} {value}");

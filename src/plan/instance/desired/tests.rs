@@ -15,13 +15,13 @@ const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
 
 #[test]
 fn what_is_not_declared_is_absent() {
-    let nothing = FlavorWish::Select { cache_mode: None, cpu_type: None, replicas: None, shards: None };
+    let nothing = FlavorSpec::Select { cache_mode: None, cpu_type: None, replicas: None, shards: None };
     let expected = Desired {
         engine_version: None,
         capacity: None,
         flavor: nothing,
         availability_zones: None,
-        network: NetworkWish::default(),
+        network: NetworkSpec::default(),
         port: None,
         auth: None,
         name: None,
@@ -49,7 +49,7 @@ fn what_is_declared_is_there() {
         "managementPolicy": "Managed", "deletionPolicy": "Retain", "onExternalDeletion": "Recreate", "paused": true,
     }));
     assert_eq!(desired.capacity, Some(Capacity::from_mib(4096)));
-    let flavor = FlavorWish::Select {
+    let flavor = FlavorSpec::Select {
         cache_mode: Some(CacheMode::Cluster),
         cpu_type: Some(CpuType::Aarch64),
         replicas: Some(3),
@@ -68,11 +68,11 @@ fn what_is_declared_is_there() {
 #[test]
 fn flavors_by_code_and_ways_to_prove_who_one_is() {
     let by_code = desired(json!({"capacity": null, "specCode": "redis.ha.xu1.large.r2.4"}));
-    assert_eq!(by_code.flavor, FlavorWish::SpecCode("redis.ha.xu1.large.r2.4".to_owned()));
-    let secret = |key: &str| AuthWish::SecretRef { name: "pass".to_owned(), key: key.to_owned() };
+    assert_eq!(by_code.flavor, FlavorSpec::SpecCode("redis.ha.xu1.large.r2.4".to_owned()));
+    let secret = |key: &str| AuthSpec::SecretRef { name: "pass".to_owned(), key: key.to_owned() };
     for (auth, expected) in [
-        (json!({"type": "Generated"}), AuthWish::Generated),
-        (json!({"type": "None"}), AuthWish::Open),
+        (json!({"type": "Generated"}), AuthSpec::Generated),
+        (json!({"type": "None"}), AuthSpec::Open),
         (json!({"type": "SecretRef", "secretRef": {"name": "pass"}}), secret("password")),
         (json!({"type": "SecretRef", "secretRef": {"name": "pass", "key": "redis"}}), secret("redis")),
     ] {

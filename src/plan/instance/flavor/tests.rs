@@ -113,7 +113,7 @@ fn what_a_wish_means() {
 #[test]
 fn a_choice_says_what_it_is() {
     let wish = desired(json!({"cacheMode": "cluster", "capacity": "8Gi"}));
-    let expected = Choice {
+    let expected = SelectedFlavor {
         spec_code: "redis.cluster.xu1.large.r2.8".to_owned(),
         cache_mode: CacheMode::Cluster,
         cpu_type: Some(CpuType::X86_64),
@@ -293,8 +293,8 @@ fn anything() -> impl Strategy<Value = (Desired, Defaults)> {
         |(mode, cpu, (zones, default_zones), capacity, (replicas, shards), default_cpu, code)| {
             let mut wish = desired(json!({"capacity": capacity, "availabilityZones": zones}));
             wish.flavor = match code {
-                Some(code) => FlavorWish::SpecCode(code),
-                None => FlavorWish::Select {
+                Some(code) => FlavorSpec::SpecCode(code),
+                None => FlavorSpec::Select {
                     cache_mode: mode.map(CacheMode::from),
                     cpu_type: cpu.map(CpuType::from),
                     replicas,
@@ -326,7 +326,7 @@ proptest! {
                 let left: Vec<_> = flavor.zones(choice.capacity).collect();
                 prop_assert!(!choice.zones.is_empty());
                 prop_assert!(choice.zones.iter().all(|zone| left.contains(&zone.as_str())));
-                if let FlavorWish::Select { cache_mode, cpu_type, replicas, shards } = wish.flavor {
+                if let FlavorSpec::Select { cache_mode, cpu_type, replicas, shards } = wish.flavor {
                     prop_assert_eq!(choice.cache_mode, cache_mode.unwrap_or(CacheMode::Ha));
                     prop_assert!(cpu_type.is_none() || choice.cpu_type == cpu_type);
                     prop_assert!(replicas.is_none() || choice.replicas == replicas);

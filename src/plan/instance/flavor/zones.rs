@@ -1,6 +1,6 @@
 //! In which zones.
 
-use super::{Offer, Unavailable};
+use super::{FlavorCandidate, Unavailable};
 use crate::{
     dcs::model::CacheMode,
     plan::instance::{Defaults, Desired},
@@ -30,12 +30,12 @@ impl<'a> ZoneWish<'a> {
     }
 
     /// The zones for an offer, as the cloud spells them: one for `single`, otherwise two if there are two.
-    pub(super) fn pick(&self, offer: &Offer<'_>) -> Result<Vec<String>, Unavailable> {
-        let is_single = *offer.mode == CacheMode::Single;
+    pub(super) fn pick(&self, candidate: &FlavorCandidate<'_>) -> Result<Vec<String>, Unavailable> {
+        let is_single = *candidate.mode == CacheMode::Single;
         let count = if is_single { 1 } else { 2 };
-        let left = offer.zones();
+        let left = candidate.zones();
         let spelled = |code: &str| left.iter().find(|own| own.eq_ignore_ascii_case(code)).copied();
-        let what = || format!("{} with capacity {}", offer.flavor.spec_code, offer.capacity);
+        let what = || format!("{} with capacity {}", candidate.flavor.spec_code, candidate.capacity);
         let sold_out = |message: String| Err(Unavailable::SoldOut { message });
         if left.is_empty() {
             let message = "is sold out in every zone at present: wait, or choose another capacity, cacheMode or \

@@ -8,17 +8,17 @@ use crate::plan::instance::{
 
 /// In sync, with a password that the cloud accepted, and nobody has looked at the Secret yet.
 fn unknown() -> Observed {
-    let mut o = settled(json!({}), ours(ID));
+    let mut o = clear_operation(json!({}), ours(ID));
     o.status.applied = Some(Applied { auth_hash: Some("password-1".to_owned()), ..Applied::default() });
     o.status.binding = None;
     o.status.conditions.retain(|condition| condition.type_ != "BindingPublished");
-    o.looks.binding = None;
+    o.lookups.binding = None;
     o
 }
 
-fn unknown_with(look: BindingLook) -> Observed {
+fn unknown_with(look: BindingState) -> Observed {
     let mut o = unknown();
-    o.looks.binding = Some(Ok(look));
+    o.lookups.binding = Some(Ok(look));
     o
 }
 
@@ -34,7 +34,7 @@ fn content() -> Content {
 /// The Secret was written in version 7, and the watch shows this one.
 fn written(shown: Option<&str>, seen: bool) -> Observed {
     let mut o = unknown();
-    o.memory.published =
+    o.local.published =
         Some(Published { content: content(), version: "7".to_owned(), source: None, shown: seen });
     o.secrets.binding = shown.map(str::to_owned);
     o
@@ -71,28 +71,28 @@ fn it_is_looked_at_unless_it_is_known_to_be_as_it_was_written() {
 
 #[test]
 fn what_was_found_decides() {
-    let slow = 600;
+    let needs_user = 600;
     for (look, step, expected, wait) in [
-        (Ok(BindingLook::Current), "nothing", "True/Published sessions-redis", round()),
-        (Ok(BindingLook::Spent), "drop pending", "False/Applying -", round()),
-        (Ok(BindingLook::Outdated), "write binding", "False/Applying -", round()),
-        (Ok(BindingLook::Foreign), "nothing", "False/SecretConflict -", slow),
-        (Ok(BindingLook::PasswordLost), "nothing", "False/SecretNotFound -", slow),
-        (Err(obstacle(Reason::ClusterError)), "nothing", "False/ClusterError -", 5),
+        (Ok(BindingState::Current), "nothing", "True/Published sessions-redis", round()),
+        (Ok(BindingState::Superseded), "drop pending", "False/Applying -", round()),
+        (Ok(BindingState::Outdated), "write binding", "False/Applying -", round()),
+        (Ok(BindingState::Foreign), "nothing", "False/SecretConflict -", needs_user),
+        (Ok(BindingState::PasswordLost), "nothing", "False/SecretNotFound -", needs_user),
+        (Err(blocker(Reason::ClusterError)), "nothing", "False/ClusterError -", 5),
     ] {
         let mut o = unknown();
-        o.looks.binding = Some(look.clone());
+        o.lookups.binding = Some(look.clone());
         let plan = plan(&o);
         assert_eq!((step_of(&plan).as_str(), said(&plan).as_str()), (step, expected), "{look:?}");
         assert_eq!(plan.wait.as_secs(), wait, "{look:?}");
-        assert_eq!(cells(&plan.status), IN_SYNC.map(str::to_owned), "the instance serves all the same");
+        assert_eq!(values(&plan.status), IN_SYNC.map(str::to_owned), "the instance serves all the same");
     }
 }
 
 #[test]
 fn what_it_holds_follows_from_what_is_known_of_the_password() {
     let held = |o: &Observed| match plan(o).step {
-        Step::Look(Look::Binding(content)) => content.password,
+        Step::Lookup(Lookup::Binding(content)) => content.password,
         step => panic!("{step:?}"),
     };
     assert_eq!(held(&unknown()), WhichPassword::Accepted("password-1".to_owned()));
@@ -100,21 +100,21 @@ fn what_it_holds_follows_from_what_is_known_of_the_password() {
     o.status.applied = None;
     assert_eq!(held(&o), WhichPassword::Unrecorded);
     let chosen = json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}});
-    let mut o = settled(chosen, ours(ID));
-    o.looks.binding = None;
+    let mut o = clear_operation(chosen, ours(ID));
+    o.lookups.binding = None;
     let expected = WhichPassword::Chosen { name: "mine".to_owned(), key: "password".to_owned() };
     assert_eq!(held(&o), expected);
     let open = InstanceFacts { no_password_access: Some(true), ..ours(ID) };
-    let mut o = settled(json!({}), open);
-    o.looks.binding = None;
+    let mut o = clear_operation(json!({}), open);
+    o.lookups.binding = None;
     assert_eq!(held(&o), WhichPassword::Open);
 }
 
 #[test]
 fn a_secret_of_the_users_that_changed_is_read_again() {
     let chosen = json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}});
-    let mut o = settled(chosen, ours(ID));
-    o.looks.binding = None;
+    let mut o = clear_operation(chosen, ours(ID));
+    o.lookups.binding = None;
     let password = WhichPassword::Chosen { name: "mine".to_owned(), key: "password".to_owned() };
     let published = Published {
         content: Content { password, ..content() },
@@ -122,7 +122,7 @@ fn a_secret_of_the_users_that_changed_is_read_again() {
         source: Some("3".to_owned()),
         shown: true,
     };
-    (o.memory.published, o.secrets.binding) = (Some(published), Some("7".to_owned()));
+    (o.local.published, o.secrets.binding) = (Some(published), Some("7".to_owned()));
     o.secrets.chosen = Some("3".to_owned());
     assert_eq!(step_of(&plan(&o)), "nothing");
     o.secrets.chosen = Some("4".to_owned());
@@ -137,7 +137,7 @@ fn nothing_is_published_before_the_instance_serves_or_while_it_goes() {
         (step_of(&plan(&o)).as_str(), said(&plan(&o)).as_str()),
         ("nothing", "False/WaitingForEndpoint -")
     );
-    o.status.conditions = plan(&unknown_with(BindingLook::Current)).status.conditions;
+    o.status.conditions = plan(&unknown_with(BindingState::Current)).status.conditions;
     assert_eq!(step_of(&plan(&o)), "look binding", "once published, it is kept up to date");
     let mut o = written(None, true);
     o.subject.deleting = true;
@@ -147,12 +147,12 @@ fn nothing_is_published_before_the_instance_serves_or_while_it_goes() {
 #[test]
 fn a_secret_that_kubernetes_refuses_is_left_alone_for_a_while() {
     let mut o = unknown();
-    o.memory.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(900)));
+    o.local.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(900)));
     let refused = plan(&o);
     assert_eq!((step_of(&refused).as_str(), said(&refused).as_str()), ("nothing", "False/SecretRefused -"));
     assert_eq!(refused.wait.as_secs(), 500);
-    assert_eq!(cells(&refused.status), IN_SYNC.map(str::to_owned));
-    o.memory.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(300)));
+    assert_eq!(values(&refused.status), IN_SYNC.map(str::to_owned));
+    o.local.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(300)));
     assert_eq!(step_of(&plan(&o)), "look binding");
 }
 
@@ -160,18 +160,18 @@ fn a_secret_that_kubernetes_refuses_is_left_alone_for_a_while() {
 fn nothing_is_begun_with_credentials_that_could_go_before_it() {
     let of = |o: &mut Observed, held, leaving| {
         let secret = "dcs-credentials".to_owned();
-        o.place.as_mut().unwrap().source = CredentialsSource::Namespace { secret, held, leaving };
+        o.account.as_mut().unwrap().source = CredentialsSource::Namespace { secret, held, leaving };
     };
     let mut o = super::create::ready();
     assert_eq!(step_of(&plan(&o)), "create");
     of(&mut o, false, false);
     assert_eq!(step_of(&plan(&o)), "hold credentials");
-    o.memory.refusal = Some(("not allowed".to_owned(), s(990)));
+    o.local.refusal = Some(("not allowed".to_owned(), s(990)));
     expect_stalled(&o, "SecretRefused", "changes", 590);
-    o.memory.refusal = None;
+    o.local.refusal = None;
     of(&mut o, true, true);
     expect_stalled(&o, "CredentialsMissing", "steady", round());
-    let mut o = settled(json!({}), ours(ID));
+    let mut o = clear_operation(json!({}), ours(ID));
     of(&mut o, false, true);
     expect(&o, "nothing", IN_SYNC, "steady", round());
 }
@@ -179,7 +179,7 @@ fn nothing_is_begun_with_credentials_that_could_go_before_it() {
 #[test]
 fn with_the_operators_own_credentials_a_bare_id_needs_permission() {
     let own = |o: &mut Observed, trusted| {
-        o.place.as_mut().unwrap().source = CredentialsSource::Operator { trusted };
+        o.account.as_mut().unwrap().source = CredentialsSource::Operator { trusted };
     };
     let mut o = super::create::ready();
     own(&mut o, false);
@@ -193,14 +193,14 @@ fn with_the_operators_own_credentials_a_bare_id_needs_permission() {
         let mut o = observed(spec);
         o.subject.finalizer = more == json!({});
         list(&mut o, &[instance(ID, Vec::new())]);
-        o.looks.detail = found(instance(ID, Vec::new()));
+        o.lookups.detail = found(instance(ID, Vec::new()));
         own(&mut o, false);
         let refused = plan(&o);
         assert_eq!(step_of(&refused), "nothing", "{more}");
-        assert_eq!(cells(&refused.status)[3], "True/NotAllowed", "{more}");
+        assert_eq!(values(&refused.status)[3], "True/NotAllowed", "{more}");
         let allowed = vec![("dcs-operator-allow-namespace".to_owned(), "shop".to_owned())];
         list(&mut o, &[instance(ID, allowed.clone())]);
-        o.looks.detail = found(instance(ID, allowed));
-        assert_ne!(cells(&plan(&o).status)[3], "True/NotAllowed", "{more}");
+        o.lookups.detail = found(instance(ID, allowed));
+        assert_ne!(values(&plan(&o).status)[3], "True/NotAllowed", "{more}");
     }
 }

@@ -7,10 +7,10 @@ pub(super) fn ready() -> Observed {
     o
 }
 
-fn tried(operation: Operation) -> Observed {
+fn tried(operation: OperationStatus) -> Observed {
     let mut o = ready();
     o.status.operation = Some(operation);
-    o.memory.intent_seen = Some(s(940));
+    o.local.intent_seen = Some(s(940));
     o
 }
 
@@ -28,9 +28,9 @@ fn before_the_first_list_only_a_fresh_object_says_something() {
     let mut fresh = observed(json!({}));
     fresh.lists = None;
     expect(&fresh, "nothing", UNSEEN, "next list", 120);
-    fresh.lists = Some(Lists { joined: s(900), ..Lists::default() });
+    fresh.lists = Some(AccountLists { joined: s(900), ..AccountLists::default() });
     expect(&fresh, "nothing", UNSEEN, "next list", 120);
-    let mut known = settled(json!({}), ours(ID));
+    let mut known = clear_operation(json!({}), ours(ID));
     known.lists = None;
     assert_eq!(step_of(&plan(&known)), "nothing, silently");
 }
@@ -39,9 +39,9 @@ fn before_the_first_list_only_a_fresh_object_says_something() {
 fn a_fresh_object_is_looked_for_in_new_lists_of_both_sorts() {
     let begun = |latest: u64, failed: Option<u64>| {
         let mut o = observed(json!({}));
-        o.memory.first_seen = s(948);
+        o.local.first_seen = s(948);
         let failed_latest = failed.map(s);
-        o.lists = Some(Lists { failed_latest, ..listed_at(900, latest) });
+        o.lists = Some(AccountLists { failed_latest, ..listed_at(900, latest) });
         o
     };
     for (latest, failed) in [(947, Some(947)), (947, Some(950)), (950, Some(947)), (950, None)] {
@@ -54,15 +54,15 @@ fn a_fresh_object_is_looked_for_in_new_lists_of_both_sorts() {
 fn what_a_new_instance_needs_is_looked_up_in_order() {
     let mut o = observed(json!({}));
     expect(&o, "look flavors", MAKING, "changes", 120);
-    o.looks.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
+    o.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
     expect(&o, "look password", MAKING, "changes", 120);
-    o.looks.password = Some(Ok(PasswordLook::Missing));
+    o.lookups.password = Some(Ok(PasswordState::Missing));
     expect(&o, "prepare password", MAKING, "changes", 120);
     looked_up(&mut o);
     expect(&o, "create", MAKING, "changes", 120);
     // An open one needs none.
     let mut open = observed(json!({"auth": {"type": "None"}}));
-    open.looks.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
+    open.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
     let plan = expect(&open, "create", MAKING, "changes", 120);
     assert_eq!(plan.intent.unwrap().applied, None);
 }
@@ -73,7 +73,7 @@ fn the_intent_says_all_that_is_needed_to_find_out() {
     let intent = plan.intent.unwrap();
     let operation = intent.operation.unwrap();
     let now = Some(time::to_kube(wall(WALL)));
-    let expected = Operation {
+    let expected = OperationStatus {
         started_at: now.clone().unwrap(),
         attempted_at: now,
         ..attempt(OperationType::Create, None)
@@ -112,13 +112,13 @@ fn an_open_attempt_needs_its_window_and_two_lists_of_each_sort() {
 
 #[test]
 fn another_process_may_have_been_set_up_to_take_longer() {
-    let operation = Operation { window_seconds: Some(600), ..attempt(OperationType::Create, None) };
+    let operation = OperationStatus { window_seconds: Some(600), ..attempt(OperationType::Create, None) };
     expect(&tried(operation), "nothing", MAKING, "all lists", 540);
-    let operation = Operation { window_seconds: Some(-5), ..attempt(OperationType::Create, None) };
+    let operation = OperationStatus { window_seconds: Some(-5), ..attempt(OperationType::Create, None) };
     let mut o = tried(operation);
     expect(&o, "nothing", MAKING, "all lists", 20);
     // Nobody has seen it before: the window begins now.
-    o.memory.intent_seen = None;
+    o.local.intent_seen = None;
     expect(&o, "nothing", MAKING, "all lists", 80);
 }
 
@@ -142,13 +142,13 @@ fn a_single_match_is_taken_over_whenever_it_is_seen() {
     ] {
         let mut o = observed(json!({}));
         o.status.operation = operation;
-        o.memory.intent_seen = Some(s(1000));
+        o.local.intent_seen = Some(s(1000));
         list(&mut o, &[with_status("CREATING", ours(ID))]);
         let plan = expect(&o, "nothing", MAKING, "changes", 120);
         assert_eq!(plan.status.id.as_deref(), Some(ID));
         list(&mut o, &[ours(ID)]);
         expect(&o, &format!("look at {ID}"), CHANGING, "next list", round());
-        o.looks.detail = found(ours(ID));
+        o.lookups.detail = found(ours(ID));
         let plan = expect(&o, "nothing", IN_SYNC, "steady", round());
         assert_eq!((plan.status.id.as_deref(), plan.status.operation), (Some(ID), None));
     }
@@ -186,7 +186,7 @@ fn the_name_alone_says_nothing() {
 fn a_refused_creation_is_tried_again_in_time() {
     let again = |reason, attempt, ago: i64| {
         let attempted_at = Some(time::to_kube(wall(WALL - ago)));
-        tried(Operation { attempt, attempted_at, ..refused(OperationType::Create, reason) })
+        tried(OperationStatus { attempt, attempted_at, ..refused(OperationType::Create, reason) })
     };
     for (reason, word) in [
         (Reason::QuotaExceeded, "QuotaExceeded"),
@@ -214,13 +214,13 @@ fn a_refused_creation_is_tried_again_at_once_when_a_cause_changes() {
     let operation = plan.intent.unwrap().operation.unwrap();
     assert_eq!((operation.attempt, operation.generation), (1, Some(2)));
     let mut other = o();
-    other.place.as_mut().unwrap().credentials_hash = "credentials-2".to_owned();
+    other.account.as_mut().unwrap().credentials_hash = "credentials-2".to_owned();
     expect(&other, "create", MAKING, "changes", 120);
 }
 
 #[test]
 fn a_taken_name_is_said_once_nothing_of_ours_was_found() {
-    let operation = Operation {
+    let operation = OperationStatus {
         reason: Some("NameTaken".to_owned()),
         message: Some("DCS.4060".to_owned()),
         ..attempt(OperationType::Create, None)
@@ -233,23 +233,25 @@ fn a_taken_name_is_said_once_nothing_of_ours_was_found() {
 }
 
 /// A failed record of ours, in the list of failed creations.
-fn failed(operation: Option<Operation>) -> Observed {
+fn failed(operation: Option<OperationStatus>) -> Observed {
     let mut o = ready();
     o.status.operation = operation;
     let record = with_status("CREATEFAILED", ours(ID));
     o.lists.as_mut().unwrap().failed = vec![Arc::new(record.clone())];
-    o.looks.detail = found(record);
+    o.lookups.detail = found(record);
     o
 }
 
 #[test]
 fn a_failed_record_is_removed_and_counted() {
-    let look = Observed { looks: Looks::default(), ..failed(None) };
+    let look = Observed { lookups: LookupResults::default(), ..failed(None) };
     expect(&look, &format!("look at {ID}"), MAKING, "all lists", 120);
-    let accepted = attempt(OperationType::Create, Some(Outcome::Accepted));
-    let o = failed(Some(Operation { instance_id: Some(ID.to_owned()), ..accepted }));
+    let accepted = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
+    let o = failed(Some(OperationStatus { instance_id: Some(ID.to_owned()), ..accepted }));
     let plan = expect(&o, &format!("remove record {ID}"), MAKING, "all lists", 120);
-    let Step::Change(Change::Delete { consent, .. }) = &plan.step else { panic!("{:?}", plan.step) };
+    let Step::CloudAction(CloudAction::Delete { consent, .. }) = &plan.step else {
+        panic!("{:?}", plan.step)
+    };
     assert_eq!(consent.ground(), "it never came to be");
     let intent = plan.intent.unwrap();
     let operation = intent.operation.unwrap();
@@ -262,10 +264,10 @@ fn a_failed_record_is_removed_and_counted() {
         (found(with_status("CREATEFAILED", instance(ID, Vec::new()))), true),
     ] {
         let mut o = failed(None);
-        o.looks.detail = detail;
+        o.lookups.detail = detail;
         let plan = super::plan(&o);
         assert_eq!(
-            (step_of(&plan).as_str(), cells(&plan.status)[3] == "True/MarkMissing"),
+            (step_of(&plan).as_str(), values(&plan.status)[3] == "True/MarkMissing"),
             ("nothing", stalls)
         );
     }
@@ -274,8 +276,8 @@ fn a_failed_record_is_removed_and_counted() {
 #[test]
 fn a_creation_that_fails_too_often_needs_a_person() {
     let removed = |failures| {
-        let operation = attempt(OperationType::DeleteFailed, Some(Outcome::Accepted));
-        tried(Operation { failures: Some(failures), instance_id: Some(ID.to_owned()), ..operation })
+        let operation = attempt(OperationType::DeleteFailed, Some(OperationOutcome::Accepted));
+        tried(OperationStatus { failures: Some(failures), instance_id: Some(ID.to_owned()), ..operation })
     };
     expect_stalled(&removed(3), "CreateFailed", "steady", round());
     // Growing gaps before.
@@ -293,9 +295,9 @@ fn a_creation_that_fails_too_often_needs_a_person() {
 #[test]
 fn what_cannot_be_bought() {
     let mut o = ready();
-    o.looks.flavors = Some(Ok(flavors(&[])));
+    o.lookups.flavors = Some(Ok(flavors(&[])));
     expect_stalled(&o, "SoldOut", "steady", 600);
-    o.looks.flavors = Some(Ok(Vec::new().into()));
+    o.lookups.flavors = Some(Ok(Vec::new().into()));
     expect_stalled(&o, "InvalidSpec", "steady", round());
     expect_stalled(&observed(json!({"capacity": "3"})), "InvalidSpec", "steady", round());
     expect_stalled(&observed(json!({"capacity": null})), "InvalidSpec", "steady", round());
@@ -304,17 +306,17 @@ fn what_cannot_be_bought() {
 #[test]
 fn looks_that_fail_are_repeated() {
     let mut o = observed(json!({}));
-    o.looks.flavors = Some(Err(obstacle(Reason::CloudUnreachable)));
-    o.memory.failures = 3;
+    o.lookups.flavors = Some(Err(blocker(Reason::CloudUnreachable)));
+    o.local.failures = 3;
     assert_eq!((step_of(&plan(&o)).as_str(), plan(&o).wait), ("nothing", s(20)));
     looked_up(&mut o);
-    o.looks.password = Some(Err(obstacle(Reason::SecretNotFound)));
+    o.lookups.password = Some(Err(blocker(Reason::SecretNotFound)));
     expect_stalled(&o, "SecretNotFound", "steady", 2400);
 }
 
 #[test]
 fn nothing_is_made_without_a_place() {
     let mut o = ready();
-    o.place = Err(obstacle(Reason::CredentialsMissing));
+    o.account = Err(blocker(Reason::CredentialsMissing));
     expect_stalled(&o, "CredentialsMissing", "steady", 600);
 }

@@ -4,9 +4,9 @@ const STOPPED: [&str; 4] = ["False/Deleting", "Unknown/Paused", FINE, FINE];
 
 /// In sync, then deleted; the instance was looked at closely.
 fn deleted(more: Value, facts: InstanceFacts) -> Observed {
-    let mut o = settled(more, facts.clone());
+    let mut o = clear_operation(more, facts.clone());
     o.subject.deleting = true;
-    o.looks.detail = found(facts);
+    o.lookups.detail = found(facts);
     o
 }
 
@@ -31,11 +31,13 @@ fn expect_gone(o: &Observed) {
 #[test]
 fn what_we_made_is_deleted() {
     let mut o = deleted(json!({}), ours(ID));
-    o.looks.detail = None;
+    o.lookups.detail = None;
     expect(&o, &format!("look at {ID}"), LEAVING, "changes", 120);
-    o.looks.detail = found(ours(ID));
+    o.lookups.detail = found(ours(ID));
     let plan = expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
-    let Step::Change(Change::Delete { consent, .. }) = &plan.step else { panic!("{:?}", plan.step) };
+    let Step::CloudAction(CloudAction::Delete { consent, .. }) = &plan.step else {
+        panic!("{:?}", plan.step)
+    };
     assert_eq!(consent.ground(), "its object was deleted");
     assert_eq!(plan.intent.unwrap().operation.unwrap().instance_id.as_deref(), Some(ID));
 }
@@ -44,7 +46,7 @@ fn what_we_made_is_deleted() {
 fn what_the_mark_says_decides_and_not_the_status() {
     let o = deleted(json!({}), ours(ID));
     let mut adopted_after_all = o.clone();
-    adopted_after_all.looks.detail = found(adopted(ID));
+    adopted_after_all.lookups.detail = found(adopted(ID));
     expect(&adopted_after_all, &format!("note {ID}"), LEAVING, "changes", 0);
     let said = json!({"deletionPolicy": "Delete"});
     expect(&deleted(said, adopted(ID)), &format!("delete {ID}"), LEAVING, "changes", 120);
@@ -59,13 +61,13 @@ fn what_was_adopted_is_let_go_in_three_steps() {
     assert_eq!(plan.intent.unwrap().operation.unwrap().type_, OperationType::Release);
     let mut tags = mark(Origin::Adopted);
     tags.push(("dcs-operator-released".to_owned(), UID.to_owned()));
-    o.looks.detail = found(instance(ID, tags.clone()));
-    o.status.operation = Some(attempt(OperationType::Release, Some(Outcome::Accepted)));
+    o.lookups.detail = found(instance(ID, tags.clone()));
+    o.status.operation = Some(attempt(OperationType::Release, Some(OperationOutcome::Accepted)));
     expect(&o, &format!("unmark {ID}"), LEAVING, "changes", 0);
     o.status.operation = Some(attempt(OperationType::Release, None));
-    o.memory.intent_seen = Some(s(990));
+    o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", LEAVING, "changes", 70);
-    o.looks.detail = found(instance(ID, tags.split_off(3)));
+    o.lookups.detail = found(instance(ID, tags.split_off(3)));
     expect_gone(&o);
 }
 
@@ -79,11 +81,11 @@ fn what_cannot_be_deleted_now() {
     }
     let mut o = deleted(json!({}), ours(ID));
     let task = Some("backup".to_owned());
-    o.looks.detail = Some(Detail::Found(Box::new(Closeup { task, ..closeup(ours(ID)) })));
+    o.lookups.detail = Some(Detail::Found(Box::new(InstanceSnapshot { task, ..snapshot(ours(ID)) })));
     expect(&o, "nothing", LEAVING, "changes", 30);
     // On its way out: the list shows when it is gone.
     let mut o = deleted(json!({}), ours(ID));
-    o.looks.detail = None;
+    o.lookups.detail = None;
     list(&mut o, &[with_status("DELETING", ours(ID))]);
     expect(&o, "nothing", LEAVING, "changes", 120);
     // Out of order is no reason to keep it.
@@ -97,7 +99,7 @@ fn a_refused_deletion_is_tried_again_in_time() {
     o.status.operation = Some(refused(OperationType::Delete, Reason::Forbidden));
     expect(&o, "nothing", LEAVING, "changes", 590);
     o.status.operation = Some(attempt(OperationType::Delete, None));
-    o.memory.intent_seen = Some(s(990));
+    o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", LEAVING, "changes", 70);
     o.now.monotonic = s(1070);
     expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
@@ -107,15 +109,15 @@ fn a_refused_deletion_is_tried_again_in_time() {
 fn gone_but_not_before_it_can_be_seen() {
     let mut o = deleted(json!({}), ours(ID));
     list(&mut o, &[]);
-    o.looks.detail = Some(Detail::NotFound);
+    o.lookups.detail = Some(Detail::NotFound);
     expect_gone(&o);
-    let made = attempt(OperationType::Create, Some(Outcome::Accepted));
-    o.status.operation = Some(Operation { instance_id: Some(ID.to_owned()), ..made });
-    o.memory.intent_seen = Some(s(990));
+    let made = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
+    o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..made });
+    o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", LEAVING, "all lists", 70);
     o.now.monotonic = s(1070);
     expect_gone(&o);
-    o.looks.detail = Some(Detail::Failed(obstacle(Reason::CloudUnreachable)));
+    o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
     expect(&o, "nothing", LEAVING, "changes", 5);
 }
 
@@ -135,7 +137,7 @@ fn of_several_none_is_deleted_unless_one_is_named() {
     }
     // The named one is gone, and another still has the mark.
     let mut o = several(true, json!({"adopt": {"instanceId": ID}}));
-    o.looks.detail = Some(Detail::NotFound);
+    o.lookups.detail = Some(Detail::NotFound);
     expect_stopped(&o, "AmbiguousOwnership", "each list", round());
 }
 
@@ -143,35 +145,35 @@ fn of_several_none_is_deleted_unless_one_is_named() {
 fn what_does_not_say_whose_it_is_stays() {
     let bare = || instance(ID, Vec::new());
     let mut o = deleted(json!({}), ours(ID));
-    o.looks.detail = found(bare());
+    o.lookups.detail = found(bare());
     expect_stopped(&o, "MarkMissing", "steady", 600);
     let mut named = deleted(json!({"adopt": {"instanceId": ID}}), ours(ID));
-    named.looks.detail = found(bare());
+    named.lookups.detail = found(bare());
     assert_eq!(step_of(&plan(&named)), format!("mark {ID} created"));
     for more in [
         json!({"deletionPolicy": "Retain"}),
         json!({"managementPolicy": "Observe", "adopt": {"instanceId": ID}}),
     ] {
         let mut o = deleted(more, ours(ID));
-        o.looks.detail = found(bare());
+        o.lookups.detail = found(bare());
         expect_gone(&o);
     }
     let mut o = deleted(json!({}), ours(ID));
     list(&mut o, &[]);
-    o.looks.detail = found(instance(ID, marked("another-uid", &owner(), Origin::Created)));
+    o.lookups.detail = found(instance(ID, marked("another-uid", &owner(), Origin::Created)));
     expect_gone(&o);
 }
 
 #[test]
 fn without_credentials() {
     let mut o = young();
-    o.place = Err(obstacle(Reason::CredentialsMissing));
+    o.account = Err(blocker(Reason::CredentialsMissing));
     expect_gone(&o);
     let mut o = deleted(json!({}), ours(ID));
-    o.place = Err(obstacle(Reason::CredentialsMissing));
+    o.account = Err(blocker(Reason::CredentialsMissing));
     expect_stopped(&o, "CredentialsMissing", "steady", 600);
     let mut o = deleted(json!({}), ours(ID));
-    o.place.as_mut().unwrap().account = account("p2");
+    o.account.as_mut().unwrap().account = account("p2");
     expect_stopped(&o, "AccountChanged", "steady", round());
 }
 
@@ -192,7 +194,7 @@ fn an_invalid_spec_can_still_be_deleted() {
 fn nothing_was_made_and_lists_say_so() {
     let mut o = young();
     expect_gone(&o);
-    o.memory.first_seen = s(960);
+    o.local.first_seen = s(960);
     expect(&o, "nothing", LEAVING, "all lists", 120);
     o.lists.as_mut().unwrap().latest = None;
     expect(&o, "nothing", LEAVING, "next list", 120);
@@ -204,7 +206,7 @@ fn nothing_was_made_and_lists_say_so() {
 fn an_open_creation_is_waited_for_and_its_instance_deleted() {
     let mut o = young();
     o.status.operation = Some(attempt(OperationType::Create, None));
-    o.memory.intent_seen = Some(s(940));
+    o.local.intent_seen = Some(s(940));
     expect(&o, "nothing", LEAVING, "all lists", 20);
     o.now.monotonic = s(1100);
     expect(&o, "nothing", LEAVING, "all lists", 120);
@@ -213,7 +215,7 @@ fn an_open_creation_is_waited_for_and_its_instance_deleted() {
     expect_gone(&nothing);
     list(&mut o, &[ours(ID)]);
     expect(&o, &format!("look at {ID}"), LEAVING, "changes", 120);
-    o.looks.detail = found(ours(ID));
+    o.lookups.detail = found(ours(ID));
     expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
 }
 
@@ -223,9 +225,9 @@ fn failed_records_go_first() {
     let mut o = young();
     o.lists.as_mut().unwrap().failed = vec![Arc::new(record.clone())];
     expect(&o, &format!("look at {ID}"), LEAVING, "all lists", 120);
-    o.looks.detail = found(record.clone());
+    o.lookups.detail = found(record.clone());
     expect(&o, &format!("remove record {ID}"), LEAVING, "all lists", 120);
-    o.looks.detail = found(InstanceFacts { tags: Vec::new(), ..record });
+    o.lookups.detail = found(InstanceFacts { tags: Vec::new(), ..record });
     expect_stopped(&o, "MarkMissing", "steady", round());
 }
 
@@ -236,6 +238,6 @@ fn an_object_that_only_looks_deletes_nothing() {
     o.subject.deleting = true;
     let record = with_status("CREATEFAILED", ours(ID));
     o.lists.as_mut().unwrap().failed = vec![Arc::new(record.clone())];
-    o.looks.detail = found(record);
-    assert!(!matches!(plan(&o).step, Step::Change(_)), "{:?}", plan(&o).step);
+    o.lookups.detail = found(record);
+    assert!(!matches!(plan(&o).step, Step::CloudAction(_)), "{:?}", plan(&o).step);
 }

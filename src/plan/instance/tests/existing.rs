@@ -2,30 +2,30 @@ use super::*;
 
 /// In sync, then edited, and looked at closely.
 fn looked(more: Value, facts: InstanceFacts) -> Observed {
-    let mut o = edited(settled(json!({}), facts.clone()), more);
-    o.looks.detail = found(facts);
+    let mut o = edited(clear_operation(json!({}), facts.clone()), more);
+    o.lookups.detail = found(facts);
     o
 }
 
 #[test]
 fn in_sync_nothing_is_being_done() {
-    let mut o = settled(json!({}), ours(ID));
+    let mut o = clear_operation(json!({}), ours(ID));
     let plan = expect(&o, "nothing", IN_SYNC, "steady", round());
     assert_eq!(plan.status, o.status);
-    o.status.operation = Some(attempt(OperationType::Update, Some(Outcome::Accepted)));
+    o.status.operation = Some(attempt(OperationType::Update, Some(OperationOutcome::Accepted)));
     assert_eq!(super::plan(&o).status.operation, None);
 }
 
 #[test]
 fn the_detail_decides_where_the_list_says_something_else() {
-    let mut o = settled(json!({"name": "sessions"}), ours(ID));
+    let mut o = clear_operation(json!({"name": "sessions"}), ours(ID));
     list(&mut o, &[InstanceFacts { name: Some("former".to_owned()), ..ours(ID) }]);
     expect(&o, &format!("look at {ID}"), CHANGING, "next list", round());
-    o.looks.detail = found(ours(ID));
+    o.lookups.detail = found(ours(ID));
     // The next list may undo it, and would wake nobody if it were like this one.
     expect(&o, "nothing", IN_SYNC, "next list", round());
-    o.looks.detail = Some(Detail::Failed(obstacle(Reason::CloudUnreachable)));
-    o.memory.failures = 2;
+    o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
+    o.local.failures = 2;
     let unreachable = ["True/Available", "Unknown/CloudUnreachable", FINE, FINE];
     expect(&o, "nothing", unreachable, "steady", 10);
 }
@@ -39,7 +39,7 @@ fn the_clouds_word_is_said() {
         ("EXTENDING", ["True/Available", "False/Applying", "True/Resizing", FINE], round()),
     ];
     for (word, conditions, wait) in rows {
-        let mut o = settled(json!({}), ours(ID));
+        let mut o = clear_operation(json!({}), ours(ID));
         list(&mut o, &[with_status(word, ours(ID))]);
         let plan = expect(&o, "nothing", conditions, "changes", wait);
         assert_eq!(plan.status.cloud_status.as_deref(), Some(word));
@@ -54,9 +54,9 @@ fn what_cannot_be_changed_is_refused_before_anything_is_sent() {
         json!({"port": 6380}),
         json!({"network": {"vpcId": SUBNET, "subnetId": SUBNET}}),
     ] {
-        let mut o = edited(settled(json!({}), ours(ID)), more.clone());
+        let mut o = edited(clear_operation(json!({}), ours(ID)), more.clone());
         assert_eq!(step_of(&plan(&o)), format!("look at {ID}"), "{more}");
-        o.looks.detail = found(ours(ID));
+        o.lookups.detail = found(ours(ID));
         let plan = expect_stalled_serving(&o, "UnsupportedChange", round());
         assert!(!plan.status.pending_changes.is_empty());
     }
@@ -76,11 +76,11 @@ fn settings_then_tags_then_tags_that_are_not_wanted_any_more() {
     assert_eq!(operation.changes, plan.status.pending_changes);
     assert_eq!(operation.changes.len(), 3);
     let facts = InstanceFacts { name: Some("renamed".to_owned()), ..facts };
-    o.looks.detail = found(facts.clone());
+    o.lookups.detail = found(facts.clone());
     expect(&o, &format!("tag {ID} team"), CHANGING, "next list", 30);
     tags.push(("team".to_owned(), "shop".to_owned()));
     let tagged = instance(ID, tags);
-    o.looks.detail = found(InstanceFacts { tags: tagged.tags, ..facts });
+    o.lookups.detail = found(InstanceFacts { tags: tagged.tags, ..facts });
     expect(&o, &format!("untag {ID} cost"), CHANGING, "next list", 30);
 }
 
@@ -88,7 +88,7 @@ fn settings_then_tags_then_tags_that_are_not_wanted_any_more() {
 fn a_busy_instance_is_left_alone() {
     let mut o = looked(json!({"name": "renamed"}), ours(ID));
     let task = Some("backup".to_owned());
-    o.looks.detail = Some(Detail::Found(Box::new(Closeup { task, ..closeup(ours(ID)) })));
+    o.lookups.detail = Some(Detail::Found(Box::new(InstanceSnapshot { task, ..snapshot(ours(ID)) })));
     expect(&o, "nothing", CHANGING, "next list", 30);
 }
 
@@ -98,9 +98,9 @@ fn a_window_has_to_be_on_offer() {
     assert_eq!(step_of(&plan(&o)), "look windows");
     let window = |begin: &str, end: &str| json!({"begin": begin, "end": end});
     let offered = |begin, end| Some(Ok(vec![serde_json::from_value(window(begin, end)).unwrap()].into()));
-    o.looks.windows = offered("18", "19");
+    o.lookups.windows = offered("18", "19");
     expect(&o, &format!("update {ID}"), CHANGING, "next list", 30);
-    o.looks.windows = offered("18", "22");
+    o.lookups.windows = offered("18", "22");
     expect_stalled_serving(&o, "InvalidSpec", round());
 }
 
@@ -108,8 +108,8 @@ fn a_window_has_to_be_on_offer() {
 fn an_attempt_is_waited_for() {
     let tried = |operation| {
         let mut o = looked(json!({"name": "renamed"}), ours(ID));
-        o.status.operation = Some(Operation { generation: Some(2), ..operation });
-        o.memory.intent_seen = Some(s(990));
+        o.status.operation = Some(OperationStatus { generation: Some(2), ..operation });
+        o.local.intent_seen = Some(s(990));
         o
     };
     let mut open = tried(attempt(OperationType::Update, None));
@@ -118,7 +118,7 @@ fn an_attempt_is_waited_for() {
     expect(&open, &format!("update {ID}"), CHANGING, "next list", 30);
     expect_stalled_serving(&tried(refused(OperationType::Update, Reason::Forbidden)), "Forbidden", 590);
     let throttled = refused(OperationType::Update, Reason::Throttled);
-    let throttled = Operation { attempt: 3, ..throttled };
+    let throttled = OperationStatus { attempt: 3, ..throttled };
     expect(&tried(throttled), "nothing", CHANGING, "next list", 10);
     // Of another kind, so it says nothing about this one.
     let other = refused(OperationType::UpdateTags, Reason::Forbidden);
@@ -128,17 +128,17 @@ fn an_attempt_is_waited_for() {
 #[test]
 fn a_missing_mark_stops_everything_until_the_spec_names_the_instance() {
     let bare = instance(ID, Vec::new());
-    let mut o = settled(json!({}), ours(ID));
+    let mut o = clear_operation(json!({}), ours(ID));
     list(&mut o, std::slice::from_ref(&bare));
     assert_eq!(step_of(&plan(&o)), format!("look at {ID}"));
-    o.looks.detail = found(bare.clone());
+    o.lookups.detail = found(bare.clone());
     expect_stalled_serving(&o, "MarkMissing", round());
     let mut o = edited(o, json!({"name": "renamed", "adopt": {"instanceId": ID}}));
-    o.looks.detail = found(bare);
+    o.lookups.detail = found(bare);
     let adopting = ["True/Available", "False/Applying", "True/Adopting", FINE];
     // It is marked as what it was.
     expect(&o, &format!("mark {ID} created"), adopting, "next list", 120);
-    o.looks.detail = found(instance(ID, marked("another-uid", &owner(), Origin::Created)));
+    o.lookups.detail = found(instance(ID, marked("another-uid", &owner(), Origin::Created)));
     // Until a list shows that too.
     let [_, synced, reconciling, stalled] = stalled("AlreadyOwned");
     expect(&o, "nothing", ["True/Available", &synced, &reconciling, &stalled], "next list", 600);
@@ -146,7 +146,7 @@ fn a_missing_mark_stops_everything_until_the_spec_names_the_instance() {
 
 /// The recorded instance is in no list, and the cloud says that it does not exist.
 fn lost(more: Value) -> Observed {
-    let mut o = settled(more, ours(ID));
+    let mut o = clear_operation(more, ours(ID));
     list(&mut o, &[]);
     looked_up(&mut o);
     o
@@ -157,19 +157,19 @@ fn a_lost_instance_is_looked_up_then_reported() {
     let mut o = lost(json!({}));
     assert_eq!(step_of(&plan(&o)), format!("look at {ID}"));
     for remembered in [false, true] {
-        o.looks.detail = (!remembered).then_some(Detail::NotFound);
-        o.memory.gone = Some((ID.to_owned(), s(999)));
+        o.lookups.detail = (!remembered).then_some(Detail::NotFound);
+        o.local.gone = Some((ID.to_owned(), s(999)));
         let plan = expect_stalled(&o, "ExternallyDeleted", "steady", round());
         assert_eq!(plan.status.id.as_deref(), Some(ID));
     }
-    o.memory.gone = Some((OTHER.to_owned(), s(999)));
+    o.local.gone = Some((OTHER.to_owned(), s(999)));
     assert_eq!(step_of(&plan(&o)), format!("look at {ID}"));
 }
 
 #[test]
 fn a_lost_instance_is_replaced_if_that_was_said_and_so_often() {
     let mut o = lost(json!({"onExternalDeletion": "Recreate"}));
-    o.memory.gone = Some((ID.to_owned(), s(960)));
+    o.local.gone = Some((ID.to_owned(), s(960)));
     // The lists are older than that.
     expect(&o, "nothing", MAKING, "all lists", 120);
     o.lists = Some(listed_at(960, 970));
@@ -187,12 +187,12 @@ fn a_lost_instance_is_replaced_if_that_was_said_and_so_often() {
 #[test]
 fn a_lost_instance_is_not_ready() {
     let mut o = lost(json!({"onExternalDeletion": "Recreate"}));
-    o.memory.gone = Some((ID.to_owned(), s(960)));
+    o.local.gone = Some((ID.to_owned(), s(960)));
     o.lists = Some(listed_at(960, 970));
     const GONE: &str = "False/ExternallyDeleted";
-    o.looks.flavors = Some(Err(obstacle(Reason::CloudError)));
+    o.lookups.flavors = Some(Err(blocker(Reason::CloudError)));
     expect(&o, "nothing", [GONE, "Unknown/CloudError", FINE, FINE], "steady", 5);
-    o.looks.flavors = Some(Ok(flavors(&[])));
+    o.lookups.flavors = Some(Ok(flavors(&[])));
     expect(&o, "nothing", [GONE, "False/SoldOut", FINE, "True/SoldOut"], "steady", 600);
     o.policies.paused = true;
     expect(&o, "nothing", [GONE, "Unknown/Paused", FINE, FINE], "steady", round());
@@ -203,7 +203,7 @@ fn the_id_in_status_is_only_a_hint() {
     for policy in ["Report", "Recreate"] {
         let mut o = lost(json!({"onExternalDeletion": policy}));
         list(&mut o, &[ours(OTHER)]);
-        o.memory.gone = Some((ID.to_owned(), s(960)));
+        o.local.gone = Some((ID.to_owned(), s(960)));
         expect(&o, "nothing", IN_SYNC, "steady", round());
         assert_eq!(plan(&o).status.id.as_deref(), Some(OTHER));
         // Several could be it, or one that is another object's.
@@ -224,8 +224,8 @@ fn another_instance_with_our_mark_stops_everything() {
 
 #[test]
 fn the_cloud_out_of_reach() {
-    let mut o = settled(json!({}), ours(ID));
-    o.lists.as_mut().unwrap().trouble = Some(obstacle(Reason::CloudUnreachable));
+    let mut o = clear_operation(json!({}), ours(ID));
+    o.lists.as_mut().unwrap().trouble = Some(blocker(Reason::CloudUnreachable));
     // Last seen at 951: one list that is missing is not worth a word.
     expect(&o, "nothing", IN_SYNC, "steady", 42);
     o.now.monotonic = s(1041);
@@ -241,10 +241,10 @@ fn the_cloud_out_of_reach() {
     expect(&o, "nothing", ["Unknown/ObservationTooOld", "Unknown/Paused", FINE, FINE], "steady", round());
     // After a start, from the start.
     o.policies.paused = false;
-    o.lists = Some(Lists {
+    o.lists = Some(AccountLists {
         joined: s(1500),
-        trouble: Some(obstacle(Reason::CloudUnreachable)),
-        ..Lists::default()
+        trouble: Some(blocker(Reason::CloudUnreachable)),
+        ..AccountLists::default()
     });
     expect(&o, "nothing", unreachable, "each list", 549);
 }
@@ -252,7 +252,7 @@ fn the_cloud_out_of_reach() {
 #[test]
 fn paused_it_is_still_seen() {
     let paused = |word: &str| {
-        let mut o = edited(settled(json!({}), ours(ID)), json!({"name": "renamed", "paused": true}));
+        let mut o = edited(clear_operation(json!({}), ours(ID)), json!({"name": "renamed", "paused": true}));
         list(&mut o, &[with_status(word, ours(ID))]);
         o
     };
@@ -276,28 +276,28 @@ fn paused_it_is_still_seen() {
 #[test]
 fn other_credentials_must_lead_to_the_same_place() {
     let mut o = looked(json!({"name": "renamed"}), ours(ID));
-    o.place.as_mut().unwrap().account = account("p2");
+    o.account.as_mut().unwrap().account = account("p2");
     expect_stalled_serving(&o, "AccountChanged", round());
     // Another key to the same place is fine.
-    o.place.as_mut().unwrap().account = account("p1");
-    o.place.as_mut().unwrap().credentials_hash = "credentials-2".to_owned();
+    o.account.as_mut().unwrap().account = account("p1");
+    o.account.as_mut().unwrap().credentials_hash = "credentials-2".to_owned();
     expect(&o, &format!("update {ID}"), CHANGING, "next list", 30);
 }
 
 #[test]
 fn an_invalid_spec_changes_nothing_about_what_serves() {
-    let o = edited(settled(json!({}), ours(ID)), json!({"capacity": "3"}));
+    let o = edited(clear_operation(json!({}), ours(ID)), json!({"capacity": "3"}));
     expect_stalled_serving(&o, "InvalidSpec", round());
 }
 
 #[test]
 fn just_made_and_not_visible_yet_is_not_lost() {
     let mut o = lost(json!({"onExternalDeletion": "Recreate"}));
-    let made = attempt(OperationType::Create, Some(Outcome::Accepted));
-    o.status.operation = Some(Operation { instance_id: Some(ID.to_owned()), ..made });
-    o.memory.intent_seen = Some(s(990));
+    let made = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
+    o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..made });
+    o.local.intent_seen = Some(s(990));
     for detail in [None, Some(Detail::NotFound)] {
-        o.looks.detail = detail;
+        o.lookups.detail = detail;
         expect(&o, "nothing", MAKING, "all lists", 120);
     }
 }

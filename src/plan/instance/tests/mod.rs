@@ -15,23 +15,23 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    binding::BindingLook,
+    binding::BindingState,
     observed::{
-        Closeup, CredentialsSource, Detail, Lists, Looks, Memory, Now, Obstacle, PasswordLook, Place,
-        SecretVersions, Settings, Subject, Taken,
+        AccountLists, Blocker, CredentialsSource, Detail, InstanceSnapshot, ListTimes, LocalState,
+        LookupResults, Now, PasswordState, PlannerSettings, ResolvedAccount, SecretVersions, Subject,
     },
     *,
 };
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
-        instance::{Account, Applied, DcsInstanceSpec, Holder, Operation},
+        instance::{Applied, CloudAccount, DcsInstanceSpec, Holder, OperationStatus},
         time,
-        words::{OperationType, Outcome},
+        words::{OperationOutcome, OperationType},
     },
     dcs::model::{Capacity, CpuType, Flavor, InstanceFacts, InstanceStatus, Tag},
-    formats::{Mark, Origin, Owner},
-    plan::{Follow, schedule::Pacing},
+    formats::{Origin, OwnerHash, OwnershipTags},
+    plan::{Follow, schedule::RequeuePolicy},
 };
 
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
@@ -51,27 +51,27 @@ const fn s(seconds: u64) -> Duration {
 }
 
 fn round() -> u64 {
-    Pacing::default().slow_round(UID).as_secs()
+    RequeuePolicy::default().resync_interval(UID).as_secs()
 }
 
 fn wall(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(second, 0).unwrap()
 }
 
-fn owner() -> Owner {
-    Owner::new("cluster", "shop", "sessions")
+fn owner() -> OwnerHash {
+    OwnerHash::new("cluster", "shop", "sessions")
 }
 
-fn account(project: &str) -> Account {
-    Account {
+fn account(project: &str) -> CloudAccount {
+    CloudAccount {
         region: Some("cn-north-4".to_owned()),
         project_id: Some(project.to_owned()),
         endpoint: Some("https://dcs.example".to_owned()),
     }
 }
 
-fn obstacle(reason: Reason) -> Obstacle {
-    Obstacle { reason, message: "something is the matter".to_owned() }
+fn blocker(reason: Reason) -> Blocker {
+    Blocker { reason, message: "something is the matter".to_owned() }
 }
 
 /// The least that is valid, in a network, with `more`; null takes something away.
@@ -98,7 +98,7 @@ fn observed(more: Value) -> Observed {
         policies: Policies::of(&spec),
         desired: Desired::parse(&spec),
         status: DcsInstanceStatus::default(),
-        place: Ok(Place {
+        account: Ok(ResolvedAccount {
             account: account("p1"),
             credentials_hash: "credentials-1".to_owned(),
             defaults: Defaults::default(),
@@ -111,27 +111,27 @@ fn observed(more: Value) -> Observed {
         secrets: SecretVersions::default(),
         lists: Some(listed_at(945, 950)),
         // What there is to say about the binding Secret, its own tests ask.
-        looks: looks(),
-        memory: Memory { first_seen: s(900), ..Memory::default() },
+        lookups: lookups(),
+        local: LocalState { first_seen: s(900), ..LocalState::default() },
         now: Now { wall: wall(WALL), monotonic: s(1000) },
-        settings: Settings { process: "p-1".to_owned(), ..Settings::default() },
+        settings: PlannerSettings { process: "p-1".to_owned(), ..PlannerSettings::default() },
     }
 }
 
 /// Nothing was looked up but the binding Secret, which is as it should be.
-fn looks() -> Looks {
-    Looks { binding: Some(Ok(BindingLook::Current)), ..Looks::default() }
+fn lookups() -> LookupResults {
+    LookupResults { binding: Some(Ok(BindingState::Current)), ..LookupResults::default() }
 }
 
 /// Complete lists of both sorts, begun then.
-fn listed_at(before: u64, latest: u64) -> Lists {
-    Lists {
+fn listed_at(before: u64, latest: u64) -> AccountLists {
+    AccountLists {
         joined: s(900),
-        latest: Some(Taken { begun: s(latest), finished: s(latest + 1) }),
+        latest: Some(ListTimes { begun: s(latest), finished: s(latest + 1) }),
         before: Some(s(before)),
         failed_latest: Some(s(latest)),
         failed_before: Some(s(before)),
-        ..Lists::default()
+        ..AccountLists::default()
     }
 }
 
@@ -139,8 +139,8 @@ fn mark(origin: Origin) -> Vec<(String, String)> {
     marked(UID, &owner(), origin)
 }
 
-fn marked(uid: &str, owner: &Owner, origin: Origin) -> Vec<(String, String)> {
-    let mark = Mark::new(uid, owner, origin);
+fn marked(uid: &str, owner: &OwnerHash, origin: Origin) -> Vec<(String, String)> {
+    let mark = OwnershipTags::new(uid, owner, origin);
     mark.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
 }
 
@@ -179,8 +179,8 @@ fn with_status(word: &str, facts: InstanceFacts) -> InstanceFacts {
     InstanceFacts { status: Some(InstanceStatus::from(word)), ..facts }
 }
 
-fn closeup(facts: InstanceFacts) -> Closeup {
-    Closeup {
+fn snapshot(facts: InstanceFacts) -> InstanceSnapshot {
+    InstanceSnapshot {
         facts,
         task: None,
         cache_mode: Some("ha".to_owned()),
@@ -191,7 +191,7 @@ fn closeup(facts: InstanceFacts) -> Closeup {
 }
 
 fn found(facts: InstanceFacts) -> Option<Detail> {
-    Some(Detail::Found(Box::new(closeup(facts))))
+    Some(Detail::Found(Box::new(snapshot(facts))))
 }
 
 /// Puts instances into the newest list.
@@ -211,13 +211,13 @@ fn list(o: &mut Observed, all: &[InstanceFacts]) {
 }
 
 /// An object that is in sync with the instance `facts`, and has said so.
-fn settled(more: Value, facts: InstanceFacts) -> Observed {
+fn clear_operation(more: Value, facts: InstanceFacts) -> Observed {
     let mut o = observed(more);
     o.status.id = Some(facts.id.clone());
-    o.looks.detail = found(facts.clone());
+    o.lookups.detail = found(facts.clone());
     list(&mut o, std::slice::from_ref(&facts));
     o.status = plan(&o).status;
-    o.looks = looks();
+    o.lookups = lookups();
     o
 }
 
@@ -229,8 +229,8 @@ fn edited(o: Observed, more: Value) -> Observed {
 }
 
 /// An attempt of this process, written down 10 s ago.
-fn attempt(type_: OperationType, outcome: Option<Outcome>) -> Operation {
-    Operation {
+fn attempt(type_: OperationType, outcome: Option<OperationOutcome>) -> OperationStatus {
+    OperationStatus {
         type_,
         holder: Holder { kind: "DcsInstance".to_owned(), name: "sessions".to_owned(), uid: UID.to_owned() },
         started_at: time::to_kube(wall(WALL - 10)),
@@ -252,11 +252,11 @@ fn attempt(type_: OperationType, outcome: Option<Outcome>) -> Operation {
     }
 }
 
-fn refused(type_: OperationType, reason: Reason) -> Operation {
-    Operation {
+fn refused(type_: OperationType, reason: Reason) -> OperationStatus {
+    OperationStatus {
         reason: Some(reason.as_str().to_owned()),
         message: Some("the cloud says no".to_owned()),
-        ..attempt(type_, Some(Outcome::Refused))
+        ..attempt(type_, Some(OperationOutcome::Refused))
     }
 }
 
@@ -272,12 +272,12 @@ fn flavors(zones: &[&str]) -> Arc<[Flavor]> {
 
 /// Everything that a new instance needs was looked up.
 fn looked_up(o: &mut Observed) {
-    o.looks.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
-    o.looks.password = Some(Ok(PasswordLook::Ready { hash: "password-1".to_owned() }));
+    o.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
+    o.lookups.password = Some(Ok(PasswordState::Ready { hash: "password-1".to_owned() }));
 }
 
 /// Ready, Synced, Reconciling, Stalled, as `True/Available`.
-fn cells(status: &DcsInstanceStatus) -> [String; 4] {
+fn values(status: &DcsInstanceStatus) -> [String; 4] {
     ["Ready", "Synced", "Reconciling", "Stalled"].map(|type_| {
         let condition = status.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
         format!("{}/{}", condition.status, condition.reason)
@@ -287,28 +287,28 @@ fn cells(status: &DcsInstanceStatus) -> [String; 4] {
 fn step_of(plan: &Plan) -> String {
     let step = match &plan.step {
         Step::Nothing => "nothing".to_owned(),
-        Step::Look(Look::Detail { id }) => format!("look at {id}"),
-        Step::Look(Look::Flavors) => "look flavors".to_owned(),
-        Step::Look(Look::Windows) => "look windows".to_owned(),
-        Step::Look(Look::Password(_)) => "look password".to_owned(),
-        Step::Look(Look::Binding(_)) => "look binding".to_owned(),
+        Step::Lookup(Lookup::Detail { id }) => format!("look at {id}"),
+        Step::Lookup(Lookup::Flavors) => "look flavors".to_owned(),
+        Step::Lookup(Lookup::Windows) => "look windows".to_owned(),
+        Step::Lookup(Lookup::Password(_)) => "look password".to_owned(),
+        Step::Lookup(Lookup::Binding(_)) => "look binding".to_owned(),
         Step::AddFinalizer => "add finalizer".to_owned(),
         Step::RemoveFinalizer => "remove finalizer".to_owned(),
-        Step::Prepare(Preparation::Password) => "prepare password".to_owned(),
-        Step::Prepare(Preparation::Hold) => "hold credentials".to_owned(),
-        Step::Prepare(Preparation::Binding(_)) => "write binding".to_owned(),
-        Step::Prepare(Preparation::DropPending) => "drop pending".to_owned(),
-        Step::Change(Change::Create(_)) => "create".to_owned(),
-        Step::Change(Change::Adopt { id, mark }) => format!("mark {id} {}", mark.origin.as_str()),
-        Step::Change(Change::NoteRelease { id, .. }) => format!("note {id}"),
-        Step::Change(Change::Unmark { id }) => format!("unmark {id}"),
-        Step::Change(Change::Delete { id, failed: None, .. }) => format!("delete {id}"),
-        Step::Change(Change::Delete { id, failed: Some(_), .. }) => format!("remove record {id}"),
-        Step::Change(Change::Update { id, .. }) => format!("update {id}"),
-        Step::Change(Change::SetTags { id, tags }) => {
+        Step::Prepare(KubeAction::CreatePasswordSecret) => "prepare password".to_owned(),
+        Step::Prepare(KubeAction::AddInUseFinalizer) => "hold credentials".to_owned(),
+        Step::Prepare(KubeAction::WriteBindingSecret(_)) => "write binding".to_owned(),
+        Step::Prepare(KubeAction::DeletePendingSecret) => "drop pending".to_owned(),
+        Step::CloudAction(CloudAction::Create(_)) => "create".to_owned(),
+        Step::CloudAction(CloudAction::Adopt { id, mark }) => format!("mark {id} {}", mark.origin.as_str()),
+        Step::CloudAction(CloudAction::TagReleased { id, .. }) => format!("note {id}"),
+        Step::CloudAction(CloudAction::RemoveOwnershipTags { id }) => format!("unmark {id}"),
+        Step::CloudAction(CloudAction::Delete { id, failed: None, .. }) => format!("delete {id}"),
+        Step::CloudAction(CloudAction::Delete { id, failed: Some(_), .. }) => format!("remove record {id}"),
+        Step::CloudAction(CloudAction::Update { id, .. }) => format!("update {id}"),
+        Step::CloudAction(CloudAction::SetTags { id, tags }) => {
             format!("tag {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
         }
-        Step::Change(Change::RemoveTags { id, tags }) => {
+        Step::CloudAction(CloudAction::RemoveTags { id, tags }) => {
             format!("untag {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
         }
     };
@@ -334,7 +334,7 @@ fn expect(o: &Observed, step: &str, conditions: [&str; 4], follow: &str, wait: u
     let messages: Vec<_> =
         plan.status.conditions.iter().map(|c| format!("{}: {}", c.type_, c.message)).collect();
     assert_eq!(
-        (step_of(&plan).as_str(), cells(&plan.status), follow_of(plan.follow), plan.wait.as_secs()),
+        (step_of(&plan).as_str(), values(&plan.status), follow_of(plan.follow), plan.wait.as_secs()),
         (step, conditions.map(str::to_owned), follow, wait),
         "{messages:#?}"
     );

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{
     super::{
-        ownership::{self, Belongs},
+        ownership::{self, Ownership},
         says,
     },
     world::{CANARY, pass, world},
@@ -15,17 +15,17 @@ use crate::{
     formats::UID_TAG,
 };
 
-fn change_of(plan: &Plan) -> Option<&Change> {
+fn change_of(plan: &Plan) -> Option<&CloudAction> {
     match &plan.step {
-        Step::Change(change) => Some(change),
+        Step::CloudAction(change) => Some(change),
         _ => None,
     }
 }
 
 /// The instance that was looked at in this pass.
 fn looked_at(o: &Observed) -> Option<&InstanceFacts> {
-    match &o.looks.detail {
-        Some(Detail::Found(closeup)) => Some(&closeup.facts),
+    match &o.lookups.detail {
+        Some(Detail::Found(snapshot)) => Some(&snapshot.facts),
         _ => None,
     }
 }
@@ -37,8 +37,8 @@ fn newest<'a>(o: &'a Observed, id: &str) -> Option<&'a InstanceFacts> {
 }
 
 fn origin_of(o: &Observed, facts: &InstanceFacts) -> Option<Origin> {
-    match ownership::belongs(facts, &o.subject) {
-        Belongs::Us(origin) => Some(origin),
+    match ownership::ownership_of(facts, &o.subject) {
+        Ownership::Ours(origin) => Some(origin),
         _ => None,
     }
 }
@@ -51,12 +51,12 @@ fn claimed(o: &Observed) -> Vec<&InstanceFacts> {
 
 fn check_looks_end(plans: &[(Observed, Plan)]) -> Result<(), TestCaseError> {
     let last = &plans.last().unwrap().1;
-    prop_assert!(!matches!(last.step, Step::Look(_)), "{:?}", last.step);
+    prop_assert!(!matches!(last.step, Step::Lookup(_)), "{:?}", last.step);
     Ok(())
 }
 
 fn check_consent(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let Some(Change::Delete { id, failed, .. }) = change_of(plan) else { return Ok(()) };
+    let Some(CloudAction::Delete { id, failed, .. }) = change_of(plan) else { return Ok(()) };
     let facts = looked_at(o).filter(|facts| facts.id == *id);
     let Some((facts, origin)) = facts.and_then(|facts| Some((facts, origin_of(o, facts)?))) else {
         return Err(TestCaseError::fail(format!("{id} was not looked at, or is not ours")));
@@ -68,13 +68,13 @@ fn check_consent(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
 }
 
 fn check_target(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let Some(id) = change_of(plan).and_then(Change::instance_id) else { return Ok(()) };
+    let Some(id) = change_of(plan).and_then(CloudAction::instance_id) else { return Ok(()) };
     let facts = looked_at(o).filter(|facts| facts.id == id);
     let Some(facts) = facts else { return Err(TestCaseError::fail(format!("{id} was not looked at"))) };
-    let adopts = matches!(change_of(plan), Some(Change::Adopt { .. }));
+    let adopts = matches!(change_of(plan), Some(CloudAction::Adopt { .. }));
     if adopts {
         prop_assert_eq!(o.policies.adopt.as_deref(), Some(id));
-        prop_assert_eq!(ownership::belongs(facts, &o.subject), Belongs::Nobody);
+        prop_assert_eq!(ownership::ownership_of(facts, &o.subject), Ownership::Unowned);
     } else {
         prop_assert!(origin_of(o, facts).is_some());
     }
@@ -86,30 +86,34 @@ fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     prop_assert!(!o.policies.paused && o.subject.finalizer);
     prop_assert!(o.desired.is_ok() || o.subject.deleting);
     if o.policies.management == ManagementPolicy::Observe {
-        prop_assert!(matches!(change, Change::NoteRelease { .. } | Change::Unmark { .. }), "{:?}", change);
+        prop_assert!(
+            matches!(change, CloudAction::TagReleased { .. } | CloudAction::RemoveOwnershipTags { .. }),
+            "{:?}",
+            change
+        );
     }
-    let place = o.place.as_ref().unwrap();
+    let account = o.account.as_ref().unwrap();
     // What was refused left nothing behind.
-    let asked = |operation: &Operation| operation.outcome != Some(Outcome::Refused);
+    let asked = |operation: &OperationStatus| operation.outcome != Some(OperationOutcome::Refused);
     let begun = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(asked);
     if let Some(recorded) = o.status.account.as_ref().filter(|_| begun) {
-        prop_assert_eq!(&recorded.project_id, &place.account.project_id);
+        prop_assert_eq!(&recorded.project_id, &account.account.project_id);
     }
     Ok(())
 }
 
 fn check_creation(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let Some(Change::Create(_)) = change_of(plan) else { return Ok(()) };
+    let Some(CloudAction::Create(_)) = change_of(plan) else { return Ok(()) };
     prop_assert_eq!(claimed(o), Vec::<&InstanceFacts>::new());
     let lists = o.lists.as_ref().unwrap();
     let latest = lists.latest.map(|latest| latest.begun);
     let since = |begun: [Option<Duration>; 2], time: Duration| {
         begun.iter().all(|begun| begun.is_some_and(|b| b >= time))
     };
-    prop_assert!(since([latest, lists.failed_latest], o.memory.first_seen));
-    let marks = |operation: &&Operation| {
+    prop_assert!(since([latest, lists.failed_latest], o.local.first_seen));
+    let marks = |operation: &&OperationStatus| {
         use OperationType::{Adopt, Create, Other};
-        let open = matches!(operation.outcome, None | Some(Outcome::Other(_)));
+        let open = matches!(operation.outcome, None | Some(OperationOutcome::Other(_)));
         open && matches!(operation.type_, Create | Adopt | Other(_))
     };
     if o.status.operation.as_ref().filter(marks).is_some() {
@@ -120,7 +124,7 @@ fn check_creation(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         );
     }
     if let Some(id) = &o.status.id {
-        prop_assert_eq!(o.memory.gone.as_ref().map(|(gone, _)| gone), Some(id));
+        prop_assert_eq!(o.local.gone.as_ref().map(|(gone, _)| gone), Some(id));
         prop_assert_eq!(o.policies.on_external_deletion, OnExternalDeletion::Recreate);
     }
     Ok(())
@@ -137,13 +141,13 @@ fn check_farewell(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         prop_assert_eq!(origin_of(o, facts), None);
     }
     if o.subject.deleting {
-        let gone = o.memory.gone.as_ref().map(|(id, _)| id.as_str());
+        let gone = o.local.gone.as_ref().map(|(id, _)| id.as_str());
         let seen = looked_at(o).map(|facts| facts.id.as_str());
         let left: Vec<_> = claimed(o)
             .into_iter()
             .filter(|facts| Some(facts.id.as_str()) != gone && Some(facts.id.as_str()) != seen)
             .collect();
-        prop_assert!(o.place.is_err() || left.is_empty(), "{:?}", left);
+        prop_assert!(o.account.is_err() || left.is_empty(), "{:?}", left);
     }
     Ok(())
 }
@@ -155,24 +159,24 @@ fn check_said(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         for condition in &status.conditions {
             prop_assert_eq!(condition.observed_generation, Some(o.subject.generation));
         }
-        let [_, _, reconciling, stalled] = cells(status);
+        let [_, _, reconciling, stalled] = values(status);
         prop_assert!(!(reconciling.starts_with("True") && stalled.starts_with("True")));
     }
     match (&plan.step, &plan.intent) {
-        (Step::Change(change), Some(intent)) => {
+        (Step::CloudAction(change), Some(intent)) => {
             let operation = intent.operation.as_ref().unwrap();
             prop_assert_eq!(&operation.outcome, &None);
             prop_assert_eq!(operation.instance_id.as_deref(), change.instance_id());
             prop_assert_eq!(&operation.type_, &change.type_());
             prop_assert!(operation.attempt >= 1);
         }
-        (step, intent) => prop_assert!(!matches!(step, Step::Change(_)) && intent.is_none()),
+        (step, intent) => prop_assert!(!matches!(step, Step::CloudAction(_)) && intent.is_none()),
     }
     Ok(())
 }
 
 fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let [ready, ..] = cells(&plan.status);
+    let [ready, ..] = values(&plan.status);
     if !ready.starts_with("True") || !plan.publish {
         return Ok(());
     }
@@ -181,7 +185,7 @@ fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         Some(facts) => prop_assert_eq!(says::serves(facts.status.as_ref()), Ok(())),
         None => {
             prop_assert!(o.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
-            prop_assert!(!matches!(o.looks.detail, Some(Detail::NotFound)));
+            prop_assert!(!matches!(o.lookups.detail, Some(Detail::NotFound)));
         }
     }
     prop_assert!(looked_at(o).is_some() || o.age() <= s(600));
@@ -189,12 +193,12 @@ fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
 }
 
 fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let [_, synced, ..] = cells(&plan.status);
+    let [_, synced, ..] = values(&plan.status);
     if synced != "True/InSync" || o.age() > s(600) || plan.step != Step::Nothing || !plan.publish {
         return Ok(());
     }
     let again = Observed { status: plan.status.clone(), ..o.clone() };
-    if !matches!(o.looks.detail, Some(Detail::NotFound)) {
+    if !matches!(o.lookups.detail, Some(Detail::NotFound)) {
         prop_assert_eq!(&super::plan(&again).status, &plan.status);
     }
     // And without another close look, unless the list says something else.
@@ -203,8 +207,8 @@ fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         lists.map(Arc::as_ref).find(|facts| facts.id == id)
     });
     if looked_at(o).is_some_and(|facts| Some(facts) == listed) {
-        let looks = Looks { binding: o.looks.binding.clone(), ..Looks::default() };
-        let later = Observed { looks, ..again };
+        let lookups = LookupResults { binding: o.lookups.binding.clone(), ..LookupResults::default() };
+        let later = Observed { lookups, ..again };
         prop_assert_eq!(&super::plan(&later), plan);
     }
     Ok(())
@@ -213,20 +217,20 @@ fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
 /// After a change the controller plans once more, with what became of it.
 fn check_after(o: &Observed, planned: &Plan) -> Result<(), TestCaseError> {
     let (Some(change), Some(intent)) = (change_of(planned), &planned.intent) else { return Ok(()) };
-    let created = matches!(change, Change::Create(_)).then(|| ID.to_owned());
-    for fate in [
-        Fate::Accepted { instance_id: created },
-        Fate::Refused { reason: Reason::QuotaExceeded, message: "no".to_owned() },
-        Fate::Unknown { reason: None, message: "no answer".to_owned() },
+    let created = matches!(change, CloudAction::Create(_)).then(|| ID.to_owned());
+    for outcome in [
+        ChangeOutcome::Accepted { instance_id: created },
+        ChangeOutcome::Refused { reason: Reason::QuotaExceeded, message: "no".to_owned() },
+        ChangeOutcome::Unknown { reason: None, message: "no answer".to_owned() },
     ] {
         let mut o = Observed { status: intent.as_ref().clone(), ..o.clone() };
-        (o.looks.detail, o.memory.intent_seen) = (None, Some(o.now.monotonic));
-        intent::settle(&mut o.status, &fate);
+        (o.lookups.detail, o.local.intent_seen) = (None, Some(o.now.monotonic));
+        intent::record_outcome(&mut o.status, &outcome);
         let after = plan(&o);
         check_said(&o, &after)?;
         // Nothing that exists is changed without another look, and nothing is made twice.
-        prop_assert_eq!(change_of(&after), None, "{:?}", fate);
-        if matches!(change, Change::Create(_)) {
+        prop_assert_eq!(change_of(&after), None, "{:?}", outcome);
+        if matches!(change, CloudAction::Create(_)) {
             prop_assert_eq!(&after.status.operation, &o.status.operation);
         }
     }

@@ -42,9 +42,9 @@ impl Dice<'_> {
 pub(super) struct World {
     o: Observed,
     details: Vec<(String, Detail)>,
-    flavors: Result<Arc<[Flavor]>, Obstacle>,
-    password: Result<PasswordLook, Obstacle>,
-    binding: Result<BindingLook, Obstacle>,
+    flavors: Result<Arc<[Flavor]>, Blocker>,
+    password: Result<PasswordState, Blocker>,
+    binding: Result<BindingState, Blocker>,
 }
 
 fn a_spec(dice: &mut Dice<'_>) -> Value {
@@ -70,7 +70,7 @@ fn a_spec(dice: &mut Dice<'_>) -> Value {
 }
 
 fn an_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
-    let elsewhere = Owner::new("cluster", "shop", "another");
+    let elsewhere = OwnerHash::new("cluster", "shop", "another");
     let mut torn = mark(Origin::Created);
     torn.pop();
     let mut noted = mark(Origin::Created);
@@ -99,7 +99,7 @@ fn an_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
     facts
 }
 
-fn an_operation(dice: &mut Dice<'_>) -> Operation {
+fn an_operation(dice: &mut Dice<'_>) -> OperationStatus {
     use OperationType as T;
     let types = [
         T::Create,
@@ -113,10 +113,15 @@ fn an_operation(dice: &mut Dice<'_>) -> Operation {
         T::Other("Defragment".to_owned()),
     ];
     let type_ = dice.pick(&types);
-    let outcomes =
-        [None, None, Some(Outcome::Accepted), Some(Outcome::Refused), Some(Outcome::Other("?".to_owned()))];
+    let outcomes = [
+        None,
+        None,
+        Some(OperationOutcome::Accepted),
+        Some(OperationOutcome::Refused),
+        Some(OperationOutcome::Other("?".to_owned())),
+    ];
     let reasons = [None, Some("QuotaExceeded"), Some("Throttled"), Some("NameTaken"), Some("Unheard")];
-    Operation {
+    OperationStatus {
         attempt: dice.pick(&[1, 2, 7, i32::MAX, 0]),
         failures: dice.pick(&[None, Some(1), Some(3), Some(-1)]),
         generation: dice.pick(&[Some(1), Some(2), None]),
@@ -134,11 +139,11 @@ fn an_operation(dice: &mut Dice<'_>) -> Operation {
 fn a_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
     let before = match dice.roll() % 4 {
         0 | 1 => DcsInstanceStatus::default(),
-        2 => settled(json!({}), ours(ID)).status,
+        2 => clear_operation(json!({}), ours(ID)).status,
         _ => {
-            let mut o = settled(json!({}), ours(ID));
+            let mut o = clear_operation(json!({}), ours(ID));
             o.subject.deleting = true;
-            o.place = Err(obstacle(Reason::CredentialsMissing));
+            o.account = Err(blocker(Reason::CredentialsMissing));
             plan(&o).status
         }
     };
@@ -169,18 +174,18 @@ fn a_world(bytes: &[u8]) -> World {
     o.subject.generation = dice.pick(&[1, 1, 2]);
     o.subject.deleting = dice.rarely(3);
     o.subject.finalizer = !dice.rarely(5);
-    let place = o.place.clone().unwrap();
+    let account = o.account.clone().unwrap();
     let nonsense = Defaults {
         vpc_id: Some(CANARY.to_owned()),
         subnet_id: Some(CANARY.to_owned()),
         availability_zones: dice.maybe(2, &[vec![CANARY.to_owned() + " "]]),
         cpu_type: dice.maybe(2, &[CANARY.to_owned()]),
     };
-    o.place = match dice.roll() % 24 {
-        22 => Err(obstacle(Reason::CredentialsMissing)),
-        23 => Err(obstacle(Reason::CloudUnreachable)),
-        21 => Ok(Place { defaults: nonsense, ..place }),
-        _ => Ok(place),
+    o.account = match dice.roll() % 24 {
+        22 => Err(blocker(Reason::CredentialsMissing)),
+        23 => Err(blocker(Reason::CloudUnreachable)),
+        21 => Ok(ResolvedAccount { defaults: nonsense, ..account }),
+        _ => Ok(account),
     };
     // Nothing is there, and the lists are new.
     let calm = dice.rarely(3);
@@ -192,8 +197,7 @@ fn a_world(bytes: &[u8]) -> World {
         lists.failed_before = dice.pick(&[Some(s(945)), Some(s(990)), None]);
         lists.before = dice.pick(&[lists.before, None]);
     }
-    lists.trouble =
-        dice.maybe(6, &[obstacle(Reason::CloudUnreachable), obstacle(Reason::CredentialsInvalid)]);
+    lists.trouble = dice.maybe(6, &[blocker(Reason::CloudUnreachable), blocker(Reason::CredentialsInvalid)]);
     if dice.rarely(8) {
         lists.latest = None;
     }
@@ -210,16 +214,16 @@ fn a_world(bytes: &[u8]) -> World {
         details.push((
             (*id).to_owned(),
             match dice.roll() % 6 {
-                0..=2 if exists => Detail::Found(Box::new(closeup(facts))),
-                3 => Detail::Found(Box::new(closeup(an_instance(dice, id)))),
-                4 => Detail::Failed(obstacle(dice.pick(&[Reason::CloudUnreachable, Reason::Forbidden]))),
+                0..=2 if exists => Detail::Found(Box::new(snapshot(facts))),
+                3 => Detail::Found(Box::new(snapshot(an_instance(dice, id)))),
+                4 => Detail::Failed(blocker(dice.pick(&[Reason::CloudUnreachable, Reason::Forbidden]))),
                 _ => Detail::NotFound,
             },
         ));
     }
     for (_, detail) in &mut details {
-        if let Detail::Found(closeup) = detail {
-            closeup.task = dice.maybe(6, &["backup".to_owned()]);
+        if let Detail::Found(snapshot) = detail {
+            snapshot.task = dice.maybe(6, &["backup".to_owned()]);
         }
     }
     if o.lists.as_ref().is_some_and(|lists| lists.latest.is_some()) {
@@ -236,41 +240,41 @@ fn a_world(bytes: &[u8]) -> World {
     if dice.rarely(10) {
         o.lists = None;
     }
-    o.memory.first_seen = s(dice.pick(&[900, 0, 900, 990, 1000]));
-    o.memory.intent_seen = dice.pick(&[None, Some(s(990)), Some(s(901)), Some(s(100)), Some(s(1000))]);
-    o.memory.intent_seen = o.memory.intent_seen.map(|seen| seen.max(o.memory.first_seen));
-    o.memory.gone =
+    o.local.first_seen = s(dice.pick(&[900, 0, 900, 990, 1000]));
+    o.local.intent_seen = dice.pick(&[None, Some(s(990)), Some(s(901)), Some(s(100)), Some(s(1000))]);
+    o.local.intent_seen = o.local.intent_seen.map(|seen| seen.max(o.local.first_seen));
+    o.local.gone =
         dice.maybe(4, &[(ID.to_owned(), s(940)), (OTHER.to_owned(), s(100)), (ID.to_owned(), s(1000))]);
     if calm && dice.rarely(2) {
         let operation = if dice.rarely(2) { Some(an_operation(dice)) } else { None };
         o.status = DcsInstanceStatus { operation, ..DcsInstanceStatus::default() };
     } else if calm && dice.rarely(2) {
         o.status.id = Some(ID.to_owned());
-        o.memory.gone = Some((ID.to_owned(), s(940)));
+        o.local.gone = Some((ID.to_owned(), s(940)));
     }
-    o.memory.failures = dice.pick(&[0, 1, 5, u32::MAX]);
+    o.local.failures = dice.pick(&[0, 1, 5, u32::MAX]);
     o.now.monotonic = s(dice.pick(&[1000, 1000, 1000, 1600, 1700, 9000]));
     let flavors = match dice.roll() % 6 {
         4 => Ok(flavors(&[])),
-        5 => Err(obstacle(Reason::CloudError)),
+        5 => Err(blocker(Reason::CloudError)),
         _ => Ok(flavors(&["z-a", "z-b"])),
     };
     let password = match dice.roll() % 6 {
-        4 => Ok(PasswordLook::Missing),
-        5 => Err(obstacle(Reason::SecretNotFound)),
-        _ => Ok(PasswordLook::Ready { hash: "password-1".to_owned() }),
+        4 => Ok(PasswordState::Missing),
+        5 => Err(blocker(Reason::SecretNotFound)),
+        _ => Ok(PasswordState::Ready { hash: "password-1".to_owned() }),
     };
     let binding = match dice.roll() % 8 {
-        3 => Ok(BindingLook::Spent),
-        4 => Ok(BindingLook::Outdated),
-        5 => Ok(BindingLook::Foreign),
-        6 => Ok(BindingLook::PasswordLost),
-        7 => Err(obstacle(Reason::ClusterError)),
-        _ => Ok(BindingLook::Current),
+        3 => Ok(BindingState::Superseded),
+        4 => Ok(BindingState::Outdated),
+        5 => Ok(BindingState::Foreign),
+        6 => Ok(BindingState::PasswordLost),
+        7 => Err(blocker(Reason::ClusterError)),
+        _ => Ok(BindingState::Current),
     };
-    o.looks.binding = None;
+    o.lookups.binding = None;
     if dice.rarely(6) {
-        o.memory.refusal = Some(("a quota".to_owned(), s(999)));
+        o.local.refusal = Some(("a quota".to_owned(), s(999)));
     }
     World { o, details, flavors, password, binding }
 }
@@ -290,19 +294,19 @@ pub(super) fn pass(world: &World) -> Vec<(Observed, Plan)> {
         let step = plan.step.clone();
         plans.push((before, plan));
         match step {
-            Step::Look(Look::Detail { id }) => {
+            Step::Lookup(Lookup::Detail { id }) => {
                 let detail = world.details.iter().find(|(of, _)| *of == id).unwrap().1.clone();
                 match &detail {
-                    Detail::NotFound => o.memory.gone = Some((id, o.now.monotonic)),
-                    Detail::Found(_) => o.memory.gone = None,
-                    Detail::Failed(_) => o.memory.failures = o.memory.failures.saturating_add(1),
+                    Detail::NotFound => o.local.gone = Some((id, o.now.monotonic)),
+                    Detail::Found(_) => o.local.gone = None,
+                    Detail::Failed(_) => o.local.failures = o.local.failures.saturating_add(1),
                 }
-                o.looks.detail = Some(detail);
+                o.lookups.detail = Some(detail);
             }
-            Step::Look(Look::Flavors) => o.looks.flavors = Some(world.flavors.clone()),
-            Step::Look(Look::Windows) => o.looks.windows = Some(Ok(Vec::new().into())),
-            Step::Look(Look::Binding(_)) => o.looks.binding = Some(world.binding.clone()),
-            Step::Look(Look::Password(_)) => o.looks.password = Some(world.password.clone()),
+            Step::Lookup(Lookup::Flavors) => o.lookups.flavors = Some(world.flavors.clone()),
+            Step::Lookup(Lookup::Windows) => o.lookups.windows = Some(Ok(Vec::new().into())),
+            Step::Lookup(Lookup::Binding(_)) => o.lookups.binding = Some(world.binding.clone()),
+            Step::Lookup(Lookup::Password(_)) => o.lookups.password = Some(world.password.clone()),
             _ => break,
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use dcs_operator::{
-    dcs::{Outgoing, model::InstanceStatus},
+    dcs::{HttpRequest, model::InstanceStatus},
     simulator::{http::Shared, service::Instance},
 };
 use http::Method;
@@ -42,7 +42,7 @@ impl Invariants {
         for write in &writes {
             if let (Some(before), Some(after)) = (&write.before, &write.after) {
                 assert_no_canary(&after.to_string());
-                ready_only_if_told(before, after, &traffic.told);
+                ready_only_if_told(before, after, &traffic.reported);
             }
             if write.after.is_none() {
                 self.nothing_left_of(&write.uid, write.before.as_deref());
@@ -83,7 +83,7 @@ impl Invariants {
     }
 }
 
-fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &Outgoing) -> Option<String> {
+fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpRequest) -> Option<String> {
     let objects = cluster.objects();
     let path = request.url.path();
     let has_uid = |object: &Value, uid: &Option<String>| object["metadata"]["uid"].as_str() == uid.as_deref();
@@ -119,7 +119,7 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &Outgo
 fn ready_only_if_told(
     before: &Value,
     after: &Value,
-    told: &BTreeMap<String, [BTreeMap<String, InstanceStatus>; 3]>,
+    reported: &BTreeMap<String, [BTreeMap<String, InstanceStatus>; 3]>,
 ) {
     let ready = |object: &Value| {
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
@@ -129,7 +129,7 @@ fn ready_only_if_told(
         return;
     }
     let id = after["status"]["id"].as_str().unwrap_or_default();
-    let said: Vec<_> = told.values().flatten().filter_map(|all| all.get(id)).collect();
+    let said: Vec<_> = reported.values().flatten().filter_map(|all| all.get(id)).collect();
     let serves =
         said.iter().any(|status| matches!(status, InstanceStatus::Running | InstanceStatus::Extending));
     assert!(serves, "Ready is True, but the cloud said {said:?} of {id}");

@@ -16,7 +16,7 @@ use std::{
 use dcs_operator::{
     api::DcsInstance,
     clock::Clock,
-    controller::Key,
+    controller::NamespacedName,
     simulator::{Settings as CloudSettings, Simulator, http::Shared, service::Service},
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct World {
     /// Awaits so far: a pass or a tick that was not done when it was polled.
     pub(crate) awaits: usize,
     /// What happens at which await.
-    pub(crate) blows: BTreeMap<usize, Blow>,
+    pub(crate) blows: BTreeMap<usize, Interruption>,
     /// Whether passes of the processes are mixed, by these bits.
     pub(crate) mixer: Option<u64>,
     started: usize,
@@ -53,7 +53,7 @@ pub(crate) struct World {
 
 /// What happens to whatever runs at an await.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blow {
+pub(crate) enum Interruption {
     /// It is dropped; the process goes on.
     Dropped,
     /// Its process is replaced by another.
@@ -133,12 +133,12 @@ impl World {
     fn replace(&mut self, process: usize) {
         self.invariants.check(&self.traffic);
         let name = self.processes[process].operator.settings.process.clone();
-        self.traffic.lock().unwrap().told.remove(&name);
+        self.traffic.lock().unwrap().reported.remove(&name);
         self.processes[process] = self.new_process();
     }
 
     /// Does something to the cloud behind everybody's back.
-    pub(crate) fn meddle<T>(&self, change: impl FnOnce(&mut Service) -> T) -> T {
+    pub(crate) fn mutate_cloud<T>(&self, change: impl FnOnce(&mut Service) -> T) -> T {
         self.cloud.lock().meddle(self.clock.monotonic(), |service, _| change(service))
     }
 
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// The object, as it is.
-    pub(crate) fn object(&self, key: &Key) -> Option<DcsInstance> {
+    pub(crate) fn object(&self, key: &NamespacedName) -> Option<DcsInstance> {
         self.cluster.read(key)
     }
 
@@ -232,14 +232,14 @@ impl World {
                 self.awaits += 1;
                 match self.blows.get(&here) {
                     None => {}
-                    Some(Blow::Dropped) => {
+                    Some(Interruption::Dropped) => {
                         let dropped = self.processes[process].running.remove(running);
                         if let process::What::Pass(key) = dropped.what {
                             // As after any pass, there is another; nobody knows when, and never is not an answer.
                             self.processes[process].visit(&key, now + Duration::from_secs(1));
                         }
                     }
-                    Some(Blow::Replaced) => self.replace(process),
+                    Some(Interruption::Replaced) => self.replace(process),
                 }
             }
         }
@@ -253,7 +253,7 @@ impl World {
         for secret in self.cluster.secrets_since(&mut seen) {
             let of = |suffix: &str| secret.name.strip_suffix(suffix);
             if let Some(name) = of("-redis").or(of("-pending-auth")) {
-                let key = Key::new(&secret.namespace, name);
+                let key = NamespacedName::new(&secret.namespace, name);
                 for process in &mut self.processes {
                     process.inform(&key, now + Duration::from_secs(u64::from(process.lags())));
                 }

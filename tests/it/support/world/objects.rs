@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec},
-    controller::Key,
+    controller::NamespacedName,
     dcs::{Client, Cloud, RetryPolicy, model::InstanceStatus},
-    fleet::Settings as FleetSettings,
+    inventory::InventorySettings,
     simulator::{Options, Settings as CloudSettings, service::Instance},
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::{World, process::Setup};
 use crate::support::{
-    bench::{ACCESS_KEY, SECRET_KEY, access_key, account, instance, settings},
     in_process::InProcess,
+    sim_harness::{ACCESS_KEY, SECRET_KEY, access_key, account, instance, settings},
 };
 
 pub(crate) const NAMESPACE: &str = "shop";
@@ -25,8 +25,8 @@ pub(crate) const VPC: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 pub(crate) const SUBNET: &str = "0a1b2c3d-0000-4000-8000-000000000002";
 
 /// The object's key.
-pub(crate) fn key(name: &str) -> Key {
-    Key::new(NAMESPACE, name)
+pub(crate) fn key(name: &str) -> NamespacedName {
+    NamespacedName::new(NAMESPACE, name)
 }
 
 /// A spec that needs nothing else; `more` goes over it.
@@ -38,11 +38,11 @@ pub(crate) fn spec(more: serde_json::Value) -> DcsInstanceSpec {
         "description": "sessions",
     });
     let object = spec.as_object_mut().unwrap();
-    for (field, value) in more.as_object().unwrap() {
+    for (cluster, value) in more.as_object().unwrap() {
         if value.is_null() {
-            object.remove(field)
+            object.remove(cluster)
         } else {
-            object.insert(field.clone(), value.clone())
+            object.insert(cluster.clone(), value.clone())
         };
     }
     serde_json::from_value(spec).unwrap()
@@ -51,8 +51,9 @@ pub(crate) fn spec(more: serde_json::Value) -> DcsInstanceSpec {
 /// Budgets opened wide, watches without lag.
 pub(crate) fn setup() -> Setup {
     let rate = std::num::NonZeroU32::new(1000).unwrap();
-    let fleet = FleetSettings { reads_per_second: rate, writes_per_second: rate, ..FleetSettings::default() };
-    Setup { fleet, lag: 0, lease: None }
+    let inventory =
+        InventorySettings { reads_per_second: rate, writes_per_second: rate, ..InventorySettings::default() };
+    Setup { inventory, lag: 0, lease: None }
 }
 
 /// A cloud where nothing takes long.
@@ -102,27 +103,27 @@ impl World {
         let client = Client::over(carrier, account, RetryPolicy::default(), clock, 1);
         super::drive(client.create_instance(&instance(name))).unwrap();
         let id = self.instances()[0].id.clone();
-        self.meddle(|service| service.force_status(service.now(), &id, InstanceStatus::Running, None));
+        self.mutate_cloud(|service| service.force_status(service.now(), &id, InstanceStatus::Running, None));
     }
 
     /// Makes an object, as `kubectl apply` would.
-    pub(crate) fn apply(&mut self, name: &str, spec: DcsInstanceSpec) -> Key {
+    pub(crate) fn apply(&mut self, name: &str, spec: DcsInstanceSpec) -> NamespacedName {
         let mut object = DcsInstance::new(name, spec);
         object.metadata.namespace = Some(NAMESPACE.to_owned());
         self.cluster.create(object);
         key(name)
     }
 
-    pub(crate) fn edit(&mut self, key: &Key, change: impl FnOnce(&mut DcsInstanceSpec)) {
+    pub(crate) fn edit(&mut self, key: &NamespacedName, change: impl FnOnce(&mut DcsInstanceSpec)) {
         self.cluster.edit(key, change);
     }
 
-    pub(crate) fn delete(&mut self, key: &Key) {
+    pub(crate) fn delete(&mut self, key: &NamespacedName) {
         self.cluster.delete(key);
     }
 
     /// `True/Available`.
-    pub(crate) fn condition(&self, key: &Key, type_: &str) -> String {
+    pub(crate) fn condition(&self, key: &NamespacedName, type_: &str) -> String {
         let object = self.object(key);
         let conditions = object.and_then(|object| object.status).map(|status| status.conditions);
         let found = conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == type_);
@@ -130,7 +131,7 @@ impl World {
     }
 
     /// Whether all is well with the object, as it is now.
-    pub(crate) fn is_well(&self, key: &Key) -> bool {
+    pub(crate) fn is_well(&self, key: &NamespacedName) -> bool {
         let current = self.object(key).is_some_and(|object| {
             object.status.is_some_and(|status| status.observed_generation == object.metadata.generation)
         });
@@ -142,9 +143,9 @@ impl World {
     }
 
     /// Whether the binding Secret lets a client into the instance, and no other Secret still has its password.
-    pub(crate) fn is_bound(&self, key: &Key) -> bool {
+    pub(crate) fn is_bound(&self, key: &NamespacedName) -> bool {
         let secret = |suffix: &str| {
-            let key = Key::new(&key.namespace, &format!("{}-{suffix}", key.name));
+            let key = NamespacedName::new(&key.namespace, &format!("{}-{suffix}", key.name));
             self.cluster.read_secret(&key).map(|secret| secret.data.unwrap_or_default())
         };
         let status = self.object(key).and_then(|object| object.status).unwrap_or_default();
@@ -163,7 +164,7 @@ impl World {
 
     /// The instances there are, as they are.
     pub(crate) fn instances(&self) -> Vec<Instance> {
-        self.meddle(|service| service.instances().cloned().collect())
+        self.mutate_cloud(|service| service.instances().cloned().collect())
     }
 
     /// Changing calls whose answers were lost.

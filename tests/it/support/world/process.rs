@@ -10,14 +10,14 @@ use std::{
 use dcs_operator::{
     clock::Clock,
     controller::{
-        Always, Connect, Endpoints, Key, Next, Nobody, Permit,
+        AlwaysAllowed, ClientFactory, Endpoints, NamespacedName, NoopSink, Requeue, WriteGuard,
         instance::{Instances, NoRandomness, Random},
-        pass,
+        reconcile,
     },
-    dcs::{Account, Client, RetryPolicy, account::InvalidAccount},
-    fleet::{AccountKey, Fleet, Settings as FleetSettings},
+    dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
-    plan::instance::observed::Settings,
+    inventory::{AccountKey, Inventory, InventorySettings},
+    plan::instance::observed::PlannerSettings,
 };
 use futures::future::BoxFuture;
 
@@ -30,9 +30,9 @@ pub(crate) type Operator = Instances<MemoryView, MemoryView, Wire>;
 pub(crate) struct Process {
     pub(crate) operator: Arc<Operator>,
     /// When which object is visited next.
-    queue: BTreeMap<Key, Duration>,
+    queue: BTreeMap<NamespacedName, Duration>,
     /// When the watch has something new about an object.
-    news: BTreeMap<Key, Duration>,
+    news: BTreeMap<NamespacedName, Duration>,
     /// How many versions behind its watch is.
     lag: usize,
     pub(crate) running: Vec<Running>,
@@ -47,20 +47,20 @@ pub(crate) struct Running {
 /// What is under way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
-    Pass(Key),
-    Tick(AccountKey),
+    Pass(NamespacedName),
+    Poll(AccountKey),
 }
 
 /// How it ended.
 pub(crate) enum Done {
-    Pass(Key, Next),
-    Tick(BTreeSet<Key>),
+    Pass(NamespacedName, Requeue),
+    Poll(BTreeSet<NamespacedName>),
 }
 
-impl Connect for Wire {
+impl ClientFactory for Wire {
     type Cloud = Client;
 
-    fn connect(&self, account: &Account) -> Result<Client, InvalidAccount> {
+    fn connect(&self, account: &AccountConfig) -> Result<Client, InvalidAccount> {
         let policy = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
         let clock = Arc::clone(self.cloud.clock());
         Ok(Client::over(Arc::new(self.clone()), account.clone(), policy, clock, 1))
@@ -81,7 +81,7 @@ impl Random for FromName {
 /// How processes are set up.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
-    pub(crate) fleet: FleetSettings,
+    pub(crate) inventory: InventorySettings,
     pub(crate) lag: usize,
     /// Who may change the cloud; everybody if none.
     pub(crate) lease: Option<Lease>,
@@ -116,8 +116,8 @@ impl Lease {
     }
 }
 
-impl Permit for Lease {
-    fn outlasts(&self, until: Duration) -> bool {
+impl WriteGuard for Lease {
+    fn covers(&self, until: Duration) -> bool {
         let mut term = self.0.lock().unwrap();
         term.asked.push(until);
         let yes = term.left > 0;
@@ -138,22 +138,22 @@ impl Process {
             objects: view.clone(),
             secrets: view.clone(),
             connect: wire,
-            fleet: Fleet::new(setup.fleet.clone(), Arc::clone(&clock)),
+            inventory: Inventory::new(setup.inventory.clone(), Arc::clone(&clock)),
             clock,
             random: Arc::new(FromName(name.to_owned())),
             hash_key: HashKey::new(vec![7; 32]),
             cluster_id: "cluster".to_owned(),
-            settings: Settings { process: name.to_owned(), ..Settings::default() },
+            settings: PlannerSettings { process: name.to_owned(), ..PlannerSettings::default() },
             endpoints: Endpoints { insecure: vec!["127.0.0.1".to_owned()], ..Endpoints::default() },
             own_credentials: None,
-            permit: match &setup.lease {
+            write_guard: match &setup.lease {
                 Some(lease) => Arc::new(lease.clone()),
-                None => Arc::new(Always),
+                None => Arc::new(AlwaysAllowed),
             },
-            witness: Arc::new(Nobody),
+            event_sink: Arc::new(NoopSink),
             credentials_cache: Default::default(),
             projects: Default::default(),
-            memories: Default::default(),
+            local_states: Default::default(),
         };
         Self {
             operator: Arc::new(operator),
@@ -165,13 +165,13 @@ impl Process {
     }
 
     /// Asks for a visit; the sooner one wins.
-    pub(crate) fn visit(&mut self, key: &Key, at: Duration) {
+    pub(crate) fn visit(&mut self, key: &NamespacedName, at: Duration) {
         let visit = self.queue.entry(key.clone()).or_insert(at);
         *visit = at.min(*visit);
     }
 
     /// The watch shows something new, from `at` on.
-    pub(crate) fn inform(&mut self, key: &Key, at: Duration) {
+    pub(crate) fn inform(&mut self, key: &NamespacedName, at: Duration) {
         self.news.insert(key.clone(), at);
     }
 
@@ -179,8 +179,8 @@ impl Process {
     pub(crate) fn next(&self) -> Option<(Duration, What)> {
         let is_running = |what: &What| self.running.iter().any(|running| running.what == *what);
         let passes = self.queue.iter().chain(&self.news).map(|(key, at)| (*at, What::Pass(key.clone())));
-        let ticks = self.operator.fleet.next_tick().map(|(at, account)| (at, What::Tick(account)));
-        passes.chain(ticks).filter(|(_, what)| !is_running(what)).min()
+        let polls = self.operator.inventory.next_poll().map(|(at, account)| (at, What::Poll(account)));
+        passes.chain(polls).filter(|(_, what)| !is_running(what)).min()
     }
 
     pub(crate) fn start_next(&mut self, what: What) {
@@ -196,13 +196,13 @@ impl Process {
                 self.operator.objects.lag(lag);
                 let key = key.clone();
                 Box::pin(async move {
-                    let next = pass(operator.as_ref(), &key).await;
+                    let next = reconcile(operator.as_ref(), &key).await;
                     Done::Pass(key, next)
                 })
             }
-            What::Tick(account) => {
+            What::Poll(account) => {
                 let account = account.clone();
-                Box::pin(async move { Done::Tick(operator.fleet.tick(&account).await.wake) })
+                Box::pin(async move { Done::Poll(operator.inventory.poll(&account).await.wake) })
             }
         };
         self.running.push(Running { what, future });
@@ -211,9 +211,9 @@ impl Process {
     /// Takes note of how something ended.
     pub(crate) fn finish(&mut self, done: Done, now: Duration) {
         match done {
-            Done::Pass(key, Next::At(at) | Next::Failed(at)) => self.visit(&key, at.max(now)),
-            Done::Pass(_, Next::Gone) => {}
-            Done::Tick(wake) => wake.iter().for_each(|key| self.visit(key, now)),
+            Done::Pass(key, Requeue::At(at) | Requeue::Failed(at)) => self.visit(&key, at.max(now)),
+            Done::Pass(_, Requeue::Gone) => {}
+            Done::Poll(wake) => wake.iter().for_each(|key| self.visit(key, now)),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dcs_operator::{
-    dcs::{Answer, Exchange, Outgoing, error::Failure, model::InstanceStatus},
+    dcs::{HttpRequest, HttpResponse, Transport, error::Failure, model::InstanceStatus},
     simulator::http::Shared,
 };
 use futures::future::BoxFuture;
@@ -39,7 +39,7 @@ pub(crate) struct Traffic {
     pub(crate) faults: BTreeMap<usize, CloudFault>,
     /// What each process was told by its last two lists, the latest last: a pass that began before the last one came
     /// still rests on the one before. After them, what it was told by close looks since.
-    pub(crate) told: BTreeMap<String, [BTreeMap<String, InstanceStatus>; 3]>,
+    pub(crate) reported: BTreeMap<String, [BTreeMap<String, InstanceStatus>; 3]>,
     /// What is wrong with changes that were sent.
     pub(crate) wrong: Vec<String>,
     /// Changes whose answers were lost.
@@ -49,7 +49,7 @@ pub(crate) struct Traffic {
 }
 
 /// Judges a change before it arrives: what is wrong with it, if anything.
-pub(crate) type Judge = Arc<dyn Fn(&str, &Outgoing) -> Option<String> + Send + Sync>;
+pub(crate) type Judge = Arc<dyn Fn(&str, &HttpRequest) -> Option<String> + Send + Sync>;
 
 /// One process's wire.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ impl fmt::Debug for Wire {
 
 impl Wire {
     /// Counts a call; what goes wrong with it.
-    fn count(&self, request: &Outgoing) -> Option<CloudFault> {
+    fn count(&self, request: &HttpRequest) -> Option<CloudFault> {
         let wrong = if request.method == Method::GET { None } else { (self.judge)(&self.process, request) };
         let mut traffic = self.traffic.lock().unwrap();
         let call = traffic.calls;
@@ -82,7 +82,7 @@ impl Wire {
     }
 
     /// Remembers what the cloud tells.
-    fn told(&self, request: &Outgoing) {
+    fn record_answer(&self, request: &HttpRequest) {
         let mut traffic = self.traffic.lock().unwrap();
         if request.method != Method::GET {
             *traffic.changes.entry(self.process.clone()).or_default() += 1;
@@ -93,7 +93,7 @@ impl Wire {
         // What is due by now happens before the answer.
         simulator.meddle(now, |_, _| ());
         let all = simulator.service().instances().map(|seen| (seen.id.clone(), seen.status().clone()));
-        let [before, last, closely] = traffic.told.entry(self.process.clone()).or_default();
+        let [before, last, closely] = traffic.reported.entry(self.process.clone()).or_default();
         match request.url.path().rsplit_once("/instances") {
             Some((_, "")) => {
                 *before = std::mem::replace(last, all.collect());
@@ -106,8 +106,12 @@ impl Wire {
     }
 }
 
-impl Exchange for Wire {
-    fn exchange(&self, request: Outgoing, limit: Duration) -> BoxFuture<'_, Result<Answer, Failure>> {
+impl Transport for Wire {
+    fn exchange(
+        &self,
+        request: HttpRequest,
+        limit: Duration,
+    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         Box::pin(async move {
             let lost = || Err(Failure::Broken("cut".to_owned()));
             match self.count(&request) {
@@ -116,18 +120,18 @@ impl Exchange for Wire {
                 Some(CloudFault::LostBefore) => return lost(),
                 Some(CloudFault::Throttled) => {
                     let body = br#"{"error_code": "APIGW.0308", "error_msg": "too much"}"#.to_vec();
-                    return Ok(Answer { status: 429, headers: HeaderMap::new(), body });
+                    return Ok(HttpResponse { status: 429, headers: HeaderMap::new(), body });
                 }
                 Some(CloudFault::LostAfter) => {
                     if request.method != Method::GET {
                         self.traffic.lock().unwrap().lost_changes += 1;
                     }
-                    self.told(&request);
+                    self.record_answer(&request);
                     let _ = InProcess(self.cloud.clone()).exchange(request, limit).await;
                     return lost();
                 }
             }
-            self.told(&request);
+            self.record_answer(&request);
             InProcess(self.cloud.clone()).exchange(request, limit).await
         })
     }

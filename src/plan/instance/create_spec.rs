@@ -1,0 +1,209 @@
+//! Everything that is asked for in a new instance, but the password.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use secrecy::SecretString;
+
+use super::{AuthSpec, Defaults, Desired, Invalid, Problem, SelectedFlavor, Window};
+use crate::{
+    api::instance::{Resolved, ResolvedWindow},
+    dcs::model::{CreateInstance, Tag},
+    formats::{Origin, OwnershipTags},
+};
+
+/// A new instance, complete but for its password: nothing here is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateSpec {
+    /// Where the password comes from.
+    pub password: PasswordSource,
+    name: String,
+    description: Option<String>,
+    engine_version: String,
+    flavor_choice: SelectedFlavor,
+    vpc_id: String,
+    subnet_id: String,
+    private_ip: Option<String>,
+    security_group_id: Option<String>,
+    port: Option<u16>,
+    window: Option<Window>,
+    tags: Vec<(String, String)>,
+    enterprise_project_id: Option<String>,
+    origin: Origin,
+}
+
+/// Where the password of a new instance comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PasswordSource {
+    /// It is made for the purpose.
+    Generated,
+    /// From a Secret of the user's.
+    SecretRef {
+        /// Name of the Secret, in the object's namespace.
+        name: String,
+        /// The key in it.
+        key: String,
+    },
+    /// There is none: the instance is open to everybody in its network, as was declared.
+    Open,
+}
+
+/// The VPC and the subnet. A subnet belongs to one VPC: both are the spec's, or both the Secret's.
+fn network(desired: &Desired, defaults: &Defaults, problems: &mut Vec<Problem>) -> (String, String) {
+    if let (Some(vpc), Some(subnet)) = (&desired.network.vpc_id, &desired.network.subnet_id) {
+        return (vpc.clone(), subnet.clone());
+    }
+    let mut default = |id: Result<Option<&str>, Problem>, field: &str, message: &str| {
+        let id = id.and_then(|id| id.ok_or_else(|| Problem::new(field, message)));
+        id.map_err(|problem| problems.push(problem)).map(str::to_owned).unwrap_or_default()
+    };
+    let vpc = "a new instance needs a VPC: set network.vpcId and network.subnetId in the spec, or vpcId and \
+               subnetId in the credentials Secret";
+    let subnet = "a new instance needs a subnet: set network.vpcId and network.subnetId in the spec, or vpcId and \
+                  subnetId in the credentials Secret";
+    (default(defaults.vpc(), "network.vpcId", vpc), default(defaults.subnet(), "network.subnetId", subnet))
+}
+
+/// What status says of a number of the cloud's.
+fn number(number: Option<i64>) -> Option<i32> {
+    number.and_then(|number| i32::try_from(number).ok())
+}
+
+// === impl CreateSpec ===
+
+impl CreateSpec {
+    /// Draws it. `name` is the name in the cloud, declared or derived; `mark` says whose the instance will be.
+    ///
+    /// # Errors
+    /// Something that a new instance needs is neither in the spec nor in the credentials Secret.
+    pub fn build(
+        desired: &Desired,
+        defaults: &Defaults,
+        flavor_choice: SelectedFlavor,
+        name: String,
+        mark: &OwnershipTags,
+    ) -> Result<Self, Invalid> {
+        let mut problems = Vec::new();
+        let engine_version = desired.engine_version.clone().unwrap_or_default();
+        if engine_version.is_empty() {
+            let message = "a new instance needs engineVersion: write one, such as \"6.0\"";
+            problems.push(Problem::new("engineVersion", message));
+        }
+        let (vpc_id, subnet_id) = network(desired, defaults, &mut problems);
+        let security_group_id = desired.network.security_group_id.clone();
+        // The rules let an instance that was taken over do without; one that replaces it cannot.
+        if engine_version.starts_with("3.") && security_group_id.is_none() {
+            let message = "Redis 3.0 needs a security group: set network.securityGroupId";
+            problems.push(Problem::new("network.securityGroupId", message));
+        }
+        Invalid::unless_none(problems)?;
+        let declared = desired.tags.iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
+        let ours = mark.tags().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Ok(Self {
+            password: PasswordSource::of(desired.auth.as_ref()),
+            name,
+            description: desired.description.clone(),
+            engine_version,
+            flavor_choice,
+            vpc_id,
+            subnet_id,
+            private_ip: desired.network.private_ip.clone(),
+            security_group_id,
+            port: desired.port,
+            window: desired.window,
+            tags: declared.chain(ours).collect(),
+            enterprise_project_id: desired.enterprise_project_id.clone(),
+            origin: mark.origin,
+        })
+    }
+
+    /// The request (API reference 4.1.1). A password is sent unless the instance is to be open. If it is not, and
+    /// there is no password either, the cloud refuses the request: nothing is opened by oversight.
+    pub fn request(&self, password: Option<SecretString>) -> CreateInstance {
+        let is_unresolved = self.password == PasswordSource::Open;
+        let (maintain_begin, maintain_end) = self.window.map(|window| window.request()).unzip();
+        let tag = |(key, value): &(String, String)| Tag { key: key.clone(), value: Some(value.clone()) };
+        CreateInstance {
+            name: self.name.clone(),
+            engine: "Redis".to_owned(),
+            engine_version: self.engine_version.clone(),
+            capacity: self.flavor_choice.capacity,
+            spec_code: self.flavor_choice.spec_code.clone(),
+            az_codes: self.flavor_choice.zones.clone(),
+            vpc_id: self.vpc_id.clone(),
+            subnet_id: self.subnet_id.clone(),
+            security_group_id: self.security_group_id.clone(),
+            description: self.description.clone().filter(|text| !text.is_empty()),
+            private_ip: self.private_ip.clone(),
+            instance_num: Some(1),
+            maintain_begin,
+            maintain_end,
+            password: password.filter(|_| !is_unresolved),
+            no_password_access: is_unresolved.then_some(true),
+            tags: self.tags.iter().map(tag).collect(),
+            port: self.port,
+            enterprise_project_id: self.enterprise_project_id.clone(),
+            ..CreateInstance::default()
+        }
+    }
+
+    /// What will be asked for, as status shows it; the policies are not part of it.
+    pub fn resolved(&self) -> Resolved {
+        let SelectedFlavor { spec_code, cache_mode, cpu_type, capacity, replicas, shards, zones } =
+            &self.flavor_choice;
+        let window = self.window.map(|window| window.request());
+        let origin = match self.origin {
+            Origin::Created => "Created",
+            Origin::Adopted => "Adopted",
+        };
+        Resolved {
+            name: Some(self.name.clone()),
+            engine_version: Some(self.engine_version.clone()),
+            capacity: Some(Quantity(capacity.to_string())),
+            spec_code: Some(spec_code.clone()),
+            cache_mode: Some(cache_mode.to_string()),
+            cpu_type: cpu_type.as_ref().map(ToString::to_string),
+            replicas: number(*replicas),
+            shards: number(*shards),
+            availability_zones: zones.clone(),
+            vpc_id: Some(self.vpc_id.clone()),
+            subnet_id: Some(self.subnet_id.clone()),
+            private_ip: self.private_ip.clone(),
+            security_group_id: self.security_group_id.clone(),
+            port: self.port.map(i32::from),
+            maintenance_window: window
+                .map(|(begin, end)| ResolvedWindow { begin: Some(begin), end: Some(end) }),
+            enterprise_project_id: self.enterprise_project_id.clone(),
+            origin: Some(origin.to_owned()),
+            auth_type: Some(self.password.as_str().to_owned()),
+            management_policy: None,
+            deletion_policy: None,
+            on_external_deletion: None,
+        }
+    }
+}
+
+// === impl PasswordSource ===
+
+impl PasswordSource {
+    /// A new instance for which nothing was declared gets a generated password.
+    fn of(auth: Option<&AuthSpec>) -> Self {
+        match auth {
+            None | Some(AuthSpec::Generated) => Self::Generated,
+            Some(AuthSpec::SecretRef { name, key }) => {
+                Self::SecretRef { name: name.clone(), key: key.clone() }
+            }
+            Some(AuthSpec::Open) => Self::Open,
+        }
+    }
+
+    /// The word in the spec.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Generated => "Generated",
+            Self::SecretRef { .. } => "SecretRef",
+            Self::Open => "None",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
