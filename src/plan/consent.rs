@@ -1,28 +1,27 @@
-//! Consent: without it no step that destroys something can be put together.
+//! Consent: a destructive step cannot be constructed without it.
 
 use crate::{
     api::instance::{DeletionPolicy, ManagementPolicy},
     dcs::model::InstanceStatus,
 };
 
-/// Somebody has agreed that something is destroyed. Only the functions here make one, each from what it is that
-/// somebody agreed by.
+/// Agreement to destroy something. Only the functions here construct one, each from what the user agreed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consent(Ground);
 
-/// What the consent rests on.
+/// What the consent is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ground {
     /// The object was deleted, and its policy is to delete the instance with it.
     Deletion,
-    /// There is nothing to destroy: the record of an instance that never came to be.
-    NeverMade,
+    /// The cloud could not create the instance: its record holds no data.
+    NeverCreated,
 }
 
 // === impl Consent ===
 
 impl Consent {
-    /// By deleting an object whose policy says that its instance goes with it. `policy` is the one in force.
+    /// The object is being deleted, and the effective `policy` deletes the instance with it.
     pub fn by_deletion(deleting: bool, management: ManagementPolicy, policy: DeletionPolicy) -> Option<Self> {
         let agreed = match (management, policy) {
             (ManagementPolicy::Managed, DeletionPolicy::Delete) => deleting,
@@ -31,16 +30,16 @@ impl Consent {
         agreed.then_some(Self(Ground::Deletion))
     }
 
-    /// By there being nothing to destroy: `status` is what the cloud says of the instance just now.
-    pub fn never_made(status: Option<&InstanceStatus>) -> Option<Self> {
-        (status == Some(&InstanceStatus::CreateFailed)).then_some(Self(Ground::NeverMade))
+    /// The cloud reports `status` CREATEFAILED: the instance never existed.
+    pub fn never_created(status: Option<&InstanceStatus>) -> Option<Self> {
+        (status == Some(&InstanceStatus::CreateFailed)).then_some(Self(Ground::NeverCreated))
     }
 
-    /// Why, for logs.
+    /// The ground of the consent, for logs.
     pub fn ground(self) -> &'static str {
         match self.0 {
             Ground::Deletion => "its object was deleted",
-            Ground::NeverMade => "it never came to be",
+            Ground::NeverCreated => "it was never created",
         }
     }
 }
@@ -63,11 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_never_came_to_be() {
-        assert!(Consent::never_made(Some(&InstanceStatus::CreateFailed)).is_some());
+    fn only_a_failed_creation() {
+        assert!(Consent::never_created(Some(&InstanceStatus::CreateFailed)).is_some());
         for word in InstanceStatus::KNOWN.iter().filter(|word| **word != "CREATEFAILED") {
-            assert_eq!(Consent::never_made(Some(&InstanceStatus::from(*word))), None, "{word}");
+            assert_eq!(Consent::never_created(Some(&InstanceStatus::from(*word))), None, "{word}");
         }
-        assert_eq!(Consent::never_made(None), None);
+        assert_eq!(Consent::never_created(None), None);
     }
 }

@@ -1,7 +1,7 @@
-//! The mind: decides, from what is desired and what was observed, what is done next and what is said about it.
+//! The planner: computes the next step and the status from the spec and the observations.
 //!
-//! Pure: no IO, no clock, no randomness. What an object says in which situation is [`conditions`]; what may destroy
-//! something needs a [`Consent`]; how long to wait is [`schedule`]; the rest is about one kind each.
+//! Pure: no IO, no clock, no randomness. [`conditions`] is the truth table of the conditions; destructive actions need
+//! a [`Consent`]; [`schedule`] holds the retry delays; each kind has a folder of its own.
 
 pub mod conditions;
 pub mod consent;
@@ -11,5 +11,5 @@ mod step;
 
 pub use self::{
     consent::Consent,
-    step::{Follow, Plan, Step},
+    step::{Plan, Step},
 };

@@ -1,64 +1,40 @@
-//! What every plan consists of, whatever it is about: at most one step, what is said, when to come back.
+//! The plan, as every kind has it: at most one step, the whole status, the next visit.
 
 use std::time::Duration;
 
-/// What is done next, and what is said about it. `S` is the kind's status, `L` what it looks up, `P` what it prepares
-/// in Kubernetes, `C` what it changes in the cloud.
+use crate::inventory::demand::Demand;
+
+/// The next step and the status. `S` is the kind's status, `L` its lookups, `K` its writes to Kubernetes, `C` its
+/// mutating requests to the cloud.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan<S, L, P, C> {
+pub struct Plan<S, L, K, C> {
     /// The step.
-    pub step: Step<L, P, C>,
-    /// What is said if the step is not taken, or is none.
+    pub step: Step<L, K, C>,
+    /// The status if the step is not taken, or is none.
     pub status: S,
-    /// Whether that is to be said: not before the first look after a start.
+    /// The status is written. It is not before the first observation after a start.
     pub publish: bool,
-    /// What is said before the step, if it changes something in the cloud: the intent.
+    /// The status that is written before a cloud action: the intent.
     pub intent: Option<Box<S>>,
-    /// When to come back at the latest.
+    /// The next visit is due after this at the latest.
     pub wait: Duration,
-    /// What to be woken by before.
-    pub follow: Follow,
+    /// The lists that wake the object before.
+    pub demand: Demand,
 }
 
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Step<L, P, C> {
-    /// Nothing.
+pub enum Step<L, K, C> {
+    /// No step.
     Nothing,
-    /// Look something up, then plan again.
+    /// Read something, then plan again.
     Lookup(L),
-    /// Put our finalizer on the object.
+    /// Put the operator's finalizer on the object.
     AddFinalizer,
-    /// Take our finalizer off the object: there is nothing left to see to.
+    /// Remove the operator's finalizer: nothing is left in the cloud.
     RemoveFinalizer,
-    /// Make something in Kubernetes that a change needs.
-    Prepare(P),
-    /// Change something in the cloud.
+    /// Write something to Kubernetes that a cloud action needs.
+    Prepare(K),
+    /// Send a mutating request to the cloud.
     CloudAction(C),
-}
-
-/// What the object is to be woken by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Follow {
-    /// Whether something is on its way, so that the account is to be listed often.
-    pub fast: bool,
-    /// Whether every complete list matters, not only those that say something new.
-    pub each_list: bool,
-    /// Whether failed creations have to be listed too.
-    pub failures: bool,
-}
-
-// === impl Follow ===
-
-impl Follow {
-    /// Nothing but what happens to the instance.
-    pub const STEADY: Self = Self { fast: false, each_list: false, failures: false };
-    /// Something is on its way, and the list shows it.
-    pub const CHANGES: Self = Self { fast: true, each_list: false, failures: false };
-    /// Whatever the lists say, nothing is hurried.
-    pub const EACH_LIST: Self = Self { fast: false, each_list: true, failures: false };
-    /// A newer list is needed.
-    pub const NEXT_LIST: Self = Self { fast: true, each_list: true, failures: false };
-    /// Newer lists are needed, of failed creations too.
-    pub const ALL_LISTS: Self = Self { fast: true, each_list: true, failures: true };
 }

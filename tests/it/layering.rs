@@ -32,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("controller", &["plan", "inventory", "api", "formats", "dcs", "telemetry", "clock"]),
     ("inventory", &["dcs", "clock"]),
-    ("plan", &["api", "formats", "dcs::model", "dcs::error"]),
+    ("plan", &["api", "formats", "inventory::demand", "dcs::model", "dcs::error"]),
     ("api", &[]),
     ("formats", &[]),
     ("simulator", &["dcs::model", "dcs::sign", "dcs::operation", "dcs::error", "dcs::redact", "clock"]),

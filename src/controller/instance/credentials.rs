@@ -63,8 +63,8 @@ struct Known {
 #[derive(Debug)]
 struct Read {
     credentials: Result<ParsedCredentials, Blocker>,
-    held: bool,
-    leaving: bool,
+    in_use: bool,
+    deleting: bool,
 }
 
 /// Why a project was not found.
@@ -116,8 +116,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         if let Some(read) = self.read_credentials(&NamespacedName::new(&key.namespace, name)).await? {
             let source = CredentialsSource::Namespace {
                 secret: name.to_owned(),
-                held: read.held,
-                leaving: read.leaving,
+                in_use: read.in_use,
+                deleting: read.deleting,
             };
             return Ok(read.credentials.clone().map(|found| (found, source)));
         }
@@ -157,8 +157,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         };
         let read = Arc::new(Read {
             credentials: read_credentials(&secret, &self.hash_key, &self.endpoints),
-            held: has_finalizer(&secret, IN_USE_FINALIZER),
-            leaving: secret.metadata.deletion_timestamp.is_some(),
+            in_use: has_finalizer(&secret, IN_USE_FINALIZER),
+            deleting: secret.metadata.deletion_timestamp.is_some(),
         });
         if let Some(version) = secret.resource_version() {
             self.credentials_cache.put(key, version, &read);

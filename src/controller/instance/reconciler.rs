@@ -147,9 +147,9 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
         let subscription = Subscription {
             ids: ids.map(str::to_owned).collect(),
             tags: vec![tag(UID_TAG, &subject.uid), tag(OWNER_TAG, subject.owner.as_str())],
-            urgency: if plan.follow.fast { Urgency::Active } else { Urgency::Idle },
-            each_list: plan.follow.each_list,
-            failed_creations: plan.follow.failures,
+            urgency: if plan.demand.active { Urgency::Active } else { Urgency::Idle },
+            each_list: plan.demand.every_list,
+            failed_creations: plan.demand.failed_creations,
         };
         self.inventory.subscribe(key, account, subscription);
     }

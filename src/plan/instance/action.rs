@@ -1,10 +1,10 @@
-//! What can be done about an instance.
+//! The actions on an instance: lookups, writes to Kubernetes, requests to the cloud.
 
 use std::collections::BTreeMap;
 
 use super::{
-    binding::Content,
     create_spec::{CreateSpec, PasswordSource},
+    input::binding::Content,
 };
 use crate::{
     api::{DcsInstanceStatus, words::OperationType},
@@ -18,87 +18,87 @@ pub type Plan = plan::Plan<DcsInstanceStatus, Lookup, KubeAction, CloudAction>;
 /// A step of it.
 pub type Step = plan::Step<Lookup, KubeAction, CloudAction>;
 
-/// Something to make in Kubernetes.
+/// A write to Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KubeAction {
-    /// The Secret with the password of the instance that is going to be made.
+    /// Create the Secret with the password of a new instance.
     CreatePasswordSecret,
-    /// That the Secret with the credentials stays for as long as it is needed.
+    /// Put the in-use finalizer on the Secret with the credentials.
     AddInUseFinalizer,
-    /// The Secret with what clients need.
+    /// Write the binding Secret.
     WriteBindingSecret(Box<Content>),
-    /// That the Secret goes that held the password until it was published.
+    /// Delete the Secret that held the password until the binding Secret had it.
     DeletePendingSecret,
 }
 
-/// Something to look up.
+/// A read that a plan asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// The instance in detail.
+    /// The detail of an instance.
     Detail {
-        /// Which.
+        /// Its id.
         id: String,
     },
-    /// What can be bought.
+    /// The flavors on offer.
     Flavors,
     /// The maintenance windows on offer.
     Windows,
     /// The password for a new instance.
     Password(PasswordSource),
-    /// Whether the binding Secret holds this.
+    /// The binding Secret, compared with this content.
     Binding(Box<Content>),
 }
 
-/// A change in the cloud.
+/// A mutating request to the cloud.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CloudAction {
-    /// Make an instance.
+    /// Create an instance.
     Create(Box<CreateSpec>),
-    /// Put our mark on an instance.
+    /// Put the ownership tags on an instance.
     Adopt {
-        /// Which.
+        /// Its id.
         id: String,
-        /// The mark.
+        /// The tags.
         mark: OwnershipTags,
     },
-    /// Note on an instance that it was let go.
+    /// Tag an instance as released.
     TagReleased {
-        /// Which.
+        /// Its id.
         id: String,
-        /// The uid of the object that it belonged to.
+        /// The uid of the object that released it.
         uid: String,
     },
-    /// Take our mark off an instance.
+    /// Remove the ownership tags from an instance.
     RemoveOwnershipTags {
-        /// Which.
+        /// Its id.
         id: String,
     },
-    /// Delete an instance, or the record of one that could not be made.
+    /// Delete an instance, or the record of a failed creation.
     Delete {
-        /// Which.
+        /// Its id.
         id: String,
-        /// Who agreed.
+        /// The consent.
         consent: Consent,
-        /// Of one that could not be made, what the cloud said about it.
+        /// The cloud's error, if this is the record of a failed creation.
         failed: Option<String>,
     },
-    /// Change name, description, maintenance window.
+    /// Change name, description or maintenance window.
     Update {
-        /// Which.
+        /// Its id.
         id: String,
-        /// To what.
+        /// The new values.
         request: Box<UpdateInstance>,
     },
     /// Add tags, or overwrite their values.
     SetTags {
-        /// Which.
+        /// Its id.
         id: String,
         /// Keys and values.
         tags: BTreeMap<String, String>,
     },
     /// Remove tags.
     RemoveTags {
-        /// Which.
+        /// Its id.
         id: String,
         /// Their keys, with the values they have.
         tags: BTreeMap<String, String>,
@@ -108,7 +108,7 @@ pub enum CloudAction {
 // === impl CloudAction ===
 
 impl CloudAction {
-    /// What `status.operation` calls it.
+    /// The type in `status.operation`.
     pub fn type_(&self) -> OperationType {
         match self {
             Self::Create(_) => OperationType::Create,
@@ -121,7 +121,7 @@ impl CloudAction {
         }
     }
 
-    /// The instance that it changes; a new one has no id yet.
+    /// The instance that it changes; a new instance has no id yet.
     pub fn instance_id(&self) -> Option<&str> {
         match self {
             Self::Create(_) => None,

@@ -3,7 +3,10 @@
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use secrecy::SecretString;
 
-use super::{AuthSpec, Defaults, Desired, Invalid, Problem, SelectedFlavor, Window};
+use super::{
+    SelectedFlavor,
+    input::{AuthSpec, Defaults, Desired, Invalid, Problem, Window},
+};
 use crate::{
     api::instance::{Resolved, ResolvedWindow},
     dcs::model::{CreateInstance, Tag},

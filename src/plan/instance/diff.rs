@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    desired::{AuthSpec, Desired, FlavorSpec},
-    observed::InstanceSnapshot,
-};
+use super::input::{AuthSpec, Desired, FlavorSpec, observed::InstanceSnapshot};
 use crate::{
     api::{
         instance::{Applied, PendingChange, Resolved},
@@ -197,7 +194,7 @@ impl Build {
 }
 
 /// The tag keys to remember: declared ones that the instance has, and earlier ones that it still has.
-pub(super) fn applied_tags(
+pub(in crate::plan::instance) fn applied_tags(
     desired: Option<&Desired>,
     facts: &InstanceFacts,
     applied: Option<&Applied>,
@@ -211,7 +208,7 @@ pub(super) fn applied_tags(
 }
 
 /// How clients prove who they are, in the words of the spec.
-pub(super) fn auth(wish: &AuthSpec) -> String {
+pub(in crate::plan::instance) fn auth(wish: &AuthSpec) -> String {
     match wish {
         AuthSpec::Generated => "Generated",
         AuthSpec::SecretRef { .. } => "SecretRef",

@@ -17,7 +17,7 @@ use self::{
     candidate::{FlavorCandidate, FlavorRequirements},
     zones::ZoneWish,
 };
-use super::{Defaults, Desired, FlavorSpec, Problem};
+use super::input::{Defaults, Desired, FlavorSpec, Problem};
 use crate::dcs::model::{CacheMode, Capacity, CpuType, Flavor};
 
 /// What will be bought.

@@ -5,8 +5,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    observed::{Blocker, Observed, PasswordState, retry_class},
-    step::CloudAction,
+    action::CloudAction,
+    input::{
+        observed::{Blocker, Observed, PasswordState},
+        retry_class,
+    },
 };
 use crate::{
     api::{
@@ -123,7 +126,7 @@ fn reason_of(class: Class) -> Reason {
 }
 
 /// The status that is written before `change` is asked for. `status` is what is said without it.
-pub(super) fn record_intent(
+pub(in crate::plan::instance) fn record_intent(
     o: &Observed,
     change: &CloudAction,
     status: &DcsInstanceStatus,
@@ -248,7 +251,7 @@ pub fn record_outcome(status: &mut DcsInstanceStatus, outcome: &ChangeOutcome) {
 }
 
 /// Whether what the last attempt did is still unknown.
-pub(super) fn is_unresolved(operation: &OperationStatus) -> bool {
+pub(in crate::plan::instance) fn is_unresolved(operation: &OperationStatus) -> bool {
     match operation.outcome {
         None | Some(OperationOutcome::Other(_)) => true,
         Some(OperationOutcome::Accepted | OperationOutcome::Failed | OperationOutcome::Refused) => false,
@@ -257,13 +260,13 @@ pub(super) fn is_unresolved(operation: &OperationStatus) -> bool {
 
 /// How long the last attempt stands in the way of the next; `None` if it does not. One whose outcome is unknown may
 /// still arrive.
-pub(super) fn blocked_for(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
+pub(in crate::plan::instance) fn blocked_for(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
     if is_unresolved(operation) { o.window_rest() } else { retry_after(o, operation) }
 }
 
 /// How long to wait before the same is tried again; `None` if it may be tried now: its time has come, or what it
 /// depends on has changed.
-pub(super) fn retry_after(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
+pub(in crate::plan::instance) fn retry_after(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
     let account = o.account.as_ref().ok();
     let other_credentials =
         account.is_some_and(|account| operation.credentials_hash.as_ref() != Some(&account.credentials_hash));

@@ -1,52 +1,32 @@
-//! Deciding about a DcsInstance.
+//! The planner of DcsInstance.
 //!
-//! - What is wished for: [`Desired`], with `window`, `quantity`, `password`, [`policies`]; checked once, here.
-//! - What is known: [`observed`]. Whose an instance is: `ownership`. Whether lists can be relied on: `lookup`.
-//! - What is decided: [`plan()`], which hands over to `create`, `adopt`, `existing`, `observe`, `failed`, `delete`.
-//! - What is asked for: [`step`], a [`CreateSpec`] of a flavor for a new instance, the `diff` of one that exists.
-//! - What is said: `decision` puts the status together, with `says` for what was seen and [`intent`] for what is
-//!   about to be done.
+//! [`plan()`] holds the decision table. It reads the inputs in `input`, asks `locate` once where the object's instance
+//! is, and hands over to one file of `phase`. Every phase returns a `Decision`; `status` composes the plan from it.
 
 mod absence;
-mod adopt;
-pub mod binding;
-mod create;
+mod action;
 mod create_spec;
 mod decision;
-mod defaults;
-mod delete;
-mod desired;
 mod diff;
-mod existing;
-mod failed;
 mod flavor;
+mod input;
 pub mod intent;
-mod invalid;
-mod observe;
-pub mod observed;
-mod ownership;
-pub mod password;
+mod locate;
+mod phase;
 mod plan;
-pub mod policies;
-mod quantity;
-mod says;
-pub mod step;
-mod tenancy;
-mod window;
+mod status;
 
 pub use self::{
+    action::{CloudAction, KubeAction, Lookup, Plan, Step},
     create_spec::{CreateSpec, PasswordSource},
-    defaults::Defaults,
-    desired::{AuthSpec, Desired, FlavorSpec, NetworkSpec},
     diff::Differences,
     flavor::{SelectedFlavor, Shape, Unavailable, describe, select},
+    input::{
+        AuthSpec, Defaults, Desired, FlavorSpec, Invalid, NetworkSpec, Observed, Policies, Problem, Window,
+        binding, observed, password, policies,
+    },
     intent::ChangeOutcome,
-    invalid::{Invalid, Problem},
-    observed::Observed,
     plan::plan,
-    policies::Policies,
-    step::{CloudAction, KubeAction, Lookup, Plan, Step},
-    window::Window,
 };
 
 #[cfg(test)]

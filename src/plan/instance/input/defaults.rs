@@ -45,7 +45,7 @@ impl fmt::Debug for Defaults {
 
 impl Defaults {
     /// The processor, if the Secret names one.
-    pub(super) fn cpu(&self) -> Result<Option<CpuType>, Problem> {
+    pub(in crate::plan::instance) fn cpu(&self) -> Result<Option<CpuType>, Problem> {
         let cpu = word(self.cpu_type.as_ref()).map(CpuType::from);
         if matches!(cpu, Some(CpuType::Other(_))) {
             return Err(problem("cpuType in the credentials Secret: write x86_64 or aarch64, or remove it"));
@@ -54,7 +54,7 @@ impl Defaults {
     }
 
     /// The zones, in the order of the Secret, if it names any.
-    pub(super) fn zones(&self) -> Result<Vec<&str>, Problem> {
+    pub(in crate::plan::instance) fn zones(&self) -> Result<Vec<&str>, Problem> {
         let zones = self.availability_zones.iter().flatten().map(|zone| zone.trim());
         let zones: Vec<&str> = zones.filter(|zone| !zone.is_empty()).collect();
         if zones.iter().all(|zone| super::desired::is_zone(zone)) {
@@ -67,12 +67,12 @@ impl Defaults {
     }
 
     /// The VPC, if the Secret names one.
-    pub(super) fn vpc(&self) -> Result<Option<&str>, Problem> {
+    pub(in crate::plan::instance) fn vpc(&self) -> Result<Option<&str>, Problem> {
         id(self.vpc_id.as_ref(), "vpcId in the credentials Secret: write the ID of a VPC, 36 characters")
     }
 
     /// The subnet, if the Secret names one.
-    pub(super) fn subnet(&self) -> Result<Option<&str>, Problem> {
+    pub(in crate::plan::instance) fn subnet(&self) -> Result<Option<&str>, Problem> {
         let message = "subnetId in the credentials Secret: write the network ID of a subnet, 36 characters";
         id(self.subnet_id.as_ref(), message)
     }

@@ -37,7 +37,7 @@ impl fmt::Display for Problem {
 
 impl Invalid {
     /// `Ok` if nothing is wrong.
-    pub(super) fn unless_none(problems: Vec<Problem>) -> Result<(), Self> {
+    pub(in crate::plan::instance) fn unless_none(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     policies::Policies,
 };
 use crate::{
-    api::{DcsInstanceStatus, Reason, instance::CloudAccount},
+    api::{DcsInstanceStatus, Reason, instance::CloudAccount, words::OperationType},
     dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
     formats::OwnerHash,
     plan::schedule::{RequeuePolicy, RetryClass},
@@ -85,9 +85,9 @@ pub enum CredentialsSource {
         /// Its name.
         secret: String,
         /// Whether it is kept from going while it is needed.
-        held: bool,
+        in_use: bool,
         /// Whether it is to be deleted: nothing new is begun with it.
-        leaving: bool,
+        deleting: bool,
     },
     /// The operator's own.
     Operator {
@@ -110,7 +110,7 @@ pub struct SecretVersions {
 /// What the binding Secret was last known to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// What it held.
+    /// What it in_use.
     pub content: Content,
     /// In which version.
     pub version: String,
@@ -279,22 +279,28 @@ impl Observed {
     }
 
     /// The detail, if the instance was found.
-    pub(super) fn snapshot(&self) -> Option<&InstanceSnapshot> {
+    pub(in crate::plan::instance) fn snapshot(&self) -> Option<&InstanceSnapshot> {
         match &self.lookups.detail {
             Some(Detail::Found(snapshot)) => Some(snapshot),
             Some(Detail::NotFound | Detail::Failed(_)) | None => None,
         }
     }
 
+    /// Why the last attempt to adopt an instance failed.
+    pub(in crate::plan::instance) fn last_refusal_of_adoption(&self) -> Option<&str> {
+        let operation = self.status.operation.as_ref()?;
+        operation.message.as_deref().filter(|_| operation.type_ == OperationType::Adopt)
+    }
+
     /// How old the newest complete list is; if there is none, how long one has been missing.
-    pub(super) fn age(&self) -> Duration {
+    pub(in crate::plan::instance) fn age(&self) -> Duration {
         let since =
             self.lists.as_ref().map(|lists| lists.latest.map_or(lists.joined, |latest| latest.finished));
         self.now.monotonic.saturating_sub(since.unwrap_or(self.local.first_seen))
     }
 
     /// When the present attempt can no longer show an effect that lists do not show.
-    pub(super) fn window_end(&self) -> Duration {
+    pub(in crate::plan::instance) fn window_end(&self) -> Duration {
         let own = self.settings.window();
         // Another process may have been set up to take longer.
         let theirs = self.status.operation.as_ref().and_then(|operation| operation.window_seconds);
@@ -304,27 +310,27 @@ impl Observed {
     }
 
     /// How long an attempt whose outcome is unknown may still show an effect; `None` if no longer.
-    pub(super) fn window_rest(&self) -> Option<Duration> {
+    pub(in crate::plan::instance) fn window_rest(&self) -> Option<Duration> {
         self.window_end().checked_sub(self.now.monotonic).filter(|rest| !rest.is_zero())
     }
 
     /// How long to wait after what was looked up stood in the way.
-    pub(super) fn retry_delay_for(&self, blocker: &Blocker) -> Duration {
+    pub(in crate::plan::instance) fn retry_delay_for(&self, blocker: &Blocker) -> Duration {
         self.retry_delay(blocker.retry_class(), self.local.failures.max(1))
     }
 
     /// The wait after the `attempt`th failure in a row.
-    pub(super) fn retry_delay(&self, retry_class: RetryClass, attempt: u32) -> Duration {
+    pub(in crate::plan::instance) fn retry_delay(&self, retry_class: RetryClass, attempt: u32) -> Duration {
         self.settings.requeue.retry_delay(retry_class, attempt)
     }
 
     /// How long what needs a person is left at rest.
-    pub(super) fn needs_user(&self) -> Duration {
+    pub(in crate::plan::instance) fn needs_user(&self) -> Duration {
         self.retry_delay(RetryClass::NeedsUser, 1)
     }
 
     /// What Kubernetes said when it refused a Secret, and how long that is left at rest.
-    pub(super) fn refused(&self) -> Option<(&str, Duration)> {
+    pub(in crate::plan::instance) fn refused(&self) -> Option<(&str, Duration)> {
         let (message, at) = self.local.refusal.as_ref()?;
         let rest = at.saturating_add(self.needs_user()).checked_sub(self.now.monotonic);
         Some((message, rest.filter(|rest| !rest.is_zero())?))
@@ -350,9 +356,14 @@ impl AccountLists {
         }
     }
 
-    /// The instance of this id in the newest list, as far as that is about the object.
-    pub(super) fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
+    /// The instance of this id in the newest list, if it concerns the object.
+    pub(in crate::plan::instance) fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
         self.known.iter().chain(&self.marked).find(|facts| facts.id == id)
+    }
+
+    /// The instance of this id with the object's tags, in the two newest lists.
+    pub(in crate::plan::instance) fn claimed(&self, id: &str) -> Option<&InstanceFacts> {
+        self.marked.iter().chain(&self.vanished).map(Arc::as_ref).find(|facts| facts.id == id)
     }
 }
 
@@ -390,7 +401,7 @@ impl Blocker {
 }
 
 /// Whether something can pass by itself or needs a person.
-pub(super) fn retry_class(reason: Reason) -> RetryClass {
+pub(in crate::plan::instance) fn retry_class(reason: Reason) -> RetryClass {
     match reason {
         Reason::CloudUnreachable
         | Reason::CloudError

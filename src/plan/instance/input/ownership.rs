@@ -1,4 +1,4 @@
-//! Whose an instance is, by its tags.
+//! Which object an instance belongs to, by its tags.
 
 use std::sync::Arc;
 
@@ -8,27 +8,37 @@ use crate::{
     formats::{OWNER_TAG, Origin, OwnershipReading, OwnershipTags, UID_TAG},
 };
 
-/// What an instance's tags say about this object.
+/// Which object an instance's tags name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ownership {
-    /// It is this object's.
+pub(in crate::plan::instance) enum Ownership {
+    /// The object's.
     Ours(Origin),
-    /// It is nobody's, or was this object's until somebody took part of its mark away.
+    /// No object's, or the object's with a part of its tags missing.
     Unowned,
-    /// It is another object's.
+    /// Another object's.
     Foreign,
 }
 
-/// Instances that claim to be this object's.
+/// Live instances whose tags name the object.
 #[derive(Debug, Default)]
-pub(super) struct Claims {
-    /// With our uid, and live.
-    pub(super) ours: Vec<Arc<InstanceFacts>>,
-    /// At our place but with another uid, and live: left by an earlier object of the same name.
-    pub(super) stale_owner: Vec<Arc<InstanceFacts>>,
+pub(in crate::plan::instance) struct Claims {
+    /// Those with the object's uid.
+    pub(in crate::plan::instance) ours: Vec<Arc<InstanceFacts>>,
+    /// Those with the object's owner hash and another uid: an earlier object of the same name left them behind.
+    pub(in crate::plan::instance) stale_owner: Vec<Arc<InstanceFacts>>,
 }
 
-pub(super) fn ownership_of(facts: &InstanceFacts, subject: &Subject) -> Ownership {
+// === impl Claims ===
+
+impl Claims {
+    /// More than one instance could be the object's.
+    pub(in crate::plan::instance) fn is_ambiguous(&self) -> bool {
+        self.ours.len() > 1 || !self.stale_owner.is_empty()
+    }
+}
+
+/// Reads the ownership tags of an instance.
+pub(in crate::plan::instance) fn ownership_of(facts: &InstanceFacts, subject: &Subject) -> Ownership {
     match OwnershipTags::read(facts.tags()) {
         OwnershipReading::Complete(mark) if mark.uid == subject.uid => Ownership::Ours(mark.origin),
         OwnershipReading::Complete(_) => Ownership::Foreign,
@@ -40,16 +50,16 @@ pub(super) fn ownership_of(facts: &InstanceFacts, subject: &Subject) -> Ownershi
     }
 }
 
-/// Whether it exists, and is not on its way out.
-pub(super) fn is_live(facts: &InstanceFacts) -> bool {
+/// The instance exists and is not being deleted.
+pub(in crate::plan::instance) fn is_live(facts: &InstanceFacts) -> bool {
     !matches!(
         facts.status,
         Some(InstanceStatus::Deleting | InstanceStatus::Deleted | InstanceStatus::CreateFailed)
     )
 }
 
-/// From both newest lists: one that the newest does not show may only have been left out.
-pub(super) fn claims(lists: &AccountLists, subject: &Subject) -> Claims {
+/// Claims from the two newest lists: an instance that only the older one shows may have been left out of the newer.
+pub(in crate::plan::instance) fn claims(lists: &AccountLists, subject: &Subject) -> Claims {
     let mut claims = Claims::default();
     for facts in lists.marked.iter().chain(&lists.vanished).filter(|facts| is_live(facts)) {
         if facts.tag(UID_TAG) == Some(&subject.uid) {
@@ -61,8 +71,8 @@ pub(super) fn claims(lists: &AccountLists, subject: &Subject) -> Claims {
     claims
 }
 
-/// Ids, for a message.
-pub(super) fn ids(instances: &[Arc<InstanceFacts>]) -> String {
+/// The ids of instances, for a message.
+pub(in crate::plan::instance) fn ids(instances: &[Arc<InstanceFacts>]) -> String {
     instances.iter().map(|facts| facts.id.as_str()).collect::<Vec<_>>().join(", ")
 }
 

@@ -38,6 +38,11 @@ impl Policies {
         }
     }
 
+    /// The operator may change the instance.
+    pub fn manages(&self) -> bool {
+        self.management == ManagementPolicy::Managed
+    }
+
     /// What becomes of an instance of this origin with the object. An unknown origin counts as adopted: that
     /// destroys nothing.
     pub fn deletion_of(&self, origin: Option<Origin>) -> DeletionPolicy {

@@ -12,13 +12,13 @@ struct Amount {
 }
 
 /// Whether this is a quantity at all.
-pub(super) fn is_quantity(text: &str) -> bool {
+pub(in crate::plan::instance) fn is_quantity(text: &str) -> bool {
     Amount::read(text).is_some()
 }
 
 /// As a capacity that some site may offer: 128, 256 or 512 MiB, or whole GiB from 1 to 1024. `None` for everything
 /// else, `4G` included, which is less than 4Gi.
-pub(super) fn capacity(text: &str) -> Option<Capacity> {
+pub(in crate::plan::instance) fn capacity(text: &str) -> Option<Capacity> {
     const MIB: u128 = 1 << 20;
     let bytes = Amount::read(text)?.whole()?;
     let mib = u32::try_from(bytes / MIB).ok().filter(|_| bytes.is_multiple_of(MIB))?;

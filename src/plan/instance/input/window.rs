@@ -29,14 +29,14 @@ fn hour(text: &str) -> Option<u8> {
 
 impl Window {
     /// From the spec; `None` unless both ends are whole hours, written as the rules want them, and differ.
-    pub(super) fn parse(window: &instance::MaintenanceWindow) -> Option<Self> {
+    pub(in crate::plan::instance) fn parse(window: &instance::MaintenanceWindow) -> Option<Self> {
         let begin = Self::strict_hour(&window.begin)?;
         let end = Self::strict_hour(&window.end)?;
         (begin != end).then_some(Self { begin, end })
     }
 
     /// The hour of `18:00`, which alone is right in a spec.
-    pub(super) fn strict_hour(text: &str) -> Option<u8> {
+    pub(in crate::plan::instance) fn strict_hour(text: &str) -> Option<u8> {
         hour(text).filter(|hour| text == format!("{hour:02}:00"))
     }
 

@@ -1,124 +1,134 @@
-//! Making an instance, exactly once: it is looked for before every attempt, the first included.
+//! Creating an instance exactly once: the planner locates it before every attempt, the first included.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::{
-    absence::{self, Absence},
-    create_spec::{CreateSpec, PasswordSource},
-    decision::Decision,
-    desired::Desired,
-    diff, existing, failed, flavor, intent,
-    observed::{AccountLists, Blocker, Observed, PasswordState, retry_class},
-    ownership::{claims, ids},
-    says,
-    step::{CloudAction, KubeAction, Lookup, Step},
-    tenancy,
-};
+use super::{tenancy, window_check};
 use crate::{
-    api::{Reason, instance::Resolved, words::OperationOutcome},
+    api::{Reason, instance::Resolved},
     dcs::model::InstanceFacts,
     formats::{Origin, OwnershipTags, cloud_name},
     plan::{
-        Follow,
-        conditions::{Readiness, Situation},
+        conditions::Readiness,
+        instance::{
+            action::{CloudAction, KubeAction, Lookup, Step},
+            create_spec::{CreateSpec, PasswordSource},
+            decision::Decision,
+            diff, flavor,
+            input::{
+                Desired, Observed,
+                observed::PasswordState,
+                ownership::{Claims, ids},
+                retry_class,
+            },
+            intent,
+            status::observation::spelled,
+        },
         schedule::RetryClass,
     },
 };
 
-/// For an object without an instance.
-pub(super) fn decide(o: &Observed, desired: &Desired, lists: &AccountLists) -> Decision {
-    let claims = claims(lists, &o.subject);
-    if let Some(decision) = ambiguous(o, &claims.ours, &claims.stale_owner) {
-        return decision;
-    }
-    if let [found] = claims.ours.as_slice() {
-        return existing::decide(o, desired, lists, &found.id);
-    }
-    if let Some(facts) = lists.failed.first() {
-        return failed::decide(o, facts);
-    }
-    match absence::assess(o, lists) {
-        Absence::TooSoon(rest, why) => creating(o, why).wait(rest).follow(Follow::ALL_LISTS),
-        // Of a request that was refused, that is still the thing to say.
-        Absence::Pending(why) => refusal(o).unwrap_or_else(|| creating(o, why)).follow(Follow::ALL_LISTS),
-        Absence::Nothing => attempt(o, desired),
-    }
-}
-
 /// Several instances could be the object's: none is touched.
-pub(super) fn ambiguous(
+pub(in crate::plan::instance) fn ambiguous(
     o: &Observed,
-    ours: &[Arc<InstanceFacts>],
-    stale_owner: &[Arc<InstanceFacts>],
-) -> Option<Decision> {
-    let message = if ours.len() > 1 {
+    claims: &Claims,
+    recorded: Option<&InstanceFacts>,
+    lost: Option<String>,
+) -> Decision {
+    let message = if claims.ours.len() > 1 {
         format!(
-            "several instances carry this object's mark: {}; name the right one by adopt.instanceId, or remove the \
-             tags dcs-operator-* from the others",
-            ids(ours)
-        )
-    } else if !stale_owner.is_empty() {
-        format!(
-            "an earlier object of this name left an instance behind: {}; name it by adopt.instanceId once its tags \
-             dcs-operator-* are removed, or delete it",
-            ids(stale_owner)
+            "several instances carry this object's tags: {}; set adopt.instanceId to the right one, or remove the tags \
+             dcs-operator-* from the others",
+            ids(&claims.ours)
         )
     } else {
-        return None;
+        format!(
+            "an earlier object of this name left an instance behind: {}; remove its tags dcs-operator-* and set \
+             adopt.instanceId to its ID, or delete it",
+            ids(&claims.stale_owner)
+        )
     };
-    Some(Decision::blocked(o, Reason::AmbiguousOwnership, message).follow(Follow::EACH_LIST))
+    let mut decision = Decision::blocked(o, Reason::AmbiguousOwnership, message);
+    if let Some(id) = lost {
+        let missing = Readiness::Missing(Reason::ExternallyDeleted);
+        decision = decision.ready(missing, format!("instance {id} does not exist any more"));
+    }
+    match recorded {
+        Some(facts) => decision.with_observation(facts),
+        None => decision,
+    }
 }
 
-/// Nothing stands in the way but what the last attempt came to.
-fn attempt(o: &Observed, desired: &Desired) -> Decision {
-    let Some(operation) = &o.status.operation else { return make(o, desired) };
+/// The lists do not prove yet that no instance exists.
+pub(in crate::plan::instance) fn wait_for_lists(
+    o: &Observed,
+    wait: Option<Duration>,
+    why: &'static str,
+) -> Decision {
+    let adopts = o.policies.adopt.as_deref().filter(|_| o.status.id.is_none());
+    let decision = match (adopts, wait) {
+        (Some(id), _) => Decision::adopting(o, id, why),
+        (None, Some(_)) => Decision::creating(o, why),
+        // A refused request explains more than the wait for the next list.
+        (None, None) => refusal(o).unwrap_or_else(|| Decision::creating(o, why)),
+    };
+    decision.until_proven(wait)
+}
+
+/// The instance of an earlier attempt is being deleted: there is nothing to take over.
+pub(in crate::plan::instance) fn wait_for_deletion(o: &Observed, id: &str) -> Decision {
+    Decision::creating(o, &format!("instance {id} of an earlier attempt is being deleted")).until_proven(None)
+}
+
+/// Creates the instance, unless the outcome of the last attempt delays or prevents it.
+pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired) -> Decision {
+    let Some(operation) = &o.status.operation else { return request(o, desired) };
     let failures = operation.failures.unwrap_or(0);
     let same_spec = operation.generation == Some(o.subject.generation);
     if same_spec && u32::try_from(failures).is_ok_and(|failures| failures >= o.settings.max_creation_failures)
     {
         let last = operation.message.as_deref().unwrap_or("no reason given");
         let message = format!(
-            "the cloud took the request {failures} times and could not make the instance; change the spec to have it \
-             tried again; the last time: {last}"
+            "DCS accepted the request {failures} times and could not create the instance; change the spec to retry; the \
+             last failure: {last}"
         );
         return Decision::blocked(o, Reason::CreateFailed, message);
     }
-    let Some(rest) = intent::retry_after(o, operation) else { return make(o, desired) };
-    let last = operation.message.as_deref().unwrap_or("the last try failed");
-    let waiting = || creating(o, &format!("{last}; it is tried again"));
-    refusal(o).unwrap_or_else(waiting).wait(rest)
+    let Some(rest) = intent::retry_after(o, operation) else { return request(o, desired) };
+    let last = operation.message.as_deref().unwrap_or("the last attempt failed");
+    let retrying = || Decision::creating(o, &format!("{last}; the operator retries"));
+    refusal(o).unwrap_or_else(retrying).wait(rest)
 }
 
-/// What stands in the way since the last attempt, if a person is needed.
+/// The refusal of the last attempt, if a person has to act.
 fn refusal(o: &Observed) -> Option<Decision> {
     let operation = o.status.operation.as_ref()?;
     let reason = operation.reason.as_deref().and_then(Reason::from_word)?;
     let message = operation.message.clone().unwrap_or_default();
-    let message = format!("{message}; tried again by itself now and then, and at once when the spec changes");
+    let message = format!("{message}; retried slowly, and at once when the spec changes");
     (retry_class(reason) == RetryClass::NeedsUser)
         .then(|| Decision::blocked(o, reason, message).wait(o.needs_user()))
 }
 
-/// The request for a new instance, once everything that it needs was looked up.
-pub(super) fn make(o: &Observed, desired: &Desired) -> Decision {
-    let look = |look| creating(o, "the instance is about to be made").step(Step::Lookup(look));
+/// Requests a new instance, once everything that the request needs was looked up.
+pub(super) fn request(o: &Observed, desired: &Desired) -> Decision {
+    let preparing = |step| Decision::creating(o, "the create request is being prepared").step(step);
     let account = match &o.account {
         Ok(account) => account,
-        Err(blocker) => return blocked_by(o, blocker),
+        Err(blocker) => return Decision::lookup_failed(o, blocker),
     };
     if let Some(decision) = tenancy::foreign_network(o, desired) {
         return decision;
     }
     let flavors = match &o.lookups.flavors {
-        None => return look(Lookup::Flavors),
-        Some(Err(blocker)) => return blocked_by(o, blocker),
+        None => return preparing(Step::Lookup(Lookup::Flavors)),
+        Some(Err(blocker)) => return Decision::lookup_failed(o, blocker),
         Some(Ok(flavors)) => flavors,
     };
-    if let Some(decision) = existing::window_problem(o, desired) {
+    if let Some(decision) = window_check::check(o, desired) {
         return decision;
     }
-    let flavor_choice = match flavor::select(desired, &account.defaults, flavors) {
-        Ok(flavor_choice) => flavor_choice,
+    let flavor = match flavor::select(desired, &account.defaults, flavors) {
+        Ok(flavor) => flavor,
         Err(flavor::Unavailable::NoSuch { message }) => {
             return Decision::blocked(o, Reason::InvalidSpec, message);
         }
@@ -129,13 +139,13 @@ pub(super) fn make(o: &Observed, desired: &Desired) -> Decision {
     let subject = &o.subject;
     let name =
         desired.name.clone().unwrap_or_else(|| cloud_name(&subject.namespace, &subject.name, &subject.owner));
-    let mark = OwnershipTags::new(&subject.uid, &subject.owner, Origin::Created);
-    let create_spec = match CreateSpec::build(desired, &account.defaults, flavor_choice, name, &mark) {
+    let tags = OwnershipTags::new(&subject.uid, &subject.owner, Origin::Created);
+    let create_spec = match CreateSpec::build(desired, &account.defaults, flavor, name, &tags) {
         Ok(create_spec) => create_spec,
         Err(invalid) => return Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()),
     };
     let resolved = Resolved {
-        origin: Some(says::spelled(Origin::Created)),
+        origin: Some(spelled(Origin::Created)),
         auth_type: Some(desired.auth.as_ref().map_or_else(|| "Generated".to_owned(), diff::auth)),
         ..create_spec.resolved()
     };
@@ -145,32 +155,7 @@ pub(super) fn make(o: &Observed, desired: &Desired) -> Decision {
         }
         (source, None) => Step::Lookup(Lookup::Password(source.clone())),
         (_, Some(Ok(PasswordState::Missing))) => Step::Prepare(KubeAction::CreatePasswordSecret),
-        (_, Some(Err(blocker))) => return blocked_by(o, blocker),
+        (_, Some(Err(blocker))) => return Decision::lookup_failed(o, blocker),
     };
-    creating(o, "the instance is being made").step(step).resolved(resolved)
-}
-
-/// Something has to be mended, or has to pass, before the request can be made.
-fn blocked_by(o: &Observed, blocker: &Blocker) -> Decision {
-    let situation = match blocker.retry_class() {
-        RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed => {
-            Situation::Unreachable(blocker.reason)
-        }
-        RetryClass::NeedsUser => Situation::Blocked(blocker.reason),
-    };
-    Decision::new(o, situation, &blocker.message).wait(o.retry_delay_for(blocker))
-}
-
-/// On the way to an instance.
-pub(super) fn creating(o: &Observed, message: &str) -> Decision {
-    let open = o
-        .status
-        .operation
-        .as_ref()
-        .is_some_and(|operation| operation.outcome != Some(OperationOutcome::Refused));
-    let follow = if open { Follow::ALL_LISTS } else { Follow::CHANGES };
-    Decision::new(o, Situation::Creating, message)
-        .ready(Readiness::Missing(Reason::Creating), message)
-        .follow(follow)
-        .wait(o.settings.requeue.operation_check_interval)
+    Decision::creating(o, "the instance is being created").step(step).resolved(resolved)
 }

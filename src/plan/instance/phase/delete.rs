@@ -1,66 +1,75 @@
-//! The object is to be removed: its instance is deleted or let go first, and the finalizer stays until nothing in the
-//! cloud carries the object's mark.
+//! The object is being deleted: its instance is deleted or released first. The finalizer stays until nothing in the
+//! cloud carries the object's tags.
 
 use std::time::Duration;
 
-use super::{
-    absence, adopt,
-    decision::Decision,
-    failed, intent,
-    observed::{AccountLists, Detail, InstanceSnapshot, Observed},
-    ownership::{Ownership, claims, ids, ownership_of},
-    plan::account_mismatch,
-    says,
-    step::{CloudAction, Lookup, Step},
-};
+use super::{failed_creation, mark, preconditions::account_mismatch};
 use crate::{
     api::{
         Reason,
-        instance::{DeletionPolicy, ManagementPolicy},
+        instance::DeletionPolicy,
         words::{OperationOutcome, OperationType},
     },
     dcs::model::InstanceStatus,
     formats::RELEASED_TAG,
     plan::{
-        Consent, Follow,
-        conditions::{Readiness, Situation},
+        Consent,
+        conditions::Situation,
+        instance::{
+            absence,
+            action::{CloudAction, Lookup, Step},
+            decision::Decision,
+            input::{
+                Observed,
+                observed::{AccountLists, Detail, InstanceSnapshot},
+                ownership::{Claims, Ownership, claims, ids, ownership_of},
+            },
+            intent,
+            locate::{Deletable, locate_for_deletion},
+            status::observation::recorded_origin,
+        },
     },
 };
 
-/// `charging_mode` of an instance that is paid for in advance (API reference 4.1.2).
+/// `charging_mode` of a prepaid instance (API reference 4.1.2).
 const PREPAID: i64 = 1;
 
-/// Said from the first request until the instance is gone.
-const UNDER_WAY: &str = "the instance is being deleted";
+/// Condition message from the first delete request until the instance is gone.
+const BEING_DELETED: &str = "the instance is being deleted";
 
-pub(super) fn decide(o: &Observed) -> Decision {
+pub(in crate::plan::instance) fn decide(o: &Observed) -> Decision {
     if !o.subject.finalizer {
-        return Decision::new(o, Situation::Deleting, "the object is on its way out").without_status_write();
+        return Decision::new(o, Situation::Deleting, "the object is being deleted").without_status_write();
     }
     if o.policies.paused {
-        let message = "spec.paused is true: the instance is not deleted until it is false or removed";
+        let message =
+            "spec.paused is true: the operator does not delete the instance until it is false or removed";
         return Decision::new(o, Situation::DeletionPaused, message);
     }
     let account = match &o.account {
         Ok(account) => account,
-        // Without credentials nothing was ever asked for, so there is nothing to see to.
+        // Without credentials nothing was ever requested, so nothing is left to delete.
         Err(_) if was_never_begun(o) => return done(o),
         Err(blocker) => {
             let wait = o.retry_delay(blocker.retry_class(), 1);
             let message = format!("{}; until then the instance is not deleted", blocker.message);
-            return blocked(o, blocker.reason, message).wait(wait);
+            return Decision::deletion_blocked(o, blocker.reason, message).wait(wait);
         }
     };
     if let Some(message) = account_mismatch(o, account) {
-        return blocked(o, Reason::AccountChanged, message);
+        return Decision::deletion_blocked(o, Reason::AccountChanged, message);
     }
-    match o.lists.as_ref().filter(|lists| lists.latest.is_some()) {
-        Some(lists) => target(o, lists),
-        None => {
-            let trouble = o.lists.as_ref().and_then(|lists| lists.trouble.as_ref());
-            let message = trouble.map_or("the account is being listed", |trouble| trouble.message.as_str());
-            deleting(o, message).follow(Follow::NEXT_LIST)
-        }
+    let Some(lists) = o.lists.as_ref().filter(|lists| lists.latest.is_some()) else {
+        let trouble = o.lists.as_ref().and_then(|lists| lists.trouble.as_ref());
+        let message = trouble.map_or("the account is being listed", |trouble| trouble.message.as_str());
+        return Decision::deleting(o, message);
+    };
+    match locate_for_deletion(o, lists) {
+        Deletable::Ambiguous(claims) => ambiguous(o, &claims),
+        Deletable::Instance(id) => remove(o, lists, &id),
+        Deletable::FailedRecord(record) => as_deletion(o, failed_creation::decide(o, record)),
+        Deletable::Unknown { wait, why } => Decision::deleting(o, why).until_proven(wait),
+        Deletable::None => done(o),
     }
 }
 
@@ -68,60 +77,37 @@ fn was_never_begun(o: &Observed) -> bool {
     o.status.id.is_none() && o.status.operation.is_none() && o.status.account.is_none()
 }
 
-/// Which instance it is: the one recorded, else a single one with our mark.
-fn target(o: &Observed, lists: &AccountLists) -> Decision {
-    let claims = claims(lists, &o.subject);
-    let recorded = o.status.id.as_deref();
-    let others = claims.ours.iter().filter(|facts| Some(facts.id.as_str()) != recorded).count();
-    let named = o.policies.adopt.as_deref();
-    let is_named = |id: &str| named == Some(id);
-    let ambiguous = || {
-        let message = format!(
-            "several instances carry this object's mark: {}; none is deleted until the tags dcs-operator-* are removed \
-             from all but one, or adopt.instanceId names that one",
-            ids(&claims.ours)
-        );
-        blocked(o, Reason::AmbiguousOwnership, message).follow(Follow::EACH_LIST)
-    };
-    if let Some(id) = recorded {
-        return if others > 0 && !is_named(id) { ambiguous() } else { remove(o, lists, id) };
-    }
-    let found = match claims.ours.as_slice() {
-        [] => None,
-        [one] => Some(one),
-        several => match several.iter().find(|facts| is_named(&facts.id)) {
-            Some(one) => Some(one),
-            None => return ambiguous(),
-        },
-    };
-    if let Some(facts) = found {
-        return remove(o, lists, &facts.id.clone());
-    }
-    let manages = o.policies.management == ManagementPolicy::Managed;
-    if let Some(record) = lists.failed.first().filter(|_| manages) {
-        let removal = failed::decide(o, record);
-        let message = removal.assessment.message.clone();
-        return match removal.assessment.situation {
-            Situation::Blocked(reason) => blocked(o, reason, message),
-            _ => deleting(o, &message).step(removal.step).follow(Follow::ALL_LISTS),
-        };
-    }
-    absence::await_lists(o, lists, |why| deleting(o, why)).unwrap_or_else(|| done(o))
+fn ambiguous(o: &Observed, claims: &Claims) -> Decision {
+    let message = format!(
+        "several instances carry this object's tags: {}; none is deleted until the tags dcs-operator-* are removed from \
+         all but one, or adopt.instanceId names that one",
+        ids(&claims.ours)
+    );
+    Decision::deletion_blocked(o, Reason::AmbiguousOwnership, message)
 }
 
-/// Removes the instance `id`, or lets it go.
+/// The same step, reported as a part of the deletion.
+fn as_deletion(o: &Observed, decision: Decision) -> Decision {
+    let Decision { assessment, step, needs_lists, .. } = decision;
+    match assessment.situation {
+        Situation::Blocked(reason) => Decision::deletion_blocked(o, reason, assessment.message),
+        _ => Decision { needs_lists, ..Decision::deleting(o, &assessment.message) }.step(step),
+    }
+}
+
+/// Deletes or releases the instance `id`.
 fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     let snapshot = match &o.lookups.detail {
         Some(Detail::Found(snapshot)) => snapshot,
         Some(Detail::NotFound) => return gone(o, lists, id),
         Some(Detail::Failed(blocker)) => {
-            return deleting(o, &blocker.message).wait(o.retry_delay_for(blocker));
+            return Decision::deleting(o, &blocker.message).wait(o.retry_delay_for(blocker));
         }
         None => {
-            let on_its_way = lists.listed(id).filter(|facts| facts.status == Some(InstanceStatus::Deleting));
-            let decision = deleting(o, UNDER_WAY);
-            return match on_its_way {
-                // The next thing to happen is that it is gone, and the list shows that.
+            let listed = lists.listed(id).filter(|facts| facts.status == Some(InstanceStatus::Deleting));
+            let decision = Decision::deleting(o, BEING_DELETED);
+            return match listed {
+                // The next list that lacks it wakes the object.
                 Some(facts) => decision.with_observation(facts),
                 None => decision.step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
             };
@@ -132,67 +118,68 @@ fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
             DeletionPolicy::Retain => release(o, snapshot).unwrap_or_else(|| done(o)),
             DeletionPolicy::Delete => delete(o, snapshot),
         },
-        // It is another object's by now, and none of our business.
-        Ownership::Foreign => nothing_left(o, lists, id),
-        Ownership::Unowned => unmarked(o, lists, id),
+        Ownership::Foreign => unless_others(o, lists, id),
+        Ownership::Unowned => tags_missing(o, lists, id),
     }
 }
 
-/// Takes our mark off the instance, leaving a note of whose it was; `None` if that is done. Adding comes before
-/// removing, so that at no time nothing says whose it was.
+/// Takes the ownership tags off the instance and notes which object released it; `None` once that is done. The note
+/// comes first, so that at no time nothing names the former owner.
 pub(super) fn release(o: &Observed, snapshot: &InstanceSnapshot) -> Option<Decision> {
     let id = snapshot.facts.id.clone();
     if !matches!(ownership_of(&snapshot.facts, &o.subject), Ownership::Ours(_)) {
         return None;
     }
-    let decision = deleting(o, "the instance is being let go: it stays, without this object's mark");
-    if let Some(rest) = pause(o, &OperationType::Release) {
+    let decision =
+        Decision::deleting(o, "the instance is being released: it stays, without this object's tags");
+    if let Some(rest) = blocked_by_attempt(o, &OperationType::Release) {
         return Some(decision.wait(rest));
     }
     let uid = o.subject.uid.clone();
     let noted = snapshot.facts.tag(RELEASED_TAG) == Some(&uid);
-    let change =
+    let action =
         if noted { CloudAction::RemoveOwnershipTags { id } } else { CloudAction::TagReleased { id, uid } };
-    Some(decision.step(Step::CloudAction(change)).wait(Duration::ZERO))
+    Some(decision.step(Step::CloudAction(action)).wait(Duration::ZERO))
 }
 
 fn delete(o: &Observed, snapshot: &InstanceSnapshot) -> Decision {
     let facts = &snapshot.facts;
     let id = &facts.id;
     if facts.status == Some(InstanceStatus::Deleting) {
-        return deleting(o, UNDER_WAY).with_observation(facts);
+        return Decision::deleting(o, BEING_DELETED).with_observation(facts);
     }
     if facts.charging_mode == Some(PREPAID) {
         let message = format!(
-            "instance {id} is prepaid and cannot be deleted through the API: unsubscribe from it in the cloud's \
-             console, or set deletionPolicy to Retain"
+            "instance {id} is prepaid and cannot be deleted through the API: unsubscribe from it in the DCS console, or \
+             set deletionPolicy to Retain"
         );
-        return blocked(o, Reason::PrepaidNotDeletable, message);
+        return Decision::deletion_blocked(o, Reason::PrepaidNotDeletable, message);
     }
-    if let Some(doing) = busy(snapshot) {
-        return deleting(o, &format!("the instance is deleted once it is done with {doing}"))
+    if let Some(task) = busy_with(snapshot) {
+        return Decision::deleting(o, &format!("the deletion waits for the instance to finish {task}"))
             .wait(o.settings.requeue.busy);
     }
-    if let Some(rest) = pause(o, &OperationType::Delete) {
+    if let Some(rest) = blocked_by_attempt(o, &OperationType::Delete) {
         let problem = o.status.operation.as_ref().and_then(|operation| operation.message.clone());
-        let problem = problem.unwrap_or_else(|| UNDER_WAY.to_owned());
-        return deleting(o, &problem).wait(rest);
+        let problem = problem.unwrap_or_else(|| BEING_DELETED.to_owned());
+        return Decision::deleting(o, &problem).wait(rest);
     }
-    let consent = Consent::never_made(facts.status.as_ref())
+    let consent = Consent::never_created(facts.status.as_ref())
         .or_else(|| Consent::by_deletion(o.subject.deleting, o.policies.management, DeletionPolicy::Delete));
     match consent {
         Some(consent) => {
-            let change = CloudAction::Delete { id: id.clone(), consent, failed: None };
-            deleting(o, UNDER_WAY).step(Step::CloudAction(change))
+            let action = CloudAction::Delete { id: id.clone(), consent, failed: None };
+            Decision::deleting(o, BEING_DELETED).step(Step::CloudAction(action))
         }
         None => {
-            blocked(o, Reason::ApprovalRequired, "nobody has agreed that the instance is deleted".to_owned())
+            let message = "the policies do not consent to the deletion of the instance";
+            Decision::deletion_blocked(o, Reason::ApprovalRequired, message)
         }
     }
 }
 
 /// What keeps the cloud from deleting it (DCS.4099: not while creating or restarting; a task counts as well).
-fn busy(snapshot: &InstanceSnapshot) -> Option<&str> {
+fn busy_with(snapshot: &InstanceSnapshot) -> Option<&str> {
     use InstanceStatus::{
         Creating, Extending, Flushing, Migrating, Restarting, Restoring, Starting, Upgrading,
     };
@@ -205,65 +192,53 @@ fn busy(snapshot: &InstanceSnapshot) -> Option<&str> {
     snapshot.task.as_deref().or(status.map(InstanceStatus::as_str))
 }
 
-/// How long an earlier attempt has to be waited for.
-fn pause(o: &Observed, type_: &OperationType) -> Option<Duration> {
+/// How long an earlier attempt of this type blocks the next.
+fn blocked_by_attempt(o: &Observed, type_: &OperationType) -> Option<Duration> {
     let operation = o.status.operation.as_ref().filter(|operation| operation.type_ == *type_)?;
-    // A release that was taken has a next part, which can follow at once.
+    // An accepted part of a release is followed by the next part at once.
     let goes_on = *type_ == OperationType::Release && operation.outcome == Some(OperationOutcome::Accepted);
     if goes_on { None } else { intent::blocked_for(o, operation) }
 }
 
-/// Nothing says any more whose the instance is.
-fn unmarked(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
-    let origin = says::recorded_origin(&o.status);
+/// The instance carries no ownership tags.
+fn tags_missing(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
+    let origin = recorded_origin(&o.status);
     if o.policies.deletion_of(origin) == DeletionPolicy::Retain {
-        return nothing_left(o, lists, id);
+        return unless_others(o, lists, id);
     }
     if let Some(origin) = origin.filter(|_| o.policies.adopt.as_deref() == Some(id)) {
-        let marking = adopt::mark(o, id, origin);
-        return deleting(o, &marking.assessment.message.clone()).step(marking.step);
+        return as_deletion(o, mark::put_tags(o, id, origin));
     }
     let message = format!(
-        "instance {id} no longer carries the tags dcs-operator-* that say whose it is, so it is not deleted: set \
-         adopt.instanceId to its ID to have it deleted, or deletionPolicy to Retain to leave it"
+        "instance {id} lacks the ownership tags dcs-operator-*, so it is not deleted: set adopt.instanceId to its ID to \
+         have it deleted, or deletionPolicy to Retain to leave it"
     );
-    blocked(o, Reason::MarkMissing, message).wait(o.needs_user())
+    Decision::deletion_blocked(o, Reason::MarkMissing, message).wait(o.needs_user())
 }
 
 /// The cloud says that the instance does not exist.
 fn gone(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     if absence::may_be_invisible(o, id) {
-        let message = "the instance was asked for a moment ago, and the cloud does not show it yet";
+        let message = "the instance was requested a moment ago, and the cloud does not show it yet";
         let rest = o.window_end().saturating_sub(o.now.monotonic);
-        return deleting(o, message).follow(Follow::ALL_LISTS).wait(rest);
+        return Decision::deleting(o, message).until_proven(Some(rest));
     }
-    nothing_left(o, lists, id)
+    unless_others(o, lists, id)
 }
 
-/// The finalizer goes, unless another instance carries our mark.
-fn nothing_left(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
+/// Removes the finalizer, unless another instance carries the object's tags.
+fn unless_others(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     let mut others = claims(lists, &o.subject).ours;
     others.retain(|facts| facts.id != id);
     if others.is_empty() {
         return done(o);
     }
     let message = format!(
-        "instance {id} is gone, but others carry this object's mark: {}; remove the tags dcs-operator-* from them, or \
+        "instance {id} is gone, but others carry this object's tags: {}; remove the tags dcs-operator-* from them, or \
          delete them",
         ids(&others)
     );
-    blocked(o, Reason::AmbiguousOwnership, message).follow(Follow::EACH_LIST)
-}
-
-fn deleting(o: &Observed, message: &str) -> Decision {
-    Decision::new(o, Situation::Deleting, message)
-        .ready(Readiness::Unchanged, message)
-        .follow(Follow::CHANGES)
-        .wait(o.settings.requeue.operation_check_interval)
-}
-
-fn blocked(o: &Observed, reason: Reason, message: String) -> Decision {
-    Decision::new(o, Situation::DeletionBlocked(reason), message)
+    Decision::deletion_blocked(o, Reason::AmbiguousOwnership, message)
 }
 
 fn done(o: &Observed) -> Decision {

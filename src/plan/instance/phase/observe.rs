@@ -1,72 +1,68 @@
-//! Looking only: nothing is changed in the cloud, and the object can go at any time. An object that managed its
-//! instance before takes its mark and its finalizer off first.
+//! `managementPolicy: Observe`: nothing is changed in the cloud, and the object can be deleted at any time. An object
+//! that managed its instance before removes the ownership tags and its finalizer first.
 
-use super::{
-    absence, adopt,
-    decision::Decision,
-    delete,
-    desired::Desired,
-    diff::Differences,
-    existing,
-    observed::{AccountLists, Detail, Observed},
-    ownership::is_live,
-    plan::reach,
-    says::serves,
-    step::{Lookup, Step},
-    tenancy,
-};
+use super::{adopt, delete, tenancy, update::is_new_shape};
 use crate::{
     api::Reason,
     dcs::model::{InstanceFacts, InstanceStatus},
-    plan::conditions::Situation,
+    plan::{
+        conditions::Situation,
+        instance::{
+            absence::{self, Absence},
+            action::{Lookup, Step},
+            decision::Decision,
+            diff::Differences,
+            input::{
+                Desired, Observed,
+                observed::{AccountLists, Detail},
+                ownership::is_live,
+            },
+            status::observation::serves,
+        },
+    },
 };
 
-pub(super) fn decide(o: &Observed, desired: &Desired) -> Decision {
-    let lists = match reach(o) {
-        Ok(lists) => lists,
-        Err(decision) => return *decision,
-    };
+pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired, lists: &AccountLists) -> Decision {
     let Some(id) = o.known_id() else {
-        let message = "managementPolicy Observe needs an instance to look at: set adopt.instanceId";
+        let message = "managementPolicy Observe needs an instance: set adopt.instanceId";
         return Decision::blocked(o, Reason::InvalidSpec, message);
     };
-    if o.subject.finalizer { let_go(o, lists, id) } else { look(o, desired, lists, id) }
+    if o.subject.finalizer { release(o, lists, id) } else { observe(o, desired, lists, id) }
 }
 
-fn let_go(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
-    let message = "the instance is being let go: from now on it is only looked at";
-    // What was asked for may still come, with our mark.
-    let letting_go = || Decision::new(o, Situation::Changing(Reason::Applying), message);
+/// Managed → Observe: the instance is released, and only observed from then on.
+fn release(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
+    let message = "the instance is being released: the operator only observes it from now on";
+    let releasing = Decision::new(o, Situation::Changing(Reason::Applying), message);
+    // A request that is still on its way would tag the instance again.
     if absence::has_open_attempt(o)
-        && let Some(decision) = absence::await_lists(o, lists, |_| letting_go())
+        && let Absence::Unproven { wait, why: _ } = absence::assess(o, lists)
     {
-        return decision;
+        return releasing.until_proven(wait);
     }
-    let decision = letting_go();
+    let released =
+        |decision: Decision| decision.clear_operation().step(Step::RemoveFinalizer).without_status_write();
     match &o.lookups.detail {
-        None => decision.step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
-        Some(Detail::NotFound) => {
-            decision.clear_operation().step(Step::RemoveFinalizer).without_status_write()
-        }
-        Some(Detail::Failed(blocker)) => decision.wait(o.retry_delay_for(blocker)),
+        None => releasing.step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
+        Some(Detail::NotFound) => released(releasing),
+        Some(Detail::Failed(blocker)) => releasing.wait(o.retry_delay_for(blocker)),
         Some(Detail::Found(snapshot)) => match delete::release(o, snapshot) {
-            Some(release) => release.with_assessment(decision.assessment),
-            None => decision.clear_operation().step(Step::RemoveFinalizer).without_status_write(),
+            Some(release) => release.with_assessment(releasing.assessment),
+            None => released(releasing),
         },
     }
 }
 
-fn look(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
+fn observe(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
     let listed = lists.known.as_deref().filter(|facts| facts.id == id);
     match (&o.lookups.detail, listed) {
-        (Some(Detail::Found(snapshot)), _) => {
-            report(o, desired, &snapshot.facts).until_listed(o, &snapshot.facts)
-        }
+        (Some(Detail::Found(snapshot)), _) => report(o, desired, &snapshot.facts),
         (Some(Detail::NotFound), _) => adopt::not_found(o, id),
-        (Some(Detail::Failed(blocker)), _) => Decision::unanswered(o, blocker),
-        (None, Some(facts)) if !existing::is_new_shape(o, facts) => report(o, desired, facts),
+        (Some(Detail::Failed(blocker)), _) => Decision::unreadable(o, blocker),
+        (None, Some(facts)) if !is_new_shape(o, facts) => report(o, desired, facts),
         (None, _) => {
-            let decision = Decision::new(o, Situation::NotObservedYet, "the instance is looked at closely");
+            let message = "the operator reads the detail of the instance";
+            let decision = Decision::new(o, Situation::NotObservedYet, message);
             decision.step(Step::Lookup(Lookup::Detail { id: id.to_owned() }))
         }
     }
@@ -81,7 +77,7 @@ fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
     }
     if let Err(why) = serves(facts.status.as_ref()) {
         let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
-        let message = format!("the cloud says {word}: {}", why.meaning());
+        let message = format!("DCS reports status {word}: {}", why.meaning());
         return Decision::new(o, Situation::NotServing { why, ours: false }, message)
             .with_observation(facts)
             .clear_operation();
@@ -89,11 +85,13 @@ fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
     let resolved = o.status.resolved.as_ref();
     let differences = Differences::between(desired, facts, o.snapshot(), resolved, o.status.applied.as_ref());
     let decision = if differences.is_empty() {
-        Decision::new(o, Situation::InSync, "the cloud matches the spec")
+        Decision::new(o, Situation::InSync, "the instance matches the spec")
     } else {
         let fields: Vec<_> = differences.changes.iter().map(|change| change.field.as_str()).collect();
-        let message =
-            format!("{} differ; with managementPolicy Observe nothing is changed", fields.join(", "));
+        let message = format!(
+            "the instance differs from the spec in {}; with managementPolicy Observe the operator changes nothing",
+            fields.join(", ")
+        );
         Decision::new(o, Situation::Waiting(Reason::DriftDetected), message)
     };
     decision.with_observation(facts).clear_operation().pending(differences.changes)

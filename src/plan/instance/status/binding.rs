@@ -1,84 +1,41 @@
-//! The Secret with all that clients need: what it is to hold, when it is written, and what is said about it. Not one
-//! password is known here: only which one it is.
+//! The binding Secret: the content it must have, when it is written, and the condition that reports it. Passwords are
+//! not known here, only which one applies.
 
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{
-    desired::AuthSpec,
-    observed::{Blocker, Observed, Published},
-    step::{KubeAction, Lookup, Step},
-};
 use crate::{
     api::{ConditionType, DcsInstanceStatus, Reason, instance::Binding},
     formats::binding_secret_name,
+    plan::instance::{
+        action::{KubeAction, Lookup, Step},
+        input::{
+            AuthSpec, Observed,
+            binding::{BindingState, Content, WhichPassword},
+            observed::{Blocker, Published},
+        },
+    },
 };
 
-/// What the binding Secret is to hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// Name or address for reading and writing.
-    pub host: String,
-    /// Its port.
-    pub port: i32,
-    /// Name for reading only.
-    pub read_host: Option<String>,
-    /// Which password.
-    pub password: WhichPassword,
-}
-
-/// Which password clients need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhichPassword {
-    /// None: the instance is open to its network.
-    Open,
-    /// The one that the cloud has accepted, by its keyed hash.
-    Accepted(String),
-    /// The one in a Secret of the user's: the instance was taken over, and only the user knows it.
-    Chosen {
-        /// Name of the Secret.
-        name: String,
-        /// The key in it.
-        key: String,
-    },
-    /// Nobody said which: what the operator's own Secrets still hold is all there is.
-    Unrecorded,
-}
-
-/// What was found of the binding Secret, and of the password for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BindingState {
-    /// It holds what it is to hold.
-    Current,
-    /// It does, but the Secret that held the password before is still there.
-    Superseded,
-    /// It is missing, or holds something else.
-    Outdated,
-    /// There is one of its name that is not this object's.
-    Foreign,
-    /// The accepted password is in no Secret any more.
-    PasswordLost,
-}
-
-/// What is said of the binding Secret, and what is done about it.
+/// The condition of the binding Secret, and the step that it needs.
 #[derive(Debug)]
 pub(super) struct BindingAssessment {
-    /// Whether clients can rely on it.
+    /// Clients can rely on it.
     pub(super) published: bool,
     pub(super) reason: Reason,
     pub(super) message: String,
     pub(super) binding: Option<Binding>,
     pub(super) step: Option<Step>,
-    /// When to come back for its sake.
+    /// When the Secret needs the next visit.
     pub(super) wait: Option<Duration>,
 }
 
-/// `status` is what is about to be said; `serving`, whether clients can use the instance.
-pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> BindingAssessment {
+/// Assesses the binding Secret. `status` is the one being composed; `serving` means that clients can use the instance.
+pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> BindingAssessment {
     let known = status.binding.clone();
-    // Before an instance serves for the first time, its address may still change.
-    let begun = said(o).is_some_and(|said| said.reason != Reason::WaitingForEndpoint.as_str());
+    // The address may still change before the instance serves for the first time.
+    let begun = last_condition(o).is_some_and(|last| last.reason != Reason::WaitingForEndpoint.as_str());
     let Some(content) = content(o, status).filter(|_| serving || begun) else {
         let message = "the Secret is written once the instance serves";
         return BindingAssessment::not_yet(Reason::WaitingForEndpoint, message, None);
@@ -109,7 +66,7 @@ pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> 
         ),
         Some(Ok(BindingState::Foreign)) => {
             let message = format!(
-                "Secret {name} exists and is not this object's: rename or delete it, it is never overwritten"
+                "Secret {name} exists and does not belong to this object: rename or delete it; the operator never overwrites it"
             );
             BindingAssessment {
                 wait: Some(o.needs_user()),
@@ -117,8 +74,8 @@ pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> 
             }
         }
         Some(Ok(BindingState::PasswordLost)) => {
-            let message = "the password is in no Secret any more: set another one in the cloud's console and give it to \
-                           the clients yourself, or make a new instance";
+            let message = "no Secret holds the accepted password any more: reset it in the DCS console and hand it to the \
+                           clients yourself, or create a new instance";
             BindingAssessment {
                 wait: Some(o.needs_user()),
                 ..BindingAssessment::not_yet(Reason::SecretNotFound, message, None)
@@ -127,13 +84,13 @@ pub(super) fn judge(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> 
     }
 }
 
-/// What was said of it last.
-pub(super) fn said(o: &Observed) -> Option<&Condition> {
+/// The condition BindingPublished as the status has it.
+pub(super) fn last_condition(o: &Observed) -> Option<&Condition> {
     let word = ConditionType::BindingPublished.as_str();
     o.status.conditions.iter().find(|condition| condition.type_ == word)
 }
 
-/// What the Secret is to hold, as far as the instance has an address.
+/// The content that the Secret must have; `None` while the instance has no address.
 fn content(o: &Observed, status: &DcsInstanceStatus) -> Option<Content> {
     let endpoints = status.endpoints.as_ref()?;
     let primary = endpoints.primary.as_ref()?;
@@ -162,13 +119,13 @@ fn password(o: &Observed, status: &DcsInstanceStatus) -> WhichPassword {
     }
 }
 
-/// Whether the Secret is known to hold `content`, and nobody has touched it since.
+/// The Secret is known to have `content`, and has not changed since.
 fn is_current(o: &Observed, content: &Content) -> bool {
     let Some(Published { content: held, version, source, shown }) = &o.local.published else { return false };
     let number = |version: &Option<String>| version.as_ref().and_then(|version| version.parse::<u64>().ok());
     let untouched = match (number(&o.secrets.binding), version.parse::<u64>().ok()) {
         (Some(seen), Some(own)) => seen <= own,
-        // A watch that lags behind has not shown it yet; one that did says that it is gone.
+        // A watch that has shown the Secret and does not now means that it is gone; before that, the watch may lag.
         (None, _) => !shown,
         (Some(_), None) => false,
     };
@@ -188,8 +145,8 @@ impl BindingAssessment {
                 format!("Secret {name} holds what clients need")
             }
             WhichPassword::Unrecorded => format!(
-                "Secret {name} holds the address, and a password only if an earlier version of it did: nobody said which \
-                 one the instance has; name a Secret that holds it by auth.secretRef, with auth.type SecretRef"
+                "Secret {name} holds the address, and a password only if an earlier version of it did: the password of the \
+                 instance is unknown; name a Secret that holds it by auth.secretRef, with auth.type SecretRef"
             ),
         };
         Self {
@@ -206,7 +163,7 @@ impl BindingAssessment {
         Self { published: false, reason, message: message.to_owned(), binding, step: None, wait: None }
     }
 
-    /// What is said if the step cannot be taken now.
+    /// The step is due; the message applies if it cannot be taken now.
     fn stepping(step: Step, known: Option<Binding>) -> Self {
         let message = "the Secret is being written";
         Self { step: Some(step), ..Self::not_yet(Reason::Applying, message, known) }

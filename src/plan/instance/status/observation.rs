@@ -1,12 +1,7 @@
-//! What the status says of an instance that was seen.
+//! The part of the status that reports an observed instance.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::{
-    diff,
-    observed::{InstanceSnapshot, Observed},
-    ownership::{Ownership, ownership_of},
-};
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
@@ -17,11 +12,24 @@ use crate::{
     },
     dcs::model::{InstanceFacts, InstanceStatus},
     formats::Origin,
-    plan::conditions::Readiness,
+    plan::{
+        conditions::Readiness,
+        instance::{
+            diff,
+            input::{
+                Observed,
+                observed::InstanceSnapshot,
+                ownership::{Ownership, ownership_of},
+            },
+        },
+    },
 };
 
-/// Whether the instance serves, by the cloud's word; if not, why.
-pub(super) fn serves(status: Option<&InstanceStatus>) -> Result<(), Reason> {
+/// The reported status means that clients can use the instance.
+///
+/// # Errors
+/// The reason why they cannot.
+pub(in crate::plan::instance) fn serves(status: Option<&InstanceStatus>) -> Result<(), Reason> {
     use InstanceStatus::{
         Closed, Closing, CreateFailed, Creating, Deleted, Deleting, Error, Extending, Flushing, Freezing,
         Frozen, Migrating, Other, Paying, Restarting, Restoring, Running, Starting, Upgrading,
@@ -45,23 +53,26 @@ pub(super) fn serves(status: Option<&InstanceStatus>) -> Result<(), Reason> {
     })
 }
 
-/// What can be said of whether clients can use the instance. `facts` is what the decision rests on, if it is about
-/// the object's instance; one that is not the object's yet says nothing.
-pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readiness, String) {
-    // What was listed or looked at need not be the object's: an instance to adopt is not, before it is marked.
+/// The readiness that follows from the last observation. `facts` are those that the decision rests on, if they are the
+/// object's instance's.
+pub(in crate::plan::instance) fn readiness(
+    o: &Observed,
+    facts: Option<&InstanceFacts>,
+) -> (Readiness, String) {
+    // An instance to adopt is not the object's before it carries the tags.
     let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
     let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own;
     let snapshot = o.snapshot().map(|snapshot| &snapshot.facts).filter(is_own);
     if snapshot.is_none() && o.age() > o.settings.requeue.observation_max_age {
-        return (Readiness::TooOld, "the instance was last seen too long ago".to_owned());
+        return (Readiness::TooOld, "the instance was last observed too long ago".to_owned());
     }
     let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
     let Some(facts) = snapshot.or(facts).or(listed) else {
         return match o.status.id {
             None if o.known_id().is_some() => {
-                (Readiness::Missing(Reason::Adopting), "the instance is not taken over yet".to_owned())
+                (Readiness::Missing(Reason::Adopting), "the instance is not adopted yet".to_owned())
             }
-            None => (Readiness::Missing(Reason::Creating), "there is no instance yet".to_owned()),
+            None => (Readiness::Missing(Reason::Creating), "no instance exists yet".to_owned()),
             Some(ref id) if o.local.gone.as_ref().is_some_and(|(gone, _)| gone == id) => {
                 let message = format!("instance {id} does not exist any more");
                 (Readiness::NotServing(Reason::ExternallyDeleted), message)
@@ -70,7 +81,7 @@ pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readine
         };
     };
     let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
-    let message = format!("the cloud says {word}");
+    let message = format!("DCS reports status {word}");
     match serves(facts.status.as_ref()) {
         Ok(()) => (Readiness::Serving, message),
         Err(why) => {
@@ -80,17 +91,17 @@ pub(super) fn readiness(o: &Observed, facts: Option<&InstanceFacts>) -> (Readine
     }
 }
 
-/// Puts what was seen into the status.
-pub(super) fn facts(o: &Observed, facts: &InstanceFacts, status: &mut DcsInstanceStatus) {
+/// Writes the observed facts into the status.
+pub(in crate::plan::instance) fn facts(o: &Observed, facts: &InstanceFacts, status: &mut DcsInstanceStatus) {
     status.cloud_status = facts.status.as_ref().map(|word| word.as_str().to_owned());
-    // Of a time before there was anything of the object's, the place says nothing.
+    // An account recorded before anything was begun there does not count.
     let begun = o.status.id.is_some() || o.status.operation.is_some();
     status.account = status
         .account
         .take()
         .filter(|_| begun)
         .or_else(|| o.account.as_ref().ok().map(|account| account.account.clone()));
-    // While it is made, what was asked for says more than what is there of it.
+    // While the instance is being created, the request tells more than the facts do.
     if facts.status == Some(InstanceStatus::Creating) && status.resolved.is_some() {
         return;
     }
@@ -148,8 +159,8 @@ fn resolved(
     }
 }
 
-/// Puts the policies in force into the status, once there is something to say about an instance.
-pub(super) fn policies(o: &Observed, status: &mut DcsInstanceStatus) {
+/// Writes the effective policies into the status, once it reports an instance.
+pub(in crate::plan::instance) fn policies(o: &Observed, status: &mut DcsInstanceStatus) {
     let origin = recorded_origin(status);
     let Some(resolved) = status.resolved.as_mut() else { return };
     let management = match o.policies.management {
@@ -169,8 +180,8 @@ pub(super) fn policies(o: &Observed, status: &mut DcsInstanceStatus) {
     resolved.on_external_deletion = Some(lost.to_owned());
 }
 
-/// As `status.resolved.origin` has it.
-pub(super) fn spelled(origin: Origin) -> String {
+/// The origin as `status.resolved.origin` spells it.
+pub(in crate::plan::instance) fn spelled(origin: Origin) -> String {
     match origin {
         Origin::Created => "Created",
         Origin::Adopted => "Adopted",
@@ -178,8 +189,8 @@ pub(super) fn spelled(origin: Origin) -> String {
     .to_owned()
 }
 
-/// What the status says of whether the instance was made or taken over. A hint only: the mark says.
-pub(super) fn recorded_origin(status: &DcsInstanceStatus) -> Option<Origin> {
+/// The origin that the status records. A hint only: the ownership tags decide.
+pub(in crate::plan::instance) fn recorded_origin(status: &DcsInstanceStatus) -> Option<Origin> {
     let word = status.resolved.as_ref()?.origin.as_deref()?;
     [Origin::Created, Origin::Adopted].into_iter().find(|origin| spelled(*origin) == word)
 }

@@ -53,8 +53,8 @@ fn what_is_not_there_or_not_to_be_had_is_not_adopted() {
     let mut o = adopting(instance(ID, Vec::new()));
     o.lookups.detail = Some(Detail::NotFound);
     expect_stalled(&o, "InstanceNotFound", "steady", 600);
-    let leaving = with_status("DELETING", instance(ID, Vec::new()));
-    expect_stalled(&adopting(leaving), "InstanceNotFound", "steady", 600);
+    let deleting = with_status("DELETING", instance(ID, Vec::new()));
+    expect_stalled(&adopting(deleting), "InstanceNotFound", "steady", 600);
     let theirs = instance(ID, marked("another-uid", &owner(), Origin::Created));
     expect_stalled(&adopting(theirs), "AlreadyOwned", "steady", 600);
     let mut torn = marked("another-uid", &owner(), Origin::Created);

@@ -91,23 +91,23 @@ fn what_was_found_decides() {
 
 #[test]
 fn what_it_holds_follows_from_what_is_known_of_the_password() {
-    let held = |o: &Observed| match plan(o).step {
+    let in_use = |o: &Observed| match plan(o).step {
         Step::Lookup(Lookup::Binding(content)) => content.password,
         step => panic!("{step:?}"),
     };
-    assert_eq!(held(&unknown()), WhichPassword::Accepted("password-1".to_owned()));
+    assert_eq!(in_use(&unknown()), WhichPassword::Accepted("password-1".to_owned()));
     let mut o = unknown();
     o.status.applied = None;
-    assert_eq!(held(&o), WhichPassword::Unrecorded);
+    assert_eq!(in_use(&o), WhichPassword::Unrecorded);
     let chosen = json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}});
     let mut o = clear_operation(chosen, ours(ID));
     o.lookups.binding = None;
     let expected = WhichPassword::Chosen { name: "mine".to_owned(), key: "password".to_owned() };
-    assert_eq!(held(&o), expected);
+    assert_eq!(in_use(&o), expected);
     let open = InstanceFacts { no_password_access: Some(true), ..ours(ID) };
     let mut o = clear_operation(json!({}), open);
     o.lookups.binding = None;
-    assert_eq!(held(&o), WhichPassword::Open);
+    assert_eq!(in_use(&o), WhichPassword::Open);
 }
 
 #[test]
@@ -158,16 +158,16 @@ fn a_secret_that_kubernetes_refuses_is_left_alone_for_a_while() {
 
 #[test]
 fn nothing_is_begun_with_credentials_that_could_go_before_it() {
-    let of = |o: &mut Observed, held, leaving| {
+    let of = |o: &mut Observed, in_use, deleting| {
         let secret = "dcs-credentials".to_owned();
-        o.account.as_mut().unwrap().source = CredentialsSource::Namespace { secret, held, leaving };
+        o.account.as_mut().unwrap().source = CredentialsSource::Namespace { secret, in_use, deleting };
     };
     let mut o = super::create::ready();
     assert_eq!(step_of(&plan(&o)), "create");
     of(&mut o, false, false);
     assert_eq!(step_of(&plan(&o)), "hold credentials");
     o.local.refusal = Some(("not allowed".to_owned(), s(990)));
-    expect_stalled(&o, "SecretRefused", "changes", 590);
+    expect_stalled(&o, "SecretRefused", "steady", 590);
     o.local.refusal = None;
     of(&mut o, true, true);
     expect_stalled(&o, "CredentialsMissing", "steady", round());

@@ -252,7 +252,7 @@ fn a_failed_record_is_removed_and_counted() {
     let Step::CloudAction(CloudAction::Delete { consent, .. }) = &plan.step else {
         panic!("{:?}", plan.step)
     };
-    assert_eq!(consent.ground(), "it never came to be");
+    assert_eq!(consent.ground(), "it was never created");
     let intent = plan.intent.unwrap();
     let operation = intent.operation.unwrap();
     assert_eq!((operation.type_, operation.failures), (OperationType::DeleteFailed, Some(1)));

@@ -31,7 +31,8 @@ use crate::{
     },
     dcs::model::{Capacity, CpuType, Flavor, InstanceFacts, InstanceStatus, Tag},
     formats::{Origin, OwnerHash, OwnershipTags},
-    plan::{Follow, schedule::RequeuePolicy},
+    inventory::demand::Demand,
+    plan::schedule::RequeuePolicy,
 };
 
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
@@ -104,8 +105,8 @@ fn observed(more: Value) -> Observed {
             defaults: Defaults::default(),
             source: CredentialsSource::Namespace {
                 secret: "dcs-credentials".to_owned(),
-                held: true,
-                leaving: false,
+                in_use: true,
+                deleting: false,
             },
         }),
         secrets: SecretVersions::default(),
@@ -316,8 +317,8 @@ fn step_of(plan: &Plan) -> String {
 }
 
 /// What is awaited: fast or slow, each list, failed creations.
-fn follow_of(follow: Follow) -> &'static str {
-    match (follow.fast, follow.each_list, follow.failures) {
+fn demand_of(demand: Demand) -> &'static str {
+    match (demand.active, demand.every_list, demand.failed_creations) {
         (false, false, false) => "steady",
         (true, false, false) => "changes",
         (true, true, false) => "next list",
@@ -334,7 +335,7 @@ fn expect(o: &Observed, step: &str, conditions: [&str; 4], follow: &str, wait: u
     let messages: Vec<_> =
         plan.status.conditions.iter().map(|c| format!("{}: {}", c.type_, c.message)).collect();
     assert_eq!(
-        (step_of(&plan).as_str(), values(&plan.status), follow_of(plan.follow), plan.wait.as_secs()),
+        (step_of(&plan).as_str(), values(&plan.status), demand_of(plan.demand), plan.wait.as_secs()),
         (step, conditions.map(str::to_owned), follow, wait),
         "{messages:#?}"
     );

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{
     super::{
-        ownership::{self, Ownership},
-        says,
+        input::ownership::{self, Ownership},
+        status::observation,
     },
     world::{CANARY, pass, world},
     *,
@@ -182,7 +182,7 @@ fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     }
     let Some(id) = &plan.status.id else { return Err(TestCaseError::fail("ready without an instance")) };
     match newest(o, id) {
-        Some(facts) => prop_assert_eq!(says::serves(facts.status.as_ref()), Ok(())),
+        Some(facts) => prop_assert_eq!(observation::serves(facts.status.as_ref()), Ok(())),
         None => {
             prop_assert!(o.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
             prop_assert!(!matches!(o.lookups.detail, Some(Detail::NotFound)));

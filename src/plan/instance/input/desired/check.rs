@@ -16,7 +16,7 @@ use crate::{
         rules::{OBJECT_NAME, Rule, UUID},
     },
     formats::RESERVED_PREFIX,
-    plan::instance::{Problem, Window, quantity},
+    plan::instance::input::{Problem, Window, quantity},
 };
 
 /// Everything that is wrong with a spec.

@@ -1,0 +1,22 @@
+//! The inputs of a plan: the spec, parsed once, and everything that was observed.
+
+pub mod binding;
+mod defaults;
+mod desired;
+mod invalid;
+pub mod observed;
+pub(super) mod ownership;
+pub mod password;
+pub mod policies;
+mod quantity;
+mod window;
+
+pub(super) use self::observed::retry_class;
+pub use self::{
+    defaults::Defaults,
+    desired::{AuthSpec, Desired, FlavorSpec, NetworkSpec},
+    invalid::{Invalid, Problem},
+    observed::Observed,
+    policies::Policies,
+    window::Window,
+};

@@ -1,0 +1,13 @@
+//! The phases of an instance: one file for each outcome of the decision table.
+
+pub(super) mod adopt;
+pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod external_deletion;
+pub(super) mod failed_creation;
+mod mark;
+pub(super) mod observe;
+pub(super) mod preconditions;
+mod tenancy;
+pub(super) mod update;
+mod window_check;

@@ -1,0 +1,144 @@
+//! What must hold before a phase may act: the order is invalid spec, paused, credentials, account, finalizer, lists.
+
+use std::time::Duration;
+
+use super::tenancy;
+use crate::{
+    api::{
+        Reason,
+        instance::{ManagementPolicy, OperationStatus},
+        words::OperationOutcome,
+    },
+    plan::{
+        conditions::{Readiness, Situation},
+        instance::{
+            action::Step,
+            decision::Decision,
+            input::{
+                Desired, Observed,
+                observed::{AccountLists, Blocker, ResolvedAccount},
+                retry_class,
+            },
+        },
+        schedule::RetryClass,
+    },
+};
+
+/// Checks the preconditions of an object that is not being deleted.
+pub(in crate::plan::instance) fn check(o: &Observed) -> Result<(&Desired, &AccountLists), Box<Decision>> {
+    if is_before_first_list(o) && !o.status.conditions.is_empty() {
+        return Err(Box::new(not_observed_yet(o).without_status_write()));
+    }
+    let desired = match &o.desired {
+        Ok(desired) => desired,
+        Err(invalid) => return Err(Box::new(Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()))),
+    };
+    if o.policies.paused {
+        let message =
+            "spec.paused is true: the operator changes nothing in the cloud until it is false or removed";
+        return Err(Box::new(with_listed_instance(o, Decision::new(o, Situation::Paused, message))));
+    }
+    match &o.account {
+        Ok(account) => {
+            if let Some(message) = account_mismatch(o, account) {
+                return Err(Box::new(Decision::blocked(o, Reason::AccountChanged, message)));
+            }
+        }
+        Err(Blocker { reason, message }) => {
+            let wait = o.retry_delay(retry_class(*reason), 1);
+            return Err(Box::new(Decision::blocked(o, *reason, message).wait(wait)));
+        }
+    }
+    if o.policies.management == ManagementPolicy::Managed {
+        if !o.subject.finalizer {
+            return Err(Box::new(not_observed_yet(o).step(Step::AddFinalizer).without_status_write()));
+        }
+        if let Some(decision) = tenancy::credentials_being_deleted(o) {
+            return Err(Box::new(decision));
+        }
+    }
+    usable_lists(o).map(|lists| (desired, lists))
+}
+
+/// The account's lists, if they are recent enough to act on.
+fn usable_lists(o: &Observed) -> Result<&AccountLists, Box<Decision>> {
+    let Some(lists) = &o.lists else { return Err(Box::new(not_observed_yet(o))) };
+    let max_age = o.settings.requeue.observation_max_age;
+    let age_left = max_age.checked_sub(o.age());
+    let Some(trouble) = &lists.trouble else {
+        return match (lists.latest, age_left) {
+            (Some(_), Some(_)) => Ok(lists),
+            (Some(_), None) => {
+                let message = "the account was last listed too long ago";
+                let decision = Decision::new(o, Situation::TooOld, message);
+                Err(Box::new(with_listed_instance(o, decision).wait(max_age)))
+            }
+            (None, _) => Err(Box::new(not_observed_yet(o))),
+        };
+    };
+    if trouble.retry_class() != RetryClass::NeedsUser
+        && lists.latest.is_some()
+        && o.age() < o.settings.requeue.unreachable_after
+    {
+        return Ok(lists);
+    }
+    Err(Box::new(lists_failed(o, trouble, age_left)))
+}
+
+/// The account cannot be listed. When the last observation gets too old, the status has to show it.
+fn lists_failed(o: &Observed, trouble: &Blocker, age_left: Option<Duration>) -> Decision {
+    let max_age = o.settings.requeue.observation_max_age;
+    let until_too_old = |left: Duration| left + Duration::from_secs(1);
+    if trouble.retry_class() == RetryClass::NeedsUser {
+        let message = format!("{}; retried slowly, and at once when the Secret changes", trouble.message);
+        let wait = age_left.filter(|left| !left.is_zero()).map_or(max_age, until_too_old);
+        return with_listed_instance(o, Decision::blocked(o, trouble.reason, message)).wait(wait);
+    }
+    let message = format!("{}; the operator keeps retrying", trouble.message);
+    let situation =
+        if age_left.is_some() { Situation::Unreachable(trouble.reason) } else { Situation::TooOld };
+    let decision = Decision::new(o, situation, message);
+    with_listed_instance(o, decision).wait(age_left.map_or(max_age, until_too_old))
+}
+
+/// This process has not listed the account yet.
+fn is_before_first_list(o: &Observed) -> bool {
+    o.account.is_ok()
+        && o.lists.as_ref().is_none_or(|lists| lists.latest.is_none() && lists.trouble.is_none())
+}
+
+fn not_observed_yet(o: &Observed) -> Decision {
+    let message = "the operator has not observed the cloud yet";
+    Decision::new(o, Situation::NotObservedYet, message)
+        .ready(Readiness::Unchanged, message)
+        .wait(o.settings.requeue.operation_check_interval)
+}
+
+/// Adds what the list shows of the instance.
+fn with_listed_instance(o: &Observed, decision: Decision) -> Decision {
+    let known = o.lists.as_ref().and_then(|lists| lists.known.as_deref());
+    match known.filter(|known| o.status.id.as_deref() == Some(known.id.as_str())) {
+        Some(known) => decision.with_observation(known),
+        None => decision,
+    }
+}
+
+/// Describes where the credentials lead, if that is not where the instance was created or adopted.
+pub(super) fn account_mismatch(o: &Observed, account: &ResolvedAccount) -> Option<String> {
+    // A refused request left nothing behind: with other credentials it may go elsewhere.
+    let was_sent = |operation: &OperationStatus| operation.outcome != Some(OperationOutcome::Refused);
+    let begun = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(was_sent);
+    let recorded = o.status.account.as_ref().filter(|_| begun)?;
+    let present = &account.account;
+    let same = recorded.project_id == present.project_id && recorded.endpoint == present.endpoint;
+    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
+    (!same).then(|| {
+        format!(
+            "the instance is in project {} at {}, but the credentials lead to project {} at {}",
+            shown(&recorded.project_id),
+            shown(&recorded.endpoint),
+            shown(&present.project_id),
+            shown(&present.endpoint),
+        )
+    })
+}

@@ -1,0 +1,8 @@
+//! The status: composed from a decision, whole, for every phase alike.
+
+mod binding;
+mod compose;
+mod demand;
+pub(super) mod observation;
+
+pub(super) use self::compose::compose;
