@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     clock::{Clock, SystemClock},
     simulator::{
-        AccessKey, Directory, NotASpeed, Options, Settings, Simulator,
+        AccessKey, Directory, InvalidSpeed, Options, Settings, Simulator,
         http::{self, Shared},
         options::{Site, Zone},
         persist::{self, StateError},
@@ -149,7 +149,7 @@ pub enum SimulateError {
     },
     /// No clock runs at this speed.
     #[error(transparent)]
-    Speed(#[from] NotASpeed),
+    Speed(#[from] InvalidSpeed),
     /// The state file.
     #[error(transparent)]
     State(#[from] StateError),
@@ -182,13 +182,13 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     let listener =
         TcpListener::bind(address).await.map_err(|source| SimulateError::Listen { address, source })?;
     let endpoint = format!("http://{}", listener.local_addr()?);
-    announce(&json!({
+    print_ready(&json!({
         "endpoint": endpoint,
         "iamEndpoint": endpoint,
         "projectId": simulator.project_id(),
         "region": simulator.region(),
     }))?;
-    serve(listener, Shared::new(simulator, clock), state, told_to_end(interrupt, terminate)).await
+    serve(listener, Shared::new(simulator, clock), state, shutdown_signal(interrupt, terminate)).await
 }
 
 /// The simulator that the flags describe, with its stored state and its fault script.
@@ -271,7 +271,7 @@ async fn serve(
         Some(path) => {
             tokio::select! {
                 outcome = server => outcome?,
-                outcome = persist::keep(Arc::clone(&path), shared.clone()) => outcome?,
+                outcome = persist::save_on_change(Arc::clone(&path), shared.clone()) => outcome?,
             }
             persist::save(path, &shared).await?;
         }
@@ -279,7 +279,7 @@ async fn serve(
     Ok(())
 }
 
-async fn told_to_end(mut interrupt: Signal, mut terminate: Signal) {
+async fn shutdown_signal(mut interrupt: Signal, mut terminate: Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -287,7 +287,7 @@ async fn told_to_end(mut interrupt: Signal, mut terminate: Signal) {
 }
 
 /// One line on standard output, at once.
-fn announce(line: &Value) -> io::Result<()> {
+fn print_ready(line: &Value) -> io::Result<()> {
     let mut output = io::stdout().lock();
     writeln!(output, "{line}")?;
     output.flush()

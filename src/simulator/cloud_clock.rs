@@ -18,7 +18,7 @@ pub struct CloudClock {
 #[error(
     "{0} is not a speed: 1 is real time, 60 makes a minute of the cloud last a second, 0 holds its clock"
 )]
-pub struct NotASpeed(pub f64);
+pub struct InvalidSpeed(pub f64);
 
 // === impl CloudClock ===
 
@@ -43,10 +43,10 @@ impl CloudClock {
     /// Lets time pass at another speed from here on. 0 holds the clock, so that only [`step`](Self::step) moves it.
     ///
     /// # Errors
-    /// [`NotASpeed`] if `speed` is negative, infinite or not a number.
-    pub fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), NotASpeed> {
+    /// [`InvalidSpeed`] if `speed` is negative, infinite or not a number.
+    pub fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), InvalidSpeed> {
         if !speed.is_finite() || speed < 0.0 {
-            return Err(NotASpeed(speed));
+            return Err(InvalidSpeed(speed));
         }
         *self = Self { base: self.now(monotonic), since: monotonic.max(self.since), speed };
         Ok(())
@@ -58,7 +58,7 @@ impl CloudClock {
     }
 
     /// Goes on where a clock that was stored stood: at `time`, or where it is if that is later and it runs.
-    pub fn go_on_from(&mut self, monotonic: Duration, time: DateTime<Utc>) {
+    pub fn resume_from(&mut self, monotonic: Duration, time: DateTime<Utc>) {
         if self.speed == 0.0 {
             self.base = time;
             return;
@@ -106,9 +106,9 @@ mod tests {
         clock.set_speed(seconds(150), 1.0).expect("a speed");
         clock.set_speed(seconds(120), 2.0).expect("a speed");
         assert!(clock.now(seconds(150)) >= at(50));
-        clock.go_on_from(seconds(150), at(10));
+        clock.resume_from(seconds(150), at(10));
         assert!(clock.now(seconds(150)) >= at(50), "catching up with the past does nothing");
-        clock.go_on_from(seconds(150), at(1000));
+        clock.resume_from(seconds(150), at(1000));
         assert_eq!(clock.now(seconds(150)), at(1000));
     }
 

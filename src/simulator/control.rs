@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     directory::AccessKey,
-    endpoint::{Simulator, add_common},
+    endpoint::{Simulator, insert_common_headers},
     journal::Filter,
     message::{Delivery, DeliveryKind, Request, Response},
 };
@@ -54,7 +54,7 @@ const HELP: [(&str, &str); 21] = [
 ];
 
 /// An answer: a status and JSON.
-type Answer = Result<Value, (u16, String)>;
+type ControlResult = Result<Value, (u16, String)>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +100,7 @@ struct NewKey {
 }
 
 /// The part of `path` that is ours to read, if any.
-pub(super) fn path(path: &str) -> Option<&str> {
+pub(super) fn strip_prefix(path: &str) -> Option<&str> {
     path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -113,30 +113,30 @@ pub(super) fn handle(
     request: &Request,
 ) -> Delivery {
     let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let mut desk = Desk { simulator, wall, monotonic, request };
-    let (status, body) = match desk.answer(&segments) {
+    let mut api = ControlApi { simulator, wall, monotonic, request };
+    let (status, body) = match api.answer(&segments) {
         Ok(body) => (200, body),
         Err((status, message)) => (status, json!({ "error": message })),
     };
     let mut headers = HeaderMap::new();
-    add_common(&mut headers, wall, "simulator");
+    insert_common_headers(&mut headers, wall, "simulator");
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = Response { status, headers, body: format!("{body}\n").into_bytes() };
     Delivery { delay: Duration::ZERO, kind: DeliveryKind::Full(response) }
 }
 
 /// Where one such request is dealt with.
-struct Desk<'a> {
+struct ControlApi<'a> {
     simulator: &'a mut Simulator,
     wall: DateTime<Utc>,
     monotonic: Duration,
     request: &'a Request,
 }
 
-// === impl Desk ===
+// === impl ControlApi ===
 
-impl Desk<'_> {
-    fn answer(&mut self, segments: &[&str]) -> Answer {
+impl ControlApi<'_> {
+    fn answer(&mut self, segments: &[&str]) -> ControlResult {
         let method = &self.request.method;
         match segments {
             [] if method == Method::GET => {
@@ -151,12 +151,12 @@ impl Desk<'_> {
             ["instances", rest @ ..] => self.instances(rest),
             ["fail-next-creations"] if method == Method::POST => {
                 let FailCreations { count } = self.body()?;
-                self.simulator.meddle(self.monotonic, |service, _| service.fail_next_creations(count));
+                self.simulator.mutate(self.monotonic, |service, _| service.fail_next_creations(count));
                 Ok(json!({ "count": count }))
             }
             ["zones", code] if method == Method::POST => {
                 let Zone { sold_out } = self.body()?;
-                self.simulator.meddle(self.monotonic, |service, _| service.sell_out(code, sold_out));
+                self.simulator.mutate(self.monotonic, |service, _| service.sell_out(code, sold_out));
                 Ok(json!({ "zone": code, "soldOut": sold_out }))
             }
             ["keys", rest @ ..] => self.keys(rest),
@@ -192,7 +192,7 @@ impl Desk<'_> {
         })
     }
 
-    fn journal(&mut self, rest: &[&str]) -> Answer {
+    fn journal(&mut self, rest: &[&str]) -> ControlResult {
         let journal = &mut self.simulator.journal;
         match rest {
             [] if self.request.method == Method::GET => {
@@ -210,7 +210,7 @@ impl Desk<'_> {
         }
     }
 
-    fn faults(&mut self, rest: &[&str]) -> Answer {
+    fn faults(&mut self, rest: &[&str]) -> ControlResult {
         match rest {
             [] if self.request.method == Method::GET => Ok(json!({ "rules": self.simulator.faults.rules() })),
             [] if self.request.method == Method::POST => {
@@ -230,7 +230,7 @@ impl Desk<'_> {
         }
     }
 
-    fn clock(&mut self, rest: &[&str]) -> Answer {
+    fn clock(&mut self, rest: &[&str]) -> ControlResult {
         match rest {
             [] if self.request.method == Method::GET => {}
             ["step"] if self.request.method == Method::POST => {
@@ -253,11 +253,11 @@ impl Desk<'_> {
         }))
     }
 
-    fn instances(&mut self, rest: &[&str]) -> Answer {
+    fn instances(&mut self, rest: &[&str]) -> ControlResult {
         let monotonic = self.monotonic;
         match rest {
             [] if self.request.method == Method::GET => {
-                self.simulator.pass_time(monotonic);
+                self.simulator.advance(monotonic);
                 let instances: Vec<_> = self
                     .simulator
                     .service
@@ -273,23 +273,23 @@ impl Desk<'_> {
                 let lasting = seconds.map(duration).transpose()?;
                 let forced = self
                     .simulator
-                    .meddle(monotonic, |service, now| service.force_status(now, id, status, lasting));
+                    .mutate(monotonic, |service, now| service.force_status(now, id, status, lasting));
                 if forced { Ok(json!({})) } else { Err(no_instance(id)) }
             }
             [id] if self.request.method == Method::PATCH => {
                 let fields = self.body::<Map<String, Value>>()?;
-                let altered = self.simulator.meddle(monotonic, |service, _| service.alter(id, &fields));
+                let altered = self.simulator.mutate(monotonic, |service, _| service.alter(id, &fields));
                 altered.map(|()| json!({})).map_err(|error| (400, error))
             }
             [id] if self.request.method == Method::DELETE => {
-                let removed = self.simulator.meddle(monotonic, |service, _| service.remove(id));
+                let removed = self.simulator.mutate(monotonic, |service, _| service.remove(id));
                 if removed { Ok(json!({})) } else { Err(no_instance(id)) }
             }
             _ => Err(self.unknown()),
         }
     }
 
-    fn keys(&mut self, rest: &[&str]) -> Answer {
+    fn keys(&mut self, rest: &[&str]) -> ControlResult {
         match rest {
             [] if self.request.method == Method::POST => {
                 let NewKey { access_key, secret_key, security_token, expires_in_seconds } = self.body()?;

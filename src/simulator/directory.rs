@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// A token lives as long as the cloud's.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The oldest tokens beyond this many are forgotten.
-const MOST_TOKENS: usize = 10_000;
+const MAX_TOKENS: usize = 10_000;
 
 /// The account that calls come from.
 #[derive(Clone)]
@@ -142,8 +142,8 @@ impl Directory {
         self.tokens.get(value)
     }
 
-    pub(super) fn is_password(&self, user: &str, password: &str) -> bool {
-        self.users.get(user).is_some_and(|known| same(known, password))
+    pub(super) fn verify_password(&self, user: &str, password: &str) -> bool {
+        self.users.get(user).is_some_and(|known| constant_time_eq(known, password))
     }
 
     /// Hands out a token: its value, and what it stands for. The value follows from `seed`.
@@ -161,14 +161,14 @@ impl Directory {
         let lifetime = TimeDelta::from_std(self.token_lifetime).unwrap_or(TimeDelta::MAX);
         let expires_at = wall.checked_add_signed(lifetime).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let token = Token { user: user.to_owned(), project_id, issued_at: wall, expires_at };
-        self.make_room();
+        self.evict_oldest();
         self.tokens.insert(value.clone(), token.clone());
         (value, token)
     }
 
     /// Expired tokens stay known for a while, since the service tells *expired* from *unknown*.
-    fn make_room(&mut self) {
-        if self.tokens.len() >= MOST_TOKENS {
+    fn evict_oldest(&mut self) {
+        if self.tokens.len() >= MAX_TOKENS {
             let oldest = self.tokens.iter().min_by_key(|(_, token)| token.issued_at);
             if let Some(value) = oldest.map(|(value, _)| value.clone()) {
                 self.tokens.remove(&value);
@@ -199,7 +199,7 @@ impl fmt::Debug for AccessKey {
 }
 
 /// Takes the same time wherever the two differ.
-pub(super) fn same(known: &SecretString, given: &str) -> bool {
+pub(super) fn constant_time_eq(known: &SecretString, given: &str) -> bool {
     constant_time::verify_slices_are_equal(known.expose_secret().as_bytes(), given.as_bytes()).is_ok()
 }
 
@@ -224,12 +224,12 @@ mod tests {
     fn tokens_are_bounded_and_differ() {
         let mut directory = Directory::new("d");
         let (first, _) = directory.issue_token(1, DateTime::UNIX_EPOCH, "u", None);
-        for second in 1..=MOST_TOKENS as i64 {
+        for second in 1..=MAX_TOKENS as i64 {
             let at = DateTime::from_timestamp(second, 0).expect("a time");
             directory.issue_token(1, at, "u", None);
         }
-        assert_eq!(directory.tokens.len(), MOST_TOKENS);
+        assert_eq!(directory.tokens.len(), MAX_TOKENS);
         assert_eq!(directory.token(&first), None, "the oldest went");
-        assert_eq!(directory.revoke_tokens(), MOST_TOKENS);
+        assert_eq!(directory.revoke_tokens(), MAX_TOKENS);
     }
 }

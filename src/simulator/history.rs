@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{faults::Staleness, service::Service};
 
 /// So many states are kept: each holds every instance.
-const MOST: usize = 16;
+const MAX_STATES: usize = 16;
 
 /// Past states, oldest first; each is as it was just after a change.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ impl History {
     /// Keeps the present state.
     pub(super) fn record(&mut self, now: DateTime<Utc>, service: &Service) {
         self.states.push_back((now, service.clone()));
-        while self.states.len() > MOST {
+        while self.states.len() > MAX_STATES {
             self.states.pop_front();
         }
     }
@@ -36,7 +36,7 @@ impl History {
 
     /// The state so far back, and the time at which to ask it: time passes in it as it did then. The oldest one
     /// kept if there is none so old, `None` if none is kept.
-    pub(super) fn look_back(&self, now: DateTime<Utc>, age: Staleness) -> Option<(DateTime<Utc>, Service)> {
+    pub(super) fn state_at(&self, now: DateTime<Utc>, age: Staleness) -> Option<(DateTime<Utc>, Service)> {
         match age {
             Staleness::Seconds(seconds) => {
                 let age = TimeDelta::from_std(Duration::from_secs(seconds)).unwrap_or(TimeDelta::MAX);

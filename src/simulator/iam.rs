@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     call::Reply,
     directory::{Directory, Project, Token},
-    refusal,
+    error_response,
 };
 
 /// What a token is asked for with (password method).
@@ -64,16 +64,16 @@ pub(super) fn create_token(
 ) -> (Reply, HeaderMap) {
     let bare = |reply| (reply, HeaderMap::new());
     let Ok(TokenRequest { auth }) = TokenRequest::deserialize(body) else {
-        return bare(refusal::iam(400, "Bad Request", "The request body is invalid."));
+        return bare(error_response::iam(400, "Bad Request", "The request body is invalid."));
     };
     let Identity { methods, password: Password { user } } = auth.identity;
     if !methods.iter().any(|method| method == "password") {
-        return bare(refusal::iam(400, "Bad Request", "The authentication method is not supported."));
+        return bare(error_response::iam(400, "Bad Request", "The authentication method is not supported."));
     }
     let domain = user.domain.name.as_deref() == Some(directory.domain_name())
         || user.domain.id.as_deref() == Some(&domain_id(directory));
-    if !domain || !directory.is_password(&user.name, &user.password) {
-        return bare(refusal::iam(401, "Unauthorized", "The username or password is wrong."));
+    if !domain || !directory.verify_password(&user.name, &user.password) {
+        return bare(error_response::iam(401, "Unauthorized", "The username or password is wrong."));
     }
     let project = match auth.scope.project {
         None => None,
@@ -81,7 +81,7 @@ pub(super) fn create_token(
             Some(project) => Some(project.clone()),
             None => {
                 let message = "The project does not exist or does not belong to the account.";
-                return bare(refusal::iam(401, "Unauthorized", message));
+                return bare(error_response::iam(401, "Unauthorized", message));
             }
         },
     };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::dcs::redact;
 
 /// Longer bodies are not kept.
-const LONGEST_BODY: usize = 8 * 1024;
+const MAX_BODY_BYTES: usize = 8 * 1024;
 
 /// One call.
 #[derive(Debug, Clone, Serialize)]
@@ -135,11 +135,11 @@ impl Journal {
 }
 
 /// A request's body as it is kept: fields whose name says that they hold a secret are masked.
-pub(super) fn keep(body: &[u8]) -> Option<Box<str>> {
+pub(super) fn redacted_body(body: &[u8]) -> Option<Box<str>> {
     let mut value: Value = serde_json::from_slice(body).ok()?;
     redact::fields(&mut value);
     let text = value.to_string();
-    (text.len() <= LONGEST_BODY).then(|| text.into_boxed_str())
+    (text.len() <= MAX_BODY_BYTES).then(|| text.into_boxed_str())
 }
 
 fn as_json<S: Serializer>(body: &Option<Box<str>>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -164,7 +164,7 @@ mod tests {
             status: Some(200),
             effect: String::new(),
             faults: vec![],
-            body: keep(br#"{"password":"canary","name":"a"}"#),
+            body: redacted_body(br#"{"password":"canary","name":"a"}"#),
         }
     }
 
@@ -190,7 +190,7 @@ mod tests {
         let shown = serde_json::to_value(entry(Some("A"))).expect("JSON");
         assert_eq!(shown["body"], serde_json::json!({"password": "***", "name": "a"}));
         assert_eq!(shown["caller"], "token");
-        assert_eq!(keep(b"not JSON"), None);
-        assert_eq!(keep(format!("\"{}\"", "x".repeat(LONGEST_BODY)).as_bytes()), None);
+        assert_eq!(redacted_body(b"not JSON"), None);
+        assert_eq!(redacted_body(format!("\"{}\"", "x".repeat(MAX_BODY_BYTES)).as_bytes()), None);
     }
 }

@@ -13,6 +13,7 @@ mod cloud_clock;
 mod control;
 mod directory;
 mod endpoint;
+mod error_response;
 pub mod faults;
 mod history;
 pub mod http;
@@ -21,13 +22,12 @@ mod journal;
 mod message;
 pub mod options;
 pub mod persist;
-mod refusal;
 mod route;
 pub mod service;
 
 pub use self::{
     call::{Call, Reply},
-    cloud_clock::{CloudClock, NotASpeed},
+    cloud_clock::{CloudClock, InvalidSpeed},
     directory::{AccessKey, Directory, Project},
     endpoint::{Settings, Simulator},
     journal::{Caller, Entry, Filter, Journal},

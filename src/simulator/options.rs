@@ -80,13 +80,13 @@ pub enum Site {
 
 /// What a site allows and how it behaves; how it *writes* is in `service::quirks`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub(crate) struct SiteRules {
     /// Longest key of a tag.
-    pub(crate) tag_key: usize,
+    pub(crate) max_tag_key: usize,
     /// Longest value of a tag.
-    pub(crate) tag_value: usize,
+    pub(crate) max_tag_value: usize,
     /// Longest password.
-    pub(crate) password: usize,
+    pub(crate) max_password: usize,
     /// Hours of a maintenance window, and the hour the default one begins.
     pub(crate) window: (u32, u32),
     /// Reads that still show the old status after an operation was accepted.
@@ -94,7 +94,7 @@ pub(crate) struct Rules {
     /// Whether an instance restarts after it was EXTENDING.
     pub(crate) resize_restarts: bool,
     /// Whether `execute_immediately: false` waits for the maintenance window; elsewhere it has no effect.
-    pub(crate) deferral: bool,
+    pub(crate) deferred_resizes: bool,
     /// Whether answers have what newer versions of the API added: codes of a password reset, jobs of a task.
     pub(crate) newer_fields: bool,
 }
@@ -139,35 +139,39 @@ impl Site {
         }
     }
 
-    pub(crate) const fn rules(self) -> Rules {
-        let main = Rules {
-            tag_key: 36,
-            tag_value: 43,
-            password: 64,
+    pub(crate) const fn rules(self) -> SiteRules {
+        let main = SiteRules {
+            max_tag_key: 36,
+            max_tag_value: 43,
+            max_password: 64,
             window: (1, 18),
             stale_reads: 0,
             resize_restarts: false,
-            deferral: false,
+            deferred_resizes: false,
             newer_fields: false,
         };
-        let newer = Rules {
-            tag_key: 128,
-            tag_value: 255,
+        let newer = SiteRules {
+            max_tag_key: 128,
+            max_tag_value: 255,
             window: (4, 22),
             stale_reads: 1,
             resize_restarts: true,
-            deferral: true,
+            deferred_resizes: true,
             newer_fields: true,
             ..main
         };
         match self {
             Self::Main => main,
             Self::Newer => newer,
-            Self::Older => Rules { password: 32, ..main },
+            Self::Older => SiteRules { max_password: 32, ..main },
             // The narrowest limits with the widest answers.
-            Self::Quirky => {
-                Rules { stale_reads: 1, resize_restarts: true, newer_fields: true, password: 32, ..main }
-            }
+            Self::Quirky => SiteRules {
+                stale_reads: 1,
+                resize_restarts: true,
+                newer_fields: true,
+                max_password: 32,
+                ..main
+            },
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 const FORMAT: &str = "dcs-operator simulator";
 const VERSION: u32 = 1;
 /// Changes that come together are written together, this long after the first of them.
-const PAUSE: Duration = Duration::from_millis(200);
+const WRITE_DELAY: Duration = Duration::from_millis(200);
 
 /// Why a state cannot be read, or not be written.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum StateError {
     #[error(
         "state file {path} is not a simulator's state ({reason}); it was left as it is: name another file, or move it away"
     )]
-    Foreign {
+    InvalidFile {
         /// Which file.
         path: PathBuf,
         /// How that shows.
@@ -45,7 +45,7 @@ pub enum StateError {
     #[error(
         "state file {path} is of project {stored}, not of {wanted}: give it as --project-id and --region, or name another file"
     )]
-    Elsewhere {
+    ProjectMismatch {
         /// Which file.
         path: PathBuf,
         /// Its project and region.
@@ -55,10 +55,10 @@ pub enum StateError {
     },
     /// The state cannot be written down.
     #[error("the state cannot be written down: {0}")]
-    Unwritable(#[from] serde_json::Error),
+    Serialize(#[from] serde_json::Error),
 }
 
-/// What stands before the state, so that a foreign file is told from a damaged one.
+/// What stands before the state, so that a invalid file is told from a damaged one.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Header {
@@ -98,20 +98,20 @@ pub fn load(path: &Path, simulator: &mut Simulator, monotonic: Duration) -> Resu
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => return Err(StateError::Io { path: path.to_owned(), source }),
     };
-    let foreign = |reason: String| StateError::Foreign { path: path.to_owned(), reason };
-    let header: Header = serde_json::from_slice(&text).map_err(|error| foreign(error.to_string()))?;
+    let invalid = |reason: String| StateError::InvalidFile { path: path.to_owned(), reason };
+    let header: Header = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
     if header.format != FORMAT || header.version != VERSION {
-        return Err(foreign(format!("it is {:?}, version {}", header.format, header.version)));
+        return Err(invalid(format!("it is {:?}, version {}", header.format, header.version)));
     }
-    let loaded: Loaded = serde_json::from_slice(&text).map_err(|error| foreign(error.to_string()))?;
+    let loaded: Loaded = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
     if (&loaded.project_id, &loaded.region) != (&simulator.project_id, &simulator.region) {
-        return Err(StateError::Elsewhere {
+        return Err(StateError::ProjectMismatch {
             path: path.to_owned(),
             stored: format!("{} in {}", loaded.project_id, loaded.region),
             wanted: format!("{} in {}", simulator.project_id, simulator.region),
         });
     }
-    simulator.clock.go_on_from(monotonic, loaded.cloud_time);
+    simulator.clock.resume_from(monotonic, loaded.cloud_time);
     let chosen = simulator.service.options().clone();
     simulator.service = loaded.service;
     simulator.service.set_options(chosen);
@@ -121,8 +121,8 @@ pub fn load(path: &Path, simulator: &mut Simulator, monotonic: Duration) -> Resu
 /// The state as it is stored.
 ///
 /// # Errors
-/// [`StateError::Unwritable`] if some part of it has no JSON.
-pub fn dump(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, StateError> {
+/// [`StateError::Serialize`] if some part of it has no JSON.
+pub fn serialize(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, StateError> {
     Ok(serde_json::to_vec(&Stored {
         format: FORMAT,
         version: VERSION,
@@ -138,16 +138,16 @@ pub fn dump(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, State
 /// # Errors
 /// [`StateError::Io`] as the file system refuses.
 pub fn write(path: &Path, state: &[u8]) -> Result<(), StateError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
     let replace = || {
         // It may hold what only its owner should read.
         let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(state)?;
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&temporary, path)
     };
     replace().map_err(|source| StateError::Io { path: path.to_owned(), source })
 }
@@ -156,11 +156,11 @@ pub fn write(path: &Path, state: &[u8]) -> Result<(), StateError> {
 ///
 /// # Errors
 /// [`StateError`] once it cannot be written.
-pub async fn keep(path: Arc<Path>, shared: Shared) -> Result<(), StateError> {
+pub async fn save_on_change(path: Arc<Path>, shared: Shared) -> Result<(), StateError> {
     let clock: Arc<dyn Clock> = Arc::clone(shared.clock());
     loop {
         shared.changed().await;
-        clock.sleep(PAUSE).await;
+        clock.sleep(WRITE_DELAY).await;
         save(Arc::clone(&path), &shared).await?;
     }
 }
@@ -170,7 +170,7 @@ pub async fn keep(path: Arc<Path>, shared: Shared) -> Result<(), StateError> {
 /// # Errors
 /// [`StateError`] if it cannot be written.
 pub async fn save(path: Arc<Path>, shared: &Shared) -> Result<(), StateError> {
-    let state = dump(&shared.lock(), shared.clock().monotonic())?;
+    let state = serialize(&shared.lock(), shared.clock().monotonic())?;
     let shown = path.to_path_buf();
     match tokio::task::spawn_blocking(move || write(&path, &state)).await {
         Ok(outcome) => outcome,

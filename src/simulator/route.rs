@@ -3,7 +3,7 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::{call::Reply, refusal};
+use super::{call::Reply, error_response};
 use crate::dcs::operation::{self, Operation};
 
 /// An operation, and what the path holds in the places of its placeholders.
@@ -26,7 +26,7 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Reply> {
     found.ok_or_else(|| {
         let status = if other_method { 405 } else { 404 };
         let message = "The API does not exist or has not been published in the environment";
-        refusal::gateway(status, "APIGW.0101", message)
+        error_response::gateway(status, "APIGW.0101", message)
     })
 }
 

@@ -291,7 +291,7 @@ async fn limits_are_told_apart_from_mistakes(bench: Bench) {
         assert_eq!(create(wrong.clone()).await, Class::Invalid, "{wrong:?}");
     }
     let zone = base().az_codes[0].clone();
-    bench.shared.lock().meddle(bench.clock.monotonic(), |service, _| service.sell_out(&zone, true));
+    bench.shared.lock().mutate(bench.clock.monotonic(), |service, _| service.sell_out(&zone, true));
     assert_eq!(create(base()).await, Class::Quota, "a zone that is sold out");
     assert_eq!(bench.names(), Vec::<String>::new(), "nothing was created");
 }

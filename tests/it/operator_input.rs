@@ -56,7 +56,7 @@ fn settings(change: impl FnOnce(&mut Options)) -> Settings {
 }
 
 fn meddle<T>(shop: &Shop, change: impl FnOnce(&mut Service) -> T) -> T {
-    shop.cloud.shared.lock().meddle(shop.cloud.clock.monotonic(), |service, _| change(service))
+    shop.cloud.shared.lock().mutate(shop.cloud.clock.monotonic(), |service, _| change(service))
 }
 
 /// The credentials with other values; null takes one away.

@@ -113,7 +113,7 @@ async fn lists_of_the_past(bench: Bench) {
         names.sort();
         names
     };
-    // Armed for a long time, so that the past is kept; it is never reached.
+    // Never reached: an active staleList rule makes the simulator record history.
     bench.add_faults(
         &json!({"operation": "ListInstances", "after": 1000, "fault": {"staleList": {"versions": 1}}}),
     );

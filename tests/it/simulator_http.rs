@@ -253,7 +253,7 @@ async fn changes_reach_the_file_by_themselves() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let bench = Bench::in_process(settings());
-    let keeper = tokio::spawn(persist::keep(path.clone().into(), bench.shared.clone()));
+    let saver = tokio::spawn(persist::save_on_change(path.clone().into(), bench.shared.clone()));
     bench.client.create_instance(&instance("kept")).await.expect("created");
     in_time(async {
         while !std::fs::read_to_string(&path).is_ok_and(|text| text.contains("kept")) {
@@ -261,7 +261,7 @@ async fn changes_reach_the_file_by_themselves() {
         }
     })
     .await;
-    keeper.abort();
+    saver.abort();
 }
 
 /// What `/_simulator` answers to a request.

@@ -8,22 +8,22 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-pub(super) use self::apply::{Before, Outcome};
-pub use self::script::{ErrorAnswer, Fault, Rule, Staleness, Target};
+pub(super) use self::apply::{Interception, ResponseDraft};
+pub use self::script::{ErrorResponse, Fault, Rule, Staleness, Target};
 use crate::dcs::operation::Operation;
 
 /// The rules in force, and how often each was met.
 #[derive(Debug, Clone)]
 pub(super) struct Faults {
     seed: u64,
-    rules: Vec<Armed>,
+    rules: Vec<ActiveRule>,
     last_id: u64,
 }
 
 /// A rule in force.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Armed {
+pub(super) struct ActiveRule {
     id: u64,
     #[serde(flatten)]
     rule: Rule,
@@ -35,7 +35,7 @@ pub(super) struct Armed {
 
 /// What happens to one call.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Chosen {
+pub(super) struct FaultDecision {
     /// All delays together.
     pub(super) delay: Duration,
     /// What else goes wrong: one thing at most.
@@ -53,12 +53,12 @@ impl Faults {
 
     /// Adds the rules of a script and returns their ids; adds none of them if one is wrong.
     pub(super) fn add(&mut self, script: &Value) -> Result<Vec<u64>, String> {
-        Ok(script::parse(script)?.into_iter().map(|rule| self.arm(rule)).collect())
+        Ok(script::parse(script)?.into_iter().map(|rule| self.add_rule(rule)).collect())
     }
 
-    pub(super) fn arm(&mut self, rule: Rule) -> u64 {
+    pub(super) fn add_rule(&mut self, rule: Rule) -> u64 {
         self.last_id += 1;
-        self.rules.push(Armed { id: self.last_id, rule, met: 0, hit: 0 });
+        self.rules.push(ActiveRule { id: self.last_id, rule, met: 0, hit: 0 });
         self.last_id
     }
 
@@ -73,54 +73,56 @@ impl Faults {
         self.rules.clear();
     }
 
-    pub(super) fn rules(&self) -> &[Armed] {
+    pub(super) fn rules(&self) -> &[ActiveRule] {
         &self.rules
     }
 
     /// Whether a call may yet ask for a state of the past.
-    pub(super) fn may_look_back(&self) -> bool {
-        self.rules.iter().any(|armed| matches!(armed.rule.fault, Fault::StaleList(_)) && !armed.is_spent())
+    pub(super) fn needs_history(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|active| matches!(active.rule.fault, Fault::StaleList(_)) && !active.is_exhausted())
     }
 
     /// What happens to the next call of `operation`. The rules are asked in their order; a call that one of
     /// them has hit does not count for those after it, delays excepted.
-    pub(super) fn choose(&mut self, operation: &Operation) -> Chosen {
-        let mut chosen = Chosen::default();
-        for armed in &mut self.rules {
-            let delay = match armed.rule.fault {
+    pub(super) fn decide(&mut self, operation: &Operation) -> FaultDecision {
+        let mut decision = FaultDecision::default();
+        for active in &mut self.rules {
+            let delay = match active.rule.fault {
                 Fault::Delay { ms } => Some(Duration::from_millis(ms)),
                 _ => None,
             };
-            if delay.is_none() && chosen.fault.is_some() || !armed.strikes(self.seed, operation) {
+            if delay.is_none() && decision.fault.is_some() || !active.triggers(self.seed, operation) {
                 continue;
             }
-            chosen.names.push(armed.rule.fault.name());
+            decision.names.push(active.rule.fault.name());
             match delay {
-                Some(delay) => chosen.delay = chosen.delay.saturating_add(delay),
-                None => chosen.fault = Some(armed.rule.fault.clone()),
+                Some(delay) => decision.delay = decision.delay.saturating_add(delay),
+                None => decision.fault = Some(active.rule.fault.clone()),
             }
         }
-        chosen
+        decision
     }
 }
 
-// === impl Armed ===
+// === impl ActiveRule ===
 
-impl Armed {
-    fn is_spent(&self) -> bool {
+impl ActiveRule {
+    fn is_exhausted(&self) -> bool {
         self.rule.count.is_some_and(|count| self.hit >= count)
     }
 
     /// Counts a call and says whether it is hit.
-    fn strikes(&mut self, seed: u64, operation: &Operation) -> bool {
-        if self.is_spent() || !self.rule.concerns(operation) {
+    fn triggers(&mut self, seed: u64, operation: &Operation) -> bool {
+        if self.is_exhausted() || !self.rule.matches(operation) {
             return false;
         }
         self.met = self.met.saturating_add(1);
-        let strikes =
+        let triggers =
             self.met > self.rule.after && draw(seed, self.id, u64::from(self.met)) < self.rule.probability;
-        self.hit = self.hit.saturating_add(u32::from(strikes));
-        strikes
+        self.hit = self.hit.saturating_add(u32::from(triggers));
+        triggers
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
     }
 
     fn names(faults: &mut Faults, operation: &Operation, calls: usize) -> Vec<String> {
-        (0..calls).map(|_| faults.choose(operation).names.join("+")).collect()
+        (0..calls).map(|_| faults.decide(operation).names.join("+")).collect()
     }
 
     #[test]
@@ -189,10 +191,10 @@ mod tests {
             {"operation": "reads", "fault": {"staleList": {"versions": 1}}},
             {"operation": "*", "fault": {"partialList": {"drop": 1}}},
         ]));
-        assert!(faults.may_look_back());
+        assert!(faults.needs_history());
         assert_eq!(names(&mut faults, &CREATE_INSTANCE, 1), [""], "neither fits");
         assert_eq!(names(&mut faults, &LIST_INSTANCES, 3), ["staleList", "partialList", ""]);
-        assert!(!faults.may_look_back(), "spent");
+        assert!(!faults.needs_history(), "spent");
         assert!(faults.remove(1) && !faults.remove(1));
         assert_eq!(faults.rules().len(), 1);
         assert!(faults.add(&json!([{"fault": "reset"}, {"fault": "?"}])).is_err());

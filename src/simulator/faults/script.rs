@@ -18,10 +18,10 @@ pub struct Rule {
     #[serde(default)]
     pub after: u32,
     /// How many are hit before the rule is spent; null for no end.
-    #[serde(default = "once")]
+    #[serde(default = "default_count")]
     pub count: Option<u32>,
     /// How likely each one in between is hit, from 0 to 1; drawn from the seed.
-    #[serde(default = "certain")]
+    #[serde(default = "default_probability")]
     pub probability: f64,
     /// What goes wrong.
     pub fault: Fault,
@@ -54,9 +54,9 @@ pub enum Fault {
     /// It takes effect, and the connection is closed without an answer.
     DropAnswer,
     /// It fails without effect.
-    ErrorBefore(ErrorAnswer),
+    ErrorBefore(ErrorResponse),
     /// It takes effect, and the answer says that it failed.
-    ErrorAfter(ErrorAnswer),
+    ErrorAfter(ErrorResponse),
     /// The gateway refuses it with 429.
     Throttle {
         /// What `Retry-After` says; without it the header is left out.
@@ -83,7 +83,7 @@ pub enum Fault {
     /// A proxy answers with a page instead; no effect.
     Html {
         /// Its HTTP status.
-        #[serde(default = "bad_gateway")]
+        #[serde(default = "default_html_status")]
         status: u16,
     },
     /// The connection is reset before the call takes effect.
@@ -93,7 +93,7 @@ pub enum Fault {
 /// An error answer. Without a code it has no body that the client could read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ErrorAnswer {
+pub struct ErrorResponse {
     /// HTTP status.
     pub status: u16,
     /// The service's error code.
@@ -114,15 +114,15 @@ pub enum Staleness {
     Versions(usize),
 }
 
-const fn once() -> Option<u32> {
+const fn default_count() -> Option<u32> {
     Some(1)
 }
 
-const fn certain() -> f64 {
+const fn default_probability() -> f64 {
     1.0
 }
 
-const fn bad_gateway() -> u16 {
+const fn default_html_status() -> u16 {
     502
 }
 
@@ -145,12 +145,18 @@ pub(super) fn parse(script: &Value) -> Result<Vec<Rule>, String> {
 impl Rule {
     /// A rule that hits the next call of `operation` only.
     pub fn next(operation: &'static Operation, fault: Fault) -> Self {
-        Self { operation: Target::Named(operation), after: 0, count: once(), probability: certain(), fault }
+        Self {
+            operation: Target::Named(operation),
+            after: 0,
+            count: default_count(),
+            probability: default_probability(),
+            fault,
+        }
     }
 
     /// Whether it is about calls of `operation`.
-    pub(super) fn concerns(&self, operation: &Operation) -> bool {
-        self.operation.includes(operation) && self.fault.fits(operation)
+    pub(super) fn matches(&self, operation: &Operation) -> bool {
+        self.operation.matches(operation) && self.fault.applies_to(operation)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -161,7 +167,7 @@ impl Rule {
             return Err("count 0 never hits anything: leave it out for 1, null for no end".to_owned());
         }
         let status = match &self.fault {
-            Fault::ErrorBefore(answer) | Fault::ErrorAfter(answer) => answer.status,
+            Fault::ErrorBefore(response) | Fault::ErrorAfter(response) => response.status,
             Fault::Html { status } => *status,
             Fault::Delay { .. }
             | Fault::DropAnswer
@@ -180,7 +186,7 @@ impl Rule {
 
     fn check_target(&self) -> Result<(), String> {
         match self.operation {
-            Target::Named(operation) if !self.fault.fits(operation) => {
+            Target::Named(operation) if !self.fault.applies_to(operation) => {
                 Err(format!("{} never hits {}", self.fault.name(), operation.name))
             }
             Target::Mutating if matches!(self.fault, Fault::StaleList(_) | Fault::PartialList { .. }) => {
@@ -194,7 +200,7 @@ impl Rule {
 // === impl Target ===
 
 impl Target {
-    fn includes(self, operation: &Operation) -> bool {
+    fn matches(self, operation: &Operation) -> bool {
         match self {
             Self::Any => true,
             Self::Mutating => operation.idempotency.mutates(),
@@ -265,7 +271,7 @@ impl Fault {
     }
 
     /// Whether it can happen to `operation` at all.
-    fn fits(&self, operation: &Operation) -> bool {
+    fn applies_to(&self, operation: &Operation) -> bool {
         match self {
             Self::StaleList(_) => {
                 operation.service == Service::Dcs && operation.idempotency == Idempotency::Read

@@ -47,10 +47,10 @@ pub(super) struct Size {
 
 const ALL_VERSIONS: &[&str] = &["4.0", "5.0", "6.0", "7.0"];
 /// 7.0 exists as single, ha and cluster only.
-const NOT_7: &[&str] = &["4.0", "5.0", "6.0"];
+const UP_TO_VERSION_6: &[&str] = &["4.0", "5.0", "6.0"];
 const CPUS: [(CpuType, &str); 2] = [(CpuType::X86_64, "xu1"), (CpuType::Aarch64, "au1")];
 /// MiB and Mbit/s of what is not sharded.
-const PLAIN: [(u32, u32); 12] = [
+const UNSHARDED_SIZES: [(u32, u32); 12] = [
     (128, 40),
     (256, 80),
     (512, 80),
@@ -65,13 +65,14 @@ const PLAIN: [(u32, u32); 12] = [
     (65536, 384),
 ];
 /// GB of what is sharded.
-const SHARDED: [u32; 15] = [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024];
+const SHARDED_SIZES_GB: [u32; 15] = [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024];
 /// GB of a shard, where it can be chosen.
-const SHARD_SIZES: [u32; 6] = [1, 2, 4, 8, 16, 32];
+const SHARD_SIZES_GB: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// GB and Mbit/s of read/write splitting, the latter for each copy.
-const SPLIT: [(u32, u32); 7] = [(1, 384), (2, 384), (4, 384), (8, 768), (16, 768), (32, 768), (64, 768)];
+const RW_SPLIT_SIZES: [(u32, u32); 7] =
+    [(1, 384), (2, 384), (4, 384), (8, 768), (16, 768), (32, 768), (64, 768)];
 /// Redis 3.0, single and ha: GB, usable MiB of each, connections, Mbit/s.
-const OLD_PLAIN: [(u32, u32, u32, u32); 6] = [
+const VERSION_3_UNSHARDED: [(u32, u32, u32, u32); 6] = [
     (2, 1536, 1536, 42),
     (4, 3276, 3276, 64),
     (8, 6963, 6553, 64),
@@ -80,7 +81,7 @@ const OLD_PLAIN: [(u32, u32, u32, u32); 6] = [
     (64, 59596, 52428, 128),
 ];
 /// Redis 3.0, proxy: GB, shards, proxies, connections.
-const OLD_PROXY: [(u32, u32, u32, u32); 5] = [
+const VERSION_3_PROXY: [(u32, u32, u32, u32); 5] = [
     (64, 8, 3, 90_000),
     (128, 16, 6, 180_000),
     (256, 32, 8, 240_000),
@@ -91,13 +92,14 @@ const OLD_PROXY: [(u32, u32, u32, u32); 5] = [
 static ALL: LazyLock<Vec<Flavor>> = LazyLock::new(|| {
     let mut flavors = Vec::new();
     for (cpu, code) in CPUS {
-        flavors.extend(plain(CacheMode::Single, &cpu, code, 1));
-        (2..=5).for_each(|replicas| flavors.extend(plain(CacheMode::Ha, &cpu, code, replicas)));
-        flavors.extend(sharded(CacheMode::Proxy, &cpu, code, 2));
-        (1..=5).for_each(|replicas| flavors.extend(sharded(CacheMode::Cluster, &cpu, code, replicas)));
+        flavors.extend(unsharded_flavors(CacheMode::Single, &cpu, code, 1));
+        (2..=5).for_each(|replicas| flavors.extend(unsharded_flavors(CacheMode::Ha, &cpu, code, replicas)));
+        flavors.extend(sharded_flavors(CacheMode::Proxy, &cpu, code, 2));
+        (1..=5)
+            .for_each(|replicas| flavors.extend(sharded_flavors(CacheMode::Cluster, &cpu, code, replicas)));
     }
-    (2..=6).for_each(|replicas| flavors.extend(split(replicas)));
-    flavors.extend(version_3());
+    (2..=6).for_each(|replicas| flavors.extend(rw_split_flavors(replicas)));
+    flavors.extend(version_3_flavors());
     flavors
 });
 
@@ -112,7 +114,7 @@ pub(super) fn find(spec_code: &str) -> Option<&'static Flavor> {
 }
 
 /// The most copies that a shard can have, the master included.
-pub(super) fn most_replicas(mode: &CacheMode) -> u32 {
+pub(super) fn max_replicas(mode: &CacheMode) -> u32 {
     let of_mode = all().iter().filter(|flavor| flavor.mode == *mode);
     of_mode.map(|flavor| flavor.replicas).max().unwrap_or(1)
 }
@@ -122,7 +124,7 @@ const fn gib(gib: u32) -> Capacity {
 }
 
 /// `single` and `ha`.
-fn plain(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
+fn unsharded_flavors(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
     let copies = if mode == CacheMode::Single { String::new() } else { format!("r{replicas}.") };
     let flavor = |(mib, bandwidth): (u32, u32)| {
         let size =
@@ -143,13 +145,13 @@ fn plain(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavo
             }],
         }
     };
-    PLAIN.map(flavor).into()
+    UNSHARDED_SIZES.map(flavor).into()
 }
 
 /// `proxy` and `cluster`, with the usual number of shards and, on x86, with shards of a chosen size.
-fn sharded(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
+fn sharded_flavors(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
     let copies = if mode == CacheMode::Proxy { String::new() } else { format!("r{replicas}.") };
-    let versions = if mode == CacheMode::Proxy { NOT_7 } else { ALL_VERSIONS };
+    let versions = if mode == CacheMode::Proxy { UP_TO_VERSION_6 } else { ALL_VERSIONS };
     let flavor = |name: String, capacity: u32, shards: u32| Flavor {
         spec_code: format!("redis.{mode}.{code}.large.{copies}{name}"),
         versions,
@@ -159,9 +161,9 @@ fn sharded(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Fla
         sizes: vec![sharded_size(&mode, capacity, shards)],
     };
     let mut flavors = Vec::new();
-    for capacity in SHARDED {
-        flavors.push(flavor(capacity.to_string(), capacity, usual_shards(capacity)));
-        for size in SHARD_SIZES.into_iter().filter(|_| *cpu == CpuType::X86_64) {
+    for capacity in SHARDED_SIZES_GB {
+        flavors.push(flavor(capacity.to_string(), capacity, default_shards(capacity)));
+        for size in SHARD_SIZES_GB.into_iter().filter(|_| *cpu == CpuType::X86_64) {
             let shards = capacity / size;
             if capacity.is_multiple_of(size) && (3..=128).contains(&shards) {
                 flavors.push(flavor(format!("s{size}.{capacity}"), capacity, shards));
@@ -172,7 +174,7 @@ fn sharded(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Fla
 }
 
 /// Shards unless another number was chosen: three up to 32 GB, then one for each 8 GB.
-fn usual_shards(capacity: u32) -> u32 {
+fn default_shards(capacity: u32) -> u32 {
     if capacity <= 32 { 3 } else { capacity / 8 }
 }
 
@@ -187,10 +189,10 @@ fn sharded_size(mode: &CacheMode, capacity: u32, shards: u32) -> Size {
 }
 
 /// `ha_rw_split`, x86 only. Proxies share the reading out, one for each copy.
-fn split(replicas: u32) -> Vec<Flavor> {
+fn rw_split_flavors(replicas: u32) -> Vec<Flavor> {
     let flavor = |(capacity, bandwidth): (u32, u32)| Flavor {
         spec_code: format!("redis.ha.xu1.large.p{replicas}.{capacity}"),
-        versions: NOT_7,
+        versions: UP_TO_VERSION_6,
         mode: CacheMode::HaRwSplit,
         cpu: CpuType::X86_64,
         replicas,
@@ -203,11 +205,11 @@ fn split(replicas: u32) -> Vec<Flavor> {
             bandwidth: replicas * bandwidth,
         }],
     };
-    SPLIT.map(flavor).into()
+    RW_SPLIT_SIZES.map(flavor).into()
 }
 
 /// Redis 3.0.
-fn version_3() -> Vec<Flavor> {
+fn version_3_flavors() -> Vec<Flavor> {
     let flavor = |name: &str, mode, replicas, sizes| Flavor {
         spec_code: format!("dcs.{name}"),
         versions: &["3.0"],
@@ -232,12 +234,13 @@ fn version_3() -> Vec<Flavor> {
         connections,
         bandwidth: 600,
     };
-    let single = OLD_PLAIN.map(|(capacity, single, _, bandwidth)| plain(capacity, single, bandwidth));
-    let ha = OLD_PLAIN.map(|(capacity, _, ha, bandwidth)| plain(capacity, ha, bandwidth));
+    let single =
+        VERSION_3_UNSHARDED.map(|(capacity, single, _, bandwidth)| plain(capacity, single, bandwidth));
+    let ha = VERSION_3_UNSHARDED.map(|(capacity, _, ha, bandwidth)| plain(capacity, ha, bandwidth));
     vec![
         flavor("single_node", CacheMode::Single, 1, single.into()),
         flavor("master_standby", CacheMode::Ha, 2, ha.into()),
-        flavor("cluster", CacheMode::Proxy, 2, OLD_PROXY.map(proxy).into()),
+        flavor("cluster", CacheMode::Proxy, 2, VERSION_3_PROXY.map(proxy).into()),
     ]
 }
 
@@ -345,7 +348,7 @@ mod tests {
         ] {
             assert_eq!(find(name), None, "{name}");
         }
-        assert_eq!(find("redis.proxy.xu1.large.8").unwrap().versions, NOT_7);
+        assert_eq!(find("redis.proxy.xu1.large.8").unwrap().versions, UP_TO_VERSION_6);
     }
 
     #[test]
@@ -353,7 +356,7 @@ mod tests {
         for (mode, most) in
             [(CacheMode::Single, 1), (CacheMode::Ha, 5), (CacheMode::HaRwSplit, 6), (CacheMode::Cluster, 5)]
         {
-            assert_eq!(most_replicas(&mode), most);
+            assert_eq!(max_replicas(&mode), most);
         }
     }
 }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{
     Service,
+    api_error::{ApiError, Result},
     catalogue::{self, Flavor, Size},
     instance::Instance,
-    refusal::{Refusal, Result},
     render, reply,
     request::Query,
     resize,
@@ -19,10 +19,10 @@ use crate::{dcs::model::Capacity, simulator::Reply};
 impl Service {
     /// 4.9.1. With `instance_id`, what that instance can become.
     pub(super) fn list_flavors(&self, query: Query<'_>) -> Result<Reply> {
-        let instance = query.word("instance_id").map(|id| self.find(id)).transpose()?;
-        let capacity = query.word("capacity").map(|text| {
+        let instance = query.nonempty("instance_id").map(|id| self.find(id)).transpose()?;
+        let capacity = query.nonempty("capacity").map(|text| {
             let gib = text.parse().ok().and_then(Capacity::from_gib);
-            gib.ok_or_else(|| Refusal::invalid("capacity"))
+            gib.ok_or_else(|| ApiError::invalid_field("capacity"))
         });
         let capacity = capacity.transpose()?;
         let zones: Vec<_> = self.zones().filter(|zone| !zone.sold_out).collect();
@@ -40,16 +40,17 @@ impl Service {
 }
 
 fn matches(flavor: &Flavor, query: Query<'_>) -> bool {
-    let is = |name: &str, own: &str| query.word(name).is_none_or(|wanted| wanted.eq_ignore_ascii_case(own));
+    let is =
+        |name: &str, own: &str| query.nonempty(name).is_none_or(|wanted| wanted.eq_ignore_ascii_case(own));
     is("engine", "redis")
         && is("spec_code", &flavor.spec_code)
         && is("cache_mode", flavor.mode.as_str())
         && is("cpu_type", flavor.cpu.as_str())
-        && query.word("engine_version").is_none_or(|version| flavor.versions.contains(&version))
+        && query.nonempty("engine_version").is_none_or(|version| flavor.versions.contains(&version))
 }
 
 fn is_reachable(instance: &Instance, flavor: &Flavor, size: &Size) -> bool {
-    resize::step(instance, flavor, size).is_ok()
+    resize::resize_kind(instance, flavor, size).is_ok()
 }
 
 fn show(flavor: &Flavor, sizes: &[&Size], zones: &[Zone]) -> Value {

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    api_error::{ApiError, Result},
     catalogue::{Flavor, Size},
     password::Password,
-    refusal::{Refusal, Result},
     tasks::Task,
 };
 use crate::dcs::model::{BackupPolicy, CacheMode, Capacity, CpuType, InstanceStatus, Tag};
@@ -29,7 +29,8 @@ pub struct Instance {
     /// Its nodes, those of a shard together, the master first.
     pub nodes: Vec<Node>,
     /// The address before its proxies, where it has any.
-    pub front: Option<Ipv4Addr>,
+    #[serde(rename = "front")]
+    pub proxy_address: Option<Ipv4Addr>,
     /// Its port.
     pub port: u16,
     /// Codes of its zones, the master's first.
@@ -74,11 +75,11 @@ pub struct Instance {
     pub(super) visible_at: DateTime<Utc>,
     pub(super) status: InstanceStatus,
     /// A status put over its own.
-    pub(super) forced: Option<Forced>,
+    pub(super) forced: Option<ForcedStatus>,
     /// What happens to it at the moment, and when that is over.
-    pub(super) pending: Option<Pending>,
+    pub(super) pending: Option<PendingTransition>,
     /// A resize that waits for the maintenance window.
-    pub(super) scheduled: Option<Scheduled>,
+    pub(super) scheduled: Option<ScheduledResize>,
     /// Reads that still show it as it was before the last operation.
     pub(super) stale_reads: u8,
 }
@@ -136,34 +137,37 @@ pub struct Backup {
 
 /// A status put over an instance's own, from outside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Forced {
+pub(super) struct ForcedStatus {
     pub(super) status: InstanceStatus,
     pub(super) until: Option<DateTime<Utc>>,
 }
 
 /// Something under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Pending {
+pub(super) struct PendingTransition {
     pub(super) until: DateTime<Utc>,
-    pub(super) change: Change,
+    #[serde(rename = "change")]
+    pub(super) transition: Transition,
 }
 
 /// A resize that waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Scheduled {
+pub(super) struct ScheduledResize {
     pub(super) at: DateTime<Utc>,
-    pub(super) reshape: Reshape,
+    #[serde(rename = "reshape")]
+    pub(super) layout: Layout,
 }
 
 /// What is different once something under way is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) enum Change {
+pub(super) enum Transition {
     /// It serves for the first time.
     Create,
     /// It could not be made.
     FailToCreate,
     /// It has another size.
-    Reshape(Reshape),
+    #[serde(rename = "Reshape")]
+    Resize(Layout),
     /// It has another port, other command names, or both.
     Configure { port: Option<u16>, rename_commands: Option<BTreeMap<String, String>> },
     /// It serves again; a single node has lost its data.
@@ -176,10 +180,11 @@ pub(super) enum Change {
 
 /// What an instance is after a resize.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Reshape {
+pub(super) struct Layout {
     pub(super) shape: Shape,
     pub(super) nodes: Vec<Node>,
-    pub(super) front: Option<Ipv4Addr>,
+    #[serde(rename = "front")]
+    pub(super) proxy_address: Option<Ipv4Addr>,
 }
 
 // === impl Shape ===
@@ -213,7 +218,7 @@ impl Instance {
     pub fn admits(&self, password: Option<&str>) -> bool {
         match (&self.password, password) {
             (None, None) => true,
-            (Some(own), Some(password)) => own.is(password),
+            (Some(own), Some(password)) => own.matches(password),
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
@@ -225,8 +230,8 @@ impl Instance {
 
     /// Its addresses: all nodes' for a cluster, one otherwise.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
-        match self.front {
-            Some(front) => vec![front],
+        match self.proxy_address {
+            Some(proxy_address) => vec![proxy_address],
             None if self.shape.mode == CacheMode::Cluster => self.nodes.iter().filter_map(|n| n.ip).collect(),
             None => self.nodes.iter().find(|node| node.master).and_then(|node| node.ip).into_iter().collect(),
         }
@@ -238,7 +243,7 @@ impl Instance {
     }
 
     /// When something happens to it next, all by itself.
-    pub(super) fn due(&self) -> Option<DateTime<Utc>> {
+    pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
         let pending = self.pending.as_ref().map(|pending| pending.until);
         let forced = self.forced.as_ref().and_then(|forced| forced.until);
         let scheduled = self.scheduled.as_ref().map(|scheduled| scheduled.at);
@@ -246,7 +251,7 @@ impl Instance {
     }
 
     /// The status and task that a read shows, which may lag one behind.
-    pub(super) fn shown(&self) -> (&InstanceStatus, Option<&str>) {
+    pub(super) fn visible_status(&self) -> (&InstanceStatus, Option<&str>) {
         if self.stale_reads > 0 {
             (&InstanceStatus::Running, None)
         } else {
@@ -255,19 +260,19 @@ impl Instance {
     }
 
     /// Refuses what needs an idle instance, with the code for what it is doing.
-    pub(super) fn idle(&self) -> Result<()> {
-        match self.busy() {
+    pub(super) fn ensure_idle(&self) -> Result<()> {
+        match self.busy_code() {
             None => Ok(()),
-            Some(code) => Err(Refusal::new(code)),
+            Some(code) => Err(ApiError::new(code)),
         }
     }
 
     /// The code for what it is doing, if it is doing anything.
-    fn busy(&self) -> Option<&'static str> {
+    fn busy_code(&self) -> Option<&'static str> {
         use InstanceStatus as Status;
         match self.status() {
             Status::Running => match &self.task {
-                Some(task) => Some(busy_with(task)),
+                Some(task) => Some(task_busy_code(task)),
                 // Made to look idle from outside; what is under way must not be lost.
                 None => self.pending.as_ref().map(|_| "DCS.4026"),
             },
@@ -292,22 +297,22 @@ impl Instance {
     }
 
     /// Refuses to delete what is not at rest.
-    pub(super) fn deletable(&self) -> Result<()> {
+    pub(super) fn ensure_deletable(&self) -> Result<()> {
         use InstanceStatus as Status;
         match self.status() {
             Status::Creating | Status::Starting | Status::Restarting | Status::Closing | Status::Deleting => {
-                Err(Refusal::new("DCS.4099"))
+                Err(ApiError::new("DCS.4099"))
             }
             // Prepaid ones are unsubscribed through the billing service.
-            _ if self.charging_mode != 0 => Err(Refusal::new("DCS.4026")),
+            _ if self.charging_mode != 0 => Err(ApiError::new("DCS.4026")),
             Status::Error | Status::CreateFailed | Status::Frozen | Status::Closed => Ok(()),
-            _ => self.idle(),
+            _ => self.ensure_idle(),
         }
     }
 }
 
 /// The code for a task under way. Of the words only `BACKUPING` is known from the service itself.
-fn busy_with(task: &str) -> &'static str {
+fn task_busy_code(task: &str) -> &'static str {
     match task {
         "BACKUPING" => "DCS.4096",
         "RESTORING" => "DCS.4097",
@@ -349,23 +354,23 @@ mod tests {
             let mut instance = fixtures::instance();
             instance.status = InstanceStatus::from(status);
             instance.task = task.map(str::to_owned);
-            let code = |result: Result<()>| result.err().map(|refusal| refusal.code);
-            assert_eq!(code(instance.idle()), change, "{status} {task:?}");
-            assert_eq!(code(instance.deletable()), delete, "{status} {task:?}");
+            let code = |result: Result<()>| result.err().map(|error| error.code);
+            assert_eq!(code(instance.ensure_idle()), change, "{status} {task:?}");
+            assert_eq!(code(instance.ensure_deletable()), delete, "{status} {task:?}");
         }
     }
 
     #[test]
     fn prepaid_instances_are_not_deleted_here() {
         let instance = Instance { charging_mode: 1, ..fixtures::instance() };
-        assert_eq!(instance.deletable(), Err(Refusal::new("DCS.4026")));
+        assert_eq!(instance.ensure_deletable(), Err(ApiError::new("DCS.4026")));
     }
 
     #[test]
     fn a_forced_status_covers_its_own() {
         let mut instance = fixtures::instance();
-        instance.forced = Some(Forced { status: InstanceStatus::Error, until: None });
+        instance.forced = Some(ForcedStatus { status: InstanceStatus::Error, until: None });
         assert_eq!(instance.status(), &InstanceStatus::Error);
-        assert_eq!(instance.due(), None);
+        assert_eq!(instance.next_due(), None);
     }
 }

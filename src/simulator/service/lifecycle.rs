@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Service,
-    instance::{Change, Instance, Pending, Reshape, Scheduled},
+    instance::{Instance, Layout, PendingTransition, ScheduledResize, Transition},
     later, topology,
 };
 use crate::dcs::model::{CacheMode, InstanceStatus};
@@ -17,11 +17,11 @@ impl Service {
     /// Lets everything happen that is due at `now`, in its order.
     pub fn advance(&mut self, now: DateTime<Utc>) {
         let until = self.now.max(now);
-        while let Some((due, instance)) = self.store.next().filter(|(due, _)| *due <= until) {
+        while let Some((due, instance)) = self.store.next_due().filter(|(due, _)| *due <= until) {
             // Each thing happens at its own time, however late it is noticed.
             self.now = self.now.max(due);
             let id = instance.id.clone();
-            self.happen(&id, due);
+            self.apply_due(&id, due);
         }
         self.now = until;
     }
@@ -29,11 +29,11 @@ impl Service {
     /// When something happens next by itself, if nothing is asked.
     pub fn next_transition(&self) -> Option<DateTime<Utc>> {
         let hidden = self.store.iter().map(|instance| instance.visible_at).filter(|at| *at > self.now).min();
-        self.store.next().map(|(due, _)| due).into_iter().chain(hidden).min()
+        self.store.next_due().map(|(due, _)| due).into_iter().chain(hidden).min()
     }
 
     /// One thing that is due for an instance.
-    fn happen(&mut self, id: &str, due: DateTime<Utc>) {
+    fn apply_due(&mut self, id: &str, due: DateTime<Utc>) {
         let Some(instance) = self.store.get(id) else { return };
         if instance.forced.as_ref().and_then(|forced| forced.until).is_some_and(|until| until <= due) {
             self.store.update(id, |instance| {
@@ -41,30 +41,30 @@ impl Service {
                 instance.updated_at = due;
             });
         } else if instance.pending.as_ref().is_some_and(|pending| pending.until <= due) {
-            self.finish(id, due);
+            self.complete_pending(id, due);
         } else if instance.scheduled.is_some() {
             self.start_scheduled(id, due);
         }
     }
 
     /// Ends what is under way, as if its time had come.
-    pub(super) fn finish(&mut self, id: &str, at: DateTime<Utc>) {
-        let before = self.store.get(id).map(topology::held).unwrap_or_default();
-        let change = self.store.update(id, |instance| instance.pending.take());
-        let Some(change) = change.flatten().map(|pending| pending.change) else { return };
-        if let Change::Delete = change {
+    pub(super) fn complete_pending(&mut self, id: &str, at: DateTime<Utc>) {
+        let before = self.store.get(id).map(topology::held_addresses).unwrap_or_default();
+        let transition = self.store.update(id, |instance| instance.pending.take());
+        let Some(transition) = transition.flatten().map(|pending| pending.transition) else { return };
+        if let Transition::Delete = transition {
             self.remove(id);
             return;
         }
-        let restarts = self.rules().resize_restarts && matches!(change, Change::Reshape(_));
+        let restarts = self.rules().resize_restarts && matches!(transition, Transition::Resize(_));
         let until = later(at, self.options.operation / 4);
         let after = self.store.update(id, |instance| {
-            instance.settle(change, at);
+            instance.apply(transition, at);
             if restarts {
                 instance.status = InstanceStatus::Restarting;
-                instance.pending = Some(Pending { until, change: Change::Restart });
+                instance.pending = Some(PendingTransition { until, transition: Transition::Restart });
             }
-            (instance.subnet_id.clone(), topology::held(instance))
+            (instance.subnet_id.clone(), topology::held_addresses(instance))
         });
         if let Some((subnet_id, after)) = after {
             self.networks.release(&subnet_id, before.difference(&after).copied());
@@ -74,12 +74,12 @@ impl Service {
     /// A deferred resize waits on if the instance is busy with something else when its time comes.
     fn start_scheduled(&mut self, id: &str, due: DateTime<Utc>) {
         let scheduled = self.store.update(id, |instance| instance.scheduled.take()).flatten();
-        let Some(Scheduled { reshape, .. }) = scheduled else { return };
-        if self.store.get(id).is_some_and(|instance| instance.idle().is_ok()) {
-            self.extend(id, reshape);
+        let Some(ScheduledResize { layout, .. }) = scheduled else { return };
+        if self.store.get(id).is_some_and(|instance| instance.ensure_idle().is_ok()) {
+            self.start_resize(id, layout);
         } else {
             let at = later(due, Duration::from_secs(60));
-            self.store.update(id, |instance| instance.scheduled = Some(Scheduled { at, reshape }));
+            self.store.update(id, |instance| instance.scheduled = Some(ScheduledResize { at, layout }));
         }
     }
 }
@@ -88,37 +88,37 @@ impl Service {
 
 impl Instance {
     /// What is different after a change. The change's own addresses are then the instance's.
-    fn settle(&mut self, change: Change, at: DateTime<Utc>) {
+    fn apply(&mut self, transition: Transition, at: DateTime<Utc>) {
         self.updated_at = at;
         self.task = None;
         self.stale_reads = 0;
         self.status = InstanceStatus::Running;
-        match change {
-            Change::Create => self.launched_at = Some(at),
-            Change::FailToCreate => {
+        match transition {
+            Transition::Create => self.launched_at = Some(at),
+            Transition::FailToCreate => {
                 self.status = InstanceStatus::CreateFailed;
                 self.sub_status = "create_failed".to_owned();
-                self.front = None;
+                self.proxy_address = None;
                 self.nodes.clear();
             }
-            Change::Reshape(Reshape { shape, nodes, front }) => {
-                (self.shape, self.nodes, self.front) = (shape, nodes, front);
+            Transition::Resize(Layout { shape, nodes, proxy_address }) => {
+                (self.shape, self.nodes, self.proxy_address) = (shape, nodes, proxy_address);
             }
-            Change::Configure { port, rename_commands } => {
+            Transition::Configure { port, rename_commands } => {
                 self.port = port.unwrap_or(self.port);
                 if let Some(renamed) = rename_commands {
                     self.rename_commands = renamed;
-                    self.restarted(at);
+                    self.lose_data_if_single(at);
                 }
             }
-            Change::Restart => self.restarted(at),
-            Change::Password => {}
-            Change::Delete => self.status = InstanceStatus::Deleted,
+            Transition::Restart => self.lose_data_if_single(at),
+            Transition::Password => {}
+            Transition::Delete => self.status = InstanceStatus::Deleted,
         }
     }
 
     /// A single node keeps nothing over a restart.
-    fn restarted(&mut self, at: DateTime<Utc>) {
+    fn lose_data_if_single(&mut self, at: DateTime<Utc>) {
         if self.shape.mode == CacheMode::Single {
             self.launched_at = Some(at);
         }

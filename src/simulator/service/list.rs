@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Service,
+    api_error::{ApiError, Result},
     instance::Instance,
-    refusal::{Refusal, Result},
     reply,
     request::Query,
 };
@@ -53,7 +53,7 @@ impl Service {
         let asked_for = filter.status == Some(InstanceStatus::CreateFailed);
         let include_failure = query.flag("include_failure");
         let list_failed = asked_for || (include_failure && self.options.list_failures);
-        let is_failed = |instance: &&Instance| *instance.shown().0 == InstanceStatus::CreateFailed;
+        let is_failed = |instance: &&Instance| *instance.visible_status().0 == InstanceStatus::CreateFailed;
         let matching: Vec<_> = self.visible().filter(|instance| filter.matches(instance)).collect();
         let listed: Vec<_> = matching.iter().filter(|instance| list_failed || !is_failed(instance)).collect();
         let number = if include_failure { matching.len() } else { listed.len() };
@@ -61,19 +61,19 @@ impl Service {
         let ids: Vec<_> =
             page.iter().filter(|instance| instance.stale_reads > 0).map(|i| i.id.clone()).collect();
         let instances: Vec<_> = page.into_iter().map(|instance| self.summary(instance)).collect();
-        ids.iter().for_each(|id| self.was_read(id));
+        ids.iter().for_each(|id| self.count_read(id));
         Ok(reply::ok(json!({"instance_num": number, "instances": instances})))
     }
 
     /// 4.1.4
     pub(super) fn show(&mut self, id: &str) -> Result<Reply> {
         let reply = reply::ok(self.detail(self.find(id)?));
-        self.was_read(id);
+        self.count_read(id);
         Ok(reply)
     }
 
     /// A read that may have shown an old status brings the new one nearer.
-    fn was_read(&mut self, id: &str) {
+    fn count_read(&mut self, id: &str) {
         self.store.update(id, |instance| instance.stale_reads = instance.stale_reads.saturating_sub(1));
     }
 
@@ -83,7 +83,8 @@ impl Service {
         let mut counts = Map::new();
         for (name, status) in &COUNTED {
             let hidden = *status == InstanceStatus::CreateFailed && !failed;
-            let count = self.visible().filter(|instance| instance.shown().0 == status && !hidden).count();
+            let count =
+                self.visible().filter(|instance| instance.visible_status().0 == status && !hidden).count();
             counts.insert((*name).to_owned(), json!(count));
         }
         let none: Map<_, _> = COUNTED.iter().map(|(name, _)| ((*name).to_owned(), json!(0))).collect();
@@ -97,17 +98,17 @@ impl Service {
 
 impl<'a> Filter<'a> {
     fn new(query: Query<'a>) -> Result<Self> {
-        let capacity = query.word("capacity").map(|text| {
+        let capacity = query.nonempty("capacity").map(|text| {
             let gib = text.parse().ok().and_then(Capacity::from_gib);
-            gib.ok_or_else(|| Refusal::invalid("capacity"))
+            gib.ok_or_else(|| ApiError::invalid_field("capacity"))
         });
         Ok(Self {
-            id: query.word("instance_id"),
-            name: query.word("name").map(|name| (name, query.flag("name_equal"))),
-            status: query.word("status").map(InstanceStatus::from),
-            ip: query.word("ip"),
+            id: query.nonempty("instance_id"),
+            name: query.nonempty("name").map(|name| (name, query.flag("name_equal"))),
+            status: query.nonempty("status").map(InstanceStatus::from),
+            ip: query.nonempty("ip"),
             capacity: capacity.transpose()?,
-            tags: query.word("tags").map(tags).unwrap_or_default(),
+            tags: query.nonempty("tags").map(tags).unwrap_or_default(),
         })
     }
 
@@ -123,7 +124,7 @@ impl<'a> Filter<'a> {
             tags.any(|tag| value.is_none_or(|value| tag.value.as_deref().unwrap_or_default() == value))
         };
         name && self.id.is_none_or(|id| instance.id == id)
-            && self.status.as_ref().is_none_or(|status| instance.shown().0 == status)
+            && self.status.as_ref().is_none_or(|status| instance.visible_status().0 == status)
             && self.ip.is_none_or(|ip| instance.addresses().iter().any(|own| own.to_string() == ip))
             && self.capacity.is_none_or(|capacity| instance.shape.capacity == capacity)
             && self.tags.iter().all(has)

@@ -3,12 +3,12 @@
 //!
 //! - [`instance`], `store`, `network`, `topology`: what there is
 //! - `create`, `update`, `resize`, `list`, `flavors`, `tenant`, [`tasks`], `load`: what can be asked
-//! - `validate`, `password`, `refusal`: what is refused, and with which code; `reply`: what is not
+//! - `validate`, `password`, `error`: what is refused, and with which code; `reply`: what is not
 //! - `lifecycle`: what happens by itself; `control`: what happens behind the operator's back
 //! - `render`, `quirks`: how it is shown, and how the site writes it
 
+mod api_error;
 mod catalogue;
-mod control;
 mod create;
 #[cfg(test)]
 mod fixtures;
@@ -19,9 +19,9 @@ mod lifecycle;
 mod list;
 mod load;
 mod network;
+mod out_of_band;
 mod password;
 mod quirks;
-mod refusal;
 mod render;
 mod reply;
 mod request;
@@ -41,16 +41,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    api_error::{ApiError, Result},
     ids::Ids,
     network::Networks,
-    refusal::{Refusal, Result},
     request::Query,
     store::Store,
 };
 pub use self::{instance::Instance, tasks::Task};
 use super::{
     call::{Call, Reply},
-    options::{Options, Rules},
+    options::{Options, SiteRules},
 };
 use crate::dcs::operation::{self, Operation};
 
@@ -119,9 +119,9 @@ impl Service {
         let handler = HANDLERS.iter().find(|(operation, _)| operation.name == call.operation.name);
         let result = match handler {
             Some((_, handler)) => handler(self, call),
-            None => Err(Refusal::new("DCS.4001")),
+            None => Err(ApiError::new("DCS.4001")),
         };
-        quirks::write(self.options.site, result.unwrap_or_else(|refusal| refusal.reply()))
+        quirks::apply(self.options.site, result.unwrap_or_else(|error| error.reply()))
     }
 
     /// All instances, those not visible yet included, the newest first.
@@ -153,13 +153,13 @@ impl Service {
     /// An instance that can be seen: `DCS.4061`, `DCS.3022`.
     fn find(&self, id: &str) -> Result<&Instance> {
         if !ids::is_uuid(id) {
-            return Err(Refusal::new("DCS.4061"));
+            return Err(ApiError::new("DCS.4061"));
         }
         let instance = self.store.get(id).filter(|instance| instance.visible_at <= self.now);
-        instance.ok_or_else(|| Refusal::new("DCS.3022"))
+        instance.ok_or_else(|| ApiError::new("DCS.3022"))
     }
 
-    fn rules(&self) -> Rules {
+    fn rules(&self) -> SiteRules {
         self.options.site.rules()
     }
 

@@ -7,13 +7,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::refusal::{Refusal, Result};
+use super::api_error::{ApiError, Result};
 use crate::simulator::options;
 
 /// Addresses of a subnet that nobody described.
-const PLENTY: u32 = 65_000;
+const DEFAULT_SUBNET_SIZE: u32 = 65_000;
 /// The network itself and its gateway come first.
-const RESERVED: u32 = 2;
+const RESERVED_ADDRESSES: u32 = 2;
 
 /// The subnets known so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -47,42 +47,42 @@ impl Networks {
     }
 
     /// Whether a subnet exists in its VPC: `DCS.4068` and `DCS.4018`.
-    pub(super) fn find(&self, vpc_id: &str, subnet_id: &str) -> Result<()> {
+    pub(super) fn ensure_exists(&self, vpc_id: &str, subnet_id: &str) -> Result<()> {
         if self.closed && self.subnets.values().all(|subnet| subnet.vpc_id != vpc_id) {
-            return Err(Refusal::new("DCS.4068"));
+            return Err(ApiError::new("DCS.4068"));
         }
         match self.subnets.get(subnet_id) {
             Some(subnet) if subnet.vpc_id == vpc_id => Ok(()),
             None if !self.closed => Ok(()),
-            Some(_) | None => Err(Refusal::new("DCS.4018")),
+            Some(_) | None => Err(ApiError::new("DCS.4018")),
         }
     }
 
     /// Settles which VPC a subnet belongs to, once an instance is about to be put there.
-    pub(super) fn settle(&mut self, vpc_id: &str, subnet_id: &str) {
+    pub(super) fn register_subnet(&mut self, vpc_id: &str, subnet_id: &str) {
         if !self.subnets.contains_key(subnet_id) {
-            self.add(subnet_id, vpc_id, PLENTY);
+            self.add(subnet_id, vpc_id, DEFAULT_SUBNET_SIZE);
         }
     }
 
     /// `DCS.4911` unless this many addresses are free.
-    pub(super) fn room(&self, subnet_id: &str, count: usize) -> Result<()> {
+    pub(super) fn ensure_free(&self, subnet_id: &str, count: usize) -> Result<()> {
         let free = self.subnets.get(subnet_id).map(Subnet::free).unwrap_or_default();
-        if free < count { Err(Refusal::new("DCS.4911")) } else { Ok(()) }
+        if free < count { Err(ApiError::new("DCS.4911")) } else { Ok(()) }
     }
 
     /// Takes some free addresses, all or none: `DCS.4911`.
     pub(super) fn take(&mut self, subnet_id: &str, count: usize) -> Result<Vec<Ipv4Addr>> {
-        self.room(subnet_id, count)?;
+        self.ensure_free(subnet_id, count)?;
         let subnet = self.subnets.get_mut(subnet_id);
         Ok(subnet.map(|subnet| (0..count).map(|_| subnet.take()).collect()).unwrap_or_default())
     }
 
     /// Takes one particular address.
-    pub(super) fn take_this(&mut self, subnet_id: &str, address: Ipv4Addr) -> Result<()> {
-        let invalid = || Refusal::invalid("private_ip");
+    pub(super) fn take_address(&mut self, subnet_id: &str, address: Ipv4Addr) -> Result<()> {
+        let invalid = || ApiError::invalid_field("private_ip");
         let subnet = self.subnets.get_mut(subnet_id).ok_or_else(invalid)?;
-        let host = u32::from(address).checked_sub(subnet.base + RESERVED).ok_or_else(invalid)?;
+        let host = u32::from(address).checked_sub(subnet.base + RESERVED_ADDRESSES).ok_or_else(invalid)?;
         if host < subnet.size && subnet.used.insert(host) { Ok(()) } else { Err(invalid()) }
     }
 
@@ -90,7 +90,9 @@ impl Networks {
     pub(super) fn release(&mut self, subnet_id: &str, addresses: impl IntoIterator<Item = Ipv4Addr>) {
         let Some(subnet) = self.subnets.get_mut(subnet_id) else { return };
         for address in addresses {
-            u32::from(address).checked_sub(subnet.base + RESERVED).map(|host| subnet.used.remove(&host));
+            u32::from(address)
+                .checked_sub(subnet.base + RESERVED_ADDRESSES)
+                .map(|host| subnet.used.remove(&host));
         }
     }
 
@@ -98,7 +100,7 @@ impl Networks {
     pub(super) fn cidr(&self, subnet_id: &str) -> Option<String> {
         let subnet = self.subnets.get(subnet_id)?;
         // The smallest block that holds the addresses, the reserved ones and the broadcast address.
-        let block = (subnet.size + RESERVED + 1).next_power_of_two();
+        let block = (subnet.size + RESERVED_ADDRESSES + 1).next_power_of_two();
         Some(format!("{}/{}", Ipv4Addr::from(subnet.base), 32 - block.ilog2()))
     }
 
@@ -114,7 +116,7 @@ impl Networks {
         let subnet = Subnet {
             vpc_id: vpc_id.to_owned(),
             base: u32::from(Ipv4Addr::new(10, second, 0, 0)),
-            size: size.min(PLENTY),
+            size: size.min(DEFAULT_SUBNET_SIZE),
             used: BTreeSet::new(),
             cursor: 0,
         };
@@ -135,7 +137,7 @@ impl Subnet {
         let host = free.unwrap_or_default();
         self.used.insert(host);
         self.cursor = (host + 1) % self.size.max(1);
-        Ipv4Addr::from(self.base + RESERVED + host)
+        Ipv4Addr::from(self.base + RESERVED_ADDRESSES + host)
     }
 }
 
@@ -151,15 +153,15 @@ mod tests {
     #[test]
     fn any_network_exists_until_some_are_listed() {
         let mut open = Networks::default();
-        assert_eq!((open.find("v", "s"), open.find("w", "s")), (Ok(()), Ok(())));
-        open.settle("v", "s");
-        assert_eq!(open.find("v", "s"), Ok(()));
-        assert_eq!(open.find("w", "s"), Err(Refusal::new("DCS.4018")));
+        assert_eq!((open.ensure_exists("v", "s"), open.ensure_exists("w", "s")), (Ok(()), Ok(())));
+        open.register_subnet("v", "s");
+        assert_eq!(open.ensure_exists("v", "s"), Ok(()));
+        assert_eq!(open.ensure_exists("w", "s"), Err(ApiError::new("DCS.4018")));
         assert_eq!(open.cidr("s").as_deref(), Some("10.0.0.0/16"));
         let closed = small(10);
-        assert_eq!(closed.find("v", "s"), Ok(()));
-        assert_eq!(closed.find("v", "t"), Err(Refusal::new("DCS.4018")));
-        assert_eq!(closed.find("w", "s"), Err(Refusal::new("DCS.4068")));
+        assert_eq!(closed.ensure_exists("v", "s"), Ok(()));
+        assert_eq!(closed.ensure_exists("v", "t"), Err(ApiError::new("DCS.4018")));
+        assert_eq!(closed.ensure_exists("w", "s"), Err(ApiError::new("DCS.4068")));
         assert_eq!(closed.cidr("s").as_deref(), Some("10.0.0.0/28"));
     }
 
@@ -168,10 +170,10 @@ mod tests {
         let mut networks = small(3);
         let first = networks.take("s", 2).unwrap();
         assert_eq!(first, [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
-        assert_eq!(networks.take("s", 2), Err(Refusal::new("DCS.4911")));
+        assert_eq!(networks.take("s", 2), Err(ApiError::new("DCS.4911")));
         networks.release("s", first);
         assert_eq!(networks.take("s", 3).unwrap().len(), 3);
-        assert_eq!(networks.take("s", 1), Err(Refusal::new("DCS.4911")));
+        assert_eq!(networks.take("s", 1), Err(ApiError::new("DCS.4911")));
     }
 
     #[test]
@@ -192,7 +194,7 @@ mod tests {
             ("10.0.0.5", false),
             ("9.9.9.9", false),
         ] {
-            assert_eq!(networks.take_this("s", address.parse().unwrap()).is_ok(), good, "{address}");
+            assert_eq!(networks.take_address("s", address.parse().unwrap()).is_ok(), good, "{address}");
         }
         assert_eq!(networks.take("s", 1).unwrap(), [Ipv4Addr::new(10, 0, 0, 3)]);
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    api_error::{ApiError, Result},
     ids::fingerprint,
-    refusal::{Refusal, Result},
 };
 
 /// Characters that are neither letters nor digits and may occur.
@@ -28,7 +28,7 @@ impl Password {
     }
 
     /// Whether this is the same password.
-    pub(super) fn is(&self, password: &str) -> bool {
+    pub(super) fn matches(&self, password: &str) -> bool {
         hash(&self.salt, password) == self.hash
     }
 }
@@ -44,7 +44,7 @@ fn hash(salt: &str, password: &str) -> String {
 }
 
 /// `DCS.4019` unless it has 8 to `longest` characters, of three kinds of the four there are.
-pub(super) fn complex(password: &str, longest: usize) -> Result<()> {
+pub(super) fn check_complexity(password: &str, longest: usize) -> Result<()> {
     let kinds: [fn(char) -> bool; 4] = [
         |c| c.is_ascii_lowercase(),
         |c| c.is_ascii_uppercase(),
@@ -57,7 +57,7 @@ pub(super) fn complex(password: &str, longest: usize) -> Result<()> {
     if allowed && used >= 3 && (8..=longest).contains(&password.len()) {
         Ok(())
     } else {
-        Err(Refusal::new("DCS.4019"))
+        Err(ApiError::new("DCS.4019"))
     }
 }
 
@@ -84,15 +84,15 @@ mod tests {
             (long(64), true),
             (long(65), false),
         ] {
-            assert_eq!(complex(&password, 64).is_ok(), good, "{password}");
+            assert_eq!(check_complexity(&password, 64).is_ok(), good, "{password}");
         }
-        assert!(complex(&long(32), 32).is_ok() && complex(&long(33), 32).is_err());
+        assert!(check_complexity(&long(32), 32).is_ok() && check_complexity(&long(33), 32).is_err());
     }
 
     #[test]
     fn nothing_shows_a_password() {
         let password = Password::new("Secret-123", "salt".to_owned());
-        assert!(password.is("Secret-123") && !password.is("Secret-124"));
+        assert!(password.matches("Secret-123") && !password.matches("Secret-124"));
         let written = format!("{password:?} {}", serde_json::to_string(&password).unwrap());
         assert!(!written.contains("Secret"), "{written}");
     }

@@ -16,11 +16,11 @@ struct Style {
     /// Numbers written as text, also within a list.
     numbers_as_text: &'static [&'static str],
     /// Booleans written as `TRUE` and `FALSE`.
-    shouted: &'static [&'static str],
+    booleans_as_upper_text: &'static [&'static str],
     /// Booleans written as `true` and `false`, but as text.
-    spoken: &'static [&'static str],
+    booleans_as_text: &'static [&'static str],
     /// Written as `{}` instead of null.
-    hollow: &'static [&'static str],
+    null_as_object: &'static [&'static str],
     /// What stands where there is no security group; null if nothing does.
     no_security_group: Option<&'static str>,
     /// Empty lists written as null.
@@ -33,9 +33,9 @@ struct Style {
 
 const MAIN: Style = Style {
     numbers_as_text: &[],
-    shouted: &[],
-    spoken: &[],
-    hollow: &["unit"],
+    booleans_as_upper_text: &[],
+    booleans_as_text: &[],
+    null_as_object: &["unit"],
     no_security_group: Some("securityGroupId"),
     empty_is_null: false,
     renamed: &[],
@@ -45,7 +45,9 @@ const MAIN: Style = Style {
 const fn style(site: Site) -> Style {
     match site {
         Site::Main => MAIN,
-        Site::Newer => Style { no_security_group: Some(""), spoken: &["no_password_access"], ..MAIN },
+        Site::Newer => {
+            Style { no_security_group: Some(""), booleans_as_text: &["no_password_access"], ..MAIN }
+        }
         Site::Older => Style {
             empty_is_null: true,
             // As the reference spells them, which no SDK does.
@@ -73,7 +75,7 @@ const fn style(site: Site) -> Style {
                 "task_count",
                 "used_memory",
             ],
-            shouted: &[
+            booleans_as_upper_text: &[
                 "default",
                 "enable_ssl",
                 "is_dec",
@@ -81,8 +83,8 @@ const fn style(site: Site) -> Style {
                 "service_upgrade",
                 "support_ssl",
             ],
-            spoken: &["transparent_client_ip_enable"],
-            hollow: &[
+            booleans_as_text: &["transparent_client_ip_enable"],
+            null_as_object: &[
                 "access_user",
                 "capacity_minor",
                 "description",
@@ -103,7 +105,7 @@ const fn style(site: Site) -> Style {
 }
 
 /// Writes an answer the site's way.
-pub(super) fn write(site: Site, mut reply: Reply) -> Reply {
+pub(super) fn apply(site: Site, mut reply: Reply) -> Reply {
     let style = style(site);
     if reply.status >= 400 {
         if style.old_envelope {
@@ -148,10 +150,14 @@ impl Style {
         let is_group = matches!(name, "security_group_id" | "security_group_name");
         let replacement = match value {
             Value::Null if is_group => self.no_security_group.map(Value::from),
-            Value::Null => self.hollow.contains(&name).then(|| Value::Object(Map::new())),
-            Value::Bool(flag) if self.shouted.contains(&name) => Some(flag.to_string().to_uppercase().into()),
-            Value::Bool(flag) if self.spoken.contains(&name) => Some(flag.to_string().into()),
-            Value::String(text) if self.shouted.contains(&name) => Some(text.to_uppercase().into()),
+            Value::Null => self.null_as_object.contains(&name).then(|| Value::Object(Map::new())),
+            Value::Bool(flag) if self.booleans_as_upper_text.contains(&name) => {
+                Some(flag.to_string().to_uppercase().into())
+            }
+            Value::Bool(flag) if self.booleans_as_text.contains(&name) => Some(flag.to_string().into()),
+            Value::String(text) if self.booleans_as_upper_text.contains(&name) => {
+                Some(text.to_uppercase().into())
+            }
             Value::Number(number) if self.numbers_as_text.contains(&name) => Some(number.to_string().into()),
             Value::Array(items) if items.is_empty() => self.empty_is_null.then_some(Value::Null),
             Value::Array(items) if self.numbers_as_text.contains(&name) => {

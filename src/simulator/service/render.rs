@@ -27,7 +27,7 @@ impl Service {
         fields.extend(object(json!({
             "no_password_access": instance.password.is_none(),
             // Zones that have resources, not those it is in.
-            "az_codes": self.zones_left(),
+            "az_codes": self.available_zone_codes(),
             "updated_at": time::format(instance.updated_at),
         })));
         Value::Object(fields)
@@ -58,7 +58,7 @@ impl Service {
             "instance_id": instance.id,
             "name": instance.name,
             "description": instance.description,
-            "status": instance.shown().0,
+            "status": instance.visible_status().0,
             "sub_status": instance.sub_status,
             "engine": "Redis",
             "engine_version": instance.engine_version,
@@ -106,7 +106,7 @@ impl Service {
             backends.iter().map(|ip| format!("{ip}:{}", instance.port)).collect::<Vec<_>>().join(",");
         let has_backends = instance.shape.mode == CacheMode::Cluster && instance.launched_at.is_some();
         object(json!({
-            "task": instance.shown().1,
+            "task": instance.visible_status().1,
             "no_password_access": instance.password.is_none().to_string(),
             "az_codes": instance.zones,
             "available_zones": ids,

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::refusal::{Refusal, Result};
+use super::api_error::{ApiError, Result};
 
 /// The body of a request.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +14,8 @@ pub(super) struct Body<'a>(&'a Map<String, Value>);
 pub(super) struct Query<'a>(pub(super) &'a [(String, String)]);
 
 /// `DCS.4005`: a field of a wrong kind.
-fn malformed(field: &str) -> Refusal {
-    Refusal::because("DCS.4005", format!("The field {field} of the message body is not valid."))
+fn malformed(field: &str) -> ApiError {
+    ApiError::with_detail("DCS.4005", format!("The field {field} of the message body is not valid."))
 }
 
 // === impl Body ===
@@ -25,8 +25,8 @@ impl<'a> Body<'a> {
     pub(super) fn new(body: &'a Value) -> Result<Self> {
         match body {
             Value::Object(fields) => Ok(Self(fields)),
-            Value::Null => Err(Refusal::new("DCS.4004")),
-            _ => Err(Refusal::new("DCS.4005")),
+            Value::Null => Err(ApiError::new("DCS.4004")),
+            _ => Err(ApiError::new("DCS.4005")),
         }
     }
 
@@ -45,7 +45,7 @@ impl<'a> Body<'a> {
     }
 
     /// A text that says something.
-    pub(super) fn word(self, field: &str) -> Result<Option<&'a str>> {
+    pub(super) fn nonempty(self, field: &str) -> Result<Option<&'a str>> {
         Ok(self.text(field)?.filter(|text| !text.is_empty()))
     }
 
@@ -89,22 +89,22 @@ impl<'a> Body<'a> {
 
 impl<'a> Query<'a> {
     /// A parameter that says something; the first, if it was given twice.
-    pub(super) fn word(self, name: &str) -> Option<&'a str> {
+    pub(super) fn nonempty(self, name: &str) -> Option<&'a str> {
         let given = self.0.iter().find(|(key, _)| key == name)?;
         Some(given.1.as_str()).filter(|text| !text.is_empty())
     }
 
     /// Whether a parameter is `true`; anything else is false, as the reference has it.
     pub(super) fn flag(self, name: &str) -> bool {
-        self.word(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+        self.nonempty(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
     /// A whole number within bounds; `DCS.4800` otherwise.
     pub(super) fn bounded(self, name: &str, least: i64, most: i64) -> Result<Option<usize>> {
-        let Some(text) = self.word(name) else { return Ok(None) };
+        let Some(text) = self.nonempty(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|number| (least..=most).contains(number));
         let number = number.and_then(|number| usize::try_from(number).ok());
-        number.map(Some).ok_or_else(|| Refusal::invalid(name))
+        number.map(Some).ok_or_else(|| ApiError::invalid_field(name))
     }
 
     /// How many entries to skip, and how many to show.
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn code<T: std::fmt::Debug>(result: Result<T>) -> &'static str {
-        result.expect_err("a refusal").code
+        result.expect_err("a error").code
     }
 
     #[test]
@@ -171,14 +171,17 @@ mod tests {
             json!({"t": "a", "e": "", "n": null, "i": "7", "f": 4.0, "b": "TRUE", "l": ["x"], "o": {}});
         let body = Body::new(&body).unwrap();
         assert_eq!(body.text("e"), Ok(Some("")));
-        assert_eq!((body.word("e"), body.word("n"), body.word("t")), (Ok(None), Ok(None), Ok(Some("a"))));
+        assert_eq!(
+            (body.nonempty("e"), body.nonempty("n"), body.nonempty("t")),
+            (Ok(None), Ok(None), Ok(Some("a")))
+        );
         assert_eq!(
             (body.integer("i"), body.integer("f"), body.integer("e")),
             (Ok(Some(7)), Ok(Some(4)), Ok(None))
         );
         assert_eq!(body.boolean("b"), Ok(Some(true)));
         assert_eq!(body.texts("l"), Ok(vec!["x"]));
-        assert_eq!(code(body.word("i").and(body.word("f"))), "DCS.4005");
+        assert_eq!(code(body.nonempty("i").and(body.nonempty("f"))), "DCS.4005");
         assert_eq!(code(body.integer("t")), "DCS.4005");
         assert_eq!(code(body.boolean("t")), "DCS.4005");
         assert_eq!(code(body.texts("t")), "DCS.4005");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Service,
-    refusal::{Refusal, Result},
+    api_error::{ApiError, Result},
     reply,
     request::Query,
 };
@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Tasks that an instance remembers.
-const REMEMBERED: usize = 100;
+const MAX_TASKS: usize = 100;
 /// Tasks of instances that are gone, kept since their jobs can still be asked for.
-const RETIRED: usize = 1000;
+const MAX_RETIRED_TASKS: usize = 1000;
 
 /// A background task of an instance. Its progress follows from the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,9 +84,9 @@ impl Task {
 }
 
 /// Adds a task to those of an instance.
-pub(super) fn remember(tasks: &mut Vec<Task>, task: Task) {
+pub(super) fn push(tasks: &mut Vec<Task>, task: Task) {
     tasks.push(task);
-    tasks.drain(..tasks.len().saturating_sub(REMEMBERED));
+    tasks.drain(..tasks.len().saturating_sub(MAX_TASKS));
 }
 
 // === impl Service ===
@@ -105,18 +105,18 @@ impl Service {
     }
 
     /// Keeps the tasks of an instance that is gone.
-    pub(super) fn retire(&mut self, tasks: Vec<Task>) {
+    pub(super) fn retire_tasks(&mut self, tasks: Vec<Task>) {
         self.retired.extend(tasks);
-        self.retired.drain(..self.retired.len().saturating_sub(RETIRED));
+        self.retired.drain(..self.retired.len().saturating_sub(MAX_RETIRED_TASKS));
     }
 
     /// 4.8.1: an instance's background tasks, the newest first.
     pub(super) fn list_tasks(&self, id: &str, query: Query<'_>) -> Result<Reply> {
         let instance = self.find(id)?;
         let (offset, limit) = query.page()?;
-        let (from, to) = (moment(query, "start_time")?, moment(query, "end_time")?);
+        let (from, to) = (timestamp(query, "start_time")?, timestamp(query, "end_time")?);
         if from.zip(to).is_some_and(|(from, to)| to < from) {
-            return Err(Refusal::new("DCS.4025"));
+            return Err(ApiError::new("DCS.4025"));
         }
         let within =
             |task: &&Task| from.is_none_or(|from| task.begin >= from) && to.is_none_or(|to| task.begin <= to);
@@ -131,7 +131,8 @@ impl Service {
     /// 4.8.4: how a job fares.
     pub(super) fn show_job(&self, job_id: &str) -> Result<Reply> {
         let mut tasks = self.store.iter().flat_map(|instance| &instance.tasks).chain(&self.retired);
-        let task = tasks.find(|task| task.job_id == job_id).ok_or_else(|| Refusal::parameter("job_id"))?;
+        let task =
+            tasks.find(|task| task.job_id == job_id).ok_or_else(|| ApiError::invalid_parameter("job_id"))?;
         let millis = |time: DateTime<Utc>| time.timestamp_millis().to_string();
         let status = task.job_status(self.now);
         let over = matches!(status, JobStatus::Success | JobStatus::Fail);
@@ -147,10 +148,10 @@ impl Service {
 }
 
 /// A point in time in a query, as `20200609160000`.
-fn moment(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
-    let Some(text) = query.word(name) else { return Ok(None) };
+fn timestamp(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
+    let Some(text) = query.nonempty(name) else { return Ok(None) };
     let parsed = NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S");
-    parsed.map(|time| Some(time.and_utc())).map_err(|_| Refusal::invalid(name))
+    parsed.map(|time| Some(time.and_utc())).map_err(|_| ApiError::invalid_field(name))
 }
 
 #[cfg(test)]
@@ -186,11 +187,11 @@ mod tests {
     fn only_the_latest_are_remembered() {
         let mut cloud = Cloud::default();
         let mut tasks = Vec::new();
-        for n in 0..REMEMBERED + 5 {
+        for n in 0..MAX_TASKS + 5 {
             let task = cloud.service.new_task(&n.to_string(), Value::Null, time(1));
-            remember(&mut tasks, task);
+            push(&mut tasks, task);
         }
-        assert_eq!((tasks.len(), tasks[0].name.as_str()), (REMEMBERED, "5"));
+        assert_eq!((tasks.len(), tasks[0].name.as_str()), (MAX_TASKS, "5"));
     }
 
     #[test]

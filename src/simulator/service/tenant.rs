@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::{
     Service,
+    api_error::{ApiError, Result},
     ids::fingerprint,
     instance::Instance,
-    refusal::{Refusal, Result},
     reply, validate,
 };
 use crate::{dcs::model::InstanceStatus, simulator::Reply};
@@ -32,7 +32,7 @@ impl Service {
     }
 
     /// Codes of the zones that have something left.
-    pub(super) fn zones_left(&self) -> Vec<&str> {
+    pub(super) fn available_zone_codes(&self) -> Vec<&str> {
         let codes = self.options.zones.iter().map(|zone| zone.code.as_str());
         codes.filter(|code| !self.sold_out.contains(*code)).collect()
     }
@@ -45,9 +45,9 @@ impl Service {
     }
 
     /// A zone that exists and has something left, or the code for one that does not exist, or `DCS.4054`.
-    pub(super) fn usable_zone(&self, code: &str, unknown: &'static str) -> Result<String> {
-        let zone = self.zones().find(|zone| zone.code == code).ok_or_else(|| Refusal::new(unknown))?;
-        if zone.sold_out { Err(Refusal::new("DCS.4054")) } else { Ok(zone.code) }
+    pub(super) fn available_zone(&self, code: &str, unknown: &'static str) -> Result<String> {
+        let zone = self.zones().find(|zone| zone.code == code).ok_or_else(|| ApiError::new(unknown))?;
+        if zone.sold_out { Err(ApiError::new("DCS.4054")) } else { Ok(zone.code) }
     }
 
     /// 4.9.4
@@ -87,13 +87,13 @@ impl Service {
     }
 
     /// `DCS.4035` and `DCS.4036`: whether there may be more instances, and more MiB.
-    pub(super) fn quota(&self, instances: i64, mib: i64) -> Result<()> {
+    pub(super) fn check_quota(&self, instances: i64, mib: i64) -> Result<()> {
         let (used_instances, used_mib) = self.used_quota();
         if instances > 0 && used_instances.saturating_add(instances) > self.options.quota_instances {
-            return Err(Refusal::new("DCS.4035"));
+            return Err(ApiError::new("DCS.4035"));
         }
         if mib > 0 && used_mib.saturating_add(mib) > self.options.quota_ram_gb.saturating_mul(1024) {
-            return Err(Refusal::new("DCS.4036"));
+            return Err(ApiError::new("DCS.4036"));
         }
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Service {
     }
 
     /// `DCS.4060`, where names can be used only once.
-    pub(super) fn names_are_free<'a>(
+    pub(super) fn check_names_are_free<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
         except: Option<&str>,
@@ -116,7 +116,7 @@ impl Service {
             return Ok(());
         }
         let taken = |name: &str| self.store.iter().any(|i| i.name == name && Some(i.id.as_str()) != except);
-        if names.into_iter().any(taken) { Err(Refusal::new("DCS.4060")) } else { Ok(()) }
+        if names.into_iter().any(taken) { Err(ApiError::new("DCS.4060")) } else { Ok(()) }
     }
 
     /// Whose instances these are: id and name.

@@ -151,11 +151,11 @@ fn check(cloud: &mut Cloud) {
     assert_eq!(ids.len(), all.len());
     let mut held = BTreeMap::new();
     for instance in &all {
-        for address in topology::held(instance) {
+        for address in topology::held_addresses(instance) {
             let before = held.insert((instance.subnet_id.clone(), address), &instance.id);
             assert_eq!(before, None, "{address} belongs to two");
         }
-        let due = instance.due();
+        let due = instance.next_due();
         assert!(due.is_none_or(|due| due >= cloud.now), "{due:?} is past");
         let masters = instance.nodes.iter().filter(|node| node.master).count();
         assert!(instance.nodes.is_empty() || masters == instance.shape.shards as usize, "{masters} masters");

@@ -211,7 +211,7 @@ fn other_types() {
             }
         }
     }
-    assert!(!can_become("7.0", &CacheMode::Ha, &CacheMode::Proxy));
+    assert!(!mode_change_exists("7.0", &CacheMode::Ha, &CacheMode::Proxy));
 }
 
 #[test]

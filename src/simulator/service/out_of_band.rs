@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Service, catalogue,
-    instance::{Change, Forced, Instance, Pending, Shape},
+    instance::{ForcedStatus, Instance, PendingTransition, Shape, Transition},
     request, topology,
 };
 use crate::dcs::model::{Capacity, InstanceStatus, Tag};
@@ -30,7 +30,7 @@ impl Service {
         let finishes = status == InstanceStatus::Running && lasting.is_none();
         let deletes = status == InstanceStatus::Deleting;
         if deletes {
-            self.abandon_plans(id);
+            self.cancel_resizes(id);
         }
         let deleted = until.unwrap_or_else(|| self.after(self.options.deletion));
         let found = self.store.update(id, |instance| {
@@ -38,26 +38,26 @@ impl Service {
             instance.stale_reads = 0;
             if deletes {
                 (instance.status, instance.forced) = (status, None);
-                instance.pending = Some(Pending { until: deleted, change: Change::Delete });
+                instance.pending = Some(PendingTransition { until: deleted, transition: Transition::Delete });
             } else {
-                instance.forced = (!finishes).then_some(Forced { status, until });
+                instance.forced = (!finishes).then_some(ForcedStatus { status, until });
             }
         });
         if found.is_some() && finishes {
-            self.end_now(id);
+            self.finish_now(id);
         }
         found.is_some()
     }
 
     /// Ends what is under way before its time; what was put on from outside, such as a task, goes too.
-    fn end_now(&mut self, id: &str) {
+    fn finish_now(&mut self, id: &str) {
         let now = self.now;
         self.store.update(id, |instance| {
             instance.task = None;
             let unfinished = instance.tasks.iter_mut().filter(|task| task.end > now);
             unfinished.for_each(|task| task.end = now);
         });
-        self.finish(id, now);
+        self.complete_pending(id, now);
     }
 
     /// Changes fields as someone in the console would: `name`, `description`, `tags`, `maintain_begin`,
@@ -77,7 +77,7 @@ impl Service {
             alter_field(&mut altered, name, value)?;
         }
         if let Some(shape) = new_shape(&altered, fields)? {
-            self.grow(&mut altered, shape)?;
+            self.reshape_now(&mut altered, shape)?;
         }
         altered.updated_at = self.now;
         self.store.update(id, |instance| *instance = altered);
@@ -85,14 +85,20 @@ impl Service {
     }
 
     /// Gives an instance another shape at once.
-    fn grow(&mut self, instance: &mut Instance, shape: Shape) -> Result<(), String> {
-        let before = topology::held(instance);
-        let nodes = topology::lay_out(&mut self.ids, &shape, &instance.nodes, &instance.zones);
-        let reshape =
-            topology::connect(&mut self.networks, &instance.subnet_id, shape, nodes, instance.front)
-                .map_err(|refusal| format!("no addresses left: {}", refusal.code))?;
-        (instance.shape, instance.nodes, instance.front) = (reshape.shape, reshape.nodes, reshape.front);
-        let after: BTreeSet<_> = topology::held(instance);
+    fn reshape_now(&mut self, instance: &mut Instance, shape: Shape) -> Result<(), String> {
+        let before = topology::held_addresses(instance);
+        let nodes = topology::place_nodes(&mut self.ids, &shape, &instance.nodes, &instance.zones);
+        let layout = topology::assign_addresses(
+            &mut self.networks,
+            &instance.subnet_id,
+            shape,
+            nodes,
+            instance.proxy_address,
+        )
+        .map_err(|error| format!("no addresses left: {}", error.code))?;
+        (instance.shape, instance.nodes, instance.proxy_address) =
+            (layout.shape, layout.nodes, layout.proxy_address);
+        let after: BTreeSet<_> = topology::held_addresses(instance);
         self.networks.release(&instance.subnet_id, before.difference(&after).copied());
         Ok(())
     }
@@ -100,8 +106,8 @@ impl Service {
     /// Removes an instance at once, as if it had been deleted in the console. False if there is none.
     pub fn remove(&mut self, id: &str) -> bool {
         let Some(instance) = self.store.remove(id) else { return false };
-        self.networks.release(&instance.subnet_id, topology::held(&instance));
-        self.retire(instance.tasks);
+        self.networks.release(&instance.subnet_id, topology::held_addresses(&instance));
+        self.retire_tasks(instance.tasks);
         true
     }
 
