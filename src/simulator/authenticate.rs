@@ -1,4 +1,4 @@
-//! Whether a request may be served: signatures, security tokens, IAM tokens, and the project they are for.
+//! Authenticates requests: signatures, security tokens, IAM tokens, and the project they address.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,20 @@ use super::{
 };
 use crate::dcs::sign::{self, Authorization, Message, sha256_hex};
 
-/// How far the time of signing may be from the wall clock.
+/// Maximum difference between the signing time and the wall clock.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(15);
-/// A key that fails this often in a row is locked, where locking is on …
+/// Consecutive failures after which a key is locked, if locking is enabled.
 const MAX_FAILURES: u32 = 5;
-/// … for this long.
 const LOCK_DURATION: TimeDelta = TimeDelta::minutes(5);
 
 const SIGNATURE_MISMATCH: &str = "verify aksk signature fail";
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
-/// Checks requests, and remembers which keys failed.
+/// Authenticates requests and tracks failures per key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Authenticator {
     locks_keys: bool,
-    /// By access key id; ids that nobody knows are not remembered.
+    /// By access key id. Unknown ids are not tracked, so the map stays bounded.
     failures: BTreeMap<String, FailureCount>,
 }
 
@@ -44,9 +43,9 @@ impl Authenticator {
         Self { locks_keys, failures: BTreeMap::new() }
     }
 
-    /// Who sent `request`, or the answer to one that must not be served. `project_id` is the one its path names.
+    /// Returns the caller, or the error response for an unauthenticated request. `project_id` comes from the path.
     ///
-    /// A signature goes before a token where a request has both, as at the gateway.
+    /// A signature takes precedence over a token if a request has both, as at the gateway.
     pub(super) fn authenticate(
         &mut self,
         wall: DateTime<Utc>,
@@ -70,12 +69,12 @@ impl Authenticator {
         if token.expires_at <= wall {
             return Err(error_response::service(401, "DCS.1002", "Token expired."));
         }
-        // A path without a project is open to a token of any.
+        // A path without a project accepts a token for any project.
         let matches = project_id.is_none() || token.project_id.as_deref() == project_id;
         if matches && !elsewhere { Ok(Caller::Token) } else { Err(project_mismatch()) }
     }
 
-    /// Checks a signature and counts what the key did.
+    /// Verifies a signature and counts the failures of its key.
     fn verify_signature(
         &mut self,
         wall: DateTime<Utc>,
@@ -112,7 +111,7 @@ fn project_mismatch() -> Reply {
     error_response::service(401, "DCS.1004", "Project ID does not match the token.")
 }
 
-/// Recomputes the signature over the headers it says it covers; `Err` tells why it is refused.
+/// Recomputes the signature over the headers it covers; `Err` holds the reason for the rejection.
 fn verify(
     wall: DateTime<Utc>,
     request: &Request,
@@ -144,7 +143,7 @@ fn verify(
     check_security_token(wall, request, key)
 }
 
-/// Every header the signature covers; `None` if one of them is missing. Headers it does not list do not matter.
+/// Returns the headers that the signature covers; `None` if one of them is missing.
 fn signed_headers<'a>(
     request: &'a Request,
     authorization: &'a Authorization,
@@ -153,7 +152,7 @@ fn signed_headers<'a>(
     authorization.signed_headers.iter().map(header).collect()
 }
 
-/// A temporary key goes with its security token, and a permanent one with none.
+/// A temporary key requires its security token; a permanent key must not have one.
 fn check_security_token(wall: DateTime<Utc>, request: &Request, key: &AccessKey) -> Result<Caller, String> {
     let given = request.header("x-security-token");
     match (&key.security_token, given) {
@@ -210,7 +209,7 @@ mod tests {
         request
     }
 
-    /// `request` with the signature of `key` over the `listed` headers.
+    /// Signs `request` with `key` over the `listed` headers.
     fn signed(mut request: Request, key: &str, secret: &str, listed: &[&str]) -> Request {
         let headers: Vec<_> =
             listed.iter().map(|name| (*name, request.header(name).unwrap_or_default())).collect();
@@ -227,7 +226,7 @@ mod tests {
         request
     }
 
-    /// Who is admitted, or the code and text of the refusal.
+    /// Returns the caller, or status, code and text of the error response.
     fn admit(request: &Request) -> Result<Caller, String> {
         let mut authenticator = Authenticator::default();
         authenticator
@@ -248,17 +247,17 @@ mod tests {
     }
 
     #[test]
-    fn any_selection_of_headers_with_the_date() {
+    fn any_header_selection_with_the_date_is_accepted() {
         for listed in [ALL, &["x-sdk-date"], &["host", "x-sdk-date"], &["x-sdk-date", "content-type"]] {
             assert_eq!(admit(&signed(unsigned(), "AK", "SK", listed)), Ok(Caller::AccessKey), "{listed:?}");
         }
         let mut later = signed(unsigned(), "AK", "SK", &["x-sdk-date"]);
-        put(&mut later, "user-agent", "a proxy's");
-        assert_eq!(admit(&later), Ok(Caller::AccessKey), "an unlisted header does not matter");
+        put(&mut later, "user-agent", "proxy");
+        assert_eq!(admit(&later), Ok(Caller::AccessKey), "an unsigned header may change");
     }
 
     #[test]
-    fn everything_that_was_signed_counts() {
+    fn changing_any_signed_part_is_rejected() {
         refused(&signed(unsigned(), "AK", "KS", ALL), SIGNATURE_MISMATCH);
         refused(&signed(unsigned(), "WHO", "SK", ALL), SIGNATURE_MISMATCH);
         refused(&signed(unsigned(), "AK", "SK", &["host"]), "X-Sdk-Date is not signed");
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stated_hash_of_the_body() {
+    fn a_signed_body_hash_must_match() {
         let with_hash = |hash: &str| {
             let mut request = unsigned();
             put(&mut request, "x-sdk-content-sha256", hash);
@@ -296,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_signing() {
+    fn the_signing_time_must_be_close() {
         let at = |minutes| {
             let mut request = unsigned();
             put(&mut request, "x-sdk-date", &sign::format_date(wall() + TimeDelta::minutes(minutes)));
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_keys() {
+    fn temporary_keys_need_their_token() {
         let with = |key: &str, token: Option<&str>| {
             let mut request = unsigned();
             if let Some(token) = token {
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens() {
+    fn tokens_are_checked() {
         let mut directory = directory().with_token_lifetime(std::time::Duration::from_secs(60));
         let mut issue =
             |project: Option<&str>| directory.issue_token(1, wall(), "u", project.map(str::to_owned)).0;
@@ -352,11 +351,11 @@ mod tests {
         assert_eq!(admit(Some(&good), 60, Some(PROJECT)), code("DCS.1002"));
         assert_eq!(admit(Some(&other), 0, Some(PROJECT)), code("DCS.1004"));
         assert_eq!(admit(Some(&none), 0, Some(PROJECT)), code("DCS.1004"));
-        assert_eq!(admit(Some(&other), 0, Some("other")), code("DCS.1004"), "not the one that is served");
+        assert_eq!(admit(Some(&other), 0, Some("other")), code("DCS.1004"), "not the served project");
     }
 
     #[test]
-    fn a_signature_for_another_project() {
+    fn a_signature_for_another_project_is_rejected() {
         let request = signed(unsigned(), "AK", "SK", &["x-sdk-date"]);
         let reply = Authenticator::default().authenticate(wall(), &request, Some("other"), &directory());
         assert!(summary(&reply.expect_err("refused")).starts_with("401 DCS.1004"));
@@ -366,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_lock_where_they_do() {
+    fn keys_lock_only_if_enabled() {
         let (right, wrong) = (signed(unsigned(), "AK", "SK", ALL), signed(unsigned(), "AK", "KS", ALL));
         for (locks, expected) in [(true, false), (false, true)] {
             let mut authenticator = Authenticator::new(locks);

@@ -1,4 +1,4 @@
-//! What the state machine is asked, and what it answers.
+//! The request and response of the simulated service, independent of HTTP.
 
 use std::fmt;
 
@@ -6,33 +6,33 @@ use serde_json::Value;
 
 use crate::dcs::operation::Operation;
 
-/// A call that has been routed and authenticated.
+/// A routed and authenticated call.
 #[derive(Clone)]
 pub struct Call {
-    /// Which operation.
+    /// Called operation.
     pub operation: &'static Operation,
-    /// The values of the path's placeholders, `project_id` included.
+    /// Path parameters, including `project_id`.
     pub arguments: Vec<(&'static str, String)>,
-    /// Query parameters, decoded, in the order they came.
+    /// Decoded query parameters in request order.
     pub query: Vec<(String, String)>,
-    /// The body; null if there was none.
+    /// JSON body; null if the request has none.
     pub body: Value,
 }
 
-/// Without the body, which may hold a password.
+/// Omits the body, which may contain a password.
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Call({} {:?} {:?})", self.operation.name, self.arguments, self.query)
     }
 }
 
-/// What is answered: a status and a body, before any fault is applied.
+/// Status and body of a response, before any fault is applied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// JSON body; null for none.
+    /// JSON body; null for an empty one.
     pub body: Value,
-    /// What the call did, for the journal: `created 4a9c…`, `refused: DCS.4113`; empty for a read.
+    /// Effect of the call for the journal: `created 4a9c…`, `refused: DCS.4113`; empty for a read.
     pub effect: String,
 }

@@ -1,5 +1,4 @@
-//! `/_simulator`: looking into the cloud and meddling with it. For tests and demonstrations on one machine: nobody
-//! is asked who they are.
+//! The control API under `/_simulator`: inspects and changes the simulated cloud. It has no authentication.
 
 use std::time::Duration;
 
@@ -19,41 +18,38 @@ use crate::dcs::model::InstanceStatus;
 
 const PREFIX: &str = "/_simulator";
 
-/// What there is, in the words of its help.
+/// Routes and their help texts.
 const HELP: [(&str, &str); 21] = [
-    ("GET /_simulator", "this list"),
-    ("GET /_simulator/health", "whether it serves, and what"),
-    ("GET /_simulator/journal", "the calls, oldest first; ?operation=NAME, ?since=SEQUENCE, ?limit=N"),
-    ("GET /_simulator/journal/counts", "how many calls of each operation the journal holds"),
-    ("DELETE /_simulator/journal", "forget the calls"),
-    ("GET /_simulator/faults", "the fault rules, and how often each was met and hit"),
+    ("GET /_simulator", "list all routes"),
+    ("GET /_simulator/health", "status, project, region and number of instances"),
+    ("GET /_simulator/journal", "list calls, oldest first; ?operation=NAME, ?since=SEQUENCE, ?limit=N"),
+    ("GET /_simulator/journal/counts", "count the journal entries per operation"),
+    ("DELETE /_simulator/journal", "clear the journal"),
+    ("GET /_simulator/faults", "list the fault rules with their counters"),
     (
         "POST /_simulator/faults",
-        "add a rule, or a list of them: {operation, after, count, probability, fault}",
+        "add a rule or a list of rules: {operation, after, count, probability, fault}",
     ),
-    ("DELETE /_simulator/faults", "take all fault rules away"),
-    ("DELETE /_simulator/faults/ID", "take one fault rule away"),
-    ("GET /_simulator/clock", "the cloud's time, its speed, and when something will change by itself"),
-    ("POST /_simulator/clock/step", "let time pass at once: {seconds}"),
-    ("POST /_simulator/clock/speed", "let time pass faster, or 0 to hold it: {speed}"),
-    ("GET /_simulator/instances", "every instance: id, name, status"),
-    ("POST /_simulator/instances/ID/status", "put an instance into a status: {status, seconds?}"),
-    (
-        "PATCH /_simulator/instances/ID",
-        "change fields of an instance behind everybody's back: {field: value}",
-    ),
-    ("DELETE /_simulator/instances/ID", "make an instance vanish, without a trace"),
-    ("POST /_simulator/fail-next-creations", "let the next instances end as CREATEFAILED: {count}"),
-    ("POST /_simulator/zones/CODE", "sell a zone out, or fill it again: {soldOut}"),
+    ("DELETE /_simulator/faults", "remove all fault rules"),
+    ("DELETE /_simulator/faults/ID", "remove a fault rule"),
+    ("GET /_simulator/clock", "show the simulated time, the speed and the next automatic transition"),
+    ("POST /_simulator/clock/step", "advance the clock: {seconds}"),
+    ("POST /_simulator/clock/speed", "set the speed; 0 stops the clock: {speed}"),
+    ("GET /_simulator/instances", "list all instances: id, name, status"),
+    ("POST /_simulator/instances/ID/status", "override the status of an instance: {status, seconds?}"),
+    ("PATCH /_simulator/instances/ID", "change fields of an instance without an API call: {field: value}"),
+    ("DELETE /_simulator/instances/ID", "remove an instance immediately"),
+    ("POST /_simulator/fail-next-creations", "make the next creations end as CREATEFAILED: {count}"),
+    ("POST /_simulator/zones/CODE", "set whether a zone is sold out: {soldOut}"),
     (
         "POST /_simulator/keys",
-        "add an access key, or replace its secret: {accessKey, secretKey, securityToken?, expiresInSeconds?}",
+        "add or replace an access key: {accessKey, secretKey, securityToken?, expiresInSeconds?}",
     ),
     ("DELETE /_simulator/keys/ACCESS-KEY", "revoke an access key"),
     ("DELETE /_simulator/tokens", "revoke every IAM token"),
 ];
 
-/// An answer: a status and JSON.
+/// A JSON body, or an HTTP status and an error message.
 type ControlResult = Result<Value, (u16, String)>;
 
 #[derive(Deserialize)]
@@ -99,12 +95,12 @@ struct NewKey {
     expires_in_seconds: Option<u32>,
 }
 
-/// The part of `path` that is ours to read, if any.
+/// Returns the path below `/_simulator`, or `None` for any other path.
 pub(super) fn strip_prefix(path: &str) -> Option<&str> {
     path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Answers a request to `/_simulator`.
+/// Handles a request to `/_simulator`.
 pub(super) fn handle(
     simulator: &mut Simulator,
     wall: DateTime<Utc>,
@@ -125,7 +121,7 @@ pub(super) fn handle(
     Delivery { delay: Duration::ZERO, kind: DeliveryKind::Full(response) }
 }
 
-/// Where one such request is dealt with.
+/// One control request with the state that it operates on.
 struct ControlApi<'a> {
     simulator: &'a mut Simulator,
     wall: DateTime<Utc>,
@@ -169,10 +165,10 @@ impl ControlApi<'_> {
 
     fn unknown(&self) -> (u16, String) {
         let Request { method, path, .. } = self.request;
-        (404, format!("there is no {method} {path}: GET {PREFIX} tells what there is"))
+        (404, format!("no route {method} {path}: GET {PREFIX} lists all routes"))
     }
 
-    /// The request's body, if it is what is asked for.
+    /// Deserializes the request body.
     fn body<T: DeserializeOwned>(&self) -> Result<T, (u16, String)> {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.request.body);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -224,7 +220,7 @@ impl ControlApi<'_> {
             }
             [id] if self.request.method == Method::DELETE => {
                 let removed = id.parse().is_ok_and(|id| self.simulator.faults.remove(id));
-                if removed { Ok(json!({})) } else { Err((404, format!("there is no rule {id}"))) }
+                if removed { Ok(json!({})) } else { Err((404, format!("no fault rule {id}"))) }
             }
             _ => Err(self.unknown()),
         }
@@ -305,7 +301,7 @@ impl ControlApi<'_> {
             }
             [id] if self.request.method == Method::DELETE => {
                 let removed = self.simulator.directory.remove_key(id);
-                if removed { Ok(json!({})) } else { Err((404, "there is no such access key".to_owned())) }
+                if removed { Ok(json!({})) } else { Err((404, "no such access key".to_owned())) }
             }
             _ => Err(self.unknown()),
         }
@@ -313,7 +309,7 @@ impl ControlApi<'_> {
 }
 
 fn no_instance(id: &str) -> (u16, String) {
-    (404, format!("there is no instance {id}"))
+    (404, format!("no instance {id}"))
 }
 
 fn duration(seconds: f64) -> Result<Duration, (u16, String)> {
@@ -328,7 +324,7 @@ fn filter(query: &[(String, String)]) -> Result<Filter, (u16, String)> {
             "operation" => filter.operation = Some(value.clone()),
             "since" => filter.since = number()?,
             "limit" => filter.limit = Some(usize::try_from(number()?).unwrap_or(usize::MAX)),
-            _ => return Err((400, format!("{name}: not one of operation, since, limit"))),
+            _ => return Err((400, format!("{name}: expected operation, since or limit"))),
         }
     }
     Ok(filter)

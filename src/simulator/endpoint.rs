@@ -1,4 +1,4 @@
-//! One request in, one answer out: routing, authentication, faults, the cloud itself, and the journal.
+//! Request handling: routing, authentication, faults, the service and the journal.
 
 use std::time::Duration;
 
@@ -25,23 +25,23 @@ use super::{
 };
 use crate::dcs::operation::{self, Operation};
 
-/// What a simulator is made from.
+/// Configuration of a [`Simulator`].
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The cloud itself, and the project that it serves.
+    /// Configuration of the simulated service.
     pub service: Options,
-    /// Who may call.
+    /// Account with its credentials.
     pub directory: Directory,
-    /// How many of the cloud's seconds pass in one; 0 holds its clock.
+    /// Simulated seconds per real second; 0 stops the clock.
     pub speed: f64,
-    /// Whether a key that fails five times in a row is locked for five minutes, as the gateway may do.
+    /// Whether five consecutive failures lock a key for five minutes, as the gateway may do.
     pub locks_keys: bool,
-    /// How many calls the journal keeps.
+    /// Maximum number of calls that the journal keeps.
     pub journal_entries: usize,
 }
 
-/// The whole endpoint: DCS, IAM and `/_simulator`. Does no IO, reads no clock, awaits nothing: the HTTP skin and
-/// tests drive it the same way.
+/// The complete endpoint: DCS, IAM and `/_simulator`. It does no IO and reads no clock; the HTTP server and tests
+/// drive it the same way.
 #[derive(Debug)]
 pub struct Simulator {
     pub(super) service: Service,
@@ -58,7 +58,7 @@ pub struct Simulator {
     revision: u64,
 }
 
-/// The two times of a request.
+/// Arrival of a request by the wall clock and by the simulated clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestTimes {
     pub(super) wall: DateTime<Utc>,
@@ -82,10 +82,10 @@ impl Default for Settings {
 // === impl Simulator ===
 
 impl Simulator {
-    /// A cloud without instances, whose clock starts at `wall`.
+    /// An empty cloud whose clock starts at `wall`.
     ///
     /// # Errors
-    /// [`InvalidSpeed`] if no clock can run at the speed in `settings`.
+    /// [`InvalidSpeed`] if the speed in `settings` is invalid.
     pub fn new(settings: Settings, wall: DateTime<Utc>, monotonic: Duration) -> Result<Self, InvalidSpeed> {
         let Settings { service, mut directory, speed, locks_keys, journal_entries } = settings;
         let mut clock = CloudClock::new(wall, monotonic);
@@ -107,7 +107,7 @@ impl Simulator {
         })
     }
 
-    /// Answers `request`. Whatever it does has been done when this returns; only the answer may take its time.
+    /// Handles `request`. Its effect is complete on return; only the delivery may be delayed.
     pub fn handle(&mut self, wall: DateTime<Utc>, monotonic: Duration, request: Request) -> Delivery {
         if let Some(path) = control::strip_prefix(&request.path) {
             return control::handle(self, wall, monotonic, path, &request);
@@ -136,63 +136,63 @@ impl Simulator {
         Delivery { delay, kind: into_delivery(draft, wall, &id) }
     }
 
-    /// Id of the project whose instances it serves.
+    /// Id of the served project.
     pub fn project_id(&self) -> &str {
         &self.project_id
     }
 
-    /// Code of the region, which is also the project's name.
+    /// Region code, which is also the name of the project.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// Lets `duration` of the cloud's time pass at once.
+    /// Advances the simulated clock by `duration`.
     pub fn step(&mut self, monotonic: Duration, duration: Duration) {
         self.clock.step(duration);
         self.advance(monotonic);
         self.revision += 1;
     }
 
-    /// Lets the cloud's time pass at another speed; 0 holds it.
+    /// Changes the speed of the simulated clock; 0 stops it.
     ///
     /// # Errors
-    /// [`InvalidSpeed`] if no clock can run at it.
+    /// [`InvalidSpeed`] if `speed` is invalid.
     pub fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), InvalidSpeed> {
         self.clock.set_speed(monotonic, speed)
     }
 
-    /// Adds the rules of a fault script, in JSON as `POST /_simulator/faults` takes it, and returns their ids.
+    /// Adds the rules of a JSON fault script (see `POST /_simulator/faults`) and returns their ids.
     ///
     /// # Errors
-    /// What is wrong with the script; nothing of it is added then.
+    /// A description of the first invalid rule; no rule is added then.
     pub fn add_faults(&mut self, monotonic: Duration, script: &Value) -> Result<Vec<u64>, String> {
         let ids = self.faults.add(script)?;
         self.start_history(monotonic);
         Ok(ids)
     }
 
-    /// Takes all fault rules away.
+    /// Removes all fault rules.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
         self.history.clear();
     }
 
-    /// What was asked and answered.
+    /// Journal of the calls.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// Who may call.
+    /// Account, for changing its credentials.
     pub fn directory_mut(&mut self) -> &mut Directory {
         &mut self.directory
     }
 
-    /// The cloud itself.
+    /// Simulated service.
     pub fn service(&self) -> &Service {
         &self.service
     }
 
-    /// Does something to the cloud behind everybody's back.
+    /// Changes the service out of band, without an API call.
     pub fn mutate<T>(
         &mut self,
         monotonic: Duration,
@@ -204,19 +204,19 @@ impl Simulator {
         result
     }
 
-    /// Lets happen what is due by now.
+    /// Applies every transition that is due.
     pub(super) fn advance(&mut self, monotonic: Duration) -> DateTime<Utc> {
         let now = self.clock.now(monotonic);
         self.service.advance(now);
         now
     }
 
-    /// Counts what may have changed the state: whoever stores it compares.
+    /// Counter of possible state changes, for detecting that the state must be stored.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Counts a change, and keeps the new state if a fault may ask for it later.
+    /// Counts a change, and records the new state if a fault rule needs history.
     fn record_change(&mut self, now: DateTime<Utc>) {
         self.revision += 1;
         if self.faults.needs_history() {
@@ -226,7 +226,7 @@ impl Simulator {
         }
     }
 
-    /// Keeps the state to begin with once a fault may ask for the past.
+    /// Records the current state when the first rule that needs history is added.
     fn start_history(&mut self, monotonic: Duration) {
         if self.faults.needs_history() && self.history.is_empty() {
             self.history.record(self.clock.now(monotonic), &self.service);
@@ -240,7 +240,7 @@ impl Simulator {
         hex::encode(digest.as_ref().iter().copied().take(16).collect::<Vec<_>>())
     }
 
-    /// The answer to `request`, and how long to hold it back. Notes in `entry` what is found out on the way.
+    /// Returns the response and its delay. Records operation, caller and faults in `entry`.
     fn answer(
         &mut self,
         times: RequestTimes,
@@ -261,7 +261,7 @@ impl Simulator {
         (draft, delay)
     }
 
-    /// Which call this is, if it is one that may be made.
+    /// Routes and authenticates a request.
     fn resolve_call(
         &mut self,
         wall: DateTime<Utc>,
@@ -284,7 +284,7 @@ impl Simulator {
         Ok(Call { operation, arguments, query: request.parameters(), body })
     }
 
-    /// Lets the call take effect.
+    /// Executes a call.
     fn execute(
         &mut self,
         times: RequestTimes,
@@ -320,7 +320,7 @@ impl Simulator {
     }
 }
 
-/// IAM says in words of its own that somebody is not known.
+/// IAM reports authentication failures in its own error format.
 fn in_service_format(operation: &Operation, reply: Reply) -> Reply {
     let by_token = reply.body.get("error_ext_msg").is_some();
     match operation.service {
@@ -340,7 +340,7 @@ fn malformed_body(operation: &Operation) -> Reply {
     }
 }
 
-/// Gives the answer its headers, and leaves as much of it as arrives.
+/// Completes the headers and applies a truncation or drop.
 fn into_delivery(draft: ResponseDraft, wall: DateTime<Utc>, request_id: &str) -> DeliveryKind {
     let ResponseDraft { status, mut headers, content, effect: _, cut_after, dropped } = draft;
     if dropped {
@@ -354,13 +354,13 @@ fn into_delivery(draft: ResponseDraft, wall: DateTime<Utc>, request_id: &str) ->
     let response = Response { status, headers, body };
     match (cut_after, response.body.len()) {
         (None, _) => DeliveryKind::Full(response),
-        // Nothing to cut off: the answer is lost as a whole.
+        // An empty body cannot be truncated, so the whole response is dropped.
         (Some(_), 0) => DeliveryKind::Reset,
         (Some(bytes), length) => DeliveryKind::Cut { response, after_bytes: bytes.min(length - 1) },
     }
 }
 
-/// The headers that every answer has.
+/// Inserts the headers that every response has.
 pub(super) fn insert_common_headers(headers: &mut HeaderMap, wall: DateTime<Utc>, request_id: &str) {
     let date = wall.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     if let (Ok(date), Ok(id)) = (HeaderValue::from_str(&date), HeaderValue::from_str(request_id)) {

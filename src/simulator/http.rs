@@ -1,4 +1,4 @@
-//! The HTTP skin: carries bytes to the [`Simulator`] and back, and breaks connections when told to.
+//! The HTTP server: passes requests to the [`Simulator`] and aborts connections for faults.
 
 use std::{
     future::Future,
@@ -31,12 +31,12 @@ use tokio::{
 use super::{Delivery, DeliveryKind, Request, Response, Simulator, error_response};
 use crate::clock::Clock;
 
-/// The gateway takes no larger body.
+/// Maximum request body of the gateway.
 const MAX_BODY_BYTES: usize = 12 * 1024 * 1024;
-/// How long a stopping server waits for the answers that are on their way.
+/// How long a stopping server waits for pending responses.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// A simulator that several connections share. Never locked across an await.
+/// A simulator shared between connections. Never locked across an await.
 #[derive(Debug, Clone)]
 pub struct Shared {
     simulator: Arc<Mutex<Simulator>>,
@@ -47,23 +47,23 @@ pub struct Shared {
 // === impl Shared ===
 
 impl Shared {
-    /// Shares `simulator`, for which `clock` tells the time.
+    /// Shares `simulator`, which reads the time from `clock`.
     pub fn new(simulator: Simulator, clock: Arc<dyn Clock>) -> Self {
         Self { simulator: Arc::new(Mutex::new(simulator)), clock, changed: Arc::new(Notify::new()) }
     }
 
-    /// The simulator, as long as the guard lives.
+    /// Locks the simulator.
     pub fn lock(&self) -> MutexGuard<'_, Simulator> {
-        // It has no state in between that a panic elsewhere could leave behind.
+        // A panic elsewhere cannot leave the simulator in an inconsistent state.
         self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The clock that tells it the time.
+    /// Clock of the simulator.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
-    /// Has the simulator answer `request`.
+    /// Handles `request` at the current time.
     pub fn handle(&self, request: Request) -> Delivery {
         let (wall, monotonic) = (self.clock.now(), self.clock.monotonic());
         let mut simulator = self.lock();
@@ -75,16 +75,16 @@ impl Shared {
         delivery
     }
 
-    /// Completes when a request has changed the state since this last completed.
+    /// Completes when a request has changed the state since the last completion.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 }
 
-/// Serves on `listener` until `shutdown` completes, and half a second longer for answers on their way.
+/// Serves on `listener` until `shutdown` completes, plus half a second for pending responses.
 ///
 /// # Errors
-/// As the listener fails.
+/// Any error of the listener.
 pub async fn serve(
     listener: TcpListener,
     shared: Shared,
@@ -105,7 +105,6 @@ pub async fn serve(
     }
 }
 
-/// Answers one HTTP request.
 async fn handle_request(
     State(shared): State<Shared>,
     ConnectInfo(abort): ConnectInfo<ConnectionAbort>,
@@ -124,7 +123,7 @@ async fn handle_request(
         DeliveryKind::Cut { response, after_bytes } => truncated(response, after_bytes),
         DeliveryKind::Reset => {
             abort.trigger();
-            // The connection is gone: whatever is returned, nobody gets it.
+            // The connection is aborted; the response is never sent.
             HttpResponse::new(Body::empty())
         }
     }
@@ -135,7 +134,7 @@ fn full(response: Response) -> HttpResponse {
     into_http(status, headers, Body::from(body))
 }
 
-/// Announces the whole body, sends its beginning, and breaks the connection.
+/// Announces the full length, sends the first bytes and aborts the connection.
 fn truncated(response: Response, after_bytes: usize) -> HttpResponse {
     let Response { status, mut headers, mut body } = response;
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -144,7 +143,7 @@ fn truncated(response: Response, after_bytes: usize) -> HttpResponse {
         match part {
             Some(part) => Some((Ok(part), None)),
             None => {
-                // What is written is flushed while the stream has nothing to give.
+                // Yielding lets hyper flush the bytes written so far.
                 tokio::task::yield_now().await;
                 Some((Err(io::Error::from(io::ErrorKind::ConnectionAborted)), None))
             }
@@ -167,16 +166,16 @@ fn into_http(status: u16, headers: HeaderMap, body: Body) -> HttpResponse {
     response
 }
 
-/// Hands out connections that can be broken from within a request.
+/// A listener whose connections a request handler can abort.
 struct AbortableListener(TcpListener);
 
-/// One connection.
+/// A connection that its request handler can abort.
 struct AbortableStream {
     stream: TcpStream,
     abort: ConnectionAbort,
 }
 
-/// What breaks a connection when pulled.
+/// Flag that aborts a connection.
 #[derive(Debug, Clone, Default)]
 struct ConnectionAbort(Arc<AtomicBool>);
 
@@ -187,7 +186,7 @@ impl ConnectionAbort {
         self.0.store(true, Ordering::Release);
     }
 
-    /// An error once the abort was pulled.
+    /// Fails once the connection is aborted.
     fn check(&self) -> io::Result<()> {
         match self.0.load(Ordering::Acquire) {
             true => Err(io::ErrorKind::ConnectionReset.into()),
@@ -210,7 +209,7 @@ impl Listener for AbortableListener {
 
     async fn accept(&mut self) -> (AbortableStream, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Small answers leave at once. If this fails they are merely later.
+        // Sends small responses immediately. A failure only delays them.
         let _ = stream.set_nodelay(true);
         (AbortableStream { stream, abort: ConnectionAbort::default() }, address)
     }
@@ -223,7 +222,7 @@ impl Listener for AbortableListener {
 // === impl AbortableStream ===
 
 impl Drop for AbortableStream {
-    /// A connection whose abort was pulled ends with a reset, not with a goodbye.
+    /// Ends an aborted connection with RST instead of FIN.
     fn drop(&mut self) {
         if self.abort.check().is_err() {
             let _ = self.stream.set_zero_linger();

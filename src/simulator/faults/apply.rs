@@ -1,4 +1,4 @@
-//! What a fault does to a call: instead of its effect, or to its answer.
+//! Applies a fault to a call or to its response.
 
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
@@ -6,35 +6,35 @@ use serde_json::Value;
 use super::script::{ErrorResponse, Fault};
 use crate::simulator::{call::Reply, error_response};
 
-/// An answer on its way, with whatever a fault has made of it.
+/// A response under construction, to which faults apply.
 #[derive(Debug, Clone)]
 pub(in crate::simulator) struct ResponseDraft {
     pub(in crate::simulator) status: u16,
     pub(in crate::simulator) headers: HeaderMap,
     pub(in crate::simulator) content: Content,
-    /// What the call did.
+    /// Effect of the call, for the journal.
     pub(in crate::simulator) effect: String,
-    /// After how many bytes of its body the connection breaks, if it does.
+    /// Number of body bytes after which the connection is closed.
     pub(in crate::simulator) cut_after: Option<usize>,
-    /// Whether nothing is sent at all.
+    /// Whether the connection is reset without a response.
     pub(in crate::simulator) dropped: bool,
 }
 
-/// What an answer holds.
+/// Body of a response.
 #[derive(Debug, Clone)]
 pub(in crate::simulator) enum Content {
     /// JSON; null for an empty body.
     Json(Value),
-    /// Something else, with its type.
+    /// Any other content with its content type.
     Text(&'static str, String),
 }
 
-/// What happens before a call takes effect.
+/// Decision before a call is executed.
 #[derive(Debug)]
 pub(in crate::simulator) enum Interception {
-    /// It goes on.
+    /// Execute the call.
     Proceed,
-    /// This is sent instead.
+    /// Send this response without executing the call.
     Respond(Box<ResponseDraft>),
 }
 
@@ -44,7 +44,7 @@ const PROXY_ERROR_PAGE: &str = "<html>\r\n<head><title>Bad Gateway</title></head
 // === impl Fault ===
 
 impl Fault {
-    /// What it does before the call takes effect.
+    /// Decides whether the fault replaces the execution of the call.
     pub(in crate::simulator) fn intercept(&self) -> Interception {
         let draft = match self {
             Self::ErrorBefore(response) => response.draft(),
@@ -65,7 +65,7 @@ impl Fault {
         Interception::Respond(Box::new(draft))
     }
 
-    /// What it makes of the answer to a call that took effect.
+    /// Applies the fault to the response of an executed call.
     pub(in crate::simulator) fn transform(&self, draft: ResponseDraft) -> ResponseDraft {
         match self {
             Self::DropAnswer => ResponseDraft { dropped: true, ..draft },
@@ -79,7 +79,7 @@ impl Fault {
                 };
                 ResponseDraft { content, ..draft }
             }
-            // These were at work before, or on the state that was asked.
+            // Handled before the call, or by the state that it read.
             Self::Delay { .. }
             | Self::ErrorBefore(_)
             | Self::Throttle { .. }
@@ -95,7 +95,7 @@ impl Fault {
 impl ErrorResponse {
     fn draft(&self) -> ResponseDraft {
         let Self { status, code, message } = self;
-        let message = message.as_deref().unwrap_or("A rule of the fault script asked for this.");
+        let message = message.as_deref().unwrap_or("Injected by a fault rule.");
         let mut draft = match code {
             Some(code) if code.starts_with("APIGW") => {
                 ResponseDraft::from(error_response::gateway(*status, code, message))
@@ -122,7 +122,7 @@ fn throttled(retry_after_seconds: Option<u64>) -> ResponseDraft {
     draft
 }
 
-/// The answer lacks the last entries of its list and still tells the number of all.
+/// Removes the last entries of a list and keeps the total.
 fn without_last(mut draft: ResponseDraft, drop: usize) -> ResponseDraft {
     if let Content::Json(Value::Object(fields)) = &mut draft.content {
         for list in fields.values_mut().filter_map(Value::as_array_mut) {
@@ -149,7 +149,7 @@ impl From<Reply> for ResponseDraft {
 }
 
 impl ResponseDraft {
-    /// An answer that holds nothing.
+    /// A response with an empty body.
     fn empty(status: u16) -> Self {
         Self::from(Reply { status, body: Value::Null, effect: String::new() })
     }
@@ -158,7 +158,7 @@ impl ResponseDraft {
 // === impl Content ===
 
 impl Content {
-    /// Its bytes and their type; the gateway's errors get the id of their request.
+    /// Returns content type and bytes. Fills in the request id of a gateway error.
     pub(in crate::simulator) fn into_bytes(self, request_id: &str) -> (Option<&'static str>, Vec<u8>) {
         match self {
             Self::Json(Value::Null) => (None, Vec::new()),

@@ -1,46 +1,46 @@
-//! How the cloud says no.
+//! Errors of the service API.
 
 use crate::{
     dcs::error,
     simulator::{Reply, error_response},
 };
 
-/// A refused request: one of the service's documented codes, and what to tell the caller.
+/// A documented error code with an optional message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiError {
-    /// The `DCS.` code.
+    /// `DCS.` code.
     pub(super) code: &'static str,
-    /// What was wrong, for people; empty for what the code means anyway.
+    /// Message; empty for the documented meaning of the code.
     pub(super) detail: String,
 }
 
-/// What a handler answers, or why it does not.
+/// Result of a handler.
 pub(super) type Result<T> = std::result::Result<T, ApiError>;
 
 // === impl ApiError ===
 
 impl ApiError {
-    /// A error that needs no more words than its code's meaning.
+    /// An error with the documented meaning of its code as message.
     pub(super) fn new(code: &'static str) -> Self {
         Self { code, detail: String::new() }
     }
 
-    /// A error that says what exactly was wrong.
+    /// An error with its own message.
     pub(super) fn with_detail(code: &'static str, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
 
-    /// `DCS.4800`, which names the parameter.
+    /// `DCS.4800` for a field.
     pub(super) fn invalid_field(parameter: &str) -> Self {
         Self::with_detail("DCS.4800", format!("Invalid {parameter} in the request."))
     }
 
-    /// `DCS.4063`, which names the parameter.
+    /// `DCS.4063` for a parameter.
     pub(super) fn invalid_parameter(parameter: &str) -> Self {
         Self::with_detail("DCS.4063", format!("Invalid {parameter} parameter in the request."))
     }
 
-    /// The answer, in the envelope of the present API.
+    /// The error response in the current format.
     pub(super) fn reply(&self) -> Reply {
         let known = error::lookup(self.code);
         let message = match (self.detail.as_str(), known) {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_and_words_come_from_the_code() {
+    fn status_and_message_come_from_the_code() {
         for (error, status, message) in [
             (ApiError::new("DCS.3022"), 404, "There is no such instance."),
             (ApiError::new("DCS.4113"), 400, "A resize of the instance is under way."),

@@ -1,4 +1,4 @@
-//! Creating instances (API reference 4.1.1).
+//! Instance creation (API reference 4.1.1).
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -19,14 +19,14 @@ use crate::{
     simulator::Reply,
 };
 
-/// The most instances that one request can ask for.
+/// Maximum number of instances per request.
 const MAX_BATCH: i64 = 100;
-/// The longest name of one instance, and of each of a batch, to which a number is added.
+/// Maximum name length of a batch: each name gets a number appended.
 const MAX_NAME: usize = 64;
 const MAX_BATCH_NAME: usize = 56;
 const VERSIONS: [&str; 5] = ["3.0", "4.0", "5.0", "6.0", "7.0"];
 
-/// A request found valid.
+/// A validated request.
 struct CreateRequest<'a> {
     names: Vec<String>,
     description: Option<&'a str>,
@@ -50,7 +50,7 @@ struct CreateRequest<'a> {
 // === impl Service ===
 
 impl Service {
-    /// 4.1.1
+    /// API reference 4.1.1.
     pub(super) fn create(&mut self, body: &Value) -> Result<Reply> {
         let body = Body::new(body)?;
         let request = self.parse_create(body)?;
@@ -69,7 +69,7 @@ impl Service {
         Ok(Reply { effect, ..reply::ok(json!({"instances": created})) })
     }
 
-    /// Checks a request against everything but what others have taken.
+    /// Validates everything except quota, names and addresses, which depend on other instances.
     fn parse_create<'a>(&self, body: Body<'a>) -> Result<CreateRequest<'a>> {
         let rules = self.rules();
         let names = names(body)?;
@@ -114,7 +114,7 @@ impl Service {
         })
     }
 
-    /// `DCS.4042` and `DCS.4054`: zones that exist and have something left.
+    /// Existing zones that are not sold out: `DCS.4042`, `DCS.4054`.
     fn chosen_zones(&self, body: Body<'_>) -> Result<Vec<String>> {
         let codes = body.texts("az_codes")?;
         if codes.is_empty() {
@@ -123,7 +123,7 @@ impl Service {
         codes.into_iter().map(|code| self.available_zone(code, "DCS.4042")).collect()
     }
 
-    /// `DCS.4013`, `DCS.4016`, `DCS.4068`, `DCS.4018`: a subnet of a VPC.
+    /// An existing subnet of an existing VPC: `DCS.4013`, `DCS.4016`, `DCS.4068`, `DCS.4018`.
     fn network<'a>(&self, body: Body<'a>) -> Result<(&'a str, &'a str)> {
         let vpc_id = body.nonempty("vpc_id")?.ok_or_else(|| ApiError::new("DCS.4013"))?;
         let subnet_id = body.nonempty("subnet_id")?.ok_or_else(|| ApiError::new("DCS.4016"))?;
@@ -131,7 +131,7 @@ impl Service {
         Ok((vpc_id, subnet_id))
     }
 
-    /// Takes the addresses of all instances of a request, or none.
+    /// Reserves the addresses of all instances of a request, or none.
     fn reserve_addresses(&mut self, request: &CreateRequest<'_>) -> Result<Vec<Layout>> {
         self.networks.register_subnet(request.vpc_id, request.subnet_id);
         self.networks.ensure_free(request.subnet_id, request.names.len() * request.addresses)?;
@@ -211,7 +211,7 @@ impl Service {
     }
 }
 
-/// `DCS.4010`, and `DCS.4800` for the number of instances: one name, or numbered ones.
+/// The name, or the numbered names of a batch: `DCS.4010`, `DCS.4800`.
 fn names(body: Body<'_>) -> Result<Vec<String>> {
     let count = body.integer("instance_num")?.unwrap_or(1);
     if !(1..=MAX_BATCH).contains(&count) {
@@ -225,8 +225,7 @@ fn names(body: Body<'_>) -> Result<Vec<String>> {
     Ok((0..count).map(|n| format!("{name}-{n:03}")).collect())
 }
 
-/// `DCS.4006`, `DCS.4008`, `DCS.4927`, `DCS.4007`, `DCS.4012`: engine, version, flavor, capacity; and how many
-/// addresses it takes.
+/// Version, shape and number of addresses: `DCS.4006`, `DCS.4008`, `DCS.4927`, `DCS.4007`, `DCS.4012`.
 fn engine_and_flavor(body: Body<'_>) -> Result<(&str, Shape, usize)> {
     let engine = body.nonempty("engine")?.filter(|engine| engine.eq_ignore_ascii_case("redis"));
     engine.ok_or_else(|| ApiError::new("DCS.4006"))?;
@@ -243,14 +242,14 @@ fn engine_and_flavor(body: Body<'_>) -> Result<(&str, Shape, usize)> {
     Ok((version, Shape::new(flavor, size), flavor.addresses(size) as usize))
 }
 
-/// An address chosen for one instance.
+/// The requested address, allowed for a single instance only.
 fn private_ip(body: Body<'_>, count: usize) -> Result<Option<Ipv4Addr>> {
     let Some(text) = body.nonempty("private_ip")? else { return Ok(None) };
     let address = text.parse().ok().filter(|_| count == 1);
     address.map(Some).ok_or_else(|| ApiError::invalid_field("private_ip"))
 }
 
-/// `DCS.4843`, `DCS.4845`, `DCS.4019`: a password, or explicitly none.
+/// The password, or `None` for password-free access: `DCS.4843`, `DCS.4845`, `DCS.4019`.
 fn credentials(body: Body<'_>, longest: usize) -> Result<Option<&str>> {
     let open = body.boolean("no_password_access").map_err(|_| ApiError::new("DCS.4843"))?.unwrap_or(false);
     let password = body.nonempty("password").map_err(|_| ApiError::new("DCS.4845"))?;
@@ -262,7 +261,7 @@ fn credentials(body: Body<'_>, longest: usize) -> Result<Option<&str>> {
     }
 }
 
-/// Only paying by the hour is supported.
+/// Only pay-per-use billing is supported.
 fn check_billing(body: Body<'_>) -> Result<()> {
     let mode = body.object("bss_param")?.map(|bss| bss.nonempty("charging_mode")).transpose()?.flatten();
     match mode {

@@ -1,4 +1,4 @@
-//! Showing what can be bought (API reference 4.9.1).
+//! Flavor listing (API reference 4.9.1).
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::{dcs::model::Capacity, simulator::Reply};
 // === impl Service ===
 
 impl Service {
-    /// 4.9.1. With `instance_id`, what that instance can become.
+    /// API reference 4.9.1. `instance_id` restricts the list to possible resize targets.
     pub(super) fn list_flavors(&self, query: Query<'_>) -> Result<Reply> {
         let instance = query.nonempty("instance_id").map(|id| self.find(id)).transpose()?;
         let capacity = query.nonempty("capacity").map(|text| {
@@ -79,7 +79,7 @@ fn show(flavor: &Flavor, sizes: &[&Size], zones: &[Zone]) -> Value {
         "pricing_type": flavor.pricing(),
         "is_dec": false,
         "attrs": sizes.iter().flat_map(|size| attributes(flavor, size)).collect::<Vec<_>>(),
-        // A flavor that is sold out everywhere is still listed, with no zones.
+        // A flavor that is sold out in all zones is listed without zones.
         "flavors_available_zones": sizes.iter().map(|size| available(&size)).collect::<Vec<_>>(),
         "replica_count": flavor.replicas,
         "inquery_spec_code": flavor.spec_code,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_are_applied() {
         let mut cloud = Cloud::default();
         let all = list(&mut cloud, &[]).len();
         assert_eq!(all, catalogue::all().len());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_instance_can_become() {
+    fn flavors_of_an_instance_are_its_resize_targets() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         let names: Vec<_> =

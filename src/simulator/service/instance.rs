@@ -1,4 +1,4 @@
-//! An instance: what it is, and what it is doing.
+//! The state of an instance.
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -16,133 +16,133 @@ use crate::dcs::model::{BackupPolicy, CacheMode, Capacity, CpuType, InstanceStat
 /// An instance of the simulated cloud.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Its id.
+    /// Instance id.
     pub id: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// What people wrote about it.
+    /// Description.
     pub description: Option<String>,
-    /// Version of Redis.
+    /// Redis version.
     pub engine_version: String,
-    /// What was bought.
+    /// Flavor and dimensions.
     pub shape: Shape,
-    /// Its nodes, those of a shard together, the master first.
+    /// Nodes, grouped by shard, with the master first.
     pub nodes: Vec<Node>,
-    /// The address before its proxies, where it has any.
+    /// Address of the proxies, if the instance has any.
     #[serde(rename = "front")]
     pub proxy_address: Option<Ipv4Addr>,
-    /// Its port.
+    /// Port.
     pub port: u16,
-    /// Codes of its zones, the master's first.
+    /// Zone codes, the master's first.
     pub zones: Vec<String>,
-    /// VPC it is in.
+    /// VPC id.
     pub vpc_id: String,
-    /// Subnet it is in.
+    /// Subnet id.
     pub subnet_id: String,
-    /// Its security group (Redis 3.0).
+    /// Security group (Redis 3.0).
     pub security_group_id: Option<String>,
-    /// Beginning of the maintenance window, UTC, `HH:mm:ss`.
+    /// Start of the maintenance window, UTC, `HH:mm:ss`.
     pub maintain_begin: String,
     /// End of the maintenance window.
     pub maintain_end: String,
-    /// Automatic backups.
+    /// Automatic backup policy.
     pub backup: Option<Backup>,
-    /// Its tags, in the order they were added.
+    /// Tags in the order they were added.
     pub tags: Vec<Tag>,
-    /// New names of commands; never shown by the service.
+    /// Renamed commands; the service never returns them.
     pub rename_commands: BTreeMap<String, String>,
-    /// Enterprise project it belongs to.
+    /// Enterprise project id.
     pub enterprise_project_id: String,
-    /// 0 if paid by the hour, 1 if prepaid.
+    /// 0 for pay-per-use, 1 for prepaid.
     pub charging_mode: i64,
-    /// More on its status; `normal` mostly.
+    /// Sub-status; `normal` by default.
     pub sub_status: String,
-    /// What keeps it busy although it is RUNNING.
+    /// Task that keeps a RUNNING instance busy.
     pub task: Option<String>,
-    /// Memory in use, in MB, if someone fixed it; it moves otherwise.
+    /// Fixed memory usage in MB; simulated if `None`.
     pub used_memory: Option<i64>,
-    /// Whether it takes no new password, as after too many wrong ones.
+    /// Whether password resets are rejected, as after too many wrong passwords.
     pub locked: bool,
-    /// When it was asked for.
+    /// Creation time.
     pub created_at: DateTime<Utc>,
-    /// When it began to serve; its data and counters are as old.
+    /// Time at which the instance started; its data and counters have the same age.
     pub launched_at: Option<DateTime<Utc>>,
-    /// When it was changed last.
+    /// Time of the last change.
     pub updated_at: DateTime<Utc>,
-    /// Its background tasks, oldest first.
+    /// Background tasks, oldest first.
     pub tasks: Vec<Task>,
     pub(super) password: Option<Password>,
     pub(super) visible_at: DateTime<Utc>,
     pub(super) status: InstanceStatus,
-    /// A status put over its own.
+    /// Status override.
     pub(super) forced: Option<ForcedStatus>,
-    /// What happens to it at the moment, and when that is over.
+    /// Current transition.
     pub(super) pending: Option<PendingTransition>,
-    /// A resize that waits for the maintenance window.
+    /// A resize deferred to the maintenance window.
     pub(super) scheduled: Option<ScheduledResize>,
-    /// Reads that still show it as it was before the last operation.
+    /// Number of reads that still show the status before the last operation.
     pub(super) stale_reads: u8,
 }
 
-/// What was bought, and its dimensions.
+/// A flavor with its dimensions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
-    /// The flavor.
+    /// Flavor name.
     pub spec_code: String,
-    /// Capacity.
+    /// Nominal capacity.
     pub capacity: Capacity,
-    /// How it is built.
+    /// Cache mode.
     pub mode: CacheMode,
-    /// Processors.
+    /// CPU type.
     pub cpu: CpuType,
-    /// Copies of each shard, the master included.
+    /// Copies of each shard, including the master.
     pub replicas: u32,
-    /// Shards.
+    /// Number of shards.
     pub shards: u32,
-    /// Memory for data, in MB.
+    /// Memory for data in MB.
     pub max_memory: u32,
-    /// Mbit/s.
+    /// Bandwidth in Mbit/s.
     pub bandwidth: u32,
-    /// Databases.
+    /// Number of databases.
     pub databases: u32,
 }
 
 /// A node of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// Its id.
+    /// Node id.
     pub id: String,
-    /// Its shard, counted from 0.
+    /// Shard index, from 0.
     pub shard: u32,
-    /// Whether it is the shard's master.
+    /// Whether the node is the master of its shard.
     pub master: bool,
-    /// Code of its zone.
+    /// Zone code.
     pub zone: String,
-    /// Its address, unless it is hidden behind proxies.
+    /// Address; `None` behind proxies.
     pub ip: Option<Ipv4Addr>,
 }
 
-/// Automatic backups as stored.
+/// A stored backup policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Backup {
-    /// Id of the policy.
+    /// Policy id.
     pub id: String,
-    /// What it says. The plan stays when the type becomes manual.
+    /// Policy. The plan is kept when the type becomes manual.
     pub policy: BackupPolicy,
-    /// When it was first set.
+    /// Creation time.
     pub created_at: DateTime<Utc>,
-    /// When it was changed last.
+    /// Time of the last change.
     pub updated_at: DateTime<Utc>,
 }
 
-/// A status put over an instance's own, from outside.
+/// An override of an instance's status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ForcedStatus {
     pub(super) status: InstanceStatus,
     pub(super) until: Option<DateTime<Utc>>,
 }
 
-/// Something under way.
+/// A transition that completes at `until`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct PendingTransition {
     pub(super) until: DateTime<Utc>,
@@ -150,7 +150,7 @@ pub(super) struct PendingTransition {
     pub(super) transition: Transition,
 }
 
-/// A resize that waits.
+/// A resize that starts at `at`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ScheduledResize {
     pub(super) at: DateTime<Utc>,
@@ -158,27 +158,27 @@ pub(super) struct ScheduledResize {
     pub(super) layout: Layout,
 }
 
-/// What is different once something under way is over.
+/// The effect of a completed operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Transition {
-    /// It serves for the first time.
+    /// The instance starts.
     Create,
-    /// It could not be made.
+    /// The creation fails.
     FailToCreate,
-    /// It has another size.
+    /// The resize takes effect.
     #[serde(rename = "Reshape")]
     Resize(Layout),
-    /// It has another port, other command names, or both.
+    /// A new port, renamed commands, or both take effect.
     Configure { port: Option<u16>, rename_commands: Option<BTreeMap<String, String>> },
-    /// It serves again; a single node has lost its data.
+    /// The instance restarts; a single node loses its data.
     Restart,
-    /// It has another password; that was effective at once.
+    /// The password reset ends; the new password was effective immediately.
     Password,
-    /// It is gone.
+    /// The instance is removed.
     Delete,
 }
 
-/// What an instance is after a resize.
+/// Shape, nodes and addresses after a creation or resize.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Layout {
     pub(super) shape: Shape,
@@ -190,7 +190,7 @@ pub(super) struct Layout {
 // === impl Shape ===
 
 impl Shape {
-    /// A flavor in one of its capacities.
+    /// A flavor with one of its sizes.
     pub(super) fn new(flavor: &Flavor, size: &Size) -> Self {
         Self {
             spec_code: flavor.spec_code.clone(),
@@ -205,7 +205,7 @@ impl Shape {
         }
     }
 
-    /// Whether clients see proxies instead of nodes.
+    /// Whether clients connect to proxies instead of nodes.
     pub(super) fn is_proxied(&self) -> bool {
         matches!(self.mode, CacheMode::Proxy | CacheMode::HaRwSplit)
     }
@@ -214,7 +214,7 @@ impl Shape {
 // === impl Instance ===
 
 impl Instance {
-    /// Whether clients get in with this password; with none, if it is open.
+    /// Whether the instance accepts this password, or `None` for password-free access.
     pub fn admits(&self, password: Option<&str>) -> bool {
         match (&self.password, password) {
             (None, None) => true,
@@ -223,12 +223,12 @@ impl Instance {
         }
     }
 
-    /// What it is doing.
+    /// Actual status, regardless of read lag.
     pub fn status(&self) -> &InstanceStatus {
         self.forced.as_ref().map_or(&self.status, |forced| &forced.status)
     }
 
-    /// Its addresses: all nodes' for a cluster, one otherwise.
+    /// Addresses: all nodes of a cluster, otherwise one.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
         match self.proxy_address {
             Some(proxy_address) => vec![proxy_address],
@@ -237,12 +237,12 @@ impl Instance {
         }
     }
 
-    /// Whether it is Redis 3.0, which knows neither ports nor renamed commands but security groups.
+    /// Whether the version is Redis 3.0, which has security groups but no custom port and no renamed commands.
     pub(super) fn is_version_3(&self) -> bool {
         self.engine_version == "3.0"
     }
 
-    /// When something happens to it next, all by itself.
+    /// Time of the next automatic transition.
     pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
         let pending = self.pending.as_ref().map(|pending| pending.until);
         let forced = self.forced.as_ref().and_then(|forced| forced.until);
@@ -250,7 +250,7 @@ impl Instance {
         [pending, forced, scheduled].into_iter().flatten().min()
     }
 
-    /// The status and task that a read shows, which may lag one behind.
+    /// Status and task that a read returns; they may lag behind.
     pub(super) fn visible_status(&self) -> (&InstanceStatus, Option<&str>) {
         if self.stale_reads > 0 {
             (&InstanceStatus::Running, None)
@@ -259,7 +259,7 @@ impl Instance {
         }
     }
 
-    /// Refuses what needs an idle instance, with the code for what it is doing.
+    /// Rejects an operation on a busy instance with the code of its activity.
     pub(super) fn ensure_idle(&self) -> Result<()> {
         match self.busy_code() {
             None => Ok(()),
@@ -267,13 +267,13 @@ impl Instance {
         }
     }
 
-    /// The code for what it is doing, if it is doing anything.
+    /// Error code of the current activity, if any.
     fn busy_code(&self) -> Option<&'static str> {
         use InstanceStatus as Status;
         match self.status() {
             Status::Running => match &self.task {
                 Some(task) => Some(task_busy_code(task)),
-                // Made to look idle from outside; what is under way must not be lost.
+                // The status was overridden; the pending transition must not be lost.
                 None => self.pending.as_ref().map(|_| "DCS.4026"),
             },
             Status::Creating => Some("DCS.4118"),
@@ -296,14 +296,14 @@ impl Instance {
         }
     }
 
-    /// Refuses to delete what is not at rest.
+    /// Rejects deleting a busy instance.
     pub(super) fn ensure_deletable(&self) -> Result<()> {
         use InstanceStatus as Status;
         match self.status() {
             Status::Creating | Status::Starting | Status::Restarting | Status::Closing | Status::Deleting => {
                 Err(ApiError::new("DCS.4099"))
             }
-            // Prepaid ones are unsubscribed through the billing service.
+            // Prepaid instances are unsubscribed through the billing service.
             _ if self.charging_mode != 0 => Err(ApiError::new("DCS.4026")),
             Status::Error | Status::CreateFailed | Status::Frozen | Status::Closed => Ok(()),
             _ => self.ensure_idle(),
@@ -311,7 +311,7 @@ impl Instance {
     }
 }
 
-/// The code for a task under way. Of the words only `BACKUPING` is known from the service itself.
+/// Error code of a task. Only `BACKUPING` is known from the real service.
 fn task_busy_code(task: &str) -> &'static str {
     match task {
         "BACKUPING" => "DCS.4096",
@@ -331,7 +331,7 @@ mod tests {
     use crate::simulator::service::fixtures;
 
     #[test]
-    fn busy_codes() {
+    fn busy_instances_are_rejected_with_the_code_of_their_activity() {
         for (status, task, change, delete) in [
             ("RUNNING", None, None, None),
             ("RUNNING", Some("BACKUPING"), Some("DCS.4096"), Some("DCS.4096")),
@@ -361,13 +361,13 @@ mod tests {
     }
 
     #[test]
-    fn prepaid_instances_are_not_deleted_here() {
+    fn prepaid_instances_cannot_be_deleted() {
         let instance = Instance { charging_mode: 1, ..fixtures::instance() };
         assert_eq!(instance.ensure_deletable(), Err(ApiError::new("DCS.4026")));
     }
 
     #[test]
-    fn a_forced_status_covers_its_own() {
+    fn a_forced_status_overrides_the_own_status() {
         let mut instance = fixtures::instance();
         instance.forced = Some(ForcedStatus { status: InstanceStatus::Error, until: None });
         assert_eq!(instance.status(), &InstanceStatus::Error);

@@ -1,4 +1,4 @@
-//! What happens by itself: things under way end, statuses put on from outside wear off, deferred resizes start.
+//! Automatic transitions: operations complete, status overrides expire, deferred resizes start.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::dcs::model::{CacheMode, InstanceStatus};
 // === impl Service ===
 
 impl Service {
-    /// Lets everything happen that is due at `now`, in its order.
+    /// Applies all transitions that are due at `now`, in order.
     pub fn advance(&mut self, now: DateTime<Utc>) {
         let until = self.now.max(now);
         while let Some((due, instance)) = self.store.next_due().filter(|(due, _)| *due <= until) {
-            // Each thing happens at its own time, however late it is noticed.
+            // Each transition happens at its due time, however late it is applied.
             self.now = self.now.max(due);
             let id = instance.id.clone();
             self.apply_due(&id, due);
@@ -26,13 +26,13 @@ impl Service {
         self.now = until;
     }
 
-    /// When something happens next by itself, if nothing is asked.
+    /// Time of the next automatic transition.
     pub fn next_transition(&self) -> Option<DateTime<Utc>> {
         let hidden = self.store.iter().map(|instance| instance.visible_at).filter(|at| *at > self.now).min();
         self.store.next_due().map(|(due, _)| due).into_iter().chain(hidden).min()
     }
 
-    /// One thing that is due for an instance.
+    /// Applies one due transition of an instance.
     fn apply_due(&mut self, id: &str, due: DateTime<Utc>) {
         let Some(instance) = self.store.get(id) else { return };
         if instance.forced.as_ref().and_then(|forced| forced.until).is_some_and(|until| until <= due) {
@@ -47,7 +47,7 @@ impl Service {
         }
     }
 
-    /// Ends what is under way, as if its time had come.
+    /// Completes the pending transition.
     pub(super) fn complete_pending(&mut self, id: &str, at: DateTime<Utc>) {
         let before = self.store.get(id).map(topology::held_addresses).unwrap_or_default();
         let transition = self.store.update(id, |instance| instance.pending.take());
@@ -71,7 +71,7 @@ impl Service {
         }
     }
 
-    /// A deferred resize waits on if the instance is busy with something else when its time comes.
+    /// A deferred resize is postponed while the instance is busy.
     fn start_scheduled(&mut self, id: &str, due: DateTime<Utc>) {
         let scheduled = self.store.update(id, |instance| instance.scheduled.take()).flatten();
         let Some(ScheduledResize { layout, .. }) = scheduled else { return };
@@ -87,7 +87,7 @@ impl Service {
 // === impl Instance ===
 
 impl Instance {
-    /// What is different after a change. The change's own addresses are then the instance's.
+    /// Applies a transition, including its addresses.
     fn apply(&mut self, transition: Transition, at: DateTime<Utc>) {
         self.updated_at = at;
         self.task = None;
@@ -117,7 +117,7 @@ impl Instance {
         }
     }
 
-    /// A single node keeps nothing over a restart.
+    /// A single node loses its data on restart.
     fn lose_data_if_single(&mut self, at: DateTime<Utc>) {
         if self.shape.mode == CacheMode::Single {
             self.launched_at = Some(at);
@@ -134,7 +134,7 @@ mod tests {
     use crate::simulator::{Options, Site, service::fixtures::Cloud};
 
     #[test]
-    fn from_creation_to_deletion() {
+    fn an_instance_is_created_and_deleted() {
         let mut cloud = Cloud::default();
         let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
         assert_eq!(cloud.show(&id)["status"], "CREATING");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_happens_at_its_own_time_however_late_it_is_noticed() {
+    fn late_transitions_happen_at_their_due_time() {
         let mut cloud = Cloud::default();
         let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
         let created = cloud.now;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn time_never_goes_back() {
+    fn time_is_monotonic() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         cloud.service.advance(cloud.now - chrono::Duration::days(1));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_creation_holds_nothing_and_can_be_deleted() {
+    fn a_failed_creation_releases_its_addresses_and_can_be_deleted() {
         let options = Options {
             networks: vec![crate::simulator::options::Network {
                 vpc_id: "vpc-1".into(),
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((&body["status"], &body["sub_status"]), (&json!("CREATEFAILED"), &json!("create_failed")));
         let tasks = cloud.get("ListBackgroundTask", &[("instance_id", &failed)], &[]).body;
         assert_eq!(tasks["tasks"][0]["status"], "FAILED");
-        // The subnet has two addresses only: the failed one must have given its back.
+        // The subnet has two addresses: the failed instance must have released its own.
         let next = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         assert_eq!(cloud.show(&next)["status"], "RUNNING");
         cloud.ok("DeleteInstance", &[("instance_id", &failed)], &[], json!(null));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_instance_is_not_seen_at_once() {
+    fn a_new_instance_becomes_visible_later() {
         let mut cloud = Cloud::new(Options { visible_after: Duration::from_secs(30), ..Options::default() });
         let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
         assert_eq!(cloud.show(&id)["error_code"], "DCS.3022");
@@ -224,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn a_deferred_resize_waits_for_the_window_where_the_site_can() {
+    fn a_deferred_resize_waits_for_the_window_if_the_site_supports_it() {
         let change = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8,
             "execute_immediately": false});
         for (site, waits) in [(Site::Main, false), (Site::Newer, true)] {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
             cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], change.clone());
-            // The first read may still show the old status.
+            // The first read may show the old status.
             cloud.show(&id);
             let status = if waits { "RUNNING" } else { "EXTENDING" };
             assert_eq!(cloud.show(&id)["status"], status, "{site}");

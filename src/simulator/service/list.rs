@@ -1,4 +1,4 @@
-//! Finding instances: the list, one by its id, and how many there are (API reference 4.1.2, 4.1.4, 4.2.4).
+//! Instance reads: list, details and counts (API reference 4.1.2, 4.1.4, 4.2.4).
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use crate::{
     simulator::Reply,
 };
 
-/// Which instances to list.
+/// Filter of a list request.
 #[derive(Debug)]
 struct Filter<'a> {
     id: Option<&'a str>,
@@ -25,7 +25,7 @@ struct Filter<'a> {
     tags: Vec<(&'a str, Option<&'a str>)>,
 }
 
-/// The statuses that are counted, by the name of their count.
+/// Counted statuses with the names of their counters.
 const COUNTED: [(&str, InstanceStatus); 13] = [
     ("paying_count", InstanceStatus::Paying),
     ("freezing_count", InstanceStatus::Freezing),
@@ -45,8 +45,8 @@ const COUNTED: [(&str, InstanceStatus); 13] = [
 // === impl Service ===
 
 impl Service {
-    /// 4.1.2: one page, the newest first, and how many match on all pages together. Failed creations are listed
-    /// if asked for by their status; `include_failure` only counts them, or lists them too where that was chosen.
+    /// API reference 4.1.2: one page, newest first, and the total. Failed creations are listed only by their status;
+    /// `include_failure` counts them, and also lists them if so configured.
     pub(super) fn list(&mut self, query: Query<'_>) -> Result<Reply> {
         let (offset, limit) = query.page()?;
         let filter = Filter::new(query)?;
@@ -65,19 +65,19 @@ impl Service {
         Ok(reply::ok(json!({"instance_num": number, "instances": instances})))
     }
 
-    /// 4.1.4
+    /// API reference 4.1.4.
     pub(super) fn show(&mut self, id: &str) -> Result<Reply> {
         let reply = reply::ok(self.detail(self.find(id)?));
         self.count_read(id);
         Ok(reply)
     }
 
-    /// A read that may have shown an old status brings the new one nearer.
+    /// Reduces the number of reads that still show an old status.
     fn count_read(&mut self, id: &str) {
         self.store.update(id, |instance| instance.stale_reads = instance.stale_reads.saturating_sub(1));
     }
 
-    /// 4.2.4. The reference calls the parameter `include_failures`, everyone else `include_failure`.
+    /// API reference 4.2.4. The reference names the parameter `include_failures`, the SDK `include_failure`.
     pub(super) fn count(&self, query: Query<'_>) -> Reply {
         let failed = query.flag("include_failure") || query.flag("include_failures");
         let mut counts = Map::new();
@@ -131,7 +131,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Pairs of key and value, separated by commas. The reference writes a space between key and value, the SDK `=`.
+/// Parses comma-separated tags. The reference separates key and value with a space, the SDK with `=`.
 fn tags(text: &str) -> Vec<(&str, Option<&str>)> {
     let pairs = text.split(',').filter(|pair| !pair.is_empty());
     pairs
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_of_ten_unless_told_otherwise() {
+    fn the_default_page_size_is_ten() {
         let mut cloud = Cloud::default();
         cloud.create("redis.single.xu1.large.1", 1.0, json!({"instance_num": 12, "name": "demo"}));
         let first = cloud.get("ListInstances", &[], &[]);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_are_applied() {
         let mut cloud = Cloud::default();
         let tags = json!([{"key": "team", "value": "shop"}, {"key": "empty"}]);
         let web = cloud.create("redis.single.xu1.large.1", 1.0, json!({"name": "shop-web", "tags": tags}));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_creations() {
+    fn failed_creations_are_listed_or_counted() {
         for list_failures in [false, true] {
             let mut cloud = Cloud::new(Options { list_failures, ..Options::default() });
             cloud.running("redis.single.xu1.large.1", 1.0);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_may_lag_one_read() {
+    fn newer_sites_show_a_stale_status_once() {
         for (site, first) in [(Site::Main, "RUNNING"), (Site::Newer, "RUNNING")] {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);

@@ -1,11 +1,11 @@
-//! The cloud itself: a pure state machine. It is handed the time and a call, and answers; it never waits, reads a
-//! clock or draws a random number of its own.
+//! The simulated service: a pure state machine. It receives the time and a call and returns a reply. It never waits
+//! and never reads a clock or a random source.
 //!
-//! - [`instance`], `store`, `network`, `topology`: what there is
-//! - `create`, `update`, `resize`, `list`, `flavors`, `tenant`, [`tasks`], `load`: what can be asked
-//! - `validate`, `password`, `error`: what is refused, and with which code; `reply`: what is not
-//! - `lifecycle`: what happens by itself; `control`: what happens behind the operator's back
-//! - `render`, `quirks`: how it is shown, and how the site writes it
+//! - [`instance`], `store`, `network`, `topology`: state
+//! - `create`, `update`, `resize`, `list`, `flavors`, `tenant`, [`tasks`], `load`: API operations
+//! - `request`, `validate`, `password`, `api_error`: parsing, validation and error codes
+//! - `lifecycle`: automatic transitions; `out_of_band`: changes without an API call
+//! - `render`, `quirks`: response formats, common and per site
 
 mod api_error;
 mod catalogue;
@@ -54,27 +54,27 @@ use super::{
 };
 use crate::dcs::operation::{self, Operation};
 
-/// The simulated service, with all it remembers.
+/// The simulated service with its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     options: Options,
-    /// The latest time it was told.
+    /// Latest known time.
     now: DateTime<Utc>,
     ids: Ids,
     store: Store,
     networks: Networks,
-    /// Codes of the zones where nothing is left.
+    /// Codes of sold-out zones.
     sold_out: BTreeSet<String>,
-    /// Creations that are yet to fail.
+    /// Number of upcoming creations that fail.
     failing_creations: u32,
-    /// Tasks of instances that are gone.
+    /// Tasks of removed instances.
     retired: Vec<Task>,
 }
 
-/// What answers an operation.
+/// Handler of an operation.
 type Handler = fn(&mut Service, &Call) -> Result<Reply>;
 
-/// Who answers what.
+/// Operations with their handlers.
 static HANDLERS: [(&Operation, Handler); 16] = [
     (&operation::CREATE_INSTANCE, |service, call| service.create(&call.body)),
     (&operation::LIST_INSTANCES, |service, call| service.list(Query(&call.query))),
@@ -97,7 +97,7 @@ static HANDLERS: [(&Operation, Handler); 16] = [
 // === impl Service ===
 
 impl Service {
-    /// An empty cloud.
+    /// A service without instances.
     pub fn new(options: Options) -> Self {
         let sold_out = options.zones.iter().filter(|zone| zone.sold_out).map(|zone| zone.code.clone());
         Self {
@@ -112,8 +112,7 @@ impl Service {
         }
     }
 
-    /// Answers a call at `now`, on the cloud's own clock; a time before the last one counts as that. Errors are in
-    /// the envelope that the site uses.
+    /// Handles a call at the simulated time `now`, which never moves backwards. Errors have the format of the site.
     pub fn call(&mut self, now: DateTime<Utc>, call: &Call) -> Reply {
         self.advance(now);
         let handler = HANDLERS.iter().find(|(operation, _)| operation.name == call.operation.name);
@@ -124,33 +123,33 @@ impl Service {
         quirks::apply(self.options.site, result.unwrap_or_else(|error| error.reply()))
     }
 
-    /// All instances, those not visible yet included, the newest first.
+    /// All instances, including those not visible yet, newest first.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
         self.store.iter()
     }
 
-    /// The latest time it was told.
+    /// Latest known time.
     pub fn now(&self) -> DateTime<Utc> {
         self.now
     }
 
-    /// What was chosen about the cloud.
+    /// Configuration.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Chooses otherwise from now on, as when a stored cloud is started again with other flags. What exists stays
-    /// as it is: instances and what is under way, subnets, zones sold out since.
+    /// Replaces the configuration, for example after loading a stored state. Existing instances, pending transitions,
+    /// subnets and sold-out zones are kept.
     pub fn set_options(&mut self, options: Options) {
         self.options = options;
     }
 
-    /// Instances that can be seen by now.
+    /// Visible instances, newest first.
     fn visible(&self) -> impl Iterator<Item = &Instance> {
         self.store.iter().filter(|instance| instance.visible_at <= self.now)
     }
 
-    /// An instance that can be seen: `DCS.4061`, `DCS.3022`.
+    /// A visible instance: `DCS.4061`, `DCS.3022`.
     fn find(&self, id: &str) -> Result<&Instance> {
         if !ids::is_uuid(id) {
             return Err(ApiError::new("DCS.4061"));
@@ -168,13 +167,13 @@ impl Service {
     }
 }
 
-/// A time some while after another, or the end of time if that comes first.
+/// Adds a duration; saturates at the maximum time.
 fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
     let delta = TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
     time.checked_add_signed(delta).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// The value of a placeholder of the path; empty if it has none of that name.
+/// A path parameter; empty if it does not exist.
 fn argument<'a>(call: &'a Call, name: &str) -> &'a str {
     let found = call.arguments.iter().find(|(key, _)| *key == name);
     found.map(|(_, value)| value.as_str()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Subnets and the addresses in them.
+//! Subnets and address allocation.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,28 +10,27 @@ use serde::{Deserialize, Serialize};
 use super::api_error::{ApiError, Result};
 use crate::simulator::options;
 
-/// Addresses of a subnet that nobody described.
+/// Size of a subnet that is not configured.
 const DEFAULT_SUBNET_SIZE: u32 = 65_000;
-/// The network itself and its gateway come first.
+/// The first addresses are the network and its gateway.
 const RESERVED_ADDRESSES: u32 = 2;
 
-/// The subnets known so far.
+/// Known subnets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Networks {
     subnets: BTreeMap<String, Subnet>,
-    /// Whether there are no others.
+    /// Whether only the configured subnets exist.
     closed: bool,
 }
 
-/// A subnet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Subnet {
     vpc_id: String,
     base: u32,
     size: u32,
-    /// Addresses in use, counted from the base.
+    /// Addresses in use, relative to the base.
     used: BTreeSet<u32>,
-    /// Where the search for a free one goes on, so that one just given back is not handed out at once.
+    /// Start of the search for a free address, so that a released address is not reused immediately.
     cursor: u32,
 }
 
@@ -46,7 +45,7 @@ impl Networks {
         result
     }
 
-    /// Whether a subnet exists in its VPC: `DCS.4068` and `DCS.4018`.
+    /// Rejects an unknown VPC or subnet: `DCS.4068`, `DCS.4018`.
     pub(super) fn ensure_exists(&self, vpc_id: &str, subnet_id: &str) -> Result<()> {
         if self.closed && self.subnets.values().all(|subnet| subnet.vpc_id != vpc_id) {
             return Err(ApiError::new("DCS.4068"));
@@ -58,27 +57,27 @@ impl Networks {
         }
     }
 
-    /// Settles which VPC a subnet belongs to, once an instance is about to be put there.
+    /// Assigns a subnet to a VPC when it is first used.
     pub(super) fn register_subnet(&mut self, vpc_id: &str, subnet_id: &str) {
         if !self.subnets.contains_key(subnet_id) {
             self.add(subnet_id, vpc_id, DEFAULT_SUBNET_SIZE);
         }
     }
 
-    /// `DCS.4911` unless this many addresses are free.
+    /// Rejects a request for more than the free addresses: `DCS.4911`.
     pub(super) fn ensure_free(&self, subnet_id: &str, count: usize) -> Result<()> {
         let free = self.subnets.get(subnet_id).map(Subnet::free).unwrap_or_default();
         if free < count { Err(ApiError::new("DCS.4911")) } else { Ok(()) }
     }
 
-    /// Takes some free addresses, all or none: `DCS.4911`.
+    /// Allocates addresses, all or none: `DCS.4911`.
     pub(super) fn take(&mut self, subnet_id: &str, count: usize) -> Result<Vec<Ipv4Addr>> {
         self.ensure_free(subnet_id, count)?;
         let subnet = self.subnets.get_mut(subnet_id);
         Ok(subnet.map(|subnet| (0..count).map(|_| subnet.take()).collect()).unwrap_or_default())
     }
 
-    /// Takes one particular address.
+    /// Allocates a specific address.
     pub(super) fn take_address(&mut self, subnet_id: &str, address: Ipv4Addr) -> Result<()> {
         let invalid = || ApiError::invalid_field("private_ip");
         let subnet = self.subnets.get_mut(subnet_id).ok_or_else(invalid)?;
@@ -86,7 +85,7 @@ impl Networks {
         if host < subnet.size && subnet.used.insert(host) { Ok(()) } else { Err(invalid()) }
     }
 
-    /// Gives addresses back.
+    /// Releases addresses.
     pub(super) fn release(&mut self, subnet_id: &str, addresses: impl IntoIterator<Item = Ipv4Addr>) {
         let Some(subnet) = self.subnets.get_mut(subnet_id) else { return };
         for address in addresses {
@@ -96,22 +95,22 @@ impl Networks {
         }
     }
 
-    /// A subnet's range, as `10.0.0.0/16`.
+    /// CIDR of a subnet, such as `10.0.0.0/16`.
     pub(super) fn cidr(&self, subnet_id: &str) -> Option<String> {
         let subnet = self.subnets.get(subnet_id)?;
-        // The smallest block that holds the addresses, the reserved ones and the broadcast address.
+        // The smallest block for the addresses, the reserved ones and the broadcast address.
         let block = (subnet.size + RESERVED_ADDRESSES + 1).next_power_of_two();
         Some(format!("{}/{}", Ipv4Addr::from(subnet.base), 32 - block.ilog2()))
     }
 
-    /// How many addresses are in use.
+    /// Number of addresses in use.
     #[cfg(test)]
     pub(super) fn in_use(&self) -> usize {
         self.subnets.values().map(|subnet| subnet.used.len()).sum()
     }
 
     fn add(&mut self, subnet_id: &str, vpc_id: &str, size: u32) {
-        // Subnets of different VPCs may overlap, so it does not matter that the 257th looks like the first.
+        // Subnets of different VPCs may overlap, so the second octet may repeat.
         let second = u8::try_from(self.subnets.len() % 256).unwrap_or_default();
         let subnet = Subnet {
             vpc_id: vpc_id.to_owned(),
@@ -131,7 +130,7 @@ impl Subnet {
         (self.size as usize).saturating_sub(self.used.len())
     }
 
-    /// The next free address. The caller has made sure that there is one.
+    /// The next free address. The caller has checked that one is free.
     fn take(&mut self) -> Ipv4Addr {
         let free = (self.cursor..self.size).chain(0..self.cursor).find(|host| !self.used.contains(host));
         let host = free.unwrap_or_default();
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn any_network_exists_until_some_are_listed() {
+    fn any_network_exists_unless_networks_are_configured() {
         let mut open = Networks::default();
         assert_eq!((open.ensure_exists("v", "s"), open.ensure_exists("w", "s")), (Ok(()), Ok(())));
         open.register_subnet("v", "s");
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_unique_and_run_out() {
+    fn addresses_are_unique_and_exhaustible() {
         let mut networks = small(3);
         let first = networks.take("s", 2).unwrap();
         assert_eq!(first, [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn one_just_given_back_comes_last() {
+    fn a_released_address_is_reused_last() {
         let mut networks = small(3);
         let first = networks.take("s", 1).unwrap();
         networks.release("s", first.clone());
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_particular_address() {
+    fn a_specific_address_can_be_taken_once() {
         let mut networks = small(3);
         for (address, good) in [
             ("10.0.0.2", true),

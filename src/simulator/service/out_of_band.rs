@@ -1,4 +1,4 @@
-//! What happens behind the operator's back: faults of instances, and people in the console.
+//! Changes without an API call: injected statuses, edits in the console, removals.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,9 +15,9 @@ use crate::dcs::model::{Capacity, InstanceStatus, Tag};
 // === impl Service ===
 
 impl Service {
-    /// Puts a status over an instance's own: for a while, or until RUNNING is put there without an end, which also
-    /// finishes whatever is under way. DELETING begins a deletion. A creation that has failed stays so, whatever
-    /// is put over it. False if there is no such instance.
+    /// Overrides the status of an instance, for a while or until RUNNING is set without an end, which also completes
+    /// the pending transition. DELETING starts a deletion. A failed creation stays failed. Returns false if the
+    /// instance does not exist.
     pub fn force_status(
         &mut self,
         now: DateTime<Utc>,
@@ -49,7 +49,7 @@ impl Service {
         found.is_some()
     }
 
-    /// Ends what is under way before its time; what was put on from outside, such as a task, goes too.
+    /// Completes the pending transition early and clears an injected task.
     fn finish_now(&mut self, id: &str) {
         let now = self.now;
         self.store.update(id, |instance| {
@@ -60,14 +60,13 @@ impl Service {
         self.complete_pending(id, now);
     }
 
-    /// Changes fields as someone in the console would: `name`, `description`, `tags`, `maintain_begin`,
-    /// `maintain_end`, `capacity`, `spec_code`, `port`, `task`, `sub_status`, `charging_mode`, `used_memory`,
-    /// `locked`.
-    /// All or none; no rule of the API applies.
+    /// Changes fields like an edit in the console: `name`, `description`, `tags`, `maintain_begin`, `maintain_end`,
+    /// `capacity`, `spec_code`, `port`, `task`, `sub_status`, `charging_mode`, `used_memory`, `locked`. Changes all
+    /// fields or none, without the validation of the API.
     ///
     /// # Errors
     ///
-    /// What is wrong with the fields, or that there is no such instance.
+    /// A description of the first invalid field, or of the missing instance.
     pub fn alter(&mut self, id: &str, fields: &Map<String, Value>) -> Result<(), String> {
         let instance = self.store.get(id).ok_or_else(|| format!("no instance {id}"))?;
         let mut altered = instance.clone();
@@ -84,7 +83,7 @@ impl Service {
         Ok(())
     }
 
-    /// Gives an instance another shape at once.
+    /// Changes the shape of an instance immediately.
     fn reshape_now(&mut self, instance: &mut Instance, shape: Shape) -> Result<(), String> {
         let before = topology::held_addresses(instance);
         let nodes = topology::place_nodes(&mut self.ids, &shape, &instance.nodes, &instance.zones);
@@ -103,7 +102,7 @@ impl Service {
         Ok(())
     }
 
-    /// Removes an instance at once, as if it had been deleted in the console. False if there is none.
+    /// Removes an instance immediately. Returns false if it does not exist.
     pub fn remove(&mut self, id: &str) -> bool {
         let Some(instance) = self.store.remove(id) else { return false };
         self.networks.release(&instance.subnet_id, topology::held_addresses(&instance));
@@ -111,12 +110,12 @@ impl Service {
         true
     }
 
-    /// Lets the next `count` creations end as CREATEFAILED.
+    /// Makes the next `count` creations end as CREATEFAILED.
     pub fn fail_next_creations(&mut self, count: u32) {
         self.failing_creations = count;
     }
 
-    /// Says whether a zone has anything left.
+    /// Sets whether a zone is sold out.
     pub fn sell_out(&mut self, zone: &str, sold_out: bool) {
         if sold_out {
             self.sold_out.insert(zone.to_owned());
@@ -127,7 +126,7 @@ impl Service {
 }
 
 fn alter_field(instance: &mut Instance, name: &str, value: &Value) -> Result<(), String> {
-    let wrong = || format!("{name} cannot be {value}");
+    let wrong = || format!("invalid {name}: {value}");
     let text = || value.as_str().map(str::to_owned).ok_or_else(wrong);
     let optional = || if value.is_null() { Ok(None) } else { text().map(Some) };
     let number = || request::integer(value).ok_or_else(wrong);
@@ -148,7 +147,7 @@ fn alter_field(instance: &mut Instance, name: &str, value: &Value) -> Result<(),
     Ok(())
 }
 
-/// A list of keys and values.
+/// Parses a list of tags.
 fn tags(value: &Value) -> Option<Vec<Tag>> {
     let tag = |tag: &Value| {
         let key = tag.get("key")?.as_str()?.to_owned();
@@ -157,7 +156,7 @@ fn tags(value: &Value) -> Option<Vec<Tag>> {
     value.as_array()?.iter().map(tag).collect()
 }
 
-/// The shape that `spec_code` and `capacity` ask for. Capacity alone keeps everything else.
+/// The shape for `spec_code` and `capacity`. A capacity alone keeps mode, CPU type and replicas.
 fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<Shape>, String> {
     let (spec_code, capacity) = (fields.get("spec_code"), fields.get("capacity"));
     if spec_code.is_none() && capacity.is_none() {
@@ -166,7 +165,7 @@ fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<
     let capacity = capacity
         .map(|value| {
             let capacity = request::decimal(value).and_then(Capacity::from_gib);
-            capacity.ok_or_else(|| format!("capacity cannot be {value}"))
+            capacity.ok_or_else(|| format!("invalid capacity: {value}"))
         })
         .transpose()?;
     let now = &instance.shape;
@@ -184,7 +183,7 @@ fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<
         };
         size.map(|size| Shape::new(flavor, size))
     });
-    shape.map(Some).ok_or_else(|| "there is no such flavor in this capacity".to_owned())
+    shape.map(Some).ok_or_else(|| "no such flavor with this capacity".to_owned())
 }
 
 #[cfg(test)]

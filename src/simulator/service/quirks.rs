@@ -1,7 +1,7 @@
-//! How a site writes what the machine has worked out: the last thing that happens to an answer.
+//! Site-specific formats, applied to a finished response.
 //!
-//! Everything here is known from some site. What all sites share is not a quirk and stands where it is written:
-//! a capacity of 0 with `.125` beside it, `no_password_access` as text in the detail.
+//! Every deviation is known from a real site. Formats that all sites share are in `render`: a capacity of 0 with
+//! `capacity_minor`, `no_password_access` as text in the details.
 
 use serde_json::{Map, Value, json};
 
@@ -10,24 +10,24 @@ use crate::{
     simulator::{Reply, Site},
 };
 
-/// A site's hand.
+/// Formats of a site.
 #[derive(Debug, Default)]
 struct Style {
-    /// Numbers written as text, also within a list.
+    /// Numbers written as strings, also within lists.
     numbers_as_text: &'static [&'static str],
     /// Booleans written as `TRUE` and `FALSE`.
     booleans_as_upper_text: &'static [&'static str],
-    /// Booleans written as `true` and `false`, but as text.
+    /// Booleans written as `true` and `false` strings.
     booleans_as_text: &'static [&'static str],
-    /// Written as `{}` instead of null.
+    /// Null written as `{}`.
     null_as_object: &'static [&'static str],
-    /// What stands where there is no security group; null if nothing does.
+    /// Replacement for a missing security group.
     no_security_group: Option<&'static str>,
     /// Empty lists written as null.
     empty_is_null: bool,
-    /// Other names of fields.
+    /// Renamed fields.
     renamed: &'static [(&'static str, &'static str)],
-    /// The old envelope for errors, with numeric codes as far as there are any.
+    /// Whether errors have the old format, with numeric codes where they exist.
     old_envelope: bool,
 }
 
@@ -50,7 +50,7 @@ const fn style(site: Site) -> Style {
         }
         Site::Older => Style {
             empty_is_null: true,
-            // As the reference spells them, which no SDK does.
+            // Spelling of the reference, which no SDK uses.
             renamed: &[("backend_addrs", "backend_addresses"), ("inquery_spec_code", "inquiry_spec_code")],
             old_envelope: true,
             ..MAIN
@@ -104,7 +104,7 @@ const fn style(site: Site) -> Style {
     }
 }
 
-/// Writes an answer the site's way.
+/// Applies the formats of a site.
 pub(super) fn apply(site: Site, mut reply: Reply) -> Reply {
     let style = style(site);
     if reply.status >= 400 {
@@ -117,7 +117,7 @@ pub(super) fn apply(site: Site, mut reply: Reply) -> Reply {
     reply
 }
 
-/// `{"error": {"code", "message"}}` with the numeric code; codes that have none stay in the present envelope.
+/// Converts an error to `{"error": {"code", "message"}}`; codes without a number keep the current format.
 fn old_envelope(body: &Value) -> Value {
     let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     let known = error::lookup(field("error_code"));
@@ -181,7 +181,7 @@ mod tests {
     };
 
     #[test]
-    fn every_site_is_read_alike() {
+    fn the_client_reads_the_same_from_every_site() {
         let read = |site| {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let backup = json!({"backup_type": "auto", "save_days": 7, "periodical_backup_plan":
@@ -193,7 +193,7 @@ mod tests {
             let mut detail: InstanceDetail = serde_json::from_value(cloud.show(&id)).unwrap();
             let page = cloud.get("ListInstances", &[], &[]).body;
             let mut page: InstancePage = serde_json::from_value(page).unwrap();
-            // What truly differs between sites, or is not read at all.
+            // These fields differ between sites or are not read.
             let group =
                 (detail.security_group().filter(|id| !id.is_empty()).map(str::to_owned), page.instance_num);
             for own in [
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_site() {
+    fn the_quirky_site_combines_all_deviations() {
         let mut cloud = Cloud::new(Options { site: Site::Quirky, ..Options::default() });
         let id = cloud.running("redis.ha.xu1.tiny.r2.128", 0.125);
         let body = cloud.show(&id);
@@ -234,12 +234,12 @@ mod tests {
         ] {
             assert_eq!(body[name], value, "{name}");
         }
-        // Only texts are written as `{}`: this is a number where it is set.
+        // Only strings are written as `{}`; this field is a number.
         assert_eq!(body["bandwidth_info"]["end_time"], Value::Null);
     }
 
     #[test]
-    fn envelopes() {
+    fn error_formats_per_site() {
         for (site, code, expected) in [
             (
                 Site::Main,
@@ -257,7 +257,7 @@ mod tests {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             assert_eq!(cloud.get(code, &[], &[("limit", "0")]).body, expected, "{site}");
         }
-        // A code without a numeric twin has only the present envelope.
+        // A code without a numeric equivalent keeps the current format.
         let mut cloud = Cloud::new(Options { site: Site::Older, ..Options::default() });
         let body = cloud.try_create("redis.nothing", 4.0, json!({})).body;
         assert_eq!(body["error_code"], "DCS.4927");

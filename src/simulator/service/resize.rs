@@ -1,4 +1,4 @@
-//! Changing size, replicas, shards and type (API reference 4.1.7).
+//! Resizing: capacity, replicas, shards and cache mode (API reference 4.1.7).
 
 use std::time::Duration;
 
@@ -20,23 +20,23 @@ use crate::{
     simulator::Reply,
 };
 
-/// Of the memory afterwards, in percent, what may be in use before.
+/// Maximum memory usage before shrinking, in percent of the new size.
 const MAX_USED_PERCENT: i64 = 70;
 
-/// What leads from an instance to a flavor. One request does one of them.
+/// Kind of a resize. A request makes exactly one kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResizeKind {
-    /// Another cache mode.
+    /// Changes the cache mode.
     Type,
-    /// More copies of each shard.
+    /// Adds copies to each shard.
     MoreReplicas,
-    /// Fewer copies of each shard.
+    /// Removes copies from each shard.
     FewerReplicas,
-    /// Another capacity, other shards, or both.
+    /// Changes the capacity, the number of shards, or both.
     Size,
 }
 
-/// A request, as far as it can be read without knowing more.
+/// A parsed request.
 struct ResizeRequest<'a> {
     change_type: Option<&'a str>,
     zones: Vec<&'a str>,
@@ -48,7 +48,7 @@ struct ResizeRequest<'a> {
 // === impl Service ===
 
 impl Service {
-    /// 4.1.7
+    /// API reference 4.1.7.
     pub(super) fn resize(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?.clone();
         let body = Body::new(body)?;
@@ -78,7 +78,6 @@ impl Service {
         Ok(reply::done(effect))
     }
 
-    /// Starts a resize.
     pub(super) fn start_resize(&mut self, id: &str, layout: Layout) {
         let Some(instance) = self.store.get(id) else { return };
         let task = (self.task_name(&instance.shape, &layout.shape), details(instance, &layout));
@@ -94,7 +93,7 @@ impl Service {
         }
     }
 
-    /// `DCS.4012`: what is stored has to fit, with room to spare.
+    /// Rejects a size that is too small for the stored data: `DCS.4012`.
     fn check_data_fits(&self, instance: &Instance, size: &Size) -> Result<()> {
         let used = load::used_memory(instance, self.now);
         let smaller = size.usable < instance.shape.max_memory;
@@ -107,7 +106,7 @@ impl Service {
         Ok(())
     }
 
-    /// What the instance will be: `DCS.4933`, `DCS.4930`, `DCS.4936`, `DCS.4911`.
+    /// Computes the new layout: `DCS.4933`, `DCS.4930`, `DCS.4936`, `DCS.4911`.
     fn plan_layout(
         &mut self,
         instance: &Instance,
@@ -143,7 +142,7 @@ impl Service {
         )
     }
 
-    /// `DCS.4933`: zones by code or by id, whether anything is left there or not.
+    /// Resolves zone codes or ids, sold out or not: `DCS.4933`.
     fn known_zones(&self, zones: &[&str]) -> Result<Vec<String>> {
         let error = || ApiError::new("DCS.4933");
         let code = |name: &&str| {
@@ -154,7 +153,7 @@ impl Service {
     }
 }
 
-/// Whether an instance can become this in one kind: `DCS.4927`, `DCS.4200`, `DCS.4012`, `DCS.4103`.
+/// Determines the kind of resize: `DCS.4927`, `DCS.4200`, `DCS.4012`, `DCS.4103`.
 pub(super) fn resize_kind(instance: &Instance, flavor: &Flavor, size: &Size) -> Result<ResizeKind> {
     let now = &instance.shape;
     let version = instance.engine_version.as_str();
@@ -167,7 +166,7 @@ pub(super) fn resize_kind(instance: &Instance, flavor: &Flavor, size: &Size) -> 
     }
     let same_size = (size.capacity, size.shards) == (now.capacity, now.shards);
     match flavor.replicas.cmp(&now.replicas) {
-        // Replicas and capacity change in separate requests.
+        // Replicas and capacity cannot change in one request.
         std::cmp::Ordering::Less | std::cmp::Ordering::Greater if !same_size => {
             Err(ApiError::new("DCS.4012"))
         }
@@ -181,7 +180,7 @@ pub(super) fn resize_kind(instance: &Instance, flavor: &Flavor, size: &Size) -> 
     }
 }
 
-/// The changes of type that exist.
+/// Whether the service can change this cache mode.
 fn mode_change_exists(version: &str, from: &CacheMode, to: &CacheMode) -> bool {
     match version {
         "3.0" => matches!((from, to), (CacheMode::Single, CacheMode::Ha) | (CacheMode::Ha, CacheMode::Proxy)),
@@ -198,7 +197,7 @@ fn cannot_shrink(instance: &Instance) -> bool {
     instance.is_version_3() && instance.shape.mode == CacheMode::Proxy
 }
 
-/// The fewest copies that a shard can have.
+/// Minimum number of copies of a shard.
 fn min_replicas(mode: &CacheMode) -> u32 {
     match mode {
         CacheMode::Ha | CacheMode::HaRwSplit | CacheMode::Proxy => 2,
@@ -219,7 +218,7 @@ impl<'a> ResizeRequest<'a> {
         })
     }
 
-    /// `DCS.4875` and `DCS.4937`: no more and no fewer copies than there can be, whatever flavor is named.
+    /// Rejects going beyond the replica limits, regardless of the flavor: `DCS.4875`, `DCS.4937`.
     fn check_replica_bounds(&self, instance: &Instance) -> Result<()> {
         let Shape { mode, replicas, .. } = &instance.shape;
         match self.change_type {
@@ -232,7 +231,7 @@ impl<'a> ResizeRequest<'a> {
         }
     }
 
-    /// `DCS.4800`: the type of change has to be that which the flavor means.
+    /// Rejects a `change_type` that does not match the flavor: `DCS.4800`.
     fn check_change_type(&self, kind: ResizeKind, instance: &Instance, size: &Size) -> Result<()> {
         let fits = match (kind, self.change_type) {
             (ResizeKind::Type, Some("instanceType"))
@@ -245,14 +244,14 @@ impl<'a> ResizeRequest<'a> {
         if fits { Ok(()) } else { Err(ApiError::invalid_field("change_type")) }
     }
 
-    /// `DCS.4800`: nodes to keep are nodes that there are.
+    /// Rejects reserved addresses that no node has: `DCS.4800`.
     fn check_reserved_ips(&self, instance: &Instance) -> Result<()> {
         let known =
             |ip: &&str| instance.nodes.iter().any(|node| node.ip.is_some_and(|own| own.to_string() == **ip));
         if self.reserved.iter().all(known) { Ok(()) } else { Err(ApiError::invalid_field("reserved_ip")) }
     }
 
-    /// `DCS.4930` and `DCS.4936`: the nodes that stay when one replica goes, and no more than one.
+    /// Nodes that remain after removing exactly one replica: `DCS.4930`, `DCS.4936`.
     fn nodes_after_removal(&self, instance: &Instance, shape: &Shape) -> Result<Vec<Node>> {
         let [id] = self.nodes.as_slice() else { return Err(ApiError::new("DCS.4930")) };
         if shape.replicas + 1 != instance.shape.replicas {
@@ -267,14 +266,14 @@ impl<'a> ResizeRequest<'a> {
     }
 }
 
-/// When the maintenance window begins next.
+/// Next start of the maintenance window.
 fn next_window(now: DateTime<Utc>, begin: &str) -> DateTime<Utc> {
     let begin = NaiveTime::parse_from_str(begin, "%H:%M:%S").unwrap_or_default();
     let today = now.date_naive().and_time(begin).and_utc();
     if today > now { today } else { later(today, Duration::from_secs(24 * 3600)) }
 }
 
-/// What a background task says about a resize.
+/// Details of the background task.
 fn details(instance: &Instance, layout: &Layout) -> Value {
     let (old, new) = (&instance.shape, &layout.shape);
     let gib = |shape: &Shape| shape.capacity.gib().to_string();
@@ -296,7 +295,7 @@ fn details(instance: &Instance, layout: &Layout) -> Value {
     })
 }
 
-/// Something about the replicas that come or go, if it is replicas that do.
+/// Joins a property of the added or removed replicas; `None` for other kinds of resize.
 fn replicas(instance: &Instance, layout: &Layout, what: fn(&Node) -> Option<String>) -> Option<String> {
     let (old, new) = (&instance.nodes, &layout.nodes);
     let apart = |nodes: &[Node], others: &[Node]| -> Vec<String> {
@@ -309,7 +308,7 @@ fn replicas(instance: &Instance, layout: &Layout, what: fn(&Node) -> Option<Stri
 }
 
 impl Service {
-    /// Gives back what a resize that was abandoned had taken.
+    /// Cancels resizes and releases the addresses that they reserved.
     pub(super) fn cancel_resizes(&mut self, id: &str) {
         let Some(instance) = self.store.get(id) else { return };
         let subnet_id = instance.subnet_id.clone();

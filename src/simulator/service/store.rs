@@ -1,4 +1,4 @@
-//! The instances, found by id, in order of creation, and by when something happens to them next.
+//! Instance storage, indexed by id, creation order and next transition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::instance::Instance;
 
-/// All instances that exist.
+/// All instances.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Instance>", into = "Vec<Instance>")]
 pub(super) struct Store {
-    /// By order of creation.
+    /// By creation number.
     instances: BTreeMap<u64, Instance>,
     positions: BTreeMap<String, u64>,
-    /// When something happens to whom.
+    /// Due times of automatic transitions.
     schedule: BTreeSet<(DateTime<Utc>, u64)>,
 }
 
@@ -32,7 +32,7 @@ impl Store {
         self.instances.get(self.positions.get(id)?)
     }
 
-    /// Changes an instance. There is no other way, so that the schedule stays right.
+    /// Changes an instance. All changes go through this method, which keeps the schedule consistent.
     pub(super) fn update<T>(&mut self, id: &str, change: impl FnOnce(&mut Instance) -> T) -> Option<T> {
         let number = *self.positions.get(id)?;
         let instance = self.instances.get_mut(&number)?;
@@ -53,19 +53,19 @@ impl Store {
         Some(instance)
     }
 
-    /// When something happens next, and the instance it happens to.
+    /// The next automatic transition and its instance.
     pub(super) fn next_due(&self) -> Option<(DateTime<Utc>, &Instance)> {
         let (due, number) = self.schedule.first()?;
         Some((*due, self.instances.get(number)?))
     }
 
-    /// All of them, the newest first.
+    /// All instances, newest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Instance> {
         self.instances.values().rev()
     }
 }
 
-/// The positions only tell the order, so they do not count.
+/// Only the order of the instances matters, not their numbers.
 impl PartialEq for Store {
     fn eq(&self, other: &Self) -> bool {
         self.instances.values().eq(other.instances.values())
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn newest_first() {
+    fn iteration_is_newest_first() {
         let mut store = Store::from(vec![named("a"), named("b")]);
         store.remove("a");
         store.insert(named("c"));

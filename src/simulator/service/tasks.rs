@@ -1,4 +1,4 @@
-//! Background tasks of instances, and the jobs behind them (API reference 4.8.1, 4.8.4).
+//! Background tasks and their jobs (API reference 4.8.1, 4.8.4).
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,34 +15,34 @@ use crate::{
     simulator::Reply,
 };
 
-/// Tasks that an instance remembers.
+/// Maximum number of tasks kept per instance.
 const MAX_TASKS: usize = 100;
-/// Tasks of instances that are gone, kept since their jobs can still be asked for.
+/// Maximum number of tasks kept of removed instances, whose jobs can still be read.
 const MAX_RETIRED_TASKS: usize = 1000;
 
-/// A background task of an instance. Its progress follows from the time.
+/// A background task. Its progress is computed from the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Its id.
+    /// Task id.
     pub id: String,
-    /// Its job.
+    /// Job id.
     pub job_id: String,
-    /// What it does.
+    /// Task name.
     pub name: String,
-    /// What it changes.
+    /// Task details.
     pub details: Map<String, Value>,
-    /// When it began.
+    /// Start time.
     pub begin: DateTime<Utc>,
-    /// When it ends.
+    /// End time.
     pub end: DateTime<Utc>,
-    /// Why it will have failed then.
+    /// Reason, if the task ends in failure.
     pub failure: Option<String>,
 }
 
 // === impl Task ===
 
 impl Task {
-    /// How it fares.
+    /// Status at `now`.
     pub fn status(&self, now: DateTime<Utc>) -> TaskStatus {
         match (now < self.end, &self.failure) {
             (true, _) => TaskStatus::Executing,
@@ -51,7 +51,7 @@ impl Task {
         }
     }
 
-    /// How its job fares: not begun for the first tenth of the time.
+    /// Status of the job at `now`; INIT during the first tenth.
     pub fn job_status(&self, now: DateTime<Utc>) -> JobStatus {
         match self.status(now) {
             TaskStatus::Executing if (now - self.begin) * 10 < self.end - self.begin => JobStatus::Init,
@@ -83,7 +83,7 @@ impl Task {
     }
 }
 
-/// Adds a task to those of an instance.
+/// Adds a task and evicts the oldest.
 pub(super) fn push(tasks: &mut Vec<Task>, task: Task) {
     tasks.push(task);
     tasks.drain(..tasks.len().saturating_sub(MAX_TASKS));
@@ -92,10 +92,10 @@ pub(super) fn push(tasks: &mut Vec<Task>, task: Task) {
 // === impl Service ===
 
 impl Service {
-    /// A new task that runs from now on.
+    /// A task that starts now.
     pub(super) fn new_task(&mut self, name: &str, details: Value, end: DateTime<Utc>) -> Task {
         let (id, job_id) = (self.ids.hex(), self.ids.hex());
-        // Every field is there, empty where it does not concern the task.
+        // All fields are present; those of other tasks are empty.
         let mut all = json!(TaskDetails::default());
         if let (Some(all), Value::Object(details)) = (all.as_object_mut(), details) {
             all.extend(details);
@@ -104,13 +104,13 @@ impl Service {
         Task { id, job_id, name: name.to_owned(), details, begin: self.now, end, failure: None }
     }
 
-    /// Keeps the tasks of an instance that is gone.
+    /// Keeps the tasks of a removed instance.
     pub(super) fn retire_tasks(&mut self, tasks: Vec<Task>) {
         self.retired.extend(tasks);
         self.retired.drain(..self.retired.len().saturating_sub(MAX_RETIRED_TASKS));
     }
 
-    /// 4.8.1: an instance's background tasks, the newest first.
+    /// API reference 4.8.1, newest first.
     pub(super) fn list_tasks(&self, id: &str, query: Query<'_>) -> Result<Reply> {
         let instance = self.find(id)?;
         let (offset, limit) = query.page()?;
@@ -128,7 +128,7 @@ impl Service {
         Ok(reply::ok(json!({"task_count": matching.len(), "tasks": page})))
     }
 
-    /// 4.8.4: how a job fares.
+    /// API reference 4.8.4.
     pub(super) fn show_job(&self, job_id: &str) -> Result<Reply> {
         let mut tasks = self.store.iter().flat_map(|instance| &instance.tasks).chain(&self.retired);
         let task =
@@ -147,7 +147,7 @@ impl Service {
     }
 }
 
-/// A point in time in a query, as `20200609160000`.
+/// Parses a query time such as `20200609160000`.
 fn timestamp(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
     let Some(text) = query.nonempty(name) else { return Ok(None) };
     let parsed = NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S");
@@ -160,7 +160,7 @@ mod tests {
     use crate::simulator::service::fixtures::{Cloud, time};
 
     #[test]
-    fn progress() {
+    fn progress_follows_from_the_time() {
         let task = |failure: Option<&str>| Task {
             id: String::new(),
             job_id: String::new(),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_latest_are_remembered() {
+    fn only_the_latest_tasks_are_kept() {
         let mut cloud = Cloud::default();
         let mut tasks = Vec::new();
         for n in 0..MAX_TASKS + 5 {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_by_time_and_page() {
+    fn tasks_are_filtered_by_time_and_paged() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         for port in 7001..7004 {

@@ -1,4 +1,4 @@
-//! The machine as a whole: whatever it is asked, in whatever order.
+//! Property tests of the whole service: arbitrary event sequences.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -22,7 +22,7 @@ const SPECS: [(&str, f64); 8] = [
     ("dcs.master_standby", 4.0),
 ];
 
-/// Something that happens to the cloud. Numbers choose among what there is.
+/// An event. Indexes select existing instances or specs.
 #[derive(Debug, Clone)]
 enum Event {
     Create(usize, i64, Value),
@@ -87,7 +87,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Lets an event happen, and returns all that was answered.
+/// Applies an event and returns the replies.
 fn happen(cloud: &mut Cloud, event: &Event) -> Vec<Reply> {
     let id = |which: usize| nth(cloud, which);
     let (operation, id, body) = match event {
@@ -118,7 +118,7 @@ fn happen(cloud: &mut Cloud, event: &Event) -> Vec<Reply> {
     vec![cloud.call(operation, &[("instance_id", &id), ("job_id", "none")], &[], body)]
 }
 
-/// The id of some instance, or of none.
+/// The id of the nth instance, or of a nonexistent one.
 fn nth(cloud: &Cloud, which: usize) -> String {
     let found = cloud.service.instances().nth(which).map(|instance| instance.id.clone());
     found.unwrap_or_else(|| "3c49fd6b-fc7c-419e-9644-b6cce008653f".to_owned())
@@ -144,7 +144,7 @@ fn outside(cloud: &mut Cloud, event: &Event) {
     }
 }
 
-/// What holds at any time.
+/// Checks the invariants.
 fn check(cloud: &mut Cloud) {
     let all: Vec<_> = cloud.service.instances().cloned().collect();
     let ids: HashSet<_> = all.iter().map(|instance| &instance.id).collect();
@@ -153,19 +153,19 @@ fn check(cloud: &mut Cloud) {
     for instance in &all {
         for address in topology::held_addresses(instance) {
             let before = held.insert((instance.subnet_id.clone(), address), &instance.id);
-            assert_eq!(before, None, "{address} belongs to two");
+            assert_eq!(before, None, "{address} is held twice");
         }
         let due = instance.next_due();
-        assert!(due.is_none_or(|due| due >= cloud.now), "{due:?} is past");
+        assert!(due.is_none_or(|due| due >= cloud.now), "{due:?} is overdue");
         let masters = instance.nodes.iter().filter(|node| node.master).count();
         assert!(instance.nodes.is_empty() || masters == instance.shape.shards as usize, "{masters} masters");
     }
-    // Nothing is due between now and the next transition, and no address is held by nobody.
+    // No transition is overdue, and every allocated address belongs to an instance.
     assert!(cloud.service.next_transition().is_none_or(|next| next >= cloud.now));
     assert_eq!(cloud.service.networks.in_use(), held.len());
 }
 
-/// Pages put together are the list, and as many as it says.
+/// The pages together equal the whole list and its total.
 fn check_pages(cloud: &mut Cloud) {
     let number = |body: &Value| {
         let number = &body["instance_num"];
@@ -191,7 +191,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn anything_may_happen(events in prop::collection::vec(event(), 0..40), site in select(Site::ALL.to_vec())) {
+    fn invariants_hold_after_any_events(events in prop::collection::vec(event(), 0..40), site in select(Site::ALL.to_vec())) {
         let mut cloud = Cloud::new(Options { site, ..Options::default() });
         for event in &events {
             happen(&mut cloud, event);
@@ -202,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_stored_goes_on_alike(
+    fn a_restored_service_behaves_identically(
         before in prop::collection::vec(event(), 0..20),
         after in prop::collection::vec(event(), 0..10),
         site in select(Site::ALL.to_vec()),
@@ -222,8 +222,8 @@ proptest! {
 
 #[test]
 fn every_code_has_a_status_and_a_meaning() {
-    let room = concat!(env!("CARGO_MANIFEST_DIR"), "/src/simulator/service");
-    let files = walkdir::WalkDir::new(room).into_iter().map(|entry| entry.unwrap().into_path());
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/simulator/service");
+    let files = walkdir::WalkDir::new(directory).into_iter().map(|entry| entry.unwrap().into_path());
     let mut codes = BTreeSet::new();
     for file in files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
         let text = std::fs::read_to_string(file).unwrap();

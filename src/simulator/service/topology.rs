@@ -1,4 +1,4 @@
-//! Which nodes an instance has, where they are, and which addresses they take.
+//! Node placement and address assignment.
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -9,7 +9,7 @@ use super::{
     network::Networks,
 };
 
-/// Nodes for a shape. Those in `kept` stay, in their shards; new ones are put into `zones` in turn.
+/// Nodes for a shape. Nodes in `kept` stay in their shards; new nodes are distributed over `zones`.
 pub(super) fn place_nodes(ids: &mut Ids, shape: &Shape, kept: &[Node], zones: &[String]) -> Vec<Node> {
     let mut nodes = Vec::new();
     for shard in 0..shape.shards {
@@ -24,7 +24,7 @@ pub(super) fn place_nodes(ids: &mut Ids, shape: &Shape, kept: &[Node], zones: &[
     nodes
 }
 
-/// Gives addresses to new nodes, or to the proxies before them. Nothing is taken unless all of it is free.
+/// Assigns addresses to new nodes or to the proxies. Allocates all addresses or none.
 pub(super) fn assign_addresses(
     networks: &mut Networks,
     subnet_id: &str,
@@ -33,7 +33,7 @@ pub(super) fn assign_addresses(
     proxy_address: Option<Ipv4Addr>,
 ) -> Result<Layout> {
     if shape.is_proxied() {
-        // What clients know stays: the master's address becomes the proxies'.
+        // The address known to clients is kept: the master's address moves to the proxies.
         let known = proxy_address.or_else(|| nodes.iter().find(|node| node.master).and_then(|node| node.ip));
         let proxy_address = match known {
             Some(address) => address,
@@ -51,7 +51,7 @@ pub(super) fn assign_addresses(
     Ok(Layout { shape, nodes, proxy_address: None })
 }
 
-/// All addresses that an instance holds, those for a resize under way included.
+/// All addresses of an instance, including those reserved for a pending or scheduled resize.
 pub(super) fn held_addresses(instance: &Instance) -> BTreeSet<Ipv4Addr> {
     let pending = instance.pending.as_ref().and_then(|pending| match &pending.transition {
         Transition::Resize(layout) => Some(layout),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn new_replicas_go_where_they_are_told_and_old_ones_stay() {
+    fn new_replicas_use_the_given_zones_and_old_nodes_stay() {
         let (mut ids, mut networks) = (Ids::new(1), networks());
         let (two, three) = (shape("redis.ha.xu1.large.r2.4", 4), shape("redis.ha.xu1.large.r3.4", 4));
         let nodes = place_nodes(&mut ids, &two, &[], &zones(&["a", "b"]));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_clients_know_survives_a_change_of_type() {
+    fn the_client_address_survives_a_mode_change() {
         let (mut ids, mut networks) = (Ids::new(1), networks());
         let ha = shape("redis.ha.xu1.large.r2.4", 4);
         let nodes = place_nodes(&mut ids, &ha, &[], &zones(&["a"]));

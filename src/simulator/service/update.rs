@@ -1,5 +1,4 @@
-//! Changing what can be changed without another size: settings, password, tags, existence (API reference 4.1.5,
-//! 4.1.6, 4.2.3).
+//! Changes without a resize: settings, password, tags, deletion (API reference 4.1.5, 4.1.6, 4.2.3).
 
 use serde_json::{Value, json};
 
@@ -17,10 +16,10 @@ use crate::{
     simulator::Reply,
 };
 
-/// The longest name of an instance.
+/// Maximum name length.
 const MAX_NAME: usize = 64;
 
-/// What changes at once.
+/// Settings that take effect immediately.
 struct SettingsPatch<'a> {
     name: Option<&'a str>,
     description: Option<&'a str>,
@@ -32,8 +31,8 @@ struct SettingsPatch<'a> {
 // === impl Service ===
 
 impl Service {
-    /// 4.1.6: name, description, window and backup policy change at once; a port makes the instance busy, and
-    /// renamed commands restart it.
+    /// API reference 4.1.6. Name, description, window and backup policy change immediately; a port change keeps the
+    /// instance busy; renamed commands restart it.
     pub(super) fn update(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?;
         let body = Body::new(body)?;
@@ -82,13 +81,13 @@ impl Service {
             name,
             description,
             window: validate::window(body, &self.rules())?,
-            // Later versions have allow-lists instead, and ignore it.
+            // Later versions use allow-lists and ignore security groups.
             security_group_id: body.nonempty("security_group_id")?.filter(|_| instance.is_version_3()),
             backup: validate::backup_policy(body, &instance.shape.mode, former)?,
         })
     }
 
-    /// 4.2.3: the new password is effective at once, and keeps the instance busy for a while.
+    /// API reference 4.2.3. The new password is effective immediately and keeps the instance busy.
     pub(super) fn reset_password(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?;
         let body = Body::new(body)?;
@@ -102,7 +101,7 @@ impl Service {
             (false, None) => return Err(ApiError::new("DCS.4845")),
             (false, Some(password)) => {
                 password::check_complexity(password, self.rules().max_password)?;
-                // That a new password has to differ stands among the rules of complexity.
+                // The reference lists this rule with the complexity rules.
                 if instance.password.as_ref().is_some_and(|old| old.matches(password)) {
                     return Err(ApiError::with_detail(
                         "DCS.4019",
@@ -132,7 +131,7 @@ impl Service {
         Ok(Reply { effect: format!("changed the password of {id}"), ..reply::ok(answer) })
     }
 
-    /// Newer sites say that an instance is locked with HTTP 200.
+    /// Newer sites report a locked instance with HTTP 200.
     fn locked_response(&self) -> Result<Reply> {
         if !self.rules().newer_fields {
             return Err(ApiError::new("DCS.4026"));
@@ -141,7 +140,7 @@ impl Service {
             "ext_message": "The instance is locked after too many wrong passwords.", "lock_time": "5", "lock_time_left": "5", "retry_times_left": "0"})))
     }
 
-    /// Adds, overwrites or removes tags, whatever the instance is doing.
+    /// Adds, overwrites or removes tags, in any status.
     pub(super) fn change_tags(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?;
         let body = Body::new(body)?;
@@ -168,7 +167,7 @@ impl Service {
         Ok(reply::done(format!("tagged {id}")))
     }
 
-    /// 4.1.5
+    /// API reference 4.1.5.
     pub(super) fn delete(&mut self, id: &str) -> Result<Reply> {
         self.find(id)?.ensure_deletable()?;
         self.cancel_resizes(id);
@@ -184,7 +183,7 @@ impl Service {
         Ok(reply::done(format!("deleted {id}")))
     }
 
-    /// Makes an instance busy with something that ends after the usual time.
+    /// Starts an operation that takes the configured time.
     pub(super) fn start_operation(
         &mut self,
         id: &str,
@@ -210,7 +209,7 @@ impl Service {
     }
 }
 
-/// How an instance shows that something is under way.
+/// Status of an instance during an operation.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BusyState {
     /// RUNNING with a task.

@@ -1,4 +1,4 @@
-//! The documented constraints on what requests may say, each with its documented code.
+//! Validation of the documented constraints, with their documented codes.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,14 +13,14 @@ use crate::{
     simulator::options::SiteRules,
 };
 
-/// Commands that can get other names.
+/// Commands that can be renamed.
 const RENAMABLE: [&str; 9] =
     ["command", "keys", "flushdb", "flushall", "scan", "hscan", "sscan", "zscan", "hgetall"];
-/// Tags an instance can have.
+/// Maximum number of tags of an instance.
 pub(super) const MAX_TAGS: usize = 20;
 
-/// `DCS.4010`: 4 to `longest` letters, digits, hyphens and underscores. Creating allows a digit in front, though
-/// changing does not.
+/// Requires 4 to `longest` letters, digits, hyphens and underscores: `DCS.4010`. A creation accepts a leading digit,
+/// an update does not.
 pub(super) fn name(name: &str, longest: usize, leading_digit: bool) -> Result<()> {
     let first = name.bytes().next().unwrap_or_default();
     let begins = first.is_ascii_alphabetic() || (leading_digit && first.is_ascii_digit());
@@ -32,12 +32,12 @@ pub(super) fn name(name: &str, longest: usize, leading_digit: bool) -> Result<()
     }
 }
 
-/// `DCS.4011`: at most 1,024 characters.
+/// Requires at most 1,024 characters: `DCS.4011`.
 pub(super) fn description(text: &str) -> Result<()> {
     if text.chars().count() <= 1024 { Ok(()) } else { Err(ApiError::new("DCS.4011")) }
 }
 
-/// `DCS.4063`: 1 to 65535, and not for Redis 3.0 unless it is what that has anyway.
+/// Requires 1 to 65535, and the default port for Redis 3.0: `DCS.4063`.
 pub(super) fn port(body: Body<'_>, version_3: bool) -> Result<Option<u16>> {
     let error = || ApiError::invalid_parameter("port");
     let Some(value) = body.value("port") else { return Ok(None) };
@@ -45,12 +45,12 @@ pub(super) fn port(body: Body<'_>, version_3: bool) -> Result<Option<u16>> {
     if port == 0 || (version_3 && port != 6379) { Err(error()) } else { Ok(Some(port)) }
 }
 
-/// `DCS.4063`: new names for some commands, not for Redis 3.0.
+/// Parses renamed commands, which Redis 3.0 does not support: `DCS.4063`.
 pub(super) fn rename_commands(body: Body<'_>, version_3: bool) -> Result<Option<BTreeMap<String, String>>> {
     let error = || ApiError::invalid_parameter("rename_commands");
     let Some(object) = body.object("rename_commands")? else { return Ok(None) };
     let mut renamed = BTreeMap::new();
-    // The SDK writes the commands that keep their names as null.
+    // The SDK sends null for commands that keep their names.
     for (command, name) in object.fields().filter(|(_, name)| !name.is_null()) {
         let name = name.as_str().filter(|name| is_command(name)).ok_or_else(error)?;
         if !RENAMABLE.contains(&command) || version_3 {
@@ -67,7 +67,7 @@ fn is_command(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// `DCS.4106`: one of the site's windows, beginning and end together.
+/// Requires both ends of one of the site's windows: `DCS.4106`.
 pub(super) fn window(body: Body<'_>, rules: &SiteRules) -> Result<Option<(String, String)>> {
     match (body.nonempty("maintain_begin")?, body.nonempty("maintain_end")?) {
         (None, None) => Ok(None),
@@ -80,15 +80,14 @@ pub(super) fn window(body: Body<'_>, rules: &SiteRules) -> Result<Option<(String
     }
 }
 
-/// The site's maintenance windows as instances write them, the default one first.
+/// Maintenance windows of the site in the format of an instance, the default one first.
 pub(super) fn windows(rules: &SiteRules) -> impl Iterator<Item = (String, String)> + use<> {
     let (hours, first) = rules.window;
     let hour = |hour: u32| format!("{:02}:00:00", hour % 24);
     (0..24 / hours).map(move |n| (hour(first + n * hours), hour(first + (n + 1) * hours)))
 }
 
-/// `DCS.4086` and `DCS.4072` to `DCS.4076`: the automatic backups. What is missing in a manual policy is kept from
-/// the `former` one.
+/// Parses the backup policy: `DCS.4086`, `DCS.4072` to `DCS.4076`. A manual policy keeps the rest of `former`.
 pub(super) fn backup_policy(
     body: Body<'_>,
     mode: &CacheMode,
@@ -134,7 +133,7 @@ fn backup_plan(policy: Body<'_>) -> Result<BackupPlan> {
     })
 }
 
-/// Whether this is one whole hour: `23:00-00:00`, or `23:00-24:00`.
+/// Whether this is exactly one hour: `23:00-00:00`, or `23:00-24:00`.
 fn is_one_hour(hours: &str) -> bool {
     (0..24).any(|hour| {
         hours == format!("{hour:02}:00-{:02}:00", hour + 1)
@@ -142,8 +141,8 @@ fn is_one_hour(hours: &str) -> bool {
     })
 }
 
-/// `DCS.4800`: tags within the site's limits, no key twice. Adding one asks for a value, be it empty, where
-/// `valued` says so.
+/// Checks the site's tag limits and unique keys: `DCS.4800`. With `valued`, each tag needs a value, which may be
+/// empty.
 pub(super) fn tags(tags: &[Body<'_>], rules: &SiteRules, valued: bool) -> Result<Vec<Tag>> {
     let error = || ApiError::invalid_field("tags");
     let mut seen = HashSet::new();

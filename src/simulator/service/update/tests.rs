@@ -8,7 +8,7 @@ fn code(cloud: &mut Cloud, operation: &str, id: &str, body: Value) -> Value {
 }
 
 #[test]
-fn some_settings_change_at_once() {
+fn settings_change_immediately() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     cloud.wait(5);
@@ -24,7 +24,7 @@ fn some_settings_change_at_once() {
     assert_eq!((&shown["status"], &shown["task"]), (&json!("RUNNING"), &Value::Null));
     let policy = shown["instance_backup_policy"].clone();
     assert_eq!(policy["policy"]["periodical_backup_plan"]["backup_at"], json!([1, 2]));
-    // An empty description removes it; a manual policy keeps the plan and the policy's id.
+    // An empty description removes it; a manual policy keeps plan and id.
     cloud.wait(5);
     let body = json!({"description": "", "instance_backup_policy": {"backup_type": "manual"}});
     cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], body);
@@ -40,7 +40,7 @@ fn some_settings_change_at_once() {
 }
 
 #[test]
-fn rules_for_settings() {
+fn settings_are_validated() {
     let mut cloud = Cloud::new(Options { unique_names: true, ..Options::default() });
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({"name": "taken"}));
@@ -68,7 +68,7 @@ fn rules_for_settings() {
 }
 
 #[test]
-fn a_port_makes_busy_and_renamed_commands_restart() {
+fn a_port_change_keeps_busy_and_renamed_commands_restart() {
     for (body, status, task, refused) in [
         (json!({"port": 7000}), "RUNNING", json!("CONFIGURING"), "DCS.4114"),
         (json!({"rename_commands": {"keys": "k001"}}), "RESTARTING", Value::Null, "DCS.4111"),
@@ -93,7 +93,7 @@ fn a_port_makes_busy_and_renamed_commands_restart() {
 }
 
 #[test]
-fn passwords() {
+fn password_resets() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     for (body, expected) in [
@@ -122,7 +122,7 @@ fn passwords() {
 }
 
 #[test]
-fn newer_sites_say_more_about_a_password() {
+fn newer_sites_add_fields_to_a_password_reset() {
     let mut cloud = Cloud::new(Options { site: Site::Newer, ..Options::default() });
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     let reply =
@@ -131,7 +131,7 @@ fn newer_sites_say_more_about_a_password() {
 }
 
 #[test]
-fn a_locked_instance_takes_no_password() {
+fn a_locked_instance_rejects_password_resets() {
     for (site, status, name, value) in
         [(Site::Newer, 200, "code", "3"), (Site::Main, 400, "error_code", "DCS.4026")]
     {
@@ -147,7 +147,7 @@ fn a_locked_instance_takes_no_password() {
 }
 
 #[test]
-fn tags() {
+fn tags_are_changed() {
     let mut cloud = Cloud::default();
     let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({"tags": [{"key": "a", "value": "1"}]}));
     for (body, expected, left) in [
@@ -161,7 +161,7 @@ fn tags() {
         (json!(null), Some("DCS.4004"), "b=2"),
     ] {
         let expected = expected.map_or(Value::Null, Value::from);
-        // Also while it is being created.
+        // Tags can change during creation too.
         assert_eq!(code(&mut cloud, "BatchCreateOrDeleteTags", &id, body.clone()), expected, "{body}");
         let tags = cloud.show(&id)["tags"].clone();
         let text =
@@ -178,7 +178,7 @@ fn tags() {
 }
 
 #[test]
-fn ids_that_lead_nowhere() {
+fn unknown_and_malformed_ids() {
     let mut cloud = Cloud::default();
     for (id, status, expected) in
         [("3c49fd6b-fc7c-419e-9644-b6cce008653f", 404, "DCS.3022"), ("nope", 400, "DCS.4061")]
@@ -200,7 +200,7 @@ fn ids_that_lead_nowhere() {
 }
 
 #[test]
-fn deleting() {
+fn deletion_needs_an_idle_instance() {
     let mut cloud = Cloud::default();
     let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
     assert_eq!(code(&mut cloud, "DeleteInstance", &id, Value::Null), "DCS.4099");
