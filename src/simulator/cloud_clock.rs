@@ -68,7 +68,8 @@ impl CloudClock {
     }
 }
 
-fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
+/// Adds a duration; saturates at the maximum time.
+pub(super) fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
     let delta = TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
     time.checked_add_signed(delta).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     directory::AccessKey,
-    endpoint::{Simulator, insert_common_headers},
     journal::Filter,
-    message::{Delivery, DeliveryKind, Request, Response},
+    message::{Delivery, DeliveryKind, Request, Response, insert_common_headers},
+    state::Simulator,
 };
 use crate::dcs::model::InstanceStatus;
 

@@ -2,7 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use http::{HeaderMap, Method};
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 /// An HTTP request.
 #[derive(Clone)]
@@ -79,5 +80,14 @@ impl fmt::Debug for Request {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// Inserts the headers that every response has.
+pub(super) fn insert_common_headers(headers: &mut HeaderMap, wall: DateTime<Utc>, request_id: &str) {
+    let date = wall.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let (Ok(date), Ok(id)) = (HeaderValue::from_str(&date), HeaderValue::from_str(request_id)) {
+        headers.insert(header::DATE, date);
+        headers.insert(HeaderName::from_static("x-request-id"), id);
     }
 }

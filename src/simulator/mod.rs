@@ -23,14 +23,15 @@ pub mod options;
 pub mod persist;
 mod route;
 pub mod service;
+mod state;
 
 pub use self::{
     call::{Call, Reply},
     cloud_clock::{CloudClock, InvalidSpeed},
     directory::{AccessKey, Directory, Project},
-    endpoint::{Settings, Simulator},
     journal::{Caller, Entry, Filter, Journal},
     message::{Delivery, DeliveryKind, Request, Response},
     options::{Options, Site},
     service::Service,
+    state::{Settings, Simulator},
 };

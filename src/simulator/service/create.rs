@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use serde_json::{Value, json};
 
 use super::{
-    Service,
     api_error::{ApiError, Result},
     catalogue,
     instance::{Backup, Instance, Layout, PendingTransition, Shape, Transition},
     password::{self, Password},
     reply,
     request::{self, Body},
-    tasks, topology, validate,
+    state::Service,
+    task, topology, validate,
 };
 use crate::{
     dcs::model::{BackupPolicy, Capacity, InstanceStatus, Tag},
@@ -161,7 +161,7 @@ impl Service {
         if fails {
             let mut task = self.new_task("Create", Value::Null, until);
             task.failure = Some("create instance fail".to_owned());
-            tasks::push(&mut tasks, task);
+            task::push(&mut tasks, task);
         }
         let backup = request.backup.clone().map(|policy| self.new_backup(policy));
         let password = request.password.map(|password| Password::new(password, self.ids.hex()));

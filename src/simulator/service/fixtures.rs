@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{Instance, Service};
+use super::{instance::Instance, state::Service};
 use crate::{
     dcs::operation,
     simulator::{Call, Options, Reply},

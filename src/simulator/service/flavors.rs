@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{
-    Service,
     api_error::{ApiError, Result},
     catalogue::{self, Flavor, Size},
     instance::Instance,
     render, reply,
     request::Query,
     resize,
+    state::Service,
     tenant::Zone,
 };
 use crate::{dcs::model::Capacity, simulator::Reply};

@@ -9,7 +9,7 @@ use super::{
     api_error::{ApiError, Result},
     catalogue::{Flavor, Size},
     password::Password,
-    tasks::Task,
+    task::Task,
 };
 use crate::dcs::model::{BackupPolicy, CacheMode, Capacity, CpuType, InstanceStatus, Tag};
 

@@ -5,11 +5,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Service,
     instance::{Instance, Layout, PendingTransition, ScheduledResize, Transition},
-    later, topology,
+    state::Service,
+    topology,
 };
-use crate::dcs::model::{CacheMode, InstanceStatus};
+use crate::{
+    dcs::model::{CacheMode, InstanceStatus},
+    simulator::cloud_clock::later,
+};
 
 // === impl Service ===
 

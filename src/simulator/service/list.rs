@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Service,
     api_error::{ApiError, Result},
     instance::Instance,
     reply,
     request::Query,
+    state::Service,
 };
 use crate::{
     dcs::model::{Capacity, InstanceStatus},

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{Service, ids::number, instance::Instance, reply};
+use super::{ids::number, instance::Instance, reply, state::Service};
 use crate::{dcs::model::InstanceStatus, simulator::Reply};
 
 /// Memory usage of an empty instance in MB.

@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
-    Service, catalogue,
+    catalogue,
     instance::{ForcedStatus, Instance, PendingTransition, Shape, Transition},
-    request, topology,
+    request,
+    state::Service,
+    topology,
 };
 use crate::dcs::model::{Capacity, InstanceStatus, Tag};
 
@@ -100,14 +102,6 @@ impl Service {
         let after: BTreeSet<_> = topology::held_addresses(instance);
         self.networks.release(&instance.subnet_id, before.difference(&after).copied());
         Ok(())
-    }
-
-    /// Removes an instance immediately. Returns false if it does not exist.
-    pub fn remove(&mut self, id: &str) -> bool {
-        let Some(instance) = self.store.remove(id) else { return false };
-        self.networks.release(&instance.subnet_id, topology::held_addresses(&instance));
-        self.retire_tasks(instance.tasks);
-        true
     }
 
     /// Makes the next `count` creations end as CREATEFAILED.

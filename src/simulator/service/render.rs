@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Service,
     instance::{Backup, Instance, Shape},
     load,
+    state::Service,
 };
 use crate::dcs::model::{CacheMode, Capacity, time};
 

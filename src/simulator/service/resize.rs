@@ -6,18 +6,19 @@ use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Service,
     api_error::{ApiError, Result},
     catalogue::{self, Flavor, Size},
     instance::{Instance, Layout, Node, ScheduledResize, Shape, Transition},
-    later, load, reply,
+    load,
+    operation::BusyState,
+    reply,
     request::{self, Body},
+    state::Service,
     topology,
-    update::BusyState,
 };
 use crate::{
     dcs::model::{CacheMode, Capacity},
-    simulator::Reply,
+    simulator::{Reply, cloud_clock::later},
 };
 
 /// Maximum memory usage before shrinking, in percent of the new size.
@@ -305,22 +306,6 @@ fn replicas(instance: &Instance, layout: &Layout, what: fn(&Node) -> Option<Stri
     let moved = [apart(new, old), apart(old, new)].concat().join(",");
     Some(moved)
         .filter(|text| same_mode && instance.shape.replicas != layout.shape.replicas && !text.is_empty())
-}
-
-impl Service {
-    /// Cancels resizes and releases the addresses that they reserved.
-    pub(super) fn cancel_resizes(&mut self, id: &str) {
-        let Some(instance) = self.store.get(id) else { return };
-        let subnet_id = instance.subnet_id.clone();
-        let all = topology::held_addresses(instance);
-        let own = self.store.update(id, |instance| {
-            instance.scheduled = None;
-            instance.pending.take_if(|pending| matches!(pending.transition, Transition::Resize(_)));
-            topology::held_addresses(instance)
-        });
-        let own = own.unwrap_or_default();
-        self.networks.release(&subnet_id, all.difference(&own).copied());
-    }
 }
 
 #[cfg(test)]

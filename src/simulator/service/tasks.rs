@@ -1,93 +1,22 @@
 //! Background tasks and their jobs (API reference 4.8.1, 4.8.4).
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Service,
     api_error::{ApiError, Result},
     reply,
     request::Query,
+    state::Service,
+    task::Task,
 };
 use crate::{
-    dcs::model::{JobStatus, TaskDetails, TaskStatus, time},
+    dcs::model::{JobStatus, TaskDetails},
     simulator::Reply,
 };
 
-/// Maximum number of tasks kept per instance.
-const MAX_TASKS: usize = 100;
 /// Maximum number of tasks kept of removed instances, whose jobs can still be read.
 const MAX_RETIRED_TASKS: usize = 1000;
-
-/// A background task. Its progress is computed from the time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Task {
-    /// Task id.
-    pub id: String,
-    /// Job id.
-    pub job_id: String,
-    /// Task name.
-    pub name: String,
-    /// Task details.
-    pub details: Map<String, Value>,
-    /// Start time.
-    pub begin: DateTime<Utc>,
-    /// End time.
-    pub end: DateTime<Utc>,
-    /// Reason, if the task ends in failure.
-    pub failure: Option<String>,
-}
-
-// === impl Task ===
-
-impl Task {
-    /// Status at `now`.
-    pub fn status(&self, now: DateTime<Utc>) -> TaskStatus {
-        match (now < self.end, &self.failure) {
-            (true, _) => TaskStatus::Executing,
-            (false, None) => TaskStatus::Success,
-            (false, Some(_)) => TaskStatus::Failed,
-        }
-    }
-
-    /// Status of the job at `now`; INIT during the first tenth.
-    pub fn job_status(&self, now: DateTime<Utc>) -> JobStatus {
-        match self.status(now) {
-            TaskStatus::Executing if (now - self.begin) * 10 < self.end - self.begin => JobStatus::Init,
-            TaskStatus::Success => JobStatus::Success,
-            TaskStatus::Failed => JobStatus::Fail,
-            TaskStatus::Executing | TaskStatus::Other(_) => JobStatus::Running,
-        }
-    }
-
-    fn show(&self, now: DateTime<Utc>, user: (&str, &str), with_job: bool) -> Value {
-        let mut task = json!({
-            "id": self.id,
-            "name": self.name,
-            "details": self.details,
-            "user_id": user.0,
-            "user_name": user.1,
-            "params": Value::Null,
-            "status": self.status(now),
-            "created_at": time::format(self.begin),
-            "updated_at": time::format(self.end.min(now)),
-            "enable_show": false,
-        });
-        if let Some(fields) = task.as_object_mut().filter(|_| with_job) {
-            fields.insert("job_id".to_owned(), json!(self.job_id));
-            let failed = self.status(now) == TaskStatus::Failed;
-            fields.insert("error_code".to_owned(), json!(failed.then_some("DCS.5031")));
-        }
-        task
-    }
-}
-
-/// Adds a task and evicts the oldest.
-pub(super) fn push(tasks: &mut Vec<Task>, task: Task) {
-    tasks.push(task);
-    tasks.drain(..tasks.len().saturating_sub(MAX_TASKS));
-}
 
 // === impl Service ===
 
@@ -157,42 +86,7 @@ fn timestamp(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::service::fixtures::{Cloud, time};
-
-    #[test]
-    fn progress_follows_from_the_time() {
-        let task = |failure: Option<&str>| Task {
-            id: String::new(),
-            job_id: String::new(),
-            name: "EXTEND".to_owned(),
-            details: Map::new(),
-            begin: time(0),
-            end: time(100),
-            failure: failure.map(str::to_owned),
-        };
-        for (at, status, job) in [
-            (0, TaskStatus::Executing, JobStatus::Init),
-            (9, TaskStatus::Executing, JobStatus::Init),
-            (10, TaskStatus::Executing, JobStatus::Running),
-            (99, TaskStatus::Executing, JobStatus::Running),
-            (100, TaskStatus::Success, JobStatus::Success),
-        ] {
-            assert_eq!((task(None).status(time(at)), task(None).job_status(time(at))), (status, job), "{at}");
-        }
-        assert_eq!(task(Some("why")).status(time(100)), TaskStatus::Failed);
-        assert_eq!(task(Some("why")).job_status(time(100)), JobStatus::Fail);
-    }
-
-    #[test]
-    fn only_the_latest_tasks_are_kept() {
-        let mut cloud = Cloud::default();
-        let mut tasks = Vec::new();
-        for n in 0..MAX_TASKS + 5 {
-            let task = cloud.service.new_task(&n.to_string(), Value::Null, time(1));
-            push(&mut tasks, task);
-        }
-        assert_eq!((tasks.len(), tasks[0].name.as_str()), (MAX_TASKS, "5"));
-    }
+    use crate::simulator::service::fixtures::Cloud;
 
     #[test]
     fn tasks_are_filtered_by_time_and_paged() {

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::{
-    Service,
     api_error::{ApiError, Result},
     ids::fingerprint,
     instance::Instance,
-    reply, validate,
+    reply,
+    state::Service,
+    validate,
 };
 use crate::{dcs::model::InstanceStatus, simulator::Reply};
 

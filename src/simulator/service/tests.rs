@@ -1,14 +1,20 @@
 //! Property tests of the whole service: arbitrary event sequences.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::{fixtures::Cloud, *};
+use super::{dispatch::HANDLERS, fixtures::Cloud, topology};
 use crate::{
-    dcs::{model::InstanceStatus, operation::Service as Side},
-    simulator::Site,
+    dcs::{
+        model::InstanceStatus,
+        operation::{self, Service as Side},
+    },
+    simulator::{Options, Reply, Site},
 };
 
 const SPECS: [(&str, f64); 8] = [

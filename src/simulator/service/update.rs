@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    Service,
     api_error::{ApiError, Result},
     instance::{Instance, PendingTransition, Transition},
+    operation::BusyState,
     password::{self, Password},
     reply,
     request::Body,
-    tasks, validate,
+    state::Service,
+    validate,
 };
 use crate::{
     dcs::model::{BackupPolicy, InstanceStatus, Tag},
@@ -182,42 +183,6 @@ impl Service {
         });
         Ok(reply::done(format!("deleted {id}")))
     }
-
-    /// Starts an operation that takes the configured time.
-    pub(super) fn start_operation(
-        &mut self,
-        id: &str,
-        busy: BusyState,
-        task: (&str, Value),
-        transition: Transition,
-    ) {
-        let until = self.after(self.options.operation);
-        let task = self.new_task(task.0, task.1, until);
-        let now = self.now;
-        let stale_reads = self.rules().stale_reads;
-        self.store.update(id, |instance| {
-            match busy {
-                BusyState::Task(word) => instance.task = Some(word.to_owned()),
-                BusyState::Restarting => instance.status = InstanceStatus::Restarting,
-                BusyState::Extending => instance.status = InstanceStatus::Extending,
-            }
-            tasks::push(&mut instance.tasks, task);
-            instance.pending = Some(PendingTransition { until, transition });
-            instance.stale_reads = stale_reads;
-            instance.updated_at = now;
-        });
-    }
-}
-
-/// Status of an instance during an operation.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum BusyState {
-    /// RUNNING with a task.
-    Task(&'static str),
-    /// RESTARTING.
-    Restarting,
-    /// EXTENDING.
-    Extending,
 }
 
 // === impl SettingsPatch ===
