@@ -1,4 +1,4 @@
-"""Simulators for the tests, and the report on the table at the end."""
+"""Simulator fixtures, and the report at the end of the run."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from huaweicloudsdkdcs.v2 import DcsClient
 
 import sdk
 import simulator
-from cases import Worlds
+from cases import SampleSites
+from instances import SampleSite
 from report import Report
 from simulator import Simulator, started
-from world import World
 
 REPORT = Report()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_proxy() -> None:
-    """The SDK would ask a proxy of the environment even for this machine."""
+    """The SDK would use a proxy from the environment even for loopback."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 
 
 @pytest.fixture(scope="session")
 def main() -> Iterator[Simulator]:
-    """The site of the reference. Tests share it: what they create they take away."""
+    """The site of the reference, shared by the tests. Tests remove what they create."""
     with started() as target:
         yield target
 
 
 @pytest.fixture
 def clean(main: Simulator) -> Iterator[Simulator]:
-    """The same, without instances, and left without."""
+    """The site of the reference, without instances before and after the test."""
     main.remove_all()
     yield main
     main.remove_all()
@@ -54,33 +54,33 @@ def newer() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="session")
 def older() -> Iterator[Simulator]:
-    """The site that never moved on."""
+    """The site with the first API version."""
     with started("--site", "older") as target:
         yield target
 
 
 @pytest.fixture(scope="session")
 def quirky() -> Iterator[Simulator]:
-    """The site with every quirk at once."""
+    """The site with all known deviations."""
     with started("--site", "quirky") as target:
         yield target
 
 
 @pytest.fixture(scope="session")
-def worlds() -> Iterator[Worlds]:
-    """What the table is about, on simulators that nobody else uses."""
+def sites() -> Iterator[SampleSites]:
+    """Dedicated simulators with the sample instances of the field table."""
     with started() as first, started("--site", "newer") as second:
-        yield Worlds(World(first), World(second))
+        yield SampleSites(SampleSite(first), SampleSite(second))
 
 
 @pytest.fixture(scope="session")
 def report() -> Report:
-    """Where tests note which field they have seen set."""
+    """Collects the observed fields and tested limits."""
     return REPORT
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Writes the table, and says in short what is in it."""
+    """Writes the report and prints its summary."""
     if REPORT.is_empty():
         return
     path = simulator.ROOT / "target" / "conformance" / "table.md"
