@@ -8,15 +8,15 @@ use crate::dcs::operation::Operation;
 
 /// A routed and authenticated call.
 #[derive(Clone)]
-pub struct Call {
+pub(crate) struct Call {
     /// Called operation.
-    pub operation: &'static Operation,
+    pub(crate) operation: &'static Operation,
     /// Path parameters, including `project_id`.
-    pub arguments: Vec<(&'static str, String)>,
+    pub(crate) arguments: Vec<(&'static str, String)>,
     /// Decoded query parameters in request order.
-    pub query: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
     /// JSON body; null if the request has none.
-    pub body: Value,
+    pub(crate) body: Value,
 }
 
 /// Omits the body, which may contain a password.
@@ -28,11 +28,25 @@ impl fmt::Debug for Call {
 
 /// Status and body of a response, before any fault is applied.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// JSON body; null for an empty one.
-    pub body: Value,
+    pub(crate) body: Value,
     /// Effect of the call for the journal: `created 4a9c…`, `refused: DCS.4113`; empty for a read.
-    pub effect: String,
+    pub(crate) effect: String,
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// Reply of a read.
+    pub(crate) fn ok(body: Value) -> Self {
+        Self { status: 200, body, effect: String::new() }
+    }
+
+    /// Reply without a body.
+    pub(crate) fn no_content(effect: String) -> Self {
+        Self { status: 204, body: Value::Null, effect }
+    }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// A monotonic simulated clock that is computed from a monotonic clock reading.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CloudClock {
+pub(crate) struct CloudClock {
     /// Simulated time at the reading `since`.
     base: DateTime<Utc>,
     since: Duration,
@@ -22,19 +22,19 @@ pub struct InvalidSpeed(pub f64);
 
 impl CloudClock {
     /// A real-time clock that reads `time` at the monotonic reading `monotonic`.
-    pub fn new(time: DateTime<Utc>, monotonic: Duration) -> Self {
+    pub(crate) fn new(time: DateTime<Utc>, monotonic: Duration) -> Self {
         Self { base: time, since: monotonic, speed: 1.0 }
     }
 
     /// Simulated time.
-    pub fn now(&self, monotonic: Duration) -> DateTime<Utc> {
+    pub(crate) fn now(&self, monotonic: Duration) -> DateTime<Utc> {
         let elapsed = monotonic.saturating_sub(self.since).as_secs_f64() * self.speed;
         let elapsed = Duration::try_from_secs_f64(elapsed).unwrap_or(Duration::MAX);
         later(self.base, elapsed)
     }
 
     /// Simulated seconds per real second; 0 if the clock is stopped.
-    pub fn speed(&self) -> f64 {
+    pub(crate) fn speed(&self) -> f64 {
         self.speed
     }
 
@@ -42,7 +42,7 @@ impl CloudClock {
     ///
     /// # Errors
     /// [`InvalidSpeed`] if `speed` is negative, infinite or not a number.
-    pub fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), InvalidSpeed> {
+    pub(crate) fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), InvalidSpeed> {
         if !speed.is_finite() || speed < 0.0 {
             return Err(InvalidSpeed(speed));
         }
@@ -51,12 +51,12 @@ impl CloudClock {
     }
 
     /// Advances the clock by `duration`.
-    pub fn step(&mut self, duration: Duration) {
+    pub(crate) fn step(&mut self, duration: Duration) {
         self.base = later(self.base, duration);
     }
 
     /// Resumes a stored clock: a stopped clock is set to `time`, a running one is only moved forward.
-    pub fn resume_from(&mut self, monotonic: Duration, time: DateTime<Utc>) {
+    pub(crate) fn resume_from(&mut self, monotonic: Duration, time: DateTime<Utc>) {
         if self.speed == 0.0 {
             self.base = time;
             return;

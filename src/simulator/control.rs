@@ -220,7 +220,7 @@ impl ControlApi<'_> {
             }
             [id] if self.request.method == Method::DELETE => {
                 let removed = id.parse().is_ok_and(|id| self.simulator.faults.remove(id));
-                if removed { Ok(json!({})) } else { Err((404, format!("no fault rule {id}"))) }
+                found(removed, || format!("no fault rule {id}"))
             }
             _ => Err(self.unknown()),
         }
@@ -270,7 +270,7 @@ impl ControlApi<'_> {
                 let forced = self
                     .simulator
                     .mutate(monotonic, |service, now| service.force_status(now, id, status, lasting));
-                if forced { Ok(json!({})) } else { Err(no_instance(id)) }
+                found(forced, || format!("no instance {id}"))
             }
             [id] if self.request.method == Method::PATCH => {
                 let fields = self.body::<Map<String, Value>>()?;
@@ -279,7 +279,7 @@ impl ControlApi<'_> {
             }
             [id] if self.request.method == Method::DELETE => {
                 let removed = self.simulator.mutate(monotonic, |service, _| service.remove(id));
-                if removed { Ok(json!({})) } else { Err(no_instance(id)) }
+                found(removed, || format!("no instance {id}"))
             }
             _ => Err(self.unknown()),
         }
@@ -301,15 +301,16 @@ impl ControlApi<'_> {
             }
             [id] if self.request.method == Method::DELETE => {
                 let removed = self.simulator.directory.remove_key(id);
-                if removed { Ok(json!({})) } else { Err((404, "no such access key".to_owned())) }
+                found(removed, || "no such access key".to_owned())
             }
             _ => Err(self.unknown()),
         }
     }
 }
 
-fn no_instance(id: &str) -> (u16, String) {
-    (404, format!("no instance {id}"))
+/// An empty object if the target exists, and 404 otherwise.
+fn found(exists: bool, message: impl FnOnce() -> String) -> ControlResult {
+    if exists { Ok(json!({})) } else { Err((404, message())) }
 }
 
 fn duration(seconds: f64) -> Result<Duration, (u16, String)> {

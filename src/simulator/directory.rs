@@ -30,11 +30,11 @@ pub struct Directory {
 
 /// A project of the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Project {
+pub(crate) struct Project {
     /// Project id.
-    pub id: String,
+    pub(crate) id: String,
     /// Project name; a region's default project is named after the region.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// The secrets of an access key.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, header};
 use serde_json::Value;
@@ -11,6 +10,7 @@ use super::{
     call::{Call, Reply},
     control, error_response,
     faults::{Fault, FaultDecision, Interception, ResponseDraft},
+    hash::stable_id,
     iam,
     journal::{self, Caller, Entry},
     message::{Delivery, DeliveryKind, Request, Response, insert_common_headers},
@@ -60,9 +60,7 @@ impl Simulator {
 
     fn next_request_id(&mut self) -> String {
         self.requests += 1;
-        let name = format!("request {} {}", self.seed, self.requests);
-        let digest = digest::digest(&digest::SHA256, name.as_bytes());
-        hex::encode(digest.as_ref().iter().copied().take(16).collect::<Vec<_>>())
+        stable_id(&format!("request {} {}", self.seed, self.requests))
     }
 
     /// Returns the response and its delay. Records operation, caller and faults in `entry`.

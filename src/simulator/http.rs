@@ -76,7 +76,7 @@ impl Shared {
     }
 
     /// Completes when a request has changed the state since the last completion.
-    pub async fn changed(&self) {
+    pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 }

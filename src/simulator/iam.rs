@@ -9,6 +9,7 @@ use super::{
     call::Reply,
     directory::{Directory, Project, Token},
     error_response,
+    hash::stable_id,
 };
 
 /// Token request with the password method (API reference 3.2).
@@ -180,10 +181,4 @@ fn time(time: DateTime<Utc>) -> String {
 
 fn domain_id(directory: &Directory) -> String {
     stable_id(directory.domain_name())
-}
-
-/// An id derived from a name, stable across restarts.
-fn stable_id(name: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
-    hex::encode(digest.as_ref().iter().take(16).copied().collect::<Vec<_>>())
 }

@@ -7,13 +7,14 @@
 //! passed in.
 
 mod authenticate;
-pub mod call;
+mod call;
 mod cloud_clock;
 mod control;
 mod directory;
 mod endpoint;
 mod error_response;
-pub mod faults;
+mod faults;
+mod hash;
 mod history;
 pub mod http;
 mod iam;
@@ -26,9 +27,8 @@ pub mod service;
 mod state;
 
 pub use self::{
-    call::{Call, Reply},
-    cloud_clock::{CloudClock, InvalidSpeed},
-    directory::{AccessKey, Directory, Project},
+    cloud_clock::InvalidSpeed,
+    directory::{AccessKey, Directory},
     journal::{Caller, Entry, Filter, Journal},
     message::{Delivery, DeliveryKind, Request, Response},
     options::{Options, Site},

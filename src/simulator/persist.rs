@@ -122,7 +122,7 @@ pub fn load(path: &Path, simulator: &mut Simulator, monotonic: Duration) -> Resu
 ///
 /// # Errors
 /// [`StateError::Serialize`] if the state has no JSON representation.
-pub fn serialize(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, StateError> {
+fn serialize(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, StateError> {
     Ok(serde_json::to_vec(&Stored {
         format: FORMAT,
         version: VERSION,
@@ -137,7 +137,7 @@ pub fn serialize(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, 
 ///
 /// # Errors
 /// [`StateError::Io`] if a file operation fails.
-pub fn write(path: &Path, state: &[u8]) -> Result<(), StateError> {
+fn write(path: &Path, state: &[u8]) -> Result<(), StateError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);

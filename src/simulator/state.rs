@@ -112,7 +112,7 @@ impl Simulator {
     ///
     /// # Errors
     /// [`InvalidSpeed`] if `speed` is invalid.
-    pub fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), InvalidSpeed> {
+    pub(crate) fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), InvalidSpeed> {
         self.clock.set_speed(monotonic, speed)
     }
 

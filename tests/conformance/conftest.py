@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from huaweicloudsdkdcs.v2 import DcsClient
@@ -45,25 +46,20 @@ def client(main: Simulator) -> DcsClient:
     return sdk.dcs(main)
 
 
-@pytest.fixture(scope="session")
-def newer() -> Iterator[Simulator]:
-    """The site of the newer SDK."""
-    with started("--site", "newer") as target:
-        yield target
+def site_fixture(name: str) -> Any:
+    """A session fixture with a simulator of the site ``name``."""
+
+    @pytest.fixture(scope="session", name=name)
+    def site() -> Iterator[Simulator]:
+        with started("--site", name) as target:
+            yield target
+
+    return site
 
 
-@pytest.fixture(scope="session")
-def older() -> Iterator[Simulator]:
-    """The site with the first API version."""
-    with started("--site", "older") as target:
-        yield target
-
-
-@pytest.fixture(scope="session")
-def quirky() -> Iterator[Simulator]:
-    """The site with all known deviations."""
-    with started("--site", "quirky") as target:
-        yield target
+newer = site_fixture("newer")
+older = site_fixture("older")
+quirky = site_fixture("quirky")
 
 
 @pytest.fixture(scope="session")

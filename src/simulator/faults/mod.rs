@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(super) use self::apply::{Interception, ResponseDraft};
-pub use self::script::{ErrorResponse, Fault, Rule, Staleness, Target};
+pub(crate) use self::script::{Fault, Rule, Staleness};
 use crate::dcs::operation::Operation;
 
 /// The active rules with their counters.

@@ -10,27 +10,27 @@ use crate::dcs::operation::{self, Idempotency, Operation, Service};
 /// A fault rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Calls that the rule applies to.
     #[serde(default)]
-    pub operation: Target,
+    pub(crate) operation: Target,
     /// Number of matching calls to skip first.
     #[serde(default)]
-    pub after: u32,
+    pub(crate) after: u32,
     /// Number of calls to fail; null for unlimited.
     #[serde(default = "default_count")]
-    pub count: Option<u32>,
+    pub(crate) count: Option<u32>,
     /// Probability per call, from 0 to 1, drawn from the seed.
     #[serde(default = "default_probability")]
-    pub probability: f64,
+    pub(crate) probability: f64,
     /// Fault to apply.
-    pub fault: Fault,
+    pub(crate) fault: Fault,
 }
 
 /// Calls that a rule applies to: an operation name, `*`, `mutating` or `reads`.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub enum Target {
+pub(crate) enum Target {
     /// Every call.
     #[default]
     Any,
@@ -45,7 +45,7 @@ pub enum Target {
 /// A fault of one call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The call is executed and its response is delayed. Combines with other faults.
     Delay {
         /// Delay in milliseconds of real time.
@@ -93,21 +93,21 @@ pub enum Fault {
 /// An error response. Without a code, its body is plain text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ErrorResponse {
+pub(crate) struct ErrorResponse {
     /// HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Service error code.
     #[serde(default)]
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
     /// Error message.
     #[serde(default)]
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 /// Age of the state that a stale read returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Staleness {
+pub(crate) enum Staleness {
     /// Seconds of simulated time.
     Seconds(u64),
     /// Number of changes; 1 is the state before the latest change.
@@ -143,17 +143,6 @@ pub(super) fn parse(script: &Value) -> Result<Vec<Rule>, String> {
 // === impl Rule ===
 
 impl Rule {
-    /// A rule for the next call of `operation` only.
-    pub fn next(operation: &'static Operation, fault: Fault) -> Self {
-        Self {
-            operation: Target::Named(operation),
-            after: 0,
-            count: default_count(),
-            probability: default_probability(),
-            fault,
-        }
-    }
-
     /// Whether the rule applies to calls of `operation`.
     pub(super) fn matches(&self, operation: &Operation) -> bool {
         self.operation.matches(operation) && self.fault.applies_to(operation)

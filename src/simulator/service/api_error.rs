@@ -2,7 +2,7 @@
 
 use crate::{
     dcs::error,
-    simulator::{Reply, error_response},
+    simulator::{call::Reply, error_response},
 };
 
 /// A documented error code with an optional message.

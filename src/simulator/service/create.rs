@@ -6,23 +6,19 @@ use serde_json::{Value, json};
 
 use super::{
     api_error::{ApiError, Result},
-    catalogue,
     instance::{Backup, Instance, Layout, PendingTransition, Shape, Transition},
-    password::{self, Password},
-    reply,
-    request::{self, Body},
+    password::Password,
+    request::Body,
     state::Service,
     task, topology, validate,
 };
 use crate::{
-    dcs::model::{BackupPolicy, Capacity, InstanceStatus, Tag},
-    simulator::Reply,
+    dcs::model::{BackupPolicy, InstanceStatus, Tag},
+    simulator::call::Reply,
 };
 
 /// Maximum number of instances per request.
 const MAX_BATCH: i64 = 100;
-/// Maximum name length of a batch: each name gets a number appended.
-const MAX_NAME: usize = 64;
 const MAX_BATCH_NAME: usize = 56;
 const VERSIONS: [&str; 5] = ["3.0", "4.0", "5.0", "6.0", "7.0"];
 
@@ -66,7 +62,7 @@ impl Service {
         }
         let ids: Vec<_> = created.iter().filter_map(|one| one.get("instance_id")?.as_str()).collect();
         let effect = format!("created {}", ids.join(" "));
-        Ok(Reply { effect, ..reply::ok(json!({"instances": created})) })
+        Ok(Reply { effect, ..Reply::ok(json!({"instances": created})) })
     }
 
     /// Validates everything except quota, names and addresses, which depend on other instances.
@@ -86,7 +82,7 @@ impl Service {
         let private_ip = private_ip(body, names.len())?;
         let default = validate::windows(&rules).next().unwrap_or_default();
         let window = validate::window(body, &rules)?.unwrap_or(default);
-        let password = credentials(body, rules.max_password)?;
+        let password = validate::password(body, "password", rules.max_password, "DCS.4843")?;
         let backup = validate::backup_policy(body, &shape.mode, None)?;
         let tags = validate::tags(&body.objects("tags")?, &rules, false)?;
         let port = validate::port(body, version_3)?.unwrap_or(6379);
@@ -218,7 +214,7 @@ fn names(body: Body<'_>) -> Result<Vec<String>> {
         return Err(ApiError::invalid_field("instance_num"));
     }
     let name = body.text("name")?.unwrap_or_default();
-    validate::name(name, if count == 1 { MAX_NAME } else { MAX_BATCH_NAME }, true)?;
+    validate::name(name, if count == 1 { validate::MAX_NAME } else { MAX_BATCH_NAME }, true)?;
     if count == 1 {
         return Ok(vec![name.to_owned()]);
     }
@@ -231,14 +227,11 @@ fn engine_and_flavor(body: Body<'_>) -> Result<(&str, Shape, usize)> {
     engine.ok_or_else(|| ApiError::new("DCS.4006"))?;
     let version = body.nonempty("engine_version")?.filter(|version| VERSIONS.contains(version));
     let version = version.ok_or_else(|| ApiError::new("DCS.4008"))?;
-    let flavor =
-        body.nonempty("spec_code")?.and_then(catalogue::find).ok_or_else(|| ApiError::new("DCS.4927"))?;
+    let flavor = validate::flavor(body)?;
     if !flavor.versions.contains(&version) {
         return Err(ApiError::new("DCS.4007"));
     }
-    let capacity = body.value("capacity").and_then(request::decimal).and_then(Capacity::from_gib);
-    let size =
-        capacity.and_then(|capacity| flavor.size(capacity)).ok_or_else(|| ApiError::new("DCS.4012"))?;
+    let size = validate::size(body, "capacity", flavor)?;
     Ok((version, Shape::new(flavor, size), flavor.addresses(size) as usize))
 }
 
@@ -247,18 +240,6 @@ fn private_ip(body: Body<'_>, count: usize) -> Result<Option<Ipv4Addr>> {
     let Some(text) = body.nonempty("private_ip")? else { return Ok(None) };
     let address = text.parse().ok().filter(|_| count == 1);
     address.map(Some).ok_or_else(|| ApiError::invalid_field("private_ip"))
-}
-
-/// The password, or `None` for password-free access: `DCS.4843`, `DCS.4845`, `DCS.4019`.
-fn credentials(body: Body<'_>, longest: usize) -> Result<Option<&str>> {
-    let open = body.boolean("no_password_access").map_err(|_| ApiError::new("DCS.4843"))?.unwrap_or(false);
-    let password = body.nonempty("password").map_err(|_| ApiError::new("DCS.4845"))?;
-    match (open, password) {
-        (true, None) => Ok(None),
-        (true, Some(_)) => Err(ApiError::new("DCS.4843")),
-        (false, None) => Err(ApiError::new("DCS.4845")),
-        (false, Some(password)) => password::check_complexity(password, longest).map(|()| Some(password)),
-    }
 }
 
 /// Only pay-per-use billing is supported.

@@ -40,7 +40,7 @@ pub(super) static HANDLERS: [(&Operation, Handler); 16] = [
 
 impl Service {
     /// Handles a call at the simulated time `now`, which never moves backwards. Errors have the format of the site.
-    pub fn call(&mut self, now: DateTime<Utc>, call: &Call) -> Reply {
+    pub(crate) fn call(&mut self, now: DateTime<Utc>, call: &Call) -> Reply {
         self.advance(now);
         let handler = HANDLERS.iter().find(|(operation, _)| operation.name == call.operation.name);
         let result = match handler {

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use super::{instance::Instance, state::Service};
 use crate::{
     dcs::operation,
-    simulator::{Call, Options, Reply},
+    simulator::{
+        Options,
+        call::{Call, Reply},
+    },
 };
 
 /// A fixed base time plus `seconds`.
@@ -58,15 +61,9 @@ impl Cloud {
         self.service.call(self.now, &Call { operation, arguments, query, body })
     }
 
-    /// Makes a call that must succeed.
-    pub(super) fn ok(
-        &mut self,
-        operation: &str,
-        arguments: &[(&'static str, &str)],
-        query: &[(&str, &str)],
-        body: Value,
-    ) -> Reply {
-        let reply = self.call(operation, arguments, query, body);
+    /// Makes a call for an instance that must succeed.
+    pub(super) fn ok(&mut self, operation: &str, id: &str, body: Value) -> Reply {
+        let reply = self.call(operation, &[("instance_id", id)], &[], body);
         assert!(reply.status < 300, "{operation}: {reply:?}");
         reply
     }

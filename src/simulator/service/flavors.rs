@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 
 use super::{
-    api_error::{ApiError, Result},
+    api_error::Result,
     catalogue::{self, Flavor, Size},
     instance::Instance,
-    render, reply,
+    render,
     request::Query,
     resize,
     state::Service,
     tenant::Zone,
 };
-use crate::{dcs::model::Capacity, simulator::Reply};
+use crate::{dcs::model::Capacity, simulator::call::Reply};
 
 // === impl Service ===
 
@@ -20,11 +20,7 @@ impl Service {
     /// API reference 4.9.1. `instance_id` restricts the list to possible resize targets.
     pub(super) fn list_flavors(&self, query: Query<'_>) -> Result<Reply> {
         let instance = query.nonempty("instance_id").map(|id| self.find(id)).transpose()?;
-        let capacity = query.nonempty("capacity").map(|text| {
-            let gib = text.parse().ok().and_then(Capacity::from_gib);
-            gib.ok_or_else(|| ApiError::invalid_field("capacity"))
-        });
-        let capacity = capacity.transpose()?;
+        let capacity = query.capacity()?;
         let zones: Vec<_> = self.zones().filter(|zone| !zone.sold_out).collect();
         let flavors = catalogue::all().iter().filter(|flavor| matches(flavor, query));
         let shown = flavors.filter_map(|flavor| {
@@ -35,7 +31,7 @@ impl Service {
             let sizes: Vec<_> = sizes.collect();
             (!sizes.is_empty()).then(|| show(flavor, &sizes, &zones))
         });
-        Ok(reply::ok(json!({"flavors": shown.collect::<Vec<_>>()})))
+        Ok(Reply::ok(json!({"flavors": shown.collect::<Vec<_>>()})))
     }
 }
 

@@ -44,6 +44,13 @@ pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
     hex::encode(context.finish())
 }
 
+/// 32 hexadecimal digits derived from all parts.
+pub(super) fn short(parts: &[&[u8]]) -> String {
+    let mut id = fingerprint(parts);
+    id.truncate(32);
+    id
+}
+
 /// A number derived from all parts.
 pub(super) fn number(parts: &[&[u8]]) -> u64 {
     fingerprint(parts).get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()

@@ -23,54 +23,54 @@ pub struct Instance {
     /// Description.
     pub description: Option<String>,
     /// Redis version.
-    pub engine_version: String,
+    pub(crate) engine_version: String,
     /// Flavor and dimensions.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// Nodes, grouped by shard, with the master first.
-    pub nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     /// Address of the proxies, if the instance has any.
     #[serde(rename = "front")]
-    pub proxy_address: Option<Ipv4Addr>,
+    pub(crate) proxy_address: Option<Ipv4Addr>,
     /// Port.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Zone codes, the master's first.
-    pub zones: Vec<String>,
+    pub(crate) zones: Vec<String>,
     /// VPC id.
-    pub vpc_id: String,
+    pub(crate) vpc_id: String,
     /// Subnet id.
-    pub subnet_id: String,
+    pub(crate) subnet_id: String,
     /// Security group (Redis 3.0).
-    pub security_group_id: Option<String>,
+    pub(crate) security_group_id: Option<String>,
     /// Start of the maintenance window, UTC, `HH:mm:ss`.
     pub maintain_begin: String,
     /// End of the maintenance window.
-    pub maintain_end: String,
+    pub(crate) maintain_end: String,
     /// Automatic backup policy.
-    pub backup: Option<Backup>,
+    pub(crate) backup: Option<Backup>,
     /// Tags in the order they were added.
     pub tags: Vec<Tag>,
     /// Renamed commands; the service never returns them.
-    pub rename_commands: BTreeMap<String, String>,
+    pub(crate) rename_commands: BTreeMap<String, String>,
     /// Enterprise project id.
-    pub enterprise_project_id: String,
+    pub(crate) enterprise_project_id: String,
     /// 0 for pay-per-use, 1 for prepaid.
-    pub charging_mode: i64,
+    pub(crate) charging_mode: i64,
     /// Sub-status; `normal` by default.
-    pub sub_status: String,
+    pub(crate) sub_status: String,
     /// Task that keeps a RUNNING instance busy.
-    pub task: Option<String>,
+    pub(crate) task: Option<String>,
     /// Fixed memory usage in MB; simulated if `None`.
-    pub used_memory: Option<i64>,
+    pub(crate) used_memory: Option<i64>,
     /// Whether password resets are rejected, as after too many wrong passwords.
-    pub locked: bool,
+    pub(crate) locked: bool,
     /// Creation time.
-    pub created_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
     /// Time at which the instance started; its data and counters have the same age.
-    pub launched_at: Option<DateTime<Utc>>,
+    pub(crate) launched_at: Option<DateTime<Utc>>,
     /// Time of the last change.
-    pub updated_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
     /// Background tasks, oldest first.
-    pub tasks: Vec<Task>,
+    pub(crate) tasks: Vec<Task>,
     pub(super) password: Option<Password>,
     pub(super) visible_at: DateTime<Utc>,
     pub(super) status: InstanceStatus,
@@ -86,53 +86,53 @@ pub struct Instance {
 
 /// A flavor with its dimensions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Flavor name.
-    pub spec_code: String,
+    pub(crate) spec_code: String,
     /// Nominal capacity.
-    pub capacity: Capacity,
+    pub(crate) capacity: Capacity,
     /// Cache mode.
-    pub mode: CacheMode,
+    pub(crate) mode: CacheMode,
     /// CPU type.
-    pub cpu: CpuType,
+    pub(crate) cpu: CpuType,
     /// Copies of each shard, including the master.
-    pub replicas: u32,
+    pub(crate) replicas: u32,
     /// Number of shards.
-    pub shards: u32,
+    pub(crate) shards: u32,
     /// Memory for data in MB.
-    pub max_memory: u32,
+    pub(crate) max_memory: u32,
     /// Bandwidth in Mbit/s.
-    pub bandwidth: u32,
+    pub(crate) bandwidth: u32,
     /// Number of databases.
-    pub databases: u32,
+    pub(crate) databases: u32,
 }
 
 /// A node of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Node {
+pub(crate) struct Node {
     /// Node id.
-    pub id: String,
+    pub(crate) id: String,
     /// Shard index, from 0.
-    pub shard: u32,
+    pub(crate) shard: u32,
     /// Whether the node is the master of its shard.
-    pub master: bool,
+    pub(crate) master: bool,
     /// Zone code.
-    pub zone: String,
+    pub(crate) zone: String,
     /// Address; `None` behind proxies.
-    pub ip: Option<Ipv4Addr>,
+    pub(crate) ip: Option<Ipv4Addr>,
 }
 
 /// A stored backup policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Backup {
+pub(crate) struct Backup {
     /// Policy id.
-    pub id: String,
+    pub(crate) id: String,
     /// Policy. The plan is kept when the type becomes manual.
-    pub policy: BackupPolicy,
+    pub(crate) policy: BackupPolicy,
     /// Creation time.
-    pub created_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
     /// Time of the last change.
-    pub updated_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
 /// An override of an instance's status.

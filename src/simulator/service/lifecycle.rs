@@ -18,7 +18,7 @@ use crate::{
 
 impl Service {
     /// Applies all transitions that are due at `now`, in order.
-    pub fn advance(&mut self, now: DateTime<Utc>) {
+    pub(crate) fn advance(&mut self, now: DateTime<Utc>) {
         let until = self.now.max(now);
         while let Some((due, instance)) = self.store.next_due().filter(|(due, _)| *due <= until) {
             // Each transition happens at its due time, however late it is applied.
@@ -30,7 +30,7 @@ impl Service {
     }
 
     /// Time of the next automatic transition.
-    pub fn next_transition(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn next_transition(&self) -> Option<DateTime<Utc>> {
         let hidden = self.store.iter().map(|instance| instance.visible_at).filter(|at| *at > self.now).min();
         self.store.next_due().map(|(due, _)| due).into_iter().chain(hidden).min()
     }
@@ -148,7 +148,7 @@ mod tests {
         let body = cloud.show(&id);
         assert_eq!((&body["status"], &body["launched_at"]), (&json!("RUNNING"), &body["update_at"]));
         assert_eq!(cloud.service.next_transition(), None);
-        assert_eq!(cloud.ok("DeleteInstance", &[("instance_id", &id)], &[], json!(null)).status, 204);
+        assert_eq!(cloud.ok("DeleteInstance", &id, json!(null)).status, 204);
         assert_eq!(cloud.show(&id)["status"], "DELETING");
         cloud.wait(60);
         assert_eq!(cloud.show(&id)["error_code"], "DCS.3022");
@@ -195,7 +195,7 @@ mod tests {
         // The subnet has two addresses: the failed instance must have released its own.
         let next = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         assert_eq!(cloud.show(&next)["status"], "RUNNING");
-        cloud.ok("DeleteInstance", &[("instance_id", &failed)], &[], json!(null));
+        cloud.ok("DeleteInstance", &failed, json!(null));
         cloud.wait(60);
         assert_eq!(cloud.show(&failed)["error_code"], "DCS.3022");
     }
@@ -218,7 +218,7 @@ mod tests {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
             let change = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8});
-            cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], change);
+            cloud.ok("ResizeInstance", &id, change);
             cloud.wait(60);
             assert_eq!(cloud.show(&id)["status"], after, "{site}");
             cloud.wait(15);
@@ -233,7 +233,7 @@ mod tests {
         for (site, waits) in [(Site::Main, false), (Site::Newer, true)] {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-            cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], change.clone());
+            cloud.ok("ResizeInstance", &id, change.clone());
             // The first read may show the old status.
             cloud.show(&id);
             let status = if waits { "RUNNING" } else { "EXTENDING" };

@@ -2,16 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    api_error::{ApiError, Result},
-    instance::Instance,
-    reply,
-    request::Query,
-    state::Service,
-};
+use super::{api_error::Result, instance::Instance, request::Query, state::Service};
 use crate::{
     dcs::model::{Capacity, InstanceStatus},
-    simulator::Reply,
+    simulator::call::Reply,
 };
 
 /// Filter of a list request.
@@ -62,12 +56,12 @@ impl Service {
             page.iter().filter(|instance| instance.stale_reads > 0).map(|i| i.id.clone()).collect();
         let instances: Vec<_> = page.into_iter().map(|instance| self.summary(instance)).collect();
         ids.iter().for_each(|id| self.count_read(id));
-        Ok(reply::ok(json!({"instance_num": number, "instances": instances})))
+        Ok(Reply::ok(json!({"instance_num": number, "instances": instances})))
     }
 
     /// API reference 4.1.4.
     pub(super) fn show(&mut self, id: &str) -> Result<Reply> {
-        let reply = reply::ok(self.detail(self.find(id)?));
+        let reply = Reply::ok(self.detail(self.find(id)?));
         self.count_read(id);
         Ok(reply)
     }
@@ -90,7 +84,7 @@ impl Service {
         let none: Map<_, _> = COUNTED.iter().map(|(name, _)| ((*name).to_owned(), json!(0))).collect();
         let redis = Value::Object(counts.clone());
         counts.extend([("redis".to_owned(), redis), ("memcached".to_owned(), Value::Object(none))]);
-        reply::ok(Value::Object(counts))
+        Reply::ok(Value::Object(counts))
     }
 }
 
@@ -98,16 +92,12 @@ impl Service {
 
 impl<'a> Filter<'a> {
     fn new(query: Query<'a>) -> Result<Self> {
-        let capacity = query.nonempty("capacity").map(|text| {
-            let gib = text.parse().ok().and_then(Capacity::from_gib);
-            gib.ok_or_else(|| ApiError::invalid_field("capacity"))
-        });
         Ok(Self {
             id: query.nonempty("instance_id"),
             name: query.nonempty("name").map(|name| (name, query.flag("name_equal"))),
             status: query.nonempty("status").map(InstanceStatus::from),
             ip: query.nonempty("ip"),
-            capacity: capacity.transpose()?,
+            capacity: query.capacity()?,
             tags: query.nonempty("tags").map(tags).unwrap_or_default(),
         })
     }
@@ -242,7 +232,7 @@ mod tests {
         for (site, first) in [(Site::Main, "RUNNING"), (Site::Newer, "RUNNING")] {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-            cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], json!({"port": 7000}));
+            cloud.ok("UpdateInstance", &id, json!({"port": 7000}));
             let lags = site == Site::Newer;
             let body = cloud.show(&id);
             assert_eq!((&body["status"], body["task"].is_null()), (&json!(first), lags), "{site}");

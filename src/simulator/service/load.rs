@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{ids::number, instance::Instance, reply, state::Service};
-use crate::{dcs::model::InstanceStatus, simulator::Reply};
+use super::{ids::number, instance::Instance, state::Service};
+use crate::{dcs::model::InstanceStatus, simulator::call::Reply};
 
 /// Memory usage of an empty instance in MB.
 const BASE_MEMORY_MB: i64 = 2;
@@ -32,7 +32,7 @@ impl Service {
         let running =
             self.visible().filter(|instance| *instance.visible_status().0 == InstanceStatus::Running);
         let statistics: Vec<_> = running.map(|instance| statistic(instance, self.now)).collect();
-        reply::ok(json!({"statistics": statistics}))
+        Reply::ok(json!({"statistics": statistics}))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The simulated service: a pure state machine. It receives the time and a call and returns a reply. It never waits
 //! and never reads a clock or a random source.
 //!
-//! - [`instance`], `task`, `store`, `network`, `topology`, `state`: state
+//! - `instance`, `task`, `store`, `network`, `topology`, `state`: state
 //! - `create`, `update`, `resize`, `list`, `flavors`, `tenant`, `tasks`, `load`: API operations; `dispatch` selects one
 //! - `request`, `validate`, `password`, `api_error`: parsing, validation and error codes
 //! - `operation`: start and end of operations that take time
@@ -16,7 +16,7 @@ mod dispatch;
 mod fixtures;
 mod flavors;
 mod ids;
-pub mod instance;
+mod instance;
 mod lifecycle;
 mod list;
 mod load;
@@ -26,7 +26,6 @@ mod out_of_band;
 mod password;
 mod quirks;
 mod render;
-mod reply;
 mod request;
 mod resize;
 mod state;
@@ -40,4 +39,4 @@ mod topology;
 mod update;
 mod validate;
 
-pub use self::{instance::Instance, state::Service, task::Task};
+pub use self::{instance::Instance, state::Service};

@@ -12,7 +12,7 @@ use super::{
     state::Service,
     topology,
 };
-use crate::dcs::model::{Capacity, InstanceStatus, Tag};
+use crate::dcs::model::{InstanceStatus, Tag};
 
 // === impl Service ===
 
@@ -158,7 +158,7 @@ fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<
     }
     let capacity = capacity
         .map(|value| {
-            let capacity = request::decimal(value).and_then(Capacity::from_gib);
+            let capacity = request::capacity(value);
             capacity.ok_or_else(|| format!("invalid capacity: {value}"))
         })
         .transpose()?;

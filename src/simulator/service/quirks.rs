@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     dcs::error,
-    simulator::{Reply, Site},
+    simulator::{Site, call::Reply},
 };
 
 /// Formats of a site.

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::api_error::{ApiError, Result};
+use crate::dcs::model::Capacity;
 
 /// Request body.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +106,13 @@ impl<'a> Query<'a> {
         number.map(Some).ok_or_else(|| ApiError::invalid_field(name))
     }
 
+    /// A capacity in GB: `DCS.4800`.
+    pub(super) fn capacity(self) -> Result<Option<Capacity>> {
+        let Some(text) = self.nonempty("capacity") else { return Ok(None) };
+        let capacity = text.parse().ok().and_then(Capacity::from_gib);
+        capacity.map(Some).ok_or_else(|| ApiError::invalid_field("capacity"))
+    }
+
     /// Offset and limit of a page.
     pub(super) fn page(self) -> Result<(usize, usize)> {
         let offset = self.bounded("offset", 0, i64::from(u32::MAX))?.unwrap_or(0);
@@ -122,11 +130,16 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
 }
 
 /// A number, or a string with one.
-pub(super) fn decimal(value: &Value) -> Option<f64> {
+fn decimal(value: &Value) -> Option<f64> {
     match value {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_f64(),
     }
+}
+
+/// A capacity in GB, as a number or a string.
+pub(super) fn capacity(value: &Value) -> Option<Capacity> {
+    decimal(value).and_then(Capacity::from_gib)
 }
 
 /// A boolean, or a string with one.

@@ -11,14 +11,13 @@ use super::{
     instance::{Instance, Layout, Node, ScheduledResize, Shape, Transition},
     load,
     operation::BusyState,
-    reply,
-    request::{self, Body},
+    request::Body,
     state::Service,
-    topology,
+    topology, validate,
 };
 use crate::{
-    dcs::model::{CacheMode, Capacity},
-    simulator::{Reply, cloud_clock::later},
+    dcs::model::CacheMode,
+    simulator::{call::Reply, cloud_clock::later},
 };
 
 /// Maximum memory usage before shrinking, in percent of the new size.
@@ -59,11 +58,8 @@ impl Service {
         }
         let request = ResizeRequest::new(body)?;
         request.check_replica_bounds(&instance)?;
-        let flavor =
-            body.nonempty("spec_code")?.and_then(catalogue::find).ok_or_else(|| ApiError::new("DCS.4927"))?;
-        let capacity = body.value("new_capacity").and_then(request::decimal).and_then(Capacity::from_gib);
-        let size =
-            capacity.and_then(|capacity| flavor.size(capacity)).ok_or_else(|| ApiError::new("DCS.4012"))?;
+        let flavor = validate::flavor(body)?;
+        let size = validate::size(body, "new_capacity", flavor)?;
         let kind = resize_kind(&instance, flavor, size)?;
         request.check_change_type(kind, &instance, size)?;
         self.check_data_fits(&instance, size)?;
@@ -76,7 +72,7 @@ impl Service {
             let at = next_window(self.now, &instance.maintain_begin);
             self.store.update(id, |instance| instance.scheduled = Some(ScheduledResize { at, layout }));
         }
-        Ok(reply::done(effect))
+        Ok(Reply::no_content(effect))
     }
 
     pub(super) fn start_resize(&mut self, id: &str, layout: Layout) {

@@ -11,28 +11,28 @@ const MAX_TASKS: usize = 100;
 
 /// A background task. Its progress is computed from the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Task {
+pub(crate) struct Task {
     /// Task id.
-    pub id: String,
+    pub(crate) id: String,
     /// Job id.
-    pub job_id: String,
+    pub(crate) job_id: String,
     /// Task name.
-    pub name: String,
+    pub(crate) name: String,
     /// Task details.
-    pub details: Map<String, Value>,
+    pub(crate) details: Map<String, Value>,
     /// Start time.
-    pub begin: DateTime<Utc>,
+    pub(crate) begin: DateTime<Utc>,
     /// End time.
-    pub end: DateTime<Utc>,
+    pub(crate) end: DateTime<Utc>,
     /// Reason, if the task ends in failure.
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 // === impl Task ===
 
 impl Task {
     /// Status at `now`.
-    pub fn status(&self, now: DateTime<Utc>) -> TaskStatus {
+    pub(crate) fn status(&self, now: DateTime<Utc>) -> TaskStatus {
         match (now < self.end, &self.failure) {
             (true, _) => TaskStatus::Executing,
             (false, None) => TaskStatus::Success,
@@ -41,7 +41,7 @@ impl Task {
     }
 
     /// Status of the job at `now`; INIT during the first tenth.
-    pub fn job_status(&self, now: DateTime<Utc>) -> JobStatus {
+    pub(crate) fn job_status(&self, now: DateTime<Utc>) -> JobStatus {
         match self.status(now) {
             TaskStatus::Executing if (now - self.begin) * 10 < self.end - self.begin => JobStatus::Init,
             TaskStatus::Success => JobStatus::Success,

@@ -5,14 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     api_error::{ApiError, Result},
-    reply,
     request::Query,
     state::Service,
     task::Task,
 };
 use crate::{
     dcs::model::{JobStatus, TaskDetails},
-    simulator::Reply,
+    simulator::call::Reply,
 };
 
 /// Maximum number of tasks kept of removed instances, whose jobs can still be read.
@@ -54,7 +53,7 @@ impl Service {
         let with_job = self.rules().newer_fields;
         let show = |task: &&Task| task.show(self.now, (&user.0, &user.1), with_job);
         let page: Vec<_> = matching.iter().skip(offset).take(limit).map(show).collect();
-        Ok(reply::ok(json!({"task_count": matching.len(), "tasks": page})))
+        Ok(Reply::ok(json!({"task_count": matching.len(), "tasks": page})))
     }
 
     /// API reference 4.8.4.
@@ -65,7 +64,7 @@ impl Service {
         let millis = |time: DateTime<Utc>| time.timestamp_millis().to_string();
         let status = task.job_status(self.now);
         let over = matches!(status, JobStatus::Success | JobStatus::Fail);
-        Ok(reply::ok(json!({
+        Ok(Reply::ok(json!({
             "job_id": task.job_id,
             "job_type": task.name,
             "status": status,
@@ -93,7 +92,7 @@ mod tests {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         for port in 7001..7004 {
-            cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], json!({"port": port}));
+            cloud.ok("UpdateInstance", &id, json!({"port": port}));
             cloud.wait(60);
         }
         let mut list =
@@ -120,7 +119,7 @@ mod tests {
     fn jobs_outlive_their_instances() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-        cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], json!({"port": 7001}));
+        cloud.ok("UpdateInstance", &id, json!({"port": 7001}));
         let job = cloud.service.instances().next().unwrap().tasks[0].job_id.clone();
         assert_eq!(cloud.get("ShowJobInfo", &[("job_id", &job)], &[]).body["status"], "INIT");
         cloud.service.remove(&id);

@@ -4,13 +4,12 @@ use serde_json::json;
 
 use super::{
     api_error::{ApiError, Result},
-    ids::fingerprint,
+    ids,
     instance::Instance,
-    reply,
     state::Service,
     validate,
 };
-use crate::{dcs::model::InstanceStatus, simulator::Reply};
+use crate::{dcs::model::InstanceStatus, simulator::call::Reply};
 
 /// An availability zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +39,7 @@ impl Service {
 
     /// Derives the id of a zone from its code.
     pub(super) fn zone_id(&self, code: &str) -> String {
-        let mut id = fingerprint(&[b"zone", &self.options.seed.to_be_bytes(), code.as_bytes()]);
-        id.truncate(32);
-        id
+        ids::short(&[b"zone", &self.options.seed.to_be_bytes(), code.as_bytes()])
     }
 
     /// Requires a zone with resources: `DCS.4054`, or `unknown` if the zone does not exist.
@@ -63,7 +60,7 @@ impl Service {
             })
         };
         let zones: Vec<_> = self.zones().enumerate().map(zone).collect();
-        reply::ok(json!({"region_id": self.options.region, "available_zones": zones}))
+        Reply::ok(json!({"region_id": self.options.region, "available_zones": zones}))
     }
 
     /// API reference 4.9.2. Times have no minutes here, unlike in an instance.
@@ -73,7 +70,7 @@ impl Service {
             // Sequence numbers restart after six, per part of the day.
             json!({"seq": n % 6 + 1, "default": n == 0, "begin": hour(&begin), "end": hour(&end)})
         });
-        reply::ok(json!({"maintain_windows": windows.collect::<Vec<_>>()}))
+        Reply::ok(json!({"maintain_windows": windows.collect::<Vec<_>>()}))
     }
 
     /// API reference 4.9.3.
@@ -81,7 +78,7 @@ impl Service {
         let (instances, mib) = self.used_quota();
         let row = |kind: &str, unit: Option<&str>, quota: i64, used: i64| json!({"type": kind, "unit": unit, "min": 1, "max": quota, "quota": quota, "used": used});
         let ram = mib.div_euclid(1024) + i64::from(mib % 1024 > 0);
-        reply::ok(json!({"quotas": {"resources": [
+        Reply::ok(json!({"quotas": {"resources": [
             row("instance", None, self.options.quota_instances, instances),
             row("ram", Some("GB"), self.options.quota_ram_gb, ram),
         ]}}))
@@ -122,8 +119,7 @@ impl Service {
 
     /// Id and name of the user that owns the instances.
     pub(super) fn user(&self) -> (String, String) {
-        let mut id = fingerprint(&[b"user", &self.options.seed.to_be_bytes()]);
-        id.truncate(32);
+        let id = ids::short(&[b"user", &self.options.seed.to_be_bytes()]);
         (id, "simulator".to_owned())
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         model::InstanceStatus,
         operation::{self, Service as Side},
     },
-    simulator::{Options, Reply, Site},
+    simulator::{Options, Site, call::Reply},
 };
 
 const SPECS: [(&str, f64); 8] = [
@@ -249,4 +249,25 @@ fn every_operation_of_the_service_is_served() {
     }
     let mut cloud = Cloud::default();
     assert_eq!(cloud.get("KeystoneListProjects", &[], &[]).body["error_code"], "DCS.4001");
+}
+
+/// State files of earlier releases use these names.
+#[test]
+fn the_state_format_is_stable() {
+    let mut cloud = Cloud::new(Options { site: Site::Newer, ..Options::default() });
+    let body =
+        json!({"spec_code": "redis.proxy.xu1.large.4", "new_capacity": 4, "change_type": "instanceType"});
+    let id = cloud.running("redis.ha.xu1.large.p2.4", 4.0);
+    cloud.ok("ResizeInstance", &id, body.clone());
+    let state = serde_json::to_value(&cloud.service).unwrap();
+    let pending = &state["store"][0]["pending"];
+    assert!(state["store"][0]["front"].is_string() && pending["until"].is_string(), "{state}");
+    assert!(pending["change"]["Reshape"]["front"].is_string(), "{pending}");
+    let id = cloud.running("redis.ha.xu1.large.p2.4", 4.0);
+    let mut deferred = body;
+    deferred["execute_immediately"] = json!(false);
+    cloud.ok("ResizeInstance", &id, deferred);
+    let state = serde_json::to_value(&cloud.service).unwrap();
+    let scheduled = &state["store"][1]["scheduled"];
+    assert!(scheduled["at"].is_string() && scheduled["reshape"]["shape"].is_object(), "{scheduled}");
 }

@@ -6,19 +6,15 @@ use super::{
     api_error::{ApiError, Result},
     instance::{Instance, PendingTransition, Transition},
     operation::BusyState,
-    password::{self, Password},
-    reply,
+    password::Password,
     request::Body,
     state::Service,
     validate,
 };
 use crate::{
     dcs::model::{BackupPolicy, InstanceStatus, Tag},
-    simulator::Reply,
+    simulator::call::Reply,
 };
-
-/// Maximum name length.
-const MAX_NAME: usize = 64;
 
 /// Settings that take effect immediately.
 struct SettingsPatch<'a> {
@@ -66,13 +62,13 @@ impl Service {
             let busy = if restarts { BusyState::Restarting } else { BusyState::Task("CONFIGURING") };
             self.start_operation(id, busy, (name, details), Transition::Configure { port, rename_commands });
         }
-        Ok(reply::done(format!("updated {id}")))
+        Ok(Reply::no_content(format!("updated {id}")))
     }
 
     fn settings<'a>(&self, instance: &Instance, body: Body<'a>) -> Result<SettingsPatch<'a>> {
         let name = body.text("name")?;
         if let Some(name) = name {
-            validate::name(name, MAX_NAME, false)?;
+            validate::name(name, validate::MAX_NAME, false)?;
             self.check_names_are_free([name], Some(&instance.id))?;
         }
         let description = body.text("description")?;
@@ -93,25 +89,12 @@ impl Service {
         let instance = self.find(id)?;
         let body = Body::new(body)?;
         instance.ensure_idle()?;
-        let open =
-            body.boolean("no_password_access").map_err(|_| ApiError::new("DCS.4843"))?.unwrap_or(false);
-        let password = body.nonempty("new_password").map_err(|_| ApiError::new("DCS.4845"))?;
-        let password = match (open, password) {
-            (true, None) => None,
-            (true, Some(_)) => return Err(ApiError::new("DCS.4849")),
-            (false, None) => return Err(ApiError::new("DCS.4845")),
-            (false, Some(password)) => {
-                password::check_complexity(password, self.rules().max_password)?;
-                // The reference lists this rule with the complexity rules.
-                if instance.password.as_ref().is_some_and(|old| old.matches(password)) {
-                    return Err(ApiError::with_detail(
-                        "DCS.4019",
-                        "The new password must differ from the old one.",
-                    ));
-                }
-                Some(password)
-            }
-        };
+        let password = validate::password(body, "new_password", self.rules().max_password, "DCS.4849")?;
+        let unchanged = |password| instance.password.as_ref().is_some_and(|old| old.matches(password));
+        if password.is_some_and(unchanged) {
+            // The reference lists this rule with the complexity rules.
+            return Err(ApiError::with_detail("DCS.4019", "The new password must differ from the old one."));
+        }
         if instance.locked {
             return self.locked_response();
         }
@@ -129,7 +112,7 @@ impl Service {
             fields.extend([("code".to_owned(), json!("1")), ("message".to_owned(), json!("success"))]);
             fields.insert("ext_message".to_owned(), Value::Null);
         }
-        Ok(Reply { effect: format!("changed the password of {id}"), ..reply::ok(answer) })
+        Ok(Reply { effect: format!("changed the password of {id}"), ..Reply::ok(answer) })
     }
 
     /// Newer sites report a locked instance with HTTP 200.
@@ -137,7 +120,7 @@ impl Service {
         if !self.rules().newer_fields {
             return Err(ApiError::new("DCS.4026"));
         }
-        Ok(reply::ok(json!({"code": "3", "message": "instance is locked",
+        Ok(Reply::ok(json!({"code": "3", "message": "instance is locked",
             "ext_message": "The instance is locked after too many wrong passwords.", "lock_time": "5", "lock_time_left": "5", "retry_times_left": "0"})))
     }
 
@@ -165,7 +148,7 @@ impl Service {
         }
         let now = self.now;
         self.store.update(id, |instance| (instance.tags, instance.updated_at) = (tags, now));
-        Ok(reply::done(format!("tagged {id}")))
+        Ok(Reply::no_content(format!("tagged {id}")))
     }
 
     /// API reference 4.1.5.
@@ -181,7 +164,7 @@ impl Service {
             instance.updated_at = now;
             instance.pending = Some(PendingTransition { until, transition: Transition::Delete });
         });
-        Ok(reply::done(format!("deleted {id}")))
+        Ok(Reply::no_content(format!("deleted {id}")))
     }
 }
 

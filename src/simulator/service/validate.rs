@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::{
     api_error::{ApiError, Result},
+    catalogue::{self, Flavor, Size},
+    password,
     request::{self, Body},
 };
 use crate::{
@@ -16,8 +18,38 @@ use crate::{
 /// Commands that can be renamed.
 const RENAMABLE: [&str; 9] =
     ["command", "keys", "flushdb", "flushall", "scan", "hscan", "sscan", "zscan", "hgetall"];
+/// Maximum length of a name.
+pub(super) const MAX_NAME: usize = 64;
 /// Maximum number of tags of an instance.
 pub(super) const MAX_TAGS: usize = 20;
+
+/// A flavor by its name: `DCS.4927`.
+pub(super) fn flavor(body: Body<'_>) -> Result<&'static Flavor> {
+    body.nonempty("spec_code")?.and_then(catalogue::find).ok_or_else(|| ApiError::new("DCS.4927"))
+}
+
+/// The size of `flavor` with the capacity in `field`: `DCS.4012`.
+pub(super) fn size<'a>(body: Body<'_>, field: &str, flavor: &'a Flavor) -> Result<&'a Size> {
+    let size = body.value(field).and_then(request::capacity).and_then(|capacity| flavor.size(capacity));
+    size.ok_or_else(|| ApiError::new("DCS.4012"))
+}
+
+/// The password in `field`, or `None` for password-free access: `DCS.4843`, `DCS.4845`, `DCS.4019`, and `conflict`
+/// for both.
+pub(super) fn password<'a>(
+    body: Body<'a>,
+    field: &str,
+    longest: usize,
+    conflict: &'static str,
+) -> Result<Option<&'a str>> {
+    let open = body.boolean("no_password_access").map_err(|_| ApiError::new("DCS.4843"))?.unwrap_or(false);
+    match (open, body.nonempty(field).map_err(|_| ApiError::new("DCS.4845"))?) {
+        (true, None) => Ok(None),
+        (true, Some(_)) => Err(ApiError::new(conflict)),
+        (false, None) => Err(ApiError::new("DCS.4845")),
+        (false, Some(password)) => password::check_complexity(password, longest).map(|()| Some(password)),
+    }
+}
 
 /// Requires 4 to `longest` letters, digits, hyphens and underscores: `DCS.4010`. A creation accepts a leading digit,
 /// an update does not.

@@ -46,7 +46,7 @@ fn forcing_running_without_an_end_completes_everything() {
     force(&mut cloud, &id, "RUNNING", None);
     assert_eq!(cloud.show(&id)["status"], "RUNNING");
     let body = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8});
-    cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], body);
+    cloud.ok("ResizeInstance", &id, body);
     force(&mut cloud, &id, "RUNNING", None);
     assert_eq!(cloud.show(&id)["capacity"], 8);
     let tasks = cloud.get("ListBackgroundTask", &[("instance_id", &id)], &[]).body;
@@ -120,7 +120,7 @@ fn removing_releases_all_addresses() {
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     let more = json!({"spec_code": "redis.ha.xu1.large.r3.4", "new_capacity": 4,
         "change_type": "createReplication", "available_zones": ["sim-region-1a"]});
-    cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], more);
+    cloud.ok("ResizeInstance", &id, more);
     assert!(cloud.service.remove(&id));
     assert!(!cloud.service.remove(&id));
     assert_eq!(cloud.service.next_transition(), None);

@@ -16,7 +16,7 @@ fn settings_change_immediately() {
         "maintain_end": "03:00:00", "instance_backup_policy": {"backup_type": "auto", "save_days": "1",
             "periodical_backup_plan": {"backup_at": ["1", "2"], "period_type": "weekly",
                 "begin_at": "00:00-01:00"}}});
-    let reply = cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], body);
+    let reply = cloud.ok("UpdateInstance", &id, body);
     assert_eq!((reply.status, reply.body), (204, Value::Null));
     let shown = cloud.show(&id);
     assert_eq!((&shown["name"], &shown["description"]), (&json!("renamed"), &json!("new")));
@@ -27,7 +27,7 @@ fn settings_change_immediately() {
     // An empty description removes it; a manual policy keeps plan and id.
     cloud.wait(5);
     let body = json!({"description": "", "instance_backup_policy": {"backup_type": "manual"}});
-    cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], body);
+    cloud.ok("UpdateInstance", &id, body);
     let shown = cloud.show(&id);
     assert_eq!(shown["description"], Value::Null);
     let later = &shown["instance_backup_policy"];
@@ -77,7 +77,7 @@ fn a_port_change_keeps_busy_and_renamed_commands_restart() {
     ] {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.single.xu1.large.1", 1.0);
-        cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], body.clone());
+        cloud.ok("UpdateInstance", &id, body.clone());
         let shown = cloud.show(&id);
         assert_eq!((&shown["status"], &shown["task"]), (&json!(status), &task), "{body}");
         assert_eq!(shown["port"], 6379, "{body}");
@@ -108,13 +108,13 @@ fn password_resets() {
         assert_eq!(code(&mut cloud, "ResetPassword", &id, body.clone()), expected, "{body}");
     }
     let body = json!({"new_password": "Secret-124", "no_password_access": false});
-    let reply = cloud.ok("ResetPassword", &[("instance_id", &id)], &[], body);
+    let reply = cloud.ok("ResetPassword", &id, body);
     assert_eq!(reply.body, json!({"lock_time": "0", "lock_time_left": "0", "retry_times_left": "5"}));
     assert_eq!(cloud.show(&id)["task"], "CHANGING_PASSWORD");
     assert_eq!(code(&mut cloud, "ResetPassword", &id, json!({"new_password": "Secret-125"})), "DCS.4115");
     cloud.wait(60);
     assert_eq!(code(&mut cloud, "ResetPassword", &id, json!({"new_password": "Secret-124"})), "DCS.4019");
-    cloud.ok("ResetPassword", &[("instance_id", &id)], &[], json!({"no_password_access": true}));
+    cloud.ok("ResetPassword", &id, json!({"no_password_access": true}));
     assert_eq!(cloud.show(&id)["no_password_access"], "true");
     cloud.wait(60);
     let tasks = cloud.get("ListBackgroundTask", &[("instance_id", &id)], &[]).body;
@@ -125,8 +125,7 @@ fn password_resets() {
 fn newer_sites_add_fields_to_a_password_reset() {
     let mut cloud = Cloud::new(Options { site: Site::Newer, ..Options::default() });
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-    let reply =
-        cloud.ok("ResetPassword", &[("instance_id", &id)], &[], json!({"new_password": "Secret-124"}));
+    let reply = cloud.ok("ResetPassword", &id, json!({"new_password": "Secret-124"}));
     assert_eq!((&reply.body["code"], &reply.body["message"]), (&json!("1"), &json!("success")));
 }
 
@@ -206,10 +205,10 @@ fn deletion_needs_an_idle_instance() {
     assert_eq!(code(&mut cloud, "DeleteInstance", &id, Value::Null), "DCS.4099");
     cloud.wait(100);
     let body = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8});
-    cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], body);
+    cloud.ok("ResizeInstance", &id, body);
     assert_eq!(code(&mut cloud, "DeleteInstance", &id, Value::Null), "DCS.4113");
     cloud.wait(60);
-    cloud.ok("DeleteInstance", &[("instance_id", &id)], &[], Value::Null);
+    cloud.ok("DeleteInstance", &id, Value::Null);
     assert_eq!(code(&mut cloud, "DeleteInstance", &id, Value::Null), "DCS.4099");
     assert_eq!(code(&mut cloud, "UpdateInstance", &id, json!({})), "DCS.4026");
 }
