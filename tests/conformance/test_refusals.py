@@ -17,6 +17,7 @@ import cases
 import sdk
 import signing
 import simulator
+from instances import PROVISIONING, create, order
 from simulator import Response, Simulator, started
 
 GATEWAY = "APIGW.0301"
@@ -230,7 +231,7 @@ def test_temporary_credentials(main: Simulator) -> None:
     """Temporary credentials can read and write."""
     client = sdk.temporary(main, temporary_key(main), "temporary-secret", "token")
     assert list_instances(client).instances is not None
-    instance_id = cases.create(client, cases.order(main, name="temporary"))
+    instance_id = create(client, order(main, name="temporary"))
     assert client.show_instance(ShowInstanceRequest(instance_id=instance_id)).name == "temporary"
     main.remove(instance_id)
     assert main.journal("CreateInstance")[-1]["caller"] != main.journal("ListInstances")[0]["caller"]
@@ -284,13 +285,13 @@ def test_a_token(main: Simulator) -> None:
 
 def test_a_token_creates_and_deletes(clean: Simulator) -> None:
     token = cases.token(clean)
-    body = sdk.plain(cases.order(clean, name="by-token"))
+    body = sdk.plain(order(clean, name="by-token"))
     path = LIST.replace("{project_id}", clean.project_id)
     headers = {"X-Auth-Token": token, "Content-Type": "application/json"}
     created = clean.request("POST", path, headers, json.dumps(body).encode())
     assert created.status == 200, created.body
     instance_id = created.json()["instances"][0]["instance_id"]
-    clean.step(cases.PROVISIONING)
+    clean.step(PROVISIONING)
     assert clean.request("DELETE", f"{path}/{instance_id}", headers).status == 204
 
 

@@ -8,9 +8,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from huaweicloudsdkdcs.v2 import DcsClient
+from huaweicloudsdkdcs.v2 import DcsClient, ShowInstanceRequest
 
-import cases
 import sdk
 import signing
 from instances import HA_2, OPERATION, PASSWORD, PROVISIONING, order, resize, running, update
@@ -211,7 +210,7 @@ def test_deviating_formats(quirky: Simulator) -> None:
     assert texts, "no number is written as a string"
     assert {} in [resource["unit"] for resource in quota]
     client = sdk.dcs(quirky)
-    shown = client.show_instance(cases.ShowInstanceRequest(instance_id=instance_id))
+    shown = client.show_instance(ShowInstanceRequest(instance_id=instance_id))
     assert (shown.capacity, shown.port) == (0, 6379)
     quirky.remove(instance_id)
 
