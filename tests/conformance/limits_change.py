@@ -96,7 +96,7 @@ CHANGE = [
     ),
     resize(
         "change_type",
-        "four words",
+        "four values",
         INVALID,
         refused={"another": "createShard"},
         given={"spec_code": "redis.ha.xu1.large.r3.1", "new_capacity": 1},
@@ -109,19 +109,17 @@ CHANGE = [
         {"none": "", "another": "x"},
         given=REPLICA,
     ),
-    resize(
-        "available_zones", "a zone with something left", "DCS.4054", refused={"sold out": "d"}, given=REPLICA
-    ),
+    resize("available_zones", "an available zone", "DCS.4054", refused={"sold out": "d"}, given=REPLICA),
     resize(
         "change_type",
-        "an ha keeps a replica",
+        "ha keeps one replica",
         frozenset({"DCS.4935", "DCS.4937"}),
         refused={"delete the last": "deleteReplication"},
         given={"spec_code": "redis.ha.xu1.large.r1.1", "new_capacity": 1},
     ),
     resize(
         "new_capacity",
-        "another than it has",
+        "a change of size",
         frozenset({"DCS.4012", "DCS.4103"}),
         refused={"the same": 1},
         given={"mode": "ha"},
@@ -155,7 +153,7 @@ CHANGE = [
     ),
     resize(
         "spec_code",
-        "a type that ha can become",
+        "a mode that ha can change to",
         "DCS.4200",
         {"proxy": ("redis.proxy.xu1.large.4", 4)},
         {"single": ("redis.single.xu1.large.1", 1), "cluster": ("redis.cluster.xu1.large.r2.4", 4)},
@@ -172,10 +170,10 @@ CHANGE = [
         refused={"the old one": "old"},
         section="4.1.1",
     ),
-    reset_password("new_password", "required, unless access is free", "DCS.4845", refused={"none": None}),
+    reset_password("new_password", "required without no_password_access", "DCS.4845", refused={"none": None}),
     reset_password(
         "new_password",
-        "none if access is free",
+        "omitted with no_password_access",
         "DCS.4849",
         {"none": None},
         {"one": "Abcdefg1"},

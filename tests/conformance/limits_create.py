@@ -58,7 +58,7 @@ CREATE = [
     create("spec_code", "a flavor", "DCS.4927", refused={"another": "redis.ha.xu1.large.r2.3", "none": None}),
     create(
         "spec_code",
-        "one of the version's",
+        "a flavor of the version",
         frozenset({"DCS.4007", "DCS.4927"}),
         refused={"of 3.0": "dcs.master_standby"},
     ),
@@ -119,7 +119,7 @@ CREATE = [
         {"one": "a", "two": "ab", "twice the same": "aa"},
         {"another": "x", "one of two": "ax", "none": ""},
     ),
-    create("az_codes", "zones with something left", "DCS.4054", refused={"sold out": "d"}),
+    create("az_codes", "available zones", "DCS.4054", refused={"sold out": "d"}),
     create("vpc_id", "required", "DCS.4013", refused={"none": None, "empty": ""}),
     create("subnet_id", "required", "DCS.4016", refused={"none": None, "empty": ""}),
     create(
@@ -150,10 +150,12 @@ CREATE = [
             "a space": "Abc defg1",
         },
     ),
-    create("password", "required, unless access is free", "DCS.4845", refused={"none": None, "empty": ""}),
+    create(
+        "password", "required without no_password_access", "DCS.4845", refused={"none": None, "empty": ""}
+    ),
     create(
         "password",
-        "not needed if access is free",
+        "optional with no_password_access",
         "DCS.4845",
         given={"no_password_access": True},
         accepted={"none": None},
