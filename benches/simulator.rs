@@ -1,6 +1,6 @@
-//! How long the simulator takes for a full page of the list, and how much memory it needs: `make bench`.
+//! Measures the duration of a full list page and the memory usage of the simulator: `make bench`.
 //!
-//! The real client against the real process, so that the figures are those of whoever develops against it.
+//! Uses the real client and the real process, so the figures match local development.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
@@ -23,7 +23,7 @@ use secrecy::SecretString;
 
 const PAGES: usize = 30;
 
-/// The simulator's process; ended when dropped.
+/// The simulator process; killed on drop.
 struct Simulator {
     child: Child,
     ready: serde_json::Value,
@@ -51,17 +51,17 @@ impl Simulator {
         Self { child, ready }
     }
 
-    fn said(&self, key: &str) -> String {
+    fn ready_field(&self, key: &str) -> String {
         self.ready[key].as_str().expect("a text").to_owned()
     }
 
     fn client(&self) -> Client {
-        let endpoint = self.said("endpoint").parse().expect("a URL");
+        let endpoint = self.ready_field("endpoint").parse().expect("a URL");
         let account = AccountConfig {
-            region: self.said("region"),
-            iam_endpoint: self.said("iamEndpoint").parse().expect("a URL"),
+            region: self.ready_field("region"),
+            iam_endpoint: self.ready_field("iamEndpoint").parse().expect("a URL"),
             endpoint,
-            project_id: Some(self.said("projectId")),
+            project_id: Some(self.ready_field("projectId")),
             credentials: Credentials::AccessKey {
                 id: "bench".to_owned(),
                 secret: SecretString::from("bench-secret"),
@@ -72,7 +72,7 @@ impl Simulator {
         Client::new(account, RetryPolicy::default(), Arc::new(SystemClock::default()), 1).expect("a client")
     }
 
-    /// Memory in use, in MiB, where the system tells it.
+    /// Resident memory in MiB, where /proc is available.
     fn resident(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
@@ -97,12 +97,12 @@ fn request(number: usize, zone: &str) -> CreateInstance {
         az_codes: vec![zone.to_owned()],
         vpc_id: "0a1b2c3d-0000-4000-8000-000000000001".to_owned(),
         subnet_id: "0a1b2c3d-0000-4000-8000-000000000002".to_owned(),
-        password: Some(SecretString::from("Bench-Passw0rd")),
+        password: Some(SecretString::from("SimHarness-Passw0rd")),
         ..CreateInstance::default()
     }
 }
 
-/// Times of a page of 1,000: the shortest, the middle, the longest.
+/// Minimum, median and maximum duration of a page of 1,000.
 async fn pages(client: &Client) -> [Duration; 3] {
     let mut times = Vec::new();
     for _ in 0..PAGES {
@@ -122,7 +122,7 @@ async fn main() {
     let client = simulator.client();
     let zones = client.list_availability_zones().await.expect("zones").available_zones;
     let zone = zones.into_iter().find(|zone| zone.resource_availability == Some(true)).expect("a zone").code;
-    println!("| instances | a page of 1,000: min | median | max | memory (RSS) | a create |");
+    println!("| instances | page of 1,000: min | median | max | memory (RSS) | creation |");
     println!("|---|---|---|---|---|---|");
     let mut made = 0;
     for count in [1_000, 10_000] {

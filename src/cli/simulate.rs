@@ -1,4 +1,4 @@
-//! `dcs-operator simulate`: a DCS and IAM endpoint on this machine.
+//! `dcs-operator simulate`: a local DCS and IAM endpoint.
 
 use std::{
     io::{self, Write},
@@ -19,30 +19,30 @@ use tokio::{
 use crate::{
     clock::{Clock, SystemClock},
     simulator::{
-        AccessKey, Directory, NotASpeed, Options, Settings, Simulator,
+        AccessKey, Directory, InvalidSpeed, Options, Settings, Simulator,
         http::{self, Shared},
         options::{Site, Zone},
         persist::{self, StateError},
     },
 };
 
-/// Serves DCS and IAM on this machine, for developing manifests and for tests.
+/// Serves a local DCS and IAM endpoint for developing manifests and for tests.
 ///
-/// Prints one line of JSON when it is ready: {"endpoint", "iamEndpoint", "projectId", "region"}. Whoever can reach
-/// the address can look into it and change it through /_simulator (GET it for a list), so it serves loopback
-/// addresses only unless it is told otherwise.
+/// Prints one line of JSON when it is ready: {"endpoint", "iamEndpoint", "projectId", "region"}. The control API
+/// under /_simulator (GET it for a list) has no authentication, so only loopback addresses are allowed unless
+/// --allow-remote is set.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// Address to serve on; port 0 takes a free one.
+    /// Address to listen on; port 0 selects a free port.
     #[arg(long, env = "DCS_SIMULATOR_ADDR", default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     pub addr: SocketAddr,
-    /// Permit an address that other machines can reach.
+    /// Allow an address that other machines can reach.
     #[arg(long, env = "DCS_SIMULATOR_ALLOW_REMOTE")]
     pub allow_remote: bool,
-    /// Access key that requests are signed with.
+    /// Access key that requests must be signed with.
     #[arg(long, env = "DCS_SIMULATOR_ACCESS_KEY", default_value = "simulator", value_name = "AK")]
     pub access_key: String,
-    /// Secret key that goes with it.
+    /// Secret key of the access key.
     #[arg(
         long,
         env = "DCS_SIMULATOR_SECRET_KEY",
@@ -51,16 +51,16 @@ pub struct SimulateArgs {
         value_name = "SK"
     )]
     pub secret_key: SecretString,
-    /// Make the access key a temporary one, which goes with this token.
+    /// Security token that makes the access key a temporary one.
     #[arg(long, env = "DCS_SIMULATOR_SECURITY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub security_token: Option<SecretString>,
-    /// Name of the account (IAM calls it a domain).
+    /// Account name (IAM calls it a domain).
     #[arg(long, env = "DCS_SIMULATOR_DOMAIN_NAME", default_value = "simulator", value_name = "NAME")]
     pub domain_name: String,
-    /// Name of the user who can ask for tokens.
+    /// IAM user that can request tokens.
     #[arg(long, env = "DCS_SIMULATOR_USERNAME", default_value = "simulator", value_name = "NAME")]
     pub username: String,
-    /// Password of that user.
+    /// Password of the IAM user.
     #[arg(
         long,
         env = "DCS_SIMULATOR_PASSWORD",
@@ -69,107 +69,107 @@ pub struct SimulateArgs {
         value_name = "PASSWORD"
     )]
     pub password: SecretString,
-    /// How long a token is valid.
+    /// Lifetime of a token.
     #[arg(long, env = "DCS_SIMULATOR_TOKEN_SECONDS", default_value_t = 86_400, value_name = "SECONDS")]
     pub token_seconds: u64,
-    /// Lock an access key for five minutes after five failures in a row.
+    /// Lock an access key for five minutes after five consecutive failures.
     #[arg(long, env = "DCS_SIMULATOR_LOCK_KEYS")]
     pub lock_keys: bool,
-    /// Id of the project whose instances are served; a fixed one if left out.
+    /// Id of the served project; a fixed id if omitted.
     #[arg(long, env = "DCS_SIMULATOR_PROJECT_ID", value_name = "ID")]
     pub project_id: Option<String>,
-    /// Region code, also the name of the project; sim-region-1 if left out.
+    /// Region code, also the name of the project; sim-region-1 if omitted.
     #[arg(long, env = "DCS_SIMULATOR_REGION", value_name = "REGION")]
     pub region: Option<String>,
-    /// Codes of the region's zones; if left out, the region's code with a, b and c, and a sold-out d.
+    /// Availability zone codes; if omitted, the region code with a, b, c and a sold-out d.
     #[arg(long, env = "DCS_SIMULATOR_ZONES", value_delimiter = ',', value_name = "CODES")]
     pub zones: Vec<String>,
-    /// A further project that IAM lists; may be given several times.
+    /// Additional project that IAM lists; may be repeated.
     #[arg(long, env = "DCS_SIMULATOR_OTHER_PROJECTS", value_delimiter = ',', value_parser = project, value_name = "NAME=ID")]
     pub other_project: Vec<(String, String)>,
-    /// How many seconds pass in the cloud in one second; 0 lets time pass only by /_simulator/clock/step.
+    /// Simulated seconds per real second; 0 stops the clock, so that only /_simulator/clock/step advances it.
     #[arg(long, env = "DCS_SIMULATOR_SPEED", default_value_t = 1.0, value_name = "FACTOR")]
     pub speed: f64,
-    /// How long the cloud takes to make an instance, in its own time.
+    /// Simulated time that creating an instance takes.
     #[arg(long, env = "DCS_SIMULATOR_PROVISIONING_SECONDS", default_value = "100", value_parser = seconds, value_name = "SECONDS")]
     pub provisioning_seconds: Duration,
-    /// How long it takes to change one.
+    /// Simulated time that changing an instance takes.
     #[arg(long, env = "DCS_SIMULATOR_OPERATION_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
     pub operation_seconds: Duration,
-    /// How long it takes to delete one.
+    /// Simulated time that deleting an instance takes.
     #[arg(long, env = "DCS_SIMULATOR_DELETION_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
     pub deletion_seconds: Duration,
-    /// How long a new instance stays out of lists and reads.
+    /// Simulated time during which a new instance is missing from lists and reads.
     #[arg(long, env = "DCS_SIMULATOR_VISIBLE_AFTER_SECONDS", default_value = "0", value_parser = seconds, value_name = "SECONDS")]
     pub visible_after_seconds: Duration,
-    /// Whose ways the cloud has: main, newer, older or quirky.
+    /// Behaviour profile to emulate: main, newer, older or quirky.
     #[arg(long, env = "DCS_SIMULATOR_SITE", default_value_t, value_name = "SITE")]
     pub site: Site,
-    /// How many instances the tenant may have.
+    /// Instance quota of the tenant.
     #[arg(long, env = "DCS_SIMULATOR_QUOTA_INSTANCES", default_value_t = 100, value_name = "NUMBER")]
     pub quota_instances: i64,
-    /// How much memory the tenant may have, in GB.
+    /// Memory quota of the tenant, in GB.
     #[arg(long, env = "DCS_SIMULATOR_QUOTA_RAM_GB", default_value_t = 3200, value_name = "GB")]
     pub quota_ram_gb: i64,
-    /// Refuse a name that another instance has.
+    /// Reject a name that another instance already has.
     #[arg(long, env = "DCS_SIMULATOR_UNIQUE_NAMES")]
     pub unique_names: bool,
-    /// List failed creations where include_failure is asked for, instead of only counting them.
+    /// List failed creations when include_failure is set, instead of only counting them.
     #[arg(long, env = "DCS_SIMULATOR_LIST_FAILURES")]
     pub list_failures: bool,
-    /// Where ids, addresses and the chances of faults come from.
+    /// Seed for ids, addresses and fault probabilities.
     #[arg(long, env = "DCS_SIMULATOR_SEED", default_value_t = 1, value_name = "NUMBER")]
     pub seed: u64,
-    /// File that keeps the state across restarts.
+    /// File that persists the state across restarts.
     #[arg(long, env = "DCS_SIMULATOR_STATE", value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// File with a fault script in JSON, in force from the start.
+    /// File with a JSON fault script that is active from the start.
     #[arg(long, env = "DCS_SIMULATOR_FAULTS", value_name = "FILE")]
     pub faults: Option<PathBuf>,
-    /// How many calls the journal keeps.
+    /// Maximum number of calls that the journal keeps.
     #[arg(long, env = "DCS_SIMULATOR_JOURNAL_ENTRIES", default_value_t = 100_000, value_name = "NUMBER")]
     pub journal_entries: usize,
 }
 
-/// Why the simulator cannot start or go on.
+/// The simulator failed to start or to continue.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// The address is not for this machine alone.
+    /// The address is not a loopback address.
     #[error(
-        "{0} can be reached from other machines, and /_simulator asks nobody who they are: serve on a loopback address, or add --allow-remote"
+        "{0} is reachable from other machines and /_simulator has no authentication: use a loopback address or add --allow-remote"
     )]
     Remote(SocketAddr),
-    /// The address cannot be served.
-    #[error("cannot serve on {address}: {source}")]
+    /// Binding the address failed.
+    #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// As given.
+        /// Requested address.
         address: SocketAddr,
-        /// Why.
+        /// Cause.
         source: io::Error,
     },
-    /// No clock runs at this speed.
+    /// The clock speed is invalid.
     #[error(transparent)]
-    Speed(#[from] NotASpeed),
-    /// The state file.
+    Speed(#[from] InvalidSpeed),
+    /// Reading or writing the state file failed.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The fault script.
+    /// The fault script is invalid or unreadable.
     #[error("fault script {path}: {reason}")]
     Faults {
-        /// Which file.
+        /// Path of the script.
         path: PathBuf,
-        /// What is wrong.
+        /// Cause.
         reason: String,
     },
-    /// Signals, standard output, or the server.
+    /// A signal handler, standard output or the server failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Serves until the process is told to end.
+/// Serves until the process receives SIGINT or SIGTERM.
 ///
 /// # Errors
-/// [`SimulateError`] if it cannot start, cannot go on, or cannot store its state.
+/// [`SimulateError`] if the simulator cannot start, cannot continue, or cannot store its state.
 pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     let address = args.addr;
     if !address.ip().is_loopback() && !args.allow_remote {
@@ -182,16 +182,16 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     let listener =
         TcpListener::bind(address).await.map_err(|source| SimulateError::Listen { address, source })?;
     let endpoint = format!("http://{}", listener.local_addr()?);
-    announce(&json!({
+    print_ready(&json!({
         "endpoint": endpoint,
         "iamEndpoint": endpoint,
         "projectId": simulator.project_id(),
         "region": simulator.region(),
     }))?;
-    serve(listener, Shared::new(simulator, clock), state, told_to_end(interrupt, terminate)).await
+    serve(listener, Shared::new(simulator, clock), state, shutdown_signal(interrupt, terminate)).await
 }
 
-/// The simulator that the flags describe, with its stored state and its fault script.
+/// Builds the simulator from the flags, the stored state and the fault script.
 fn prepare(args: SimulateArgs, clock: &dyn Clock) -> Result<Simulator, SimulateError> {
     let (state, faults) = (args.state.clone(), args.faults.clone());
     let monotonic = clock.monotonic();
@@ -258,7 +258,7 @@ fn options(args: SimulateArgs) -> Options {
     }
 }
 
-/// Serves until `end` completes; stores the state all the while and once more at the end.
+/// Serves until `end` completes; stores the state after changes and once more at the end.
 async fn serve(
     listener: TcpListener,
     shared: Shared,
@@ -271,7 +271,7 @@ async fn serve(
         Some(path) => {
             tokio::select! {
                 outcome = server => outcome?,
-                outcome = persist::keep(Arc::clone(&path), shared.clone()) => outcome?,
+                outcome = persist::save_on_change(Arc::clone(&path), shared.clone()) => outcome?,
             }
             persist::save(path, &shared).await?;
         }
@@ -279,15 +279,15 @@ async fn serve(
     Ok(())
 }
 
-async fn told_to_end(mut interrupt: Signal, mut terminate: Signal) {
+async fn shutdown_signal(mut interrupt: Signal, mut terminate: Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
 }
 
-/// One line on standard output, at once.
-fn announce(line: &Value) -> io::Result<()> {
+/// Writes one line to standard output and flushes it.
+fn print_ready(line: &Value) -> io::Result<()> {
     let mut output = io::stdout().lock();
     writeln!(output, "{line}")?;
     output.flush()
@@ -299,6 +299,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn project(text: &str) -> Result<(String, String), String> {
-    let (name, id) = text.split_once('=').ok_or("write NAME=ID")?;
+    let (name, id) = text.split_once('=').ok_or("expected NAME=ID")?;
     Ok((name.to_owned(), id.to_owned()))
 }

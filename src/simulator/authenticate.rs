@@ -1,4 +1,4 @@
-//! Whether a request may be served: signatures, security tokens, IAM tokens, and the project they are for.
+//! Authenticates requests: signatures, security tokens, IAM tokens, and the project they address.
 
 use std::collections::BTreeMap;
 
@@ -6,48 +6,47 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     call::Reply,
-    directory::{AccessKey, Directory, same},
+    directory::{AccessKey, Directory, constant_time_eq},
+    error_response,
     journal::Caller,
     message::Request,
-    refusal,
 };
 use crate::dcs::sign::{self, Authorization, Message, sha256_hex};
 
-/// How far the time of signing may be from the wall clock.
-const SKEW: TimeDelta = TimeDelta::minutes(15);
-/// A key that fails this often in a row is locked, where locking is on …
-const TRIES: u32 = 5;
-/// … for this long.
-const LOCKED: TimeDelta = TimeDelta::minutes(5);
+/// Maximum difference between the signing time and the wall clock.
+const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(15);
+/// Consecutive failures after which a key is locked, if locking is enabled.
+const MAX_FAILURES: u32 = 5;
+const LOCK_DURATION: TimeDelta = TimeDelta::minutes(5);
 
-const WRONG: &str = "verify aksk signature fail";
+const SIGNATURE_MISMATCH: &str = "verify aksk signature fail";
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
-/// Checks requests, and remembers which keys failed.
+/// Authenticates requests and tracks failures per key.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gate {
+pub(super) struct Authenticator {
     locks_keys: bool,
-    /// By access key id; ids that nobody knows are not remembered.
-    failures: BTreeMap<String, Failures>,
+    /// By access key id. Unknown ids are not tracked, so the map stays bounded.
+    failures: BTreeMap<String, FailureCount>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Failures {
-    in_a_row: u32,
+struct FailureCount {
+    consecutive: u32,
     locked_until: Option<DateTime<Utc>>,
 }
 
-// === impl Gate ===
+// === impl Authenticator ===
 
-impl Gate {
+impl Authenticator {
     pub(super) fn new(locks_keys: bool) -> Self {
         Self { locks_keys, failures: BTreeMap::new() }
     }
 
-    /// Who sent `request`, or the answer to one that must not be served. `project_id` is the one its path names.
+    /// Returns the caller, or the error response for an unauthenticated request. `project_id` comes from the path.
     ///
-    /// A signature goes before a token where a request has both, as at the gateway.
-    pub(super) fn admit(
+    /// A signature takes precedence over a token if a request has both, as at the gateway.
+    pub(super) fn authenticate(
         &mut self,
         wall: DateTime<Utc>,
         request: &Request,
@@ -58,25 +57,25 @@ impl Gate {
         let named = [project_id, request.header("x-project-id")];
         let elsewhere = named.iter().flatten().any(|id| Some(*id) != served);
         if request.headers.contains_key("authorization") {
-            let caller = self.signed(wall, request, directory)?;
-            return if elsewhere { Err(other_project()) } else { Ok(caller) };
+            let caller = self.verify_signature(wall, request, directory)?;
+            return if elsewhere { Err(project_mismatch()) } else { Ok(caller) };
         }
         let Some(value) = request.header("x-auth-token") else {
-            return Err(refusal::service(401, "DCS.1003", "No token in the request."));
+            return Err(error_response::service(401, "DCS.1003", "No token in the request."));
         };
         let Some(token) = directory.token(value) else {
-            return Err(refusal::service(401, "DCS.1001", "Invalid token."));
+            return Err(error_response::service(401, "DCS.1001", "Invalid token."));
         };
         if token.expires_at <= wall {
-            return Err(refusal::service(401, "DCS.1002", "Token expired."));
+            return Err(error_response::service(401, "DCS.1002", "Token expired."));
         }
-        // A path without a project is open to a token of any.
+        // A path without a project accepts a token for any project.
         let matches = project_id.is_none() || token.project_id.as_deref() == project_id;
-        if matches && !elsewhere { Ok(Caller::Token) } else { Err(other_project()) }
+        if matches && !elsewhere { Ok(Caller::Token) } else { Err(project_mismatch()) }
     }
 
-    /// Checks a signature and counts what the key did.
-    fn signed(
+    /// Verifies a signature and counts the failures of its key.
+    fn verify_signature(
         &mut self,
         wall: DateTime<Utc>,
         request: &Request,
@@ -85,45 +84,45 @@ impl Gate {
         let authorization: Authorization = request
             .header("authorization")
             .and_then(|text| text.parse().ok())
-            .ok_or_else(|| refusal::signature("the Authorization header cannot be read"))?;
+            .ok_or_else(|| error_response::signature("the Authorization header cannot be read"))?;
         let Some(key) = directory.key(&authorization.access_key) else {
-            return Err(refusal::signature(WRONG));
+            return Err(error_response::signature(SIGNATURE_MISMATCH));
         };
         let failures = self.failures.entry(authorization.access_key.clone()).or_default();
         if failures.locked_until.is_some_and(|until| wall < until) {
-            return Err(refusal::signature("AK access failed to reach the limit,forbidden"));
+            return Err(error_response::signature("AK access failed to reach the limit,forbidden"));
         }
         match verify(wall, request, &authorization, key) {
             Ok(caller) => {
-                *failures = Failures::default();
+                *failures = FailureCount::default();
                 Ok(caller)
             }
             Err(reason) => {
-                failures.in_a_row += 1;
-                let locks = self.locks_keys && failures.in_a_row >= TRIES;
-                failures.locked_until = locks.then(|| wall + LOCKED);
-                Err(refusal::signature(&reason))
+                failures.consecutive += 1;
+                let locks = self.locks_keys && failures.consecutive >= MAX_FAILURES;
+                failures.locked_until = locks.then(|| wall + LOCK_DURATION);
+                Err(error_response::signature(&reason))
             }
         }
     }
 }
 
-fn other_project() -> Reply {
-    refusal::service(401, "DCS.1004", "Project ID does not match the token.")
+fn project_mismatch() -> Reply {
+    error_response::service(401, "DCS.1004", "Project ID does not match the token.")
 }
 
-/// Recomputes the signature over the headers it says it covers; `Err` tells why it is refused.
+/// Recomputes the signature over the headers it covers; `Err` holds the reason for the rejection.
 fn verify(
     wall: DateTime<Utc>,
     request: &Request,
     authorization: &Authorization,
     key: &AccessKey,
 ) -> Result<Caller, String> {
-    let signed = signed_headers(request, authorization).ok_or(WRONG)?;
+    let signed = signed_headers(request, authorization).ok_or(SIGNATURE_MISMATCH)?;
     let date = signed.iter().find(|(name, _)| *name == sign::DATE_HEADER).map(|(_, value)| *value);
     let date = date.ok_or("X-Sdk-Date is not signed")?;
     let time = sign::parse_date(date).ok_or("X-Sdk-Date cannot be read")?;
-    if (wall - time).abs() > SKEW {
+    if (wall - time).abs() > MAX_CLOCK_SKEW {
         let server = sign::format_date(wall);
         return Err(format!("signature expired, signature time: {date}, server time: {server}"));
     }
@@ -139,12 +138,12 @@ fn verify(
         .filter(|(name, _)| *name == sign::CONTENT_SHA256_HEADER)
         .all(|(_, stated)| *stated == UNSIGNED_PAYLOAD || *stated == sha256_hex(&request.body));
     if !body_is_as_stated || !sign::verify(&key.secret, date, &message, &authorization.signature) {
-        return Err(WRONG.to_owned());
+        return Err(SIGNATURE_MISMATCH.to_owned());
     }
-    security_token(wall, request, key)
+    check_security_token(wall, request, key)
 }
 
-/// Every header the signature covers; `None` if one of them is missing. Headers it does not list do not matter.
+/// Returns the headers that the signature covers; `None` if one of them is missing.
 fn signed_headers<'a>(
     request: &'a Request,
     authorization: &'a Authorization,
@@ -153,13 +152,13 @@ fn signed_headers<'a>(
     authorization.signed_headers.iter().map(header).collect()
 }
 
-/// A temporary key goes with its security token, and a permanent one with none.
-fn security_token(wall: DateTime<Utc>, request: &Request, key: &AccessKey) -> Result<Caller, String> {
+/// A temporary key requires its security token; a permanent key must not have one.
+fn check_security_token(wall: DateTime<Utc>, request: &Request, key: &AccessKey) -> Result<Caller, String> {
     let given = request.header("x-security-token");
     match (&key.security_token, given) {
         _ if key.expires_at.is_some_and(|end| end <= wall) => Err("security token expired".to_owned()),
         (None, None) => Ok(Caller::AccessKey),
-        (Some(known), Some(given)) if same(known, given) => Ok(Caller::TemporaryKey),
+        (Some(known), Some(given)) if constant_time_eq(known, given) => Ok(Caller::TemporaryKey),
         (Some(_), None) => Err("X-Security-Token is missing".to_owned()),
         (Some(_), Some(_)) | (None, Some(_)) => Err("X-Security-Token does not belong to the AK".to_owned()),
     }
@@ -210,7 +209,7 @@ mod tests {
         request
     }
 
-    /// `request` with the signature of `key` over the `listed` headers.
+    /// Signs `request` with `key` over the `listed` headers.
     fn signed(mut request: Request, key: &str, secret: &str, listed: &[&str]) -> Request {
         let headers: Vec<_> =
             listed.iter().map(|name| (*name, request.header(name).unwrap_or_default())).collect();
@@ -227,13 +226,15 @@ mod tests {
         request
     }
 
-    /// Who is admitted, or the code and text of the refusal.
+    /// Returns the caller, or status, code and text of the error response.
     fn admit(request: &Request) -> Result<Caller, String> {
-        let mut gate = Gate::default();
-        gate.admit(wall(), request, Some(PROJECT), &directory()).map_err(|reply| told(&reply))
+        let mut authenticator = Authenticator::default();
+        authenticator
+            .authenticate(wall(), request, Some(PROJECT), &directory())
+            .map_err(|reply| summary(&reply))
     }
 
-    fn told(reply: &Reply) -> String {
+    fn summary(reply: &Reply) -> String {
         let field = |name: &str| reply.body.get(name).and_then(|value| value.as_str()).unwrap_or_default();
         format!("{} {} {}", reply.status, field("error_code"), field("error_msg"))
     }
@@ -241,26 +242,26 @@ mod tests {
     const ALL: &[&str] = &["content-type", "host", "user-agent", "x-project-id", "x-sdk-date"];
 
     fn refused(request: &Request, reason: &str) {
-        let told = admit(request).expect_err(reason);
-        assert!(told.starts_with("401 APIGW.0301") && told.contains(reason), "{reason}: {told}");
+        let summary = admit(request).expect_err(reason);
+        assert!(summary.starts_with("401 APIGW.0301") && summary.contains(reason), "{reason}: {summary}");
     }
 
     #[test]
-    fn any_selection_of_headers_with_the_date() {
+    fn any_header_selection_with_the_date_is_accepted() {
         for listed in [ALL, &["x-sdk-date"], &["host", "x-sdk-date"], &["x-sdk-date", "content-type"]] {
             assert_eq!(admit(&signed(unsigned(), "AK", "SK", listed)), Ok(Caller::AccessKey), "{listed:?}");
         }
         let mut later = signed(unsigned(), "AK", "SK", &["x-sdk-date"]);
-        put(&mut later, "user-agent", "a proxy's");
-        assert_eq!(admit(&later), Ok(Caller::AccessKey), "an unlisted header does not matter");
+        put(&mut later, "user-agent", "proxy");
+        assert_eq!(admit(&later), Ok(Caller::AccessKey), "an unsigned header may change");
     }
 
     #[test]
-    fn everything_that_was_signed_counts() {
-        refused(&signed(unsigned(), "AK", "KS", ALL), WRONG);
-        refused(&signed(unsigned(), "WHO", "SK", ALL), WRONG);
+    fn changing_any_signed_part_is_rejected() {
+        refused(&signed(unsigned(), "AK", "KS", ALL), SIGNATURE_MISMATCH);
+        refused(&signed(unsigned(), "WHO", "SK", ALL), SIGNATURE_MISMATCH);
         refused(&signed(unsigned(), "AK", "SK", &["host"]), "X-Sdk-Date is not signed");
-        refused(&signed(unsigned(), "AK", "SK", &["x-sdk-date", "x-absent"]), WRONG);
+        refused(&signed(unsigned(), "AK", "SK", &["x-sdk-date", "x-absent"]), SIGNATURE_MISMATCH);
         let changes: [fn(&mut Request); 6] = [
             |request| request.body.push(b' '),
             |request| request.path.push_str("/x"),
@@ -272,7 +273,7 @@ mod tests {
         for change in changes {
             let mut request = signed(unsigned(), "AK", "SK", ALL);
             change(&mut request);
-            refused(&request, WRONG);
+            refused(&request, SIGNATURE_MISMATCH);
         }
         for garbage in ["Bearer x", "SDK-HMAC-SHA256 Access=AK"] {
             let mut request = unsigned();
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stated_hash_of_the_body() {
+    fn a_signed_body_hash_must_match() {
         let with_hash = |hash: &str| {
             let mut request = unsigned();
             put(&mut request, "x-sdk-content-sha256", hash);
@@ -290,11 +291,11 @@ mod tests {
         };
         assert_eq!(admit(&with_hash(UNSIGNED_PAYLOAD)), Ok(Caller::AccessKey));
         assert_eq!(admit(&with_hash(&sha256_hex(br#"{"name":"a"}"#))), Ok(Caller::AccessKey));
-        refused(&with_hash(&sha256_hex(b"another body")), WRONG);
+        refused(&with_hash(&sha256_hex(b"another body")), SIGNATURE_MISMATCH);
     }
 
     #[test]
-    fn the_time_of_signing() {
+    fn the_signing_time_must_be_close() {
         let at = |minutes| {
             let mut request = unsigned();
             put(&mut request, "x-sdk-date", &sign::format_date(wall() + TimeDelta::minutes(minutes)));
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_keys() {
+    fn temporary_keys_need_their_token() {
         let with = |key: &str, token: Option<&str>| {
             let mut request = unsigned();
             if let Some(token) = token {
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens() {
+    fn tokens_are_checked() {
         let mut directory = directory().with_token_lifetime(std::time::Duration::from_secs(60));
         let mut issue =
             |project: Option<&str>| directory.issue_token(1, wall(), "u", project.map(str::to_owned)).0;
@@ -339,8 +340,8 @@ mod tests {
                 put(&mut request, "x-auth-token", token);
             }
             let later = wall() + TimeDelta::seconds(seconds);
-            let code = |reply: Reply| told(&reply).split(' ').nth(1).map(str::to_owned);
-            Gate::default().admit(later, &request, project, &directory).map_err(code)
+            let code = |reply: Reply| summary(&reply).split(' ').nth(1).map(str::to_owned);
+            Authenticator::default().authenticate(later, &request, project, &directory).map_err(code)
         };
         let code = |text: &str| Err(Some(text.to_owned()));
         assert_eq!(admit(Some(&good), 59, Some(PROJECT)), Ok(Caller::Token));
@@ -350,27 +351,27 @@ mod tests {
         assert_eq!(admit(Some(&good), 60, Some(PROJECT)), code("DCS.1002"));
         assert_eq!(admit(Some(&other), 0, Some(PROJECT)), code("DCS.1004"));
         assert_eq!(admit(Some(&none), 0, Some(PROJECT)), code("DCS.1004"));
-        assert_eq!(admit(Some(&other), 0, Some("other")), code("DCS.1004"), "not the one that is served");
+        assert_eq!(admit(Some(&other), 0, Some("other")), code("DCS.1004"), "not the served project");
     }
 
     #[test]
-    fn a_signature_for_another_project() {
+    fn a_signature_for_another_project_is_rejected() {
         let request = signed(unsigned(), "AK", "SK", &["x-sdk-date"]);
-        let reply = Gate::default().admit(wall(), &request, Some("other"), &directory());
-        assert!(told(&reply.expect_err("refused")).starts_with("401 DCS.1004"));
+        let reply = Authenticator::default().authenticate(wall(), &request, Some("other"), &directory());
+        assert!(summary(&reply.expect_err("refused")).starts_with("401 DCS.1004"));
         let mut mismatch = request;
         put(&mut mismatch, "x-project-id", "other");
         assert!(admit(&mismatch).expect_err("refused").starts_with("401 DCS.1004"));
     }
 
     #[test]
-    fn keys_lock_where_they_do() {
+    fn keys_lock_only_if_enabled() {
         let (right, wrong) = (signed(unsigned(), "AK", "SK", ALL), signed(unsigned(), "AK", "KS", ALL));
         for (locks, expected) in [(true, false), (false, true)] {
-            let mut gate = Gate::new(locks);
+            let mut authenticator = Authenticator::new(locks);
             let mut ok = |request: &Request, seconds| {
                 let at = wall() + TimeDelta::seconds(seconds);
-                gate.admit(at, request, Some(PROJECT), &directory()).is_ok()
+                authenticator.authenticate(at, request, Some(PROJECT), &directory()).is_ok()
             };
             assert!((0..4).all(|_| !ok(&wrong, 0)) && ok(&right, 0), "four failures, then a success");
             assert!((0..5).all(|_| !ok(&wrong, 0)));

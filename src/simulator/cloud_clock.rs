@@ -1,64 +1,62 @@
-//! The cloud's own time: it runs with the machine's, faster, or only when it is told to.
+//! The simulated clock: real time, accelerated, or stepped.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A clock that is read by saying how far the machine's monotonic clock has come. Never goes back.
+/// A monotonic simulated clock that is computed from a monotonic clock reading.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CloudClock {
-    /// The cloud's time when the monotonic clock stood at `since`.
+pub(crate) struct CloudClock {
+    /// Simulated time at the reading `since`.
     base: DateTime<Utc>,
     since: Duration,
     speed: f64,
 }
 
-/// Not a speed a clock can run at.
+/// The value is not a valid clock speed.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error(
-    "{0} is not a speed: 1 is real time, 60 makes a minute of the cloud last a second, 0 holds its clock"
-)]
-pub struct NotASpeed(pub f64);
+#[error("invalid speed {0}: 1 is real time, 60 runs a simulated minute per second, 0 stops the clock")]
+pub struct InvalidSpeed(pub f64);
 
 // === impl CloudClock ===
 
 impl CloudClock {
-    /// A clock that shows `time` when the monotonic clock shows `monotonic`, and runs in real time.
-    pub fn new(time: DateTime<Utc>, monotonic: Duration) -> Self {
+    /// A real-time clock that reads `time` at the monotonic reading `monotonic`.
+    pub(crate) fn new(time: DateTime<Utc>, monotonic: Duration) -> Self {
         Self { base: time, since: monotonic, speed: 1.0 }
     }
 
-    /// The cloud's time.
-    pub fn now(&self, monotonic: Duration) -> DateTime<Utc> {
+    /// Simulated time.
+    pub(crate) fn now(&self, monotonic: Duration) -> DateTime<Utc> {
         let elapsed = monotonic.saturating_sub(self.since).as_secs_f64() * self.speed;
         let elapsed = Duration::try_from_secs_f64(elapsed).unwrap_or(Duration::MAX);
         later(self.base, elapsed)
     }
 
-    /// How many of the cloud's seconds pass in one; 0 if it is only stepped.
-    pub fn speed(&self) -> f64 {
+    /// Simulated seconds per real second; 0 if the clock is stopped.
+    pub(crate) fn speed(&self) -> f64 {
         self.speed
     }
 
-    /// Lets time pass at another speed from here on. 0 holds the clock, so that only [`step`](Self::step) moves it.
+    /// Changes the speed from now on. 0 stops the clock, so that only [`step`](Self::step) advances it.
     ///
     /// # Errors
-    /// [`NotASpeed`] if `speed` is negative, infinite or not a number.
-    pub fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), NotASpeed> {
+    /// [`InvalidSpeed`] if `speed` is negative, infinite or not a number.
+    pub(crate) fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), InvalidSpeed> {
         if !speed.is_finite() || speed < 0.0 {
-            return Err(NotASpeed(speed));
+            return Err(InvalidSpeed(speed));
         }
         *self = Self { base: self.now(monotonic), since: monotonic.max(self.since), speed };
         Ok(())
     }
 
-    /// Lets `duration` pass at once.
-    pub fn step(&mut self, duration: Duration) {
+    /// Advances the clock by `duration`.
+    pub(crate) fn step(&mut self, duration: Duration) {
         self.base = later(self.base, duration);
     }
 
-    /// Goes on where a clock that was stored stood: at `time`, or where it is if that is later and it runs.
-    pub fn go_on_from(&mut self, monotonic: Duration, time: DateTime<Utc>) {
+    /// Resumes a stored clock: a stopped clock is set to `time`, a running one is only moved forward.
+    pub(crate) fn resume_from(&mut self, monotonic: Duration, time: DateTime<Utc>) {
         if self.speed == 0.0 {
             self.base = time;
             return;
@@ -70,7 +68,8 @@ impl CloudClock {
     }
 }
 
-fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
+/// Adds a duration; saturates at the maximum time.
+pub(super) fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
     let delta = TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
     time.checked_add_signed(delta).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
@@ -88,32 +87,32 @@ mod tests {
     }
 
     #[test]
-    fn real_time_accelerated_held_stepped() {
+    fn real_time_accelerated_stopped_stepped() {
         let mut clock = CloudClock::new(at(0), seconds(100));
         assert_eq!(clock.now(seconds(110)), at(10));
         clock.set_speed(seconds(110), 60.0).expect("a speed");
-        assert_eq!(clock.now(seconds(111)), at(70), "sixty times as fast, from where it was");
+        assert_eq!(clock.now(seconds(111)), at(70), "accelerated from the current time");
         clock.set_speed(seconds(111), 0.0).expect("a speed");
-        assert_eq!(clock.now(seconds(999)), at(70), "held");
+        assert_eq!(clock.now(seconds(999)), at(70), "stopped");
         clock.step(seconds(5));
         assert_eq!(clock.now(seconds(999)), at(75));
     }
 
     #[test]
-    fn it_never_goes_back() {
+    fn time_is_monotonic() {
         let mut clock = CloudClock::new(at(0), seconds(100));
-        assert_eq!(clock.now(seconds(1)), at(0), "a monotonic clock behind the start");
+        assert_eq!(clock.now(seconds(1)), at(0), "a reading before the start");
         clock.set_speed(seconds(150), 1.0).expect("a speed");
         clock.set_speed(seconds(120), 2.0).expect("a speed");
         assert!(clock.now(seconds(150)) >= at(50));
-        clock.go_on_from(seconds(150), at(10));
-        assert!(clock.now(seconds(150)) >= at(50), "catching up with the past does nothing");
-        clock.go_on_from(seconds(150), at(1000));
+        clock.resume_from(seconds(150), at(10));
+        assert!(clock.now(seconds(150)) >= at(50), "resuming in the past has no effect");
+        clock.resume_from(seconds(150), at(1000));
         assert_eq!(clock.now(seconds(150)), at(1000));
     }
 
     #[test]
-    fn no_speed_and_no_step_overflows() {
+    fn extreme_speeds_and_steps_saturate() {
         let mut clock = CloudClock::new(at(0), seconds(0));
         for speed in [-1.0, f64::NAN, f64::INFINITY] {
             assert!(clock.set_speed(seconds(0), speed).is_err());

@@ -1,5 +1,4 @@
-//! `/_simulator`: looking into the cloud and meddling with it. For tests and demonstrations on one machine: nobody
-//! is asked who they are.
+//! The control API under `/_simulator`: inspects and changes the simulated cloud. It has no authentication.
 
 use std::time::Duration;
 
@@ -11,50 +10,47 @@ use serde_json::{Map, Value, json};
 
 use super::{
     directory::AccessKey,
-    endpoint::{Simulator, add_common},
     journal::Filter,
-    message::{Delivery, DeliveryKind, Request, Response},
+    message::{Delivery, DeliveryKind, Request, Response, insert_common_headers},
+    state::Simulator,
 };
 use crate::dcs::model::InstanceStatus;
 
 const PREFIX: &str = "/_simulator";
 
-/// What there is, in the words of its help.
+/// Routes and their help texts.
 const HELP: [(&str, &str); 21] = [
-    ("GET /_simulator", "this list"),
-    ("GET /_simulator/health", "whether it serves, and what"),
-    ("GET /_simulator/journal", "the calls, oldest first; ?operation=NAME, ?since=SEQUENCE, ?limit=N"),
-    ("GET /_simulator/journal/counts", "how many calls of each operation the journal holds"),
-    ("DELETE /_simulator/journal", "forget the calls"),
-    ("GET /_simulator/faults", "the fault rules, and how often each was met and hit"),
+    ("GET /_simulator", "list all routes"),
+    ("GET /_simulator/health", "status, project, region and number of instances"),
+    ("GET /_simulator/journal", "list calls, oldest first; ?operation=NAME, ?since=SEQUENCE, ?limit=N"),
+    ("GET /_simulator/journal/counts", "count the journal entries per operation"),
+    ("DELETE /_simulator/journal", "clear the journal"),
+    ("GET /_simulator/faults", "list the fault rules with their counters"),
     (
         "POST /_simulator/faults",
-        "add a rule, or a list of them: {operation, after, count, probability, fault}",
+        "add a rule or a list of rules: {operation, after, count, probability, fault}",
     ),
-    ("DELETE /_simulator/faults", "take all fault rules away"),
-    ("DELETE /_simulator/faults/ID", "take one fault rule away"),
-    ("GET /_simulator/clock", "the cloud's time, its speed, and when something will change by itself"),
-    ("POST /_simulator/clock/step", "let time pass at once: {seconds}"),
-    ("POST /_simulator/clock/speed", "let time pass faster, or 0 to hold it: {speed}"),
-    ("GET /_simulator/instances", "every instance: id, name, status"),
-    ("POST /_simulator/instances/ID/status", "put an instance into a status: {status, seconds?}"),
-    (
-        "PATCH /_simulator/instances/ID",
-        "change fields of an instance behind everybody's back: {field: value}",
-    ),
-    ("DELETE /_simulator/instances/ID", "make an instance vanish, without a trace"),
-    ("POST /_simulator/fail-next-creations", "let the next instances end as CREATEFAILED: {count}"),
-    ("POST /_simulator/zones/CODE", "sell a zone out, or fill it again: {soldOut}"),
+    ("DELETE /_simulator/faults", "remove all fault rules"),
+    ("DELETE /_simulator/faults/ID", "remove a fault rule"),
+    ("GET /_simulator/clock", "show the simulated time, the speed and the next automatic transition"),
+    ("POST /_simulator/clock/step", "advance the clock: {seconds}"),
+    ("POST /_simulator/clock/speed", "set the speed; 0 stops the clock: {speed}"),
+    ("GET /_simulator/instances", "list all instances: id, name, status"),
+    ("POST /_simulator/instances/ID/status", "override the status of an instance: {status, seconds?}"),
+    ("PATCH /_simulator/instances/ID", "change fields of an instance without an API call: {field: value}"),
+    ("DELETE /_simulator/instances/ID", "remove an instance immediately"),
+    ("POST /_simulator/fail-next-creations", "make the next creations end as CREATEFAILED: {count}"),
+    ("POST /_simulator/zones/CODE", "set whether a zone is sold out: {soldOut}"),
     (
         "POST /_simulator/keys",
-        "add an access key, or replace its secret: {accessKey, secretKey, securityToken?, expiresInSeconds?}",
+        "add or replace an access key: {accessKey, secretKey, securityToken?, expiresInSeconds?}",
     ),
     ("DELETE /_simulator/keys/ACCESS-KEY", "revoke an access key"),
     ("DELETE /_simulator/tokens", "revoke every IAM token"),
 ];
 
-/// An answer: a status and JSON.
-type Answer = Result<Value, (u16, String)>;
+/// A JSON body, or an HTTP status and an error message.
+type ControlResult = Result<Value, (u16, String)>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,12 +95,12 @@ struct NewKey {
     expires_in_seconds: Option<u32>,
 }
 
-/// The part of `path` that is ours to read, if any.
-pub(super) fn path(path: &str) -> Option<&str> {
+/// Returns the path below `/_simulator`, or `None` for any other path.
+pub(super) fn strip_prefix(path: &str) -> Option<&str> {
     path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Answers a request to `/_simulator`.
+/// Handles a request to `/_simulator`.
 pub(super) fn handle(
     simulator: &mut Simulator,
     wall: DateTime<Utc>,
@@ -113,30 +109,30 @@ pub(super) fn handle(
     request: &Request,
 ) -> Delivery {
     let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let mut desk = Desk { simulator, wall, monotonic, request };
-    let (status, body) = match desk.answer(&segments) {
+    let mut api = ControlApi { simulator, wall, monotonic, request };
+    let (status, body) = match api.answer(&segments) {
         Ok(body) => (200, body),
         Err((status, message)) => (status, json!({ "error": message })),
     };
     let mut headers = HeaderMap::new();
-    add_common(&mut headers, wall, "simulator");
+    insert_common_headers(&mut headers, wall, "simulator");
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = Response { status, headers, body: format!("{body}\n").into_bytes() };
     Delivery { delay: Duration::ZERO, kind: DeliveryKind::Full(response) }
 }
 
-/// Where one such request is dealt with.
-struct Desk<'a> {
+/// One control request with the state that it operates on.
+struct ControlApi<'a> {
     simulator: &'a mut Simulator,
     wall: DateTime<Utc>,
     monotonic: Duration,
     request: &'a Request,
 }
 
-// === impl Desk ===
+// === impl ControlApi ===
 
-impl Desk<'_> {
-    fn answer(&mut self, segments: &[&str]) -> Answer {
+impl ControlApi<'_> {
+    fn answer(&mut self, segments: &[&str]) -> ControlResult {
         let method = &self.request.method;
         match segments {
             [] if method == Method::GET => {
@@ -151,12 +147,12 @@ impl Desk<'_> {
             ["instances", rest @ ..] => self.instances(rest),
             ["fail-next-creations"] if method == Method::POST => {
                 let FailCreations { count } = self.body()?;
-                self.simulator.meddle(self.monotonic, |service, _| service.fail_next_creations(count));
+                self.simulator.mutate(self.monotonic, |service, _| service.fail_next_creations(count));
                 Ok(json!({ "count": count }))
             }
             ["zones", code] if method == Method::POST => {
                 let Zone { sold_out } = self.body()?;
-                self.simulator.meddle(self.monotonic, |service, _| service.sell_out(code, sold_out));
+                self.simulator.mutate(self.monotonic, |service, _| service.sell_out(code, sold_out));
                 Ok(json!({ "zone": code, "soldOut": sold_out }))
             }
             ["keys", rest @ ..] => self.keys(rest),
@@ -169,10 +165,10 @@ impl Desk<'_> {
 
     fn unknown(&self) -> (u16, String) {
         let Request { method, path, .. } = self.request;
-        (404, format!("there is no {method} {path}: GET {PREFIX} tells what there is"))
+        (404, format!("no route {method} {path}: GET {PREFIX} lists all routes"))
     }
 
-    /// The request's body, if it is what is asked for.
+    /// Deserializes the request body.
     fn body<T: DeserializeOwned>(&self) -> Result<T, (u16, String)> {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.request.body);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -192,7 +188,7 @@ impl Desk<'_> {
         })
     }
 
-    fn journal(&mut self, rest: &[&str]) -> Answer {
+    fn journal(&mut self, rest: &[&str]) -> ControlResult {
         let journal = &mut self.simulator.journal;
         match rest {
             [] if self.request.method == Method::GET => {
@@ -210,7 +206,7 @@ impl Desk<'_> {
         }
     }
 
-    fn faults(&mut self, rest: &[&str]) -> Answer {
+    fn faults(&mut self, rest: &[&str]) -> ControlResult {
         match rest {
             [] if self.request.method == Method::GET => Ok(json!({ "rules": self.simulator.faults.rules() })),
             [] if self.request.method == Method::POST => {
@@ -224,13 +220,13 @@ impl Desk<'_> {
             }
             [id] if self.request.method == Method::DELETE => {
                 let removed = id.parse().is_ok_and(|id| self.simulator.faults.remove(id));
-                if removed { Ok(json!({})) } else { Err((404, format!("there is no rule {id}"))) }
+                found(removed, || format!("no fault rule {id}"))
             }
             _ => Err(self.unknown()),
         }
     }
 
-    fn clock(&mut self, rest: &[&str]) -> Answer {
+    fn clock(&mut self, rest: &[&str]) -> ControlResult {
         match rest {
             [] if self.request.method == Method::GET => {}
             ["step"] if self.request.method == Method::POST => {
@@ -253,11 +249,11 @@ impl Desk<'_> {
         }))
     }
 
-    fn instances(&mut self, rest: &[&str]) -> Answer {
+    fn instances(&mut self, rest: &[&str]) -> ControlResult {
         let monotonic = self.monotonic;
         match rest {
             [] if self.request.method == Method::GET => {
-                self.simulator.pass_time(monotonic);
+                self.simulator.advance(monotonic);
                 let instances: Vec<_> = self
                     .simulator
                     .service
@@ -273,23 +269,23 @@ impl Desk<'_> {
                 let lasting = seconds.map(duration).transpose()?;
                 let forced = self
                     .simulator
-                    .meddle(monotonic, |service, now| service.force_status(now, id, status, lasting));
-                if forced { Ok(json!({})) } else { Err(no_instance(id)) }
+                    .mutate(monotonic, |service, now| service.force_status(now, id, status, lasting));
+                found(forced, || format!("no instance {id}"))
             }
             [id] if self.request.method == Method::PATCH => {
                 let fields = self.body::<Map<String, Value>>()?;
-                let altered = self.simulator.meddle(monotonic, |service, _| service.alter(id, &fields));
+                let altered = self.simulator.mutate(monotonic, |service, _| service.alter(id, &fields));
                 altered.map(|()| json!({})).map_err(|error| (400, error))
             }
             [id] if self.request.method == Method::DELETE => {
-                let removed = self.simulator.meddle(monotonic, |service, _| service.remove(id));
-                if removed { Ok(json!({})) } else { Err(no_instance(id)) }
+                let removed = self.simulator.mutate(monotonic, |service, _| service.remove(id));
+                found(removed, || format!("no instance {id}"))
             }
             _ => Err(self.unknown()),
         }
     }
 
-    fn keys(&mut self, rest: &[&str]) -> Answer {
+    fn keys(&mut self, rest: &[&str]) -> ControlResult {
         match rest {
             [] if self.request.method == Method::POST => {
                 let NewKey { access_key, secret_key, security_token, expires_in_seconds } = self.body()?;
@@ -305,15 +301,16 @@ impl Desk<'_> {
             }
             [id] if self.request.method == Method::DELETE => {
                 let removed = self.simulator.directory.remove_key(id);
-                if removed { Ok(json!({})) } else { Err((404, "there is no such access key".to_owned())) }
+                found(removed, || "no such access key".to_owned())
             }
             _ => Err(self.unknown()),
         }
     }
 }
 
-fn no_instance(id: &str) -> (u16, String) {
-    (404, format!("there is no instance {id}"))
+/// An empty object if the target exists, and 404 otherwise.
+fn found(exists: bool, message: impl FnOnce() -> String) -> ControlResult {
+    if exists { Ok(json!({})) } else { Err((404, message())) }
 }
 
 fn duration(seconds: f64) -> Result<Duration, (u16, String)> {
@@ -328,7 +325,7 @@ fn filter(query: &[(String, String)]) -> Result<Filter, (u16, String)> {
             "operation" => filter.operation = Some(value.clone()),
             "since" => filter.since = number()?,
             "limit" => filter.limit = Some(usize::try_from(number()?).unwrap_or(usize::MAX)),
-            _ => return Err((400, format!("{name}: not one of operation, since, limit"))),
+            _ => return Err((400, format!("{name}: expected operation, since or limit"))),
         }
     }
     Ok(filter)

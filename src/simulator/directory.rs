@@ -1,4 +1,4 @@
-//! Who may call: the account with its projects, access keys, users and the tokens handed out to them.
+//! The simulated account: projects, access keys, users and issued tokens.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,16 +10,16 @@ use aws_lc_rs::{constant_time, hmac};
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-/// A token lives as long as the cloud's.
+/// Lifetime of an IAM token, as documented.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// The oldest tokens beyond this many are forgotten.
-const MOST_TOKENS: usize = 10_000;
+/// Maximum number of stored tokens; the oldest are evicted first.
+const MAX_TOKENS: usize = 10_000;
 
-/// The account that calls come from.
+/// An account with its projects and credentials.
 #[derive(Clone)]
 pub struct Directory {
     domain_name: String,
-    /// The served project comes first.
+    /// The served project is the first.
     projects: Vec<Project>,
     keys: BTreeMap<String, AccessKey>,
     users: BTreeMap<String, SecretString>,
@@ -30,29 +30,29 @@ pub struct Directory {
 
 /// A project of the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Project {
-    /// Its id.
-    pub id: String,
-    /// Its name; that of a region's own project is the region's code.
-    pub name: String,
+pub(crate) struct Project {
+    /// Project id.
+    pub(crate) id: String,
+    /// Project name; a region's default project is named after the region.
+    pub(crate) name: String,
 }
 
-/// What belongs to an access key id.
+/// The secrets of an access key.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// The secret requests are signed with.
+    /// Secret key for signing.
     pub secret: SecretString,
-    /// Makes the key a temporary one: every request has to carry this token too.
+    /// Security token that every request must carry; set for temporary keys only.
     pub security_token: Option<SecretString>,
-    /// When it ceases to be valid, by the wall clock.
+    /// Expiry by the wall clock.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// What is known about a token that was handed out.
+/// An issued IAM token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) user: String,
-    /// The project it is for; none if it was asked for without one.
+    /// Project scope; `None` for a domain-scoped token.
     pub(super) project_id: Option<String>,
     pub(super) issued_at: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
@@ -61,7 +61,7 @@ pub(super) struct Token {
 // === impl Directory ===
 
 impl Directory {
-    /// An account of that name (IAM calls it a domain), with neither keys nor users.
+    /// An account (IAM: domain) without keys and users.
     pub fn new(domain_name: &str) -> Self {
         Self {
             domain_name: domain_name.to_owned(),
@@ -82,45 +82,45 @@ impl Directory {
         self
     }
 
-    /// Adds a user who can ask for tokens.
+    /// Adds a user who can request tokens.
     #[must_use]
     pub fn with_user(mut self, name: &str, password: impl Into<SecretString>) -> Self {
         self.users.insert(name.to_owned(), password.into());
         self
     }
 
-    /// Adds a project that IAM lists. The service itself holds instances of the served one only.
+    /// Adds a project that IAM lists. The service only serves the first project.
     #[must_use]
     pub fn with_project(mut self, id: &str, name: &str) -> Self {
         self.projects.push(Project { id: id.to_owned(), name: name.to_owned() });
         self
     }
 
-    /// Lets tokens live for another time than a day.
+    /// Sets the token lifetime; the default is one day.
     #[must_use]
     pub fn with_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.token_lifetime = lifetime;
         self
     }
 
-    /// Adds an access key, or puts another in its place.
+    /// Adds or replaces an access key.
     pub fn put_key(&mut self, id: &str, key: AccessKey) {
         self.keys.insert(id.to_owned(), key);
     }
 
-    /// Takes an access key away; `false` if there is none of that id.
+    /// Removes an access key; `false` if it does not exist.
     pub fn remove_key(&mut self, id: &str) -> bool {
         self.keys.remove(id).is_some()
     }
 
-    /// Forgets every token and says how many there were.
+    /// Revokes every token and returns their number.
     pub fn revoke_tokens(&mut self) -> usize {
         let count = self.tokens.len();
         self.tokens.clear();
         count
     }
 
-    /// Puts the project that the service serves first.
+    /// Makes a project the served one.
     pub(super) fn serve_project(&mut self, id: &str, name: &str) {
         self.projects.retain(|project| project.id != id);
         self.projects.insert(0, Project { id: id.to_owned(), name: name.to_owned() });
@@ -142,11 +142,11 @@ impl Directory {
         self.tokens.get(value)
     }
 
-    pub(super) fn is_password(&self, user: &str, password: &str) -> bool {
-        self.users.get(user).is_some_and(|known| same(known, password))
+    pub(super) fn verify_password(&self, user: &str, password: &str) -> bool {
+        self.users.get(user).is_some_and(|known| constant_time_eq(known, password))
     }
 
-    /// Hands out a token: its value, and what it stands for. The value follows from `seed`.
+    /// Issues a token; its value is derived from `seed`.
     pub(super) fn issue_token(
         &mut self,
         seed: u64,
@@ -161,14 +161,14 @@ impl Directory {
         let lifetime = TimeDelta::from_std(self.token_lifetime).unwrap_or(TimeDelta::MAX);
         let expires_at = wall.checked_add_signed(lifetime).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let token = Token { user: user.to_owned(), project_id, issued_at: wall, expires_at };
-        self.make_room();
+        self.evict_oldest();
         self.tokens.insert(value.clone(), token.clone());
         (value, token)
     }
 
-    /// Expired tokens stay known for a while, since the service tells *expired* from *unknown*.
-    fn make_room(&mut self) {
-        if self.tokens.len() >= MOST_TOKENS {
+    /// Expired tokens stay stored, because the service distinguishes *expired* from *unknown*.
+    fn evict_oldest(&mut self) {
+        if self.tokens.len() >= MAX_TOKENS {
             let oldest = self.tokens.iter().min_by_key(|(_, token)| token.issued_at);
             if let Some(value) = oldest.map(|(value, _)| value.clone()) {
                 self.tokens.remove(&value);
@@ -177,7 +177,7 @@ impl Directory {
     }
 }
 
-/// Names and secrets are left out.
+/// Omits names and secrets.
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory")
@@ -198,8 +198,8 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// Takes the same time wherever the two differ.
-pub(super) fn same(known: &SecretString, given: &str) -> bool {
+/// Compares in constant time.
+pub(super) fn constant_time_eq(known: &SecretString, given: &str) -> bool {
     constant_time::verify_slices_are_equal(known.expose_secret().as_bytes(), given.as_bytes()).is_ok()
 }
 
@@ -221,15 +221,15 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_bounded_and_differ() {
+    fn tokens_are_bounded() {
         let mut directory = Directory::new("d");
         let (first, _) = directory.issue_token(1, DateTime::UNIX_EPOCH, "u", None);
-        for second in 1..=MOST_TOKENS as i64 {
+        for second in 1..=MAX_TOKENS as i64 {
             let at = DateTime::from_timestamp(second, 0).expect("a time");
             directory.issue_token(1, at, "u", None);
         }
-        assert_eq!(directory.tokens.len(), MOST_TOKENS);
-        assert_eq!(directory.token(&first), None, "the oldest went");
-        assert_eq!(directory.revoke_tokens(), MOST_TOKENS);
+        assert_eq!(directory.tokens.len(), MAX_TOKENS);
+        assert_eq!(directory.token(&first), None, "the oldest token is evicted");
+        assert_eq!(directory.revoke_tokens(), MAX_TOKENS);
     }
 }

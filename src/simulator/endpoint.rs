@@ -1,123 +1,45 @@
-//! One request in, one answer out: routing, authentication, faults, the cloud itself, and the journal.
+//! Request handling: routing, authentication, faults, the service and the journal.
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 use serde_json::Value;
 
 use super::{
-    authenticate::Gate,
     call::{Call, Reply},
-    cloud_clock::{CloudClock, NotASpeed},
-    control,
-    directory::Directory,
-    faults::{Before, Chosen, Fault, Faults, Outcome},
-    history::History,
+    control, error_response,
+    faults::{Fault, FaultDecision, Interception, ResponseDraft},
+    hash::stable_id,
     iam,
-    journal::{self, Caller, Entry, Journal},
-    message::{Delivery, DeliveryKind, Request, Response},
-    options::Options,
-    refusal,
+    journal::{self, Caller, Entry},
+    message::{Delivery, DeliveryKind, Request, Response, insert_common_headers},
     route::route,
-    service::Service,
+    state::Simulator,
 };
 use crate::dcs::operation::{self, Operation};
 
-/// What a simulator is made from.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The cloud itself, and the project that it serves.
-    pub service: Options,
-    /// Who may call.
-    pub directory: Directory,
-    /// How many of the cloud's seconds pass in one; 0 holds its clock.
-    pub speed: f64,
-    /// Whether a key that fails five times in a row is locked for five minutes, as the gateway may do.
-    pub locks_keys: bool,
-    /// How many calls the journal keeps.
-    pub journal_entries: usize,
-}
-
-/// The whole endpoint: DCS, IAM and `/_simulator`. Does no IO, reads no clock, awaits nothing: the HTTP skin and
-/// tests drive it the same way.
-#[derive(Debug)]
-pub struct Simulator {
-    pub(super) service: Service,
-    pub(super) clock: CloudClock,
-    pub(super) directory: Directory,
-    pub(super) journal: Journal,
-    pub(super) faults: Faults,
-    gate: Gate,
-    history: History,
-    pub(super) project_id: String,
-    pub(super) region: String,
-    seed: u64,
-    requests: u64,
-    revision: u64,
-}
-
-/// The two times of a request.
+/// Arrival of a request by the wall clock and by the simulated clock.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct RequestTimes {
     pub(super) wall: DateTime<Utc>,
     pub(super) cloud: DateTime<Utc>,
-}
-
-// === impl Settings ===
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            service: Options::default(),
-            directory: Directory::new("simulator"),
-            speed: 1.0,
-            locks_keys: false,
-            journal_entries: 100_000,
-        }
-    }
 }
 
 // === impl Simulator ===
 
 impl Simulator {
-    /// A cloud without instances, whose clock starts at `wall`.
-    ///
-    /// # Errors
-    /// [`NotASpeed`] if no clock can run at the speed in `settings`.
-    pub fn new(settings: Settings, wall: DateTime<Utc>, monotonic: Duration) -> Result<Self, NotASpeed> {
-        let Settings { service, mut directory, speed, locks_keys, journal_entries } = settings;
-        let mut clock = CloudClock::new(wall, monotonic);
-        clock.set_speed(monotonic, speed)?;
-        directory.serve_project(&service.project_id, &service.region);
-        Ok(Self {
-            clock,
-            directory,
-            journal: Journal::new(journal_entries),
-            faults: Faults::new(service.seed),
-            gate: Gate::new(locks_keys),
-            history: History::default(),
-            project_id: service.project_id.clone(),
-            region: service.region.clone(),
-            seed: service.seed,
-            requests: 0,
-            revision: 0,
-            service: Service::new(service),
-        })
-    }
-
-    /// Answers `request`. Whatever it does has been done when this returns; only the answer may take its time.
+    /// Handles `request`. Its effect is complete on return; only the delivery may be delayed.
     pub fn handle(&mut self, wall: DateTime<Utc>, monotonic: Duration, request: Request) -> Delivery {
-        if let Some(path) = control::path(&request.path) {
+        if let Some(path) = control::strip_prefix(&request.path) {
             return control::handle(self, wall, monotonic, path, &request);
         }
-        let moment = Moment { wall, cloud: self.clock.now(monotonic) };
+        let times = RequestTimes { wall, cloud: self.clock.now(monotonic) };
         let id = self.next_request_id();
         let mut entry = Entry {
             sequence: 0,
             time: wall,
-            cloud_time: moment.cloud,
+            cloud_time: times.cloud,
             request_id: id.clone(),
             method: request.method.to_string(),
             path: request.path.clone(),
@@ -127,228 +49,136 @@ impl Simulator {
             status: None,
             effect: String::new(),
             faults: Vec::new(),
-            body: journal::keep(&request.body),
+            body: journal::redacted_body(&request.body),
         };
-        let (outcome, delay) = self.answer(moment, &request, &mut entry);
-        entry.effect.clone_from(&outcome.effect);
-        entry.status = (!outcome.lost).then_some(outcome.status);
+        let (draft, delay) = self.answer(times, &request, &mut entry);
+        entry.effect.clone_from(&draft.effect);
+        entry.status = (!draft.dropped).then_some(draft.status);
         self.journal.push(entry);
-        Delivery { delay, kind: package(outcome, wall, &id) }
-    }
-
-    /// Id of the project whose instances it serves.
-    pub fn project_id(&self) -> &str {
-        &self.project_id
-    }
-
-    /// Code of the region, which is also the project's name.
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// Lets `duration` of the cloud's time pass at once.
-    pub fn step(&mut self, monotonic: Duration, duration: Duration) {
-        self.clock.step(duration);
-        self.pass_time(monotonic);
-        self.revision += 1;
-    }
-
-    /// Lets the cloud's time pass at another speed; 0 holds it.
-    ///
-    /// # Errors
-    /// [`NotASpeed`] if no clock can run at it.
-    pub fn set_speed(&mut self, monotonic: Duration, speed: f64) -> Result<(), NotASpeed> {
-        self.clock.set_speed(monotonic, speed)
-    }
-
-    /// Adds the rules of a fault script, in JSON as `POST /_simulator/faults` takes it, and returns their ids.
-    ///
-    /// # Errors
-    /// What is wrong with the script; nothing of it is added then.
-    pub fn add_faults(&mut self, monotonic: Duration, script: &Value) -> Result<Vec<u64>, String> {
-        let ids = self.faults.add(script)?;
-        self.begin_history(monotonic);
-        Ok(ids)
-    }
-
-    /// Takes all fault rules away.
-    pub fn clear_faults(&mut self) {
-        self.faults.clear();
-        self.history.clear();
-    }
-
-    /// What was asked and answered.
-    pub fn journal(&self) -> &Journal {
-        &self.journal
-    }
-
-    /// Who may call.
-    pub fn directory_mut(&mut self) -> &mut Directory {
-        &mut self.directory
-    }
-
-    /// The cloud itself.
-    pub fn service(&self) -> &Service {
-        &self.service
-    }
-
-    /// Does something to the cloud behind everybody's back.
-    pub fn meddle<T>(
-        &mut self,
-        monotonic: Duration,
-        change: impl FnOnce(&mut Service, DateTime<Utc>) -> T,
-    ) -> T {
-        let now = self.pass_time(monotonic);
-        let outcome = change(&mut self.service, now);
-        self.changed(now);
-        outcome
-    }
-
-    /// Lets happen what is due by now.
-    pub(super) fn pass_time(&mut self, monotonic: Duration) -> DateTime<Utc> {
-        let now = self.clock.now(monotonic);
-        self.service.advance(now);
-        now
-    }
-
-    /// Counts what may have changed the state: whoever stores it compares.
-    pub fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    /// Counts a change, and keeps the new state if a fault may ask for it later.
-    fn changed(&mut self, now: DateTime<Utc>) {
-        self.revision += 1;
-        if self.faults.may_look_back() {
-            self.history.record(now, &self.service);
-        } else {
-            self.history.clear();
-        }
-    }
-
-    /// Keeps the state to begin with once a fault may ask for the past.
-    fn begin_history(&mut self, monotonic: Duration) {
-        if self.faults.may_look_back() && self.history.is_empty() {
-            self.history.record(self.clock.now(monotonic), &self.service);
-        }
+        Delivery { delay, kind: into_delivery(draft, wall, &id) }
     }
 
     fn next_request_id(&mut self) -> String {
         self.requests += 1;
-        let name = format!("request {} {}", self.seed, self.requests);
-        let digest = digest::digest(&digest::SHA256, name.as_bytes());
-        hex::encode(digest.as_ref().iter().copied().take(16).collect::<Vec<_>>())
+        stable_id(&format!("request {} {}", self.seed, self.requests))
     }
 
-    /// The answer to `request`, and how long to hold it back. Notes in `entry` what is found out on the way.
-    fn answer(&mut self, moment: Moment, request: &Request, entry: &mut Entry) -> (Outcome, Duration) {
-        let call = match self.admit(moment.wall, request, entry) {
+    /// Returns the response and its delay. Records operation, caller and faults in `entry`.
+    fn answer(
+        &mut self,
+        times: RequestTimes,
+        request: &Request,
+        entry: &mut Entry,
+    ) -> (ResponseDraft, Duration) {
+        let call = match self.resolve_call(times.wall, request, entry) {
             Ok(call) => call,
-            Err(reply) => return (Outcome::from(reply), Duration::ZERO),
+            Err(reply) => return (ResponseDraft::from(reply), Duration::ZERO),
         };
-        let Chosen { delay, fault, names } = self.faults.choose(call.operation);
+        let FaultDecision { delay, fault, names } = self.faults.decide(call.operation);
         entry.faults = names;
-        let Some(fault) = fault else { return (self.perform(moment, request, &call, None), delay) };
-        let outcome = match fault.before() {
-            Before::Answer(outcome) => *outcome,
-            Before::Proceed => fault.after(self.perform(moment, request, &call, Some(&fault))),
+        let Some(fault) = fault else { return (self.execute(times, request, &call, None), delay) };
+        let draft = match fault.intercept() {
+            Interception::Respond(draft) => *draft,
+            Interception::Proceed => fault.transform(self.execute(times, request, &call, Some(&fault))),
         };
-        (outcome, delay)
+        (draft, delay)
     }
 
-    /// Which call this is, if it is one that may be made.
-    fn admit(&mut self, wall: DateTime<Utc>, request: &Request, entry: &mut Entry) -> Result<Call, Reply> {
+    /// Routes and authenticates a request.
+    fn resolve_call(
+        &mut self,
+        wall: DateTime<Utc>,
+        request: &Request,
+        entry: &mut Entry,
+    ) -> Result<Call, Reply> {
         let (operation, arguments) = route(&request.method, &request.path)?;
         entry.operation = Some(operation.name);
         if operation.name != operation::CREATE_TOKEN.name {
             let project = arguments.iter().find(|(name, _)| *name == "project_id");
             let project = project.map(|(_, id)| id.as_str());
-            let admitted = self.gate.admit(wall, request, project, &self.directory);
-            entry.caller = admitted.map_err(|reply| in_words_of(operation, reply))?;
+            let admitted = self.authenticator.authenticate(wall, request, project, &self.directory);
+            entry.caller = admitted.map_err(|reply| in_service_format(operation, reply))?;
         }
         let body = if request.body.iter().all(u8::is_ascii_whitespace) {
             Value::Null
         } else {
-            serde_json::from_slice(&request.body).map_err(|_| unreadable(operation))?
+            serde_json::from_slice(&request.body).map_err(|_| malformed_body(operation))?
         };
         Ok(Call { operation, arguments, query: request.parameters(), body })
     }
 
-    /// Lets the call take effect.
-    fn perform(&mut self, moment: Moment, request: &Request, call: &Call, fault: Option<&Fault>) -> Outcome {
+    /// Executes a call.
+    fn execute(
+        &mut self,
+        times: RequestTimes,
+        request: &Request,
+        call: &Call,
+        fault: Option<&Fault>,
+    ) -> ResponseDraft {
         let endpoint = format!("http://{}", request.header("host").unwrap_or("localhost"));
         match call.operation.service {
             operation::Service::Iam if call.operation.name == operation::CREATE_TOKEN.name => {
                 let (reply, headers) =
-                    iam::create_token(&mut self.directory, self.seed, moment.wall, &endpoint, &call.body);
-                Outcome { headers, ..Outcome::from(reply) }
+                    iam::create_token(&mut self.directory, self.seed, times.wall, &endpoint, &call.body);
+                ResponseDraft { headers, ..ResponseDraft::from(reply) }
             }
             operation::Service::Iam => {
-                Outcome::from(iam::list_projects(&self.directory, &endpoint, &call.query))
+                ResponseDraft::from(iam::list_projects(&self.directory, &endpoint, &call.query))
             }
-            operation::Service::Dcs => Outcome::from(self.ask_service(moment.cloud, call, fault)),
+            operation::Service::Dcs => ResponseDraft::from(self.call_service(times.cloud, call, fault)),
         }
     }
 
-    fn ask_service(&mut self, now: DateTime<Utc>, call: &Call, fault: Option<&Fault>) -> Reply {
+    fn call_service(&mut self, now: DateTime<Utc>, call: &Call, fault: Option<&Fault>) -> Reply {
         if let Some(Fault::StaleList(age)) = fault
-            && let Some((then, mut past)) = self.history.look_back(now, *age)
+            && let Some((then, mut past)) = self.history.state_at(now, *age)
         {
             return past.call(then, call);
         }
         let reply = self.service.call(now, call);
         if call.operation.idempotency.mutates() && reply.status < 300 {
-            self.changed(now);
+            self.record_change(now);
         }
         reply
     }
 }
 
-/// IAM says in words of its own that somebody is not known.
-fn in_words_of(operation: &Operation, reply: Reply) -> Reply {
+/// IAM reports authentication failures in its own error format.
+fn in_service_format(operation: &Operation, reply: Reply) -> Reply {
     let by_token = reply.body.get("error_ext_msg").is_some();
     match operation.service {
         operation::Service::Iam if by_token => {
-            refusal::iam(401, "Unauthorized", "The request you have made requires authentication.")
+            error_response::iam(401, "Unauthorized", "The request you have made requires authentication.")
         }
         operation::Service::Iam | operation::Service::Dcs => reply,
     }
 }
 
-fn unreadable(operation: &Operation) -> Reply {
+fn malformed_body(operation: &Operation) -> Reply {
     match operation.service {
         operation::Service::Dcs => {
-            refusal::service(400, "DCS.4005", "Invalid JSON or parameter in the request body.")
+            error_response::service(400, "DCS.4005", "Invalid JSON or parameter in the request body.")
         }
-        operation::Service::Iam => refusal::iam(400, "Bad Request", "The request body is invalid."),
+        operation::Service::Iam => error_response::iam(400, "Bad Request", "The request body is invalid."),
     }
 }
 
-/// Gives the answer its headers, and leaves as much of it as arrives.
-fn package(outcome: Outcome, wall: DateTime<Utc>, request_id: &str) -> DeliveryKind {
-    let Outcome { status, mut headers, content, effect: _, cut, lost } = outcome;
-    if lost {
+/// Completes the headers and applies a truncation or drop.
+fn into_delivery(draft: ResponseDraft, wall: DateTime<Utc>, request_id: &str) -> DeliveryKind {
+    let ResponseDraft { status, mut headers, content, effect: _, cut_after, dropped } = draft;
+    if dropped {
         return DeliveryKind::Reset;
     }
     let (kind, body) = content.into_bytes(request_id);
-    add_common(&mut headers, wall, request_id);
+    insert_common_headers(&mut headers, wall, request_id);
     if let Some(kind) = kind {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let response = Response { status, headers, body };
-    match (cut, response.body.len()) {
+    match (cut_after, response.body.len()) {
         (None, _) => DeliveryKind::Full(response),
-        // Nothing to cut off: the answer is lost as a whole.
+        // An empty body cannot be truncated, so the whole response is dropped.
         (Some(_), 0) => DeliveryKind::Reset,
         (Some(bytes), length) => DeliveryKind::Cut { response, after_bytes: bytes.min(length - 1) },
-    }
-}
-
-/// The headers that every answer has.
-pub(super) fn add_common(headers: &mut HeaderMap, wall: DateTime<Utc>, request_id: &str) {
-    let date = wall.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    if let (Ok(date), Ok(id)) = (HeaderValue::from_str(&date), HeaderValue::from_str(request_id)) {
-        headers.insert(header::DATE, date);
-        headers.insert(HeaderName::from_static("x-request-id"), id);
     }
 }

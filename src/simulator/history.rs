@@ -1,4 +1,4 @@
-//! The service as it was, kept only while a fault may ask for it.
+//! Past states of the service, recorded only while a fault rule may read them.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -6,10 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{faults::Staleness, service::Service};
 
-/// So many states are kept: each holds every instance.
-const MOST: usize = 16;
+/// Maximum number of recorded states; each holds every instance.
+const MAX_STATES: usize = 16;
 
-/// Past states, oldest first; each is as it was just after a change.
+/// States directly after each change, oldest first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     states: VecDeque<(DateTime<Utc>, Service)>,
@@ -18,10 +18,10 @@ pub(super) struct History {
 // === impl History ===
 
 impl History {
-    /// Keeps the present state.
+    /// Records the current state.
     pub(super) fn record(&mut self, now: DateTime<Utc>, service: &Service) {
         self.states.push_back((now, service.clone()));
-        while self.states.len() > MOST {
+        while self.states.len() > MAX_STATES {
             self.states.pop_front();
         }
     }
@@ -34,9 +34,9 @@ impl History {
         self.states.is_empty()
     }
 
-    /// The state so far back, and the time at which to ask it: time passes in it as it did then. The oldest one
-    /// kept if there is none so old, `None` if none is kept.
-    pub(super) fn look_back(&self, now: DateTime<Utc>, age: Staleness) -> Option<(DateTime<Utc>, Service)> {
+    /// Returns the state of that age and the time at which to read it. Falls back to the oldest recorded state;
+    /// `None` if none is recorded.
+    pub(super) fn state_at(&self, now: DateTime<Utc>, age: Staleness) -> Option<(DateTime<Utc>, Service)> {
         match age {
             Staleness::Seconds(seconds) => {
                 let age = TimeDelta::from_std(Duration::from_secs(seconds)).unwrap_or(TimeDelta::MAX);
@@ -49,7 +49,7 @@ impl History {
                 let latest = self.states.len().checked_sub(1)?;
                 let index = latest.saturating_sub(count);
                 let (_, service) = self.states.get(index)?;
-                // Up to the change that came after it.
+                // The state is valid until the next change.
                 let until = self.states.get(index + 1).map_or(now, |(time, _)| *time);
                 Some((until, service.clone()))
             }

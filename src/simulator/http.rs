@@ -1,4 +1,4 @@
-//! The HTTP skin: carries bytes to the [`Simulator`] and back, and breaks connections when told to.
+//! The HTTP server: passes requests to the [`Simulator`] and aborts connections for faults.
 
 use std::{
     future::Future,
@@ -28,15 +28,15 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{Delivery, DeliveryKind, Request, Response, Simulator, refusal};
+use super::{Delivery, DeliveryKind, Request, Response, Simulator, error_response};
 use crate::clock::Clock;
 
-/// The gateway takes no larger body.
-const LARGEST_BODY: usize = 12 * 1024 * 1024;
-/// How long a stopping server waits for the answers that are on their way.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// Maximum request body of the gateway.
+const MAX_BODY_BYTES: usize = 12 * 1024 * 1024;
+/// How long a stopping server waits for pending responses.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// A simulator that several connections share. Never locked across an await.
+/// A simulator shared between connections. Never locked across an await.
 #[derive(Debug, Clone)]
 pub struct Shared {
     simulator: Arc<Mutex<Simulator>>,
@@ -47,23 +47,23 @@ pub struct Shared {
 // === impl Shared ===
 
 impl Shared {
-    /// Shares `simulator`, for which `clock` tells the time.
+    /// Shares `simulator`, which reads the time from `clock`.
     pub fn new(simulator: Simulator, clock: Arc<dyn Clock>) -> Self {
         Self { simulator: Arc::new(Mutex::new(simulator)), clock, changed: Arc::new(Notify::new()) }
     }
 
-    /// The simulator, as long as the guard lives.
+    /// Locks the simulator.
     pub fn lock(&self) -> MutexGuard<'_, Simulator> {
-        // It has no state in between that a panic elsewhere could leave behind.
+        // A panic elsewhere cannot leave the simulator in an inconsistent state.
         self.simulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The clock that tells it the time.
+    /// Clock of the simulator.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
-    /// Has the simulator answer `request`.
+    /// Handles `request` at the current time.
     pub fn handle(&self, request: Request) -> Delivery {
         let (wall, monotonic) = (self.clock.now(), self.clock.monotonic());
         let mut simulator = self.lock();
@@ -75,16 +75,16 @@ impl Shared {
         delivery
     }
 
-    /// Completes when a request has changed the state since this last completed.
-    pub async fn changed(&self) {
+    /// Completes when a request has changed the state since the last completion.
+    pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 }
 
-/// Serves on `listener` until `shutdown` completes, and half a second longer for answers on their way.
+/// Serves on `listener` until `shutdown` completes, plus half a second for pending responses.
 ///
 /// # Errors
-/// As the listener fails.
+/// Any error of the listener.
 pub async fn serve(
     listener: TcpListener,
     shared: Shared,
@@ -92,27 +92,26 @@ pub async fn serve(
 ) -> io::Result<()> {
     let stopping = Arc::new(Notify::new());
     let clock = Arc::clone(shared.clock());
-    let app = Router::new().fallback(answer).with_state(shared);
-    let service = app.into_make_service_with_connect_info::<Cord>();
+    let app = Router::new().fallback(handle_request).with_state(shared);
+    let service = app.into_make_service_with_connect_info::<ConnectionAbort>();
     let stopped = Arc::clone(&stopping);
-    let server = axum::serve(Wires(listener), service).with_graceful_shutdown(async move {
+    let server = axum::serve(AbortableListener(listener), service).with_graceful_shutdown(async move {
         shutdown.await;
         stopped.notify_one();
     });
     tokio::select! {
         outcome = server => outcome,
-        () = async { stopping.notified().await; clock.sleep(FAREWELL).await } => Ok(()),
+        () = async { stopping.notified().await; clock.sleep(SHUTDOWN_GRACE).await } => Ok(()),
     }
 }
 
-/// Answers one HTTP request.
-async fn answer(
+async fn handle_request(
     State(shared): State<Shared>,
-    ConnectInfo(cord): ConnectInfo<Cord>,
+    ConnectInfo(abort): ConnectInfo<ConnectionAbort>,
     request: axum::extract::Request,
 ) -> HttpResponse {
     let (Parts { method, uri, headers, .. }, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LARGEST_BODY).await else { return too_large() };
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else { return too_large() };
     let path = uri.path().to_owned();
     let query = uri.query().unwrap_or_default().to_owned();
     let Delivery { delay, kind } = shared.handle(Request { method, path, query, headers, body: body.into() });
@@ -121,10 +120,10 @@ async fn answer(
     }
     match kind {
         DeliveryKind::Full(response) => full(response),
-        DeliveryKind::Cut { response, after_bytes } => cut(response, after_bytes),
+        DeliveryKind::Cut { response, after_bytes } => truncated(response, after_bytes),
         DeliveryKind::Reset => {
-            cord.pull();
-            // The connection is gone: whatever is returned, nobody gets it.
+            abort.trigger();
+            // The connection is aborted; the response is never sent.
             HttpResponse::new(Body::empty())
         }
     }
@@ -132,11 +131,11 @@ async fn answer(
 
 fn full(response: Response) -> HttpResponse {
     let Response { status, headers, body } = response;
-    assemble(status, headers, Body::from(body))
+    into_http(status, headers, Body::from(body))
 }
 
-/// Announces the whole body, sends its beginning, and breaks the connection.
-fn cut(response: Response, after_bytes: usize) -> HttpResponse {
+/// Announces the full length, sends the first bytes and aborts the connection.
+fn truncated(response: Response, after_bytes: usize) -> HttpResponse {
     let Response { status, mut headers, mut body } = response;
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     body.truncate(after_bytes);
@@ -144,50 +143,50 @@ fn cut(response: Response, after_bytes: usize) -> HttpResponse {
         match part {
             Some(part) => Some((Ok(part), None)),
             None => {
-                // What is written is flushed while the stream has nothing to give.
+                // Yielding lets hyper flush the bytes written so far.
                 tokio::task::yield_now().await;
                 Some((Err(io::Error::from(io::ErrorKind::ConnectionAborted)), None))
             }
         }
     });
-    assemble(status, headers, Body::from_stream(parts))
+    into_http(status, headers, Body::from_stream(parts))
 }
 
 fn too_large() -> HttpResponse {
-    let error = refusal::gateway(413, "APIGW.0201", "Request entity too large");
+    let error = error_response::gateway(413, "APIGW.0201", "Request entity too large");
     let headers =
         HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    assemble(error.status, headers, Body::from(error.body.to_string()))
+    into_http(error.status, headers, Body::from(error.body.to_string()))
 }
 
-fn assemble(status: u16, headers: HeaderMap, body: Body) -> HttpResponse {
+fn into_http(status: u16, headers: HeaderMap, body: Body) -> HttpResponse {
     let mut response = HttpResponse::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;
     response
 }
 
-/// Hands out connections that can be broken from within a request.
-struct Wires(TcpListener);
+/// A listener whose connections a request handler can abort.
+struct AbortableListener(TcpListener);
 
-/// One connection.
-struct Wire {
+/// A connection that its request handler can abort.
+struct AbortableStream {
     stream: TcpStream,
-    cord: Cord,
+    abort: ConnectionAbort,
 }
 
-/// What breaks a connection when pulled.
+/// Flag that aborts a connection.
 #[derive(Debug, Clone, Default)]
-struct Cord(Arc<AtomicBool>);
+struct ConnectionAbort(Arc<AtomicBool>);
 
-// === impl Cord ===
+// === impl ConnectionAbort ===
 
-impl Cord {
-    fn pull(&self) {
+impl ConnectionAbort {
+    fn trigger(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// An error once the cord was pulled.
+    /// Fails once the connection is aborted.
     fn check(&self) -> io::Result<()> {
         match self.0.load(Ordering::Acquire) {
             true => Err(io::ErrorKind::ConnectionReset.into()),
@@ -196,23 +195,23 @@ impl Cord {
     }
 }
 
-impl Connected<IncomingStream<'_, Wires>> for Cord {
-    fn connect_info(stream: IncomingStream<'_, Wires>) -> Self {
-        stream.io().cord.clone()
+impl Connected<IncomingStream<'_, AbortableListener>> for ConnectionAbort {
+    fn connect_info(stream: IncomingStream<'_, AbortableListener>) -> Self {
+        stream.io().abort.clone()
     }
 }
 
-// === impl Wires ===
+// === impl AbortableListener ===
 
-impl Listener for Wires {
-    type Io = Wire;
+impl Listener for AbortableListener {
+    type Io = AbortableStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Wire, SocketAddr) {
+    async fn accept(&mut self) -> (AbortableStream, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Small answers leave at once. If this fails they are merely later.
+        // Sends small responses immediately. A failure only delays them.
         let _ = stream.set_nodelay(true);
-        (Wire { stream, cord: Cord::default() }, address)
+        (AbortableStream { stream, abort: ConnectionAbort::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -220,35 +219,35 @@ impl Listener for Wires {
     }
 }
 
-// === impl Wire ===
+// === impl AbortableStream ===
 
-impl Drop for Wire {
-    /// A connection whose cord was pulled ends with a reset, not with a goodbye.
+impl Drop for AbortableStream {
+    /// Ends an aborted connection with RST instead of FIN.
     fn drop(&mut self) {
-        if self.cord.check().is_err() {
+        if self.abort.check().is_err() {
             let _ = self.stream.set_zero_linger();
         }
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for AbortableStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.cord.check()?;
+        self.abort.check()?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for AbortableStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.cord.check()?;
+        self.abort.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -257,7 +256,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.cord.check()?;
+        self.abort.check()?;
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 

@@ -1,4 +1,4 @@
-//! IAM, as far as a client of the cache service needs it: tokens and projects.
+//! The part of IAM that DCS clients use: tokens and projects.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::{
     call::Reply,
     directory::{Directory, Project, Token},
-    refusal,
+    error_response,
+    hash::stable_id,
 };
 
-/// What a token is asked for with (password method).
+/// Token request with the password method (API reference 3.2).
 #[derive(Deserialize)]
 struct TokenRequest {
     auth: Auth,
@@ -53,8 +54,7 @@ struct Named {
     name: Option<String>,
 }
 
-/// Hands out a token for a user's name and password. Signatures are not looked at: the vendor's client signs
-/// even this request.
+/// Issues a token for a user name and password. Signatures are ignored: the vendor's client signs this request too.
 pub(super) fn create_token(
     directory: &mut Directory,
     seed: u64,
@@ -64,16 +64,16 @@ pub(super) fn create_token(
 ) -> (Reply, HeaderMap) {
     let bare = |reply| (reply, HeaderMap::new());
     let Ok(TokenRequest { auth }) = TokenRequest::deserialize(body) else {
-        return bare(refusal::iam(400, "Bad Request", "The request body is invalid."));
+        return bare(error_response::iam(400, "Bad Request", "The request body is invalid."));
     };
     let Identity { methods, password: Password { user } } = auth.identity;
     if !methods.iter().any(|method| method == "password") {
-        return bare(refusal::iam(400, "Bad Request", "The authentication method is not supported."));
+        return bare(error_response::iam(400, "Bad Request", "The authentication method is not supported."));
     }
     let domain = user.domain.name.as_deref() == Some(directory.domain_name())
         || user.domain.id.as_deref() == Some(&domain_id(directory));
-    if !domain || !directory.is_password(&user.name, &user.password) {
-        return bare(refusal::iam(401, "Unauthorized", "The username or password is wrong."));
+    if !domain || !directory.verify_password(&user.name, &user.password) {
+        return bare(error_response::iam(401, "Unauthorized", "The username or password is wrong."));
     }
     let project = match auth.scope.project {
         None => None,
@@ -81,7 +81,7 @@ pub(super) fn create_token(
             Some(project) => Some(project.clone()),
             None => {
                 let message = "The project does not exist or does not belong to the account.";
-                return bare(refusal::iam(401, "Unauthorized", message));
+                return bare(error_response::iam(401, "Unauthorized", message));
             }
         },
     };
@@ -95,7 +95,7 @@ pub(super) fn create_token(
     (Reply { status: 201, body, effect: "issued a token".to_owned() }, headers)
 }
 
-/// The projects of the account, or those of one name (API reference 7.3).
+/// Lists projects, optionally filtered by name or id (API reference 7.3).
 pub(super) fn list_projects(directory: &Directory, endpoint: &str, query: &[(String, String)]) -> Reply {
     let wanted = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
     let (name, id) = (wanted("name"), wanted("id"));
@@ -146,7 +146,7 @@ fn describe_token(directory: &Directory, token: &Token, project: Option<&Project
         "roles": [{ "id": "0", "name": "te_admin" }, { "id": "0", "name": "dcs_adm" }],
         "catalog": catalog(project, endpoint),
     });
-    // A token is for a project or, without one, for the whole account.
+    // A token is scoped to a project or, without one, to the domain.
     let (scope, value) = match project {
         Some(Project { id, name }) => ("project", json!({ "id": id, "name": name, "domain": domain })),
         None => ("domain", domain),
@@ -157,7 +157,7 @@ fn describe_token(directory: &Directory, token: &Token, project: Option<&Project
     json!({ "token": described })
 }
 
-/// Where the token can be used: at this one service.
+/// Service catalogue of a token, with DCS only.
 fn catalog(project: Option<&Project>, endpoint: &str) -> Value {
     let Some(Project { id, name }) = project else { return json!([]) };
     json!([{
@@ -174,17 +174,11 @@ fn catalog(project: Option<&Project>, endpoint: &str) -> Value {
     }])
 }
 
-/// IAM writes microseconds.
+/// IAM formats times with microseconds.
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 fn domain_id(directory: &Directory) -> String {
     stable_id(directory.domain_name())
-}
-
-/// An id for something that has only a name: the same at every start.
-fn stable_id(name: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
-    hex::encode(digest.as_ref().iter().take(16).copied().collect::<Vec<_>>())
 }

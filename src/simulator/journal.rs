@@ -1,4 +1,4 @@
-//! What was asked, what it did and what was answered: the last so many calls, secrets masked.
+//! The journal: a bounded log of requests, effects and responses, with secrets redacted.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,58 +8,58 @@ use serde_json::Value;
 
 use crate::dcs::redact;
 
-/// Longer bodies are not kept.
-const LONGEST_BODY: usize = 8 * 1024;
+/// Maximum size of a recorded body; larger bodies are omitted.
+const MAX_BODY_BYTES: usize = 8 * 1024;
 
-/// One call.
+/// A logged call.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Counts from 1; cleared entries are not counted anew.
+    /// Sequence number, starting at 1; clearing the journal does not reset it.
     pub sequence: u64,
-    /// When it came, by the wall clock.
+    /// Arrival by the wall clock.
     pub time: DateTime<Utc>,
-    /// The cloud's time then.
+    /// Arrival by the simulated clock.
     pub cloud_time: DateTime<Utc>,
-    /// The id the answer carried.
+    /// Request id of the response.
     pub request_id: String,
     /// HTTP method.
     pub method: String,
-    /// Path as it came.
+    /// Encoded path.
     pub path: String,
-    /// Query as it came.
+    /// Encoded query.
     pub query: String,
-    /// The operation's name; none if no operation has this path and method.
+    /// Operation name; `None` if no operation matches path and method.
     pub operation: Option<&'static str>,
-    /// How the caller proved who it is.
+    /// Authentication method.
     pub caller: Caller,
-    /// The HTTP status that was sent; none if no answer was.
+    /// HTTP status that was sent; `None` if no response was sent.
     pub status: Option<u16>,
-    /// What it did, faults or not; empty for a read.
+    /// Effect of the call, regardless of faults; empty for a read.
     pub effect: String,
-    /// The faults that were applied, in their order.
+    /// Applied faults in order.
     pub faults: Vec<&'static str>,
-    /// The body of the request, if it was JSON.
+    /// Request body, if it is JSON.
     #[serde(serialize_with = "as_json")]
     pub body: Option<Box<str>>,
 }
 
-/// How a caller proved who it is.
+/// Authentication method of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Caller {
-    /// It did not.
+    /// Unauthenticated.
     #[default]
     None,
-    /// By a signature with a permanent key.
+    /// Signature with a permanent key.
     AccessKey,
-    /// By a signature with a temporary key and its security token.
+    /// Signature with a temporary key and its security token.
     TemporaryKey,
-    /// By a token of IAM.
+    /// IAM token.
     Token,
 }
 
-/// The last calls, up to a number of them.
+/// A bounded log of calls.
 #[derive(Debug, Clone)]
 pub struct Journal {
     entries: VecDeque<Entry>,
@@ -68,26 +68,26 @@ pub struct Journal {
     dropped: u64,
 }
 
-/// Which entries to show.
+/// Selects journal entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only calls of this operation.
     pub operation: Option<String>,
     /// Only entries after this sequence number.
     pub since: u64,
-    /// At most so many, the oldest first.
+    /// Maximum number of entries, oldest first.
     pub limit: Option<usize>,
 }
 
 // === impl Journal ===
 
 impl Journal {
-    /// A journal of at most `capacity` entries.
+    /// An empty journal for at most `capacity` entries.
     pub fn new(capacity: usize) -> Self {
         Self { entries: VecDeque::new(), capacity, last: 0, dropped: 0 }
     }
 
-    /// Adds `entry`, numbering it; the oldest goes if there is no room.
+    /// Numbers and adds `entry`; evicts the oldest entry if the journal is full.
     pub(super) fn push(&mut self, mut entry: Entry) {
         self.last += 1;
         entry.sequence = self.last;
@@ -98,7 +98,7 @@ impl Journal {
         }
     }
 
-    /// The entries that `filter` lets through, oldest first.
+    /// Entries that match `filter`, oldest first.
     pub fn entries<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Entry> {
         let Filter { operation, since, limit } = filter;
         self.entries
@@ -108,7 +108,7 @@ impl Journal {
             .take(limit.unwrap_or(usize::MAX))
     }
 
-    /// How many entries are kept of each operation; of unknown ones under `unknown`.
+    /// Number of entries per operation; unrouted calls count as `unknown`.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
         for entry in &self.entries {
@@ -117,29 +117,29 @@ impl Journal {
         counts
     }
 
-    /// The sequence number of the latest entry there was.
+    /// Sequence number of the latest entry.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// How many entries had to go for want of room.
+    /// Number of evicted entries.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Forgets every entry.
+    /// Removes every entry.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.dropped = 0;
     }
 }
 
-/// A request's body as it is kept: fields whose name says that they hold a secret are masked.
-pub(super) fn keep(body: &[u8]) -> Option<Box<str>> {
+/// Returns a JSON request body with secrets redacted.
+pub(super) fn redacted_body(body: &[u8]) -> Option<Box<str>> {
     let mut value: Value = serde_json::from_slice(body).ok()?;
     redact::fields(&mut value);
     let text = value.to_string();
-    (text.len() <= LONGEST_BODY).then(|| text.into_boxed_str())
+    (text.len() <= MAX_BODY_BYTES).then(|| text.into_boxed_str())
 }
 
 fn as_json<S: Serializer>(body: &Option<Box<str>>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -164,12 +164,12 @@ mod tests {
             status: Some(200),
             effect: String::new(),
             faults: vec![],
-            body: keep(br#"{"password":"canary","name":"a"}"#),
+            body: redacted_body(br#"{"password":"canary","name":"a"}"#),
         }
     }
 
     #[test]
-    fn it_keeps_the_last_and_counts_the_lost() {
+    fn the_oldest_entries_are_evicted_and_counted() {
         let mut journal = Journal::new(3);
         for operation in [Some("A"), Some("B"), Some("A"), None, Some("A")] {
             journal.push(entry(operation));
@@ -186,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_kept_without_secrets_and_not_at_any_length() {
+    fn bodies_are_redacted_and_limited() {
         let shown = serde_json::to_value(entry(Some("A"))).expect("JSON");
         assert_eq!(shown["body"], serde_json::json!({"password": "***", "name": "a"}));
         assert_eq!(shown["caller"], "token");
-        assert_eq!(keep(b"not JSON"), None);
-        assert_eq!(keep(format!("\"{}\"", "x".repeat(LONGEST_BODY)).as_bytes()), None);
+        assert_eq!(redacted_body(b"not JSON"), None);
+        assert_eq!(redacted_body(format!("\"{}\"", "x".repeat(MAX_BODY_BYTES)).as_bytes()), None);
     }
 }

@@ -1,75 +1,76 @@
-//! What arrives and what goes out: the simulator's side of HTTP, without a connection.
+//! HTTP requests and responses without a connection.
 
 use std::{fmt, time::Duration};
 
-use http::{HeaderMap, Method};
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-/// A request, as it came off the wire.
+/// An HTTP request.
 #[derive(Clone)]
 pub struct Request {
     /// HTTP method.
     pub method: Method,
-    /// Path, percent-encoded as it came.
+    /// Encoded path.
     pub path: String,
-    /// Query, percent-encoded as it came, without the question mark; empty if there is none.
+    /// Encoded query without the question mark; empty if there is none.
     pub query: String,
-    /// Every header, `Host` included.
+    /// All headers, including `Host`.
     pub headers: HeaderMap,
-    /// The exact bytes of the body.
+    /// Raw body.
     pub body: Vec<u8>,
 }
 
-/// A complete answer.
+/// A complete HTTP response.
 #[derive(Clone)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// Its headers, `Date` and `X-Request-Id` among them; the length is left to whoever carries it.
+    /// Headers including `Date` and `X-Request-Id`, without `Content-Length`.
     pub headers: HeaderMap,
-    /// Its body.
+    /// Raw body.
     pub body: Vec<u8>,
 }
 
-/// What the client is to see, and when. Whatever the request did has been done already.
+/// How and when to deliver a response. The effect of the request is already complete.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// How long to hold it back.
+    /// Delay before delivery.
     pub delay: Duration,
-    /// How it arrives.
+    /// Kind of delivery.
     pub kind: DeliveryKind,
 }
 
-/// How an answer arrives.
+/// Kind of delivery.
 #[derive(Debug, Clone)]
 pub enum DeliveryKind {
-    /// Complete.
+    /// The complete response.
     Full(Response),
-    /// Its head, which announces the whole length, and the first bytes of its body; then the connection breaks.
+    /// Headers with the full length and the first bytes of the body; then the connection is closed.
     Cut {
-        /// The whole answer.
+        /// Complete response.
         response: Response,
-        /// How many bytes of its body arrive: fewer than it has.
+        /// Number of body bytes to send, fewer than the body has.
         after_bytes: usize,
     },
-    /// Not at all: the connection is reset.
+    /// No response; the connection is reset.
     Reset,
 }
 
 // === impl Request ===
 
 impl Request {
-    /// The value of a header, if it is there and is text.
+    /// Returns a header value, if it is present and text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The query's parameters, decoded, in the order they came.
+    /// Decoded query parameters in request order.
     pub(super) fn parameters(&self) -> Vec<(String, String)> {
         url::form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
     }
 }
 
-/// Neither headers nor bodies are shown: both hold secrets.
+/// Omits headers and bodies, which contain secrets.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({} {})", self.method, self.path)
@@ -79,5 +80,14 @@ impl fmt::Debug for Request {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// Inserts the headers that every response has.
+pub(super) fn insert_common_headers(headers: &mut HeaderMap, wall: DateTime<Utc>, request_id: &str) {
+    let date = wall.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let (Ok(date), Ok(id)) = (HeaderValue::from_str(&date), HeaderValue::from_str(request_id)) {
+        headers.insert(header::DATE, date);
+        headers.insert(HeaderName::from_static("x-request-id"), id);
     }
 }

@@ -1,19 +1,20 @@
-//! A DCS and IAM endpoint for people who develop manifests, and for tests: the real client and the vendor's own
-//! SDK take it for the service.
+//! A simulated DCS and IAM endpoint for developing manifests and for tests. The real client and the vendor's SDK run
+//! against it unchanged.
 //!
-//! [`service`] is the cloud itself: a pure state machine on a clock of its own, that is handed calls which are
-//! known to be allowed. Before it stand routing, authentication, the journal and the faults, put together in
-//! [`Simulator`]; none of them does IO either. The HTTP skin ([`http`]) comes last and only carries bytes, and
-//! [`persist`] stores the state. Nothing below the skin awaits, reads a clock or draws a random number that was
-//! not passed in.
+//! [`service`] is a pure state machine on a simulated clock; it receives authenticated calls. [`Simulator`] adds
+//! routing, authentication, the journal and fault injection, also without IO. [`http`] serves it over HTTP and
+//! [`persist`] stores its state. Outside these two modules no code awaits, and clock readings and randomness are
+//! passed in.
 
 mod authenticate;
-pub mod call;
+mod call;
 mod cloud_clock;
 mod control;
 mod directory;
 mod endpoint;
-pub mod faults;
+mod error_response;
+mod faults;
+mod hash;
 mod history;
 pub mod http;
 mod iam;
@@ -21,17 +22,16 @@ mod journal;
 mod message;
 pub mod options;
 pub mod persist;
-mod refusal;
 mod route;
 pub mod service;
+mod state;
 
 pub use self::{
-    call::{Call, Reply},
-    cloud_clock::{CloudClock, NotASpeed},
-    directory::{AccessKey, Directory, Project},
-    endpoint::{Settings, Simulator},
+    cloud_clock::InvalidSpeed,
+    directory::{AccessKey, Directory},
     journal::{Caller, Entry, Filter, Journal},
     message::{Delivery, DeliveryKind, Request, Response},
     options::{Options, Site},
     service::Service,
+    state::{Settings, Simulator},
 };

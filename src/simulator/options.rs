@@ -1,101 +1,99 @@
-//! What can be chosen about the simulated cloud: how long things take, what a tenant may have, which site it is.
+//! Configuration of the simulated service: durations, quotas and the site profile.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be chosen about the cloud before it starts. A field that is missing in a file has its
-/// default.
+/// Configuration of a [`Service`](super::Service). Fields missing from a file have their default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// How long an instance is CREATING.
+    /// Time that an instance is CREATING.
     pub provisioning: Duration,
-    /// How long a resize, a restart, a new port or a new password keeps an instance busy.
+    /// Time that a resize, restart, port change or password reset takes.
     pub operation: Duration,
-    /// How long an instance is DELETING before it is gone.
+    /// Time that an instance is DELETING.
     pub deletion: Duration,
-    /// Where ids, addresses and load figures come from: the same seed and the same calls give the same cloud.
+    /// Seed for ids, addresses and load figures: the same seed and calls give the same results.
     pub seed: u64,
-    /// Whose ways the cloud has.
+    /// Behaviour profile to emulate.
     pub site: Site,
-    /// The project all instances belong to.
+    /// Project of all instances.
     pub project_id: String,
-    /// The region.
+    /// Region code.
     pub region: String,
-    /// What the region is divided into.
+    /// Availability zones of the region.
     pub zones: Vec<Zone>,
-    /// VPCs and subnets that exist. None at all means that every VPC exists, and a subnet belongs to the VPC it
-    /// was first used with.
+    /// Existing VPCs and subnets. If empty, every VPC exists, and a subnet belongs to the VPC it is first used with.
     pub networks: Vec<Network>,
-    /// Instances the tenant may have.
+    /// Instance quota.
     pub quota_instances: i64,
-    /// Memory the tenant may have, in GB.
+    /// Memory quota in GB.
     pub quota_ram_gb: i64,
-    /// Whether a name can be used only once (DCS.4060). Sites differ.
+    /// Whether names must be unique (DCS.4060). Sites differ.
     pub unique_names: bool,
-    /// Whether `include_failure` lists failed creations. By the reference it only counts them.
+    /// Whether `include_failure` lists failed creations. The API reference only counts them.
     pub list_failures: bool,
-    /// How long a new instance is neither in the list nor found by its id.
+    /// Time during which a new instance is missing from lists and reads.
     pub visible_after: Duration,
 }
 
-/// A zone of the region.
+/// An availability zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zone {
-    /// What requests name it by.
+    /// Zone code.
     pub code: String,
-    /// Whether nothing is left there.
+    /// Whether the zone is sold out.
     #[serde(default)]
     pub sold_out: bool,
 }
 
-/// A subnet that exists.
+/// An existing subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// The VPC it belongs to.
+    /// VPC id.
     pub vpc_id: String,
-    /// Its id.
+    /// Subnet id.
     pub subnet_id: String,
-    /// How many addresses instances can take in it.
+    /// Number of assignable addresses.
     pub addresses: u32,
 }
 
-/// Whose ways the cloud has: limits, shapes and spellings differ from site to site.
+/// Behaviour profile of a site: limits, formats and spellings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Site {
-    /// As the reference describes it.
+    /// As the API reference describes it.
     #[default]
     Main,
     /// As the vendor's newer SDK describes it: four-hour maintenance windows, longer tags, deferred resizes,
-    /// answers that carry a code, a status that lags.
+    /// responses with a code, a lagging status.
     Newer,
-    /// As the sites that never moved on: the old error envelope with numeric codes, shorter passwords, null for
+    /// As sites with the first API version: the old error format with numeric codes, shorter passwords, null for
     /// empty lists.
     Older,
-    /// Every quirk known from any site at once: the worst that a client must be able to read.
+    /// All known deviations of any site combined.
     Quirky,
 }
 
-/// What a site allows and how it behaves; how it *writes* is in `service::quirks`.
+/// Limits and behaviour of a site; `service::quirks` holds its formats.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    /// Longest key of a tag.
-    pub(crate) tag_key: usize,
-    /// Longest value of a tag.
-    pub(crate) tag_value: usize,
-    /// Longest password.
-    pub(crate) password: usize,
-    /// Hours of a maintenance window, and the hour the default one begins.
+pub(crate) struct SiteRules {
+    /// Maximum length of a tag key.
+    pub(crate) max_tag_key: usize,
+    /// Maximum length of a tag value.
+    pub(crate) max_tag_value: usize,
+    /// Maximum length of a password.
+    pub(crate) max_password: usize,
+    /// Length of a maintenance window in hours, and start hour of the default one.
     pub(crate) window: (u32, u32),
-    /// Reads that still show the old status after an operation was accepted.
+    /// Number of reads that still show the old status after an operation.
     pub(crate) stale_reads: u8,
-    /// Whether an instance restarts after it was EXTENDING.
+    /// Whether an instance restarts after EXTENDING.
     pub(crate) resize_restarts: bool,
-    /// Whether `execute_immediately: false` waits for the maintenance window; elsewhere it has no effect.
-    pub(crate) deferral: bool,
-    /// Whether answers have what newer versions of the API added: codes of a password reset, jobs of a task.
+    /// Whether `execute_immediately: false` waits for the maintenance window; otherwise it has no effect.
+    pub(crate) deferred_resizes: bool,
+    /// Whether responses include the fields of newer API versions: codes of a password reset, jobs of a task.
     pub(crate) newer_fields: bool,
 }
 
@@ -126,10 +124,10 @@ impl Default for Options {
 // === impl Site ===
 
 impl Site {
-    /// All of them.
+    /// All sites.
     pub const ALL: [Self; 4] = [Self::Main, Self::Newer, Self::Older, Self::Quirky];
 
-    /// The name a flag gives it.
+    /// Name of the site, as in the flag.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Main => "main",
@@ -139,35 +137,39 @@ impl Site {
         }
     }
 
-    pub(crate) const fn rules(self) -> Rules {
-        let main = Rules {
-            tag_key: 36,
-            tag_value: 43,
-            password: 64,
+    pub(crate) const fn rules(self) -> SiteRules {
+        let main = SiteRules {
+            max_tag_key: 36,
+            max_tag_value: 43,
+            max_password: 64,
             window: (1, 18),
             stale_reads: 0,
             resize_restarts: false,
-            deferral: false,
+            deferred_resizes: false,
             newer_fields: false,
         };
-        let newer = Rules {
-            tag_key: 128,
-            tag_value: 255,
+        let newer = SiteRules {
+            max_tag_key: 128,
+            max_tag_value: 255,
             window: (4, 22),
             stale_reads: 1,
             resize_restarts: true,
-            deferral: true,
+            deferred_resizes: true,
             newer_fields: true,
             ..main
         };
         match self {
             Self::Main => main,
             Self::Newer => newer,
-            Self::Older => Rules { password: 32, ..main },
-            // The narrowest limits with the widest answers.
-            Self::Quirky => {
-                Rules { stale_reads: 1, resize_restarts: true, newer_fields: true, password: 32, ..main }
-            }
+            Self::Older => SiteRules { max_password: 32, ..main },
+            // The narrowest limits combined with the most deviating formats.
+            Self::Quirky => SiteRules {
+                stale_reads: 1,
+                resize_restarts: true,
+                newer_fields: true,
+                max_password: 32,
+                ..main
+            },
         }
     }
 }
@@ -182,10 +184,9 @@ impl FromStr for Site {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|site| site.as_str() == name)
-            .ok_or_else(|| format!("no site '{name}': there are {}", Self::ALL.map(Self::as_str).join(", ")))
+        Self::ALL.into_iter().find(|site| site.as_str() == name).ok_or_else(|| {
+            format!("unknown site '{name}': expected one of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
     }
 }
 
@@ -194,19 +195,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sites_have_names() {
+    fn site_names_round_trip() {
         for site in Site::ALL {
             assert_eq!(site.to_string().parse(), Ok(site));
             assert_eq!(serde_json::to_value(site).unwrap(), site.as_str());
         }
         assert_eq!(
             "paris".parse::<Site>(),
-            Err("no site 'paris': there are main, newer, older, quirky".to_owned())
+            Err("unknown site 'paris': expected one of main, newer, older, quirky".to_owned())
         );
     }
 
     #[test]
-    fn what_a_file_leaves_out_has_its_default() {
+    fn missing_fields_have_defaults() {
         let options: Options = serde_json::from_str(r#"{"seed": 7, "site": "older"}"#).unwrap();
         assert_eq!(options, Options { seed: 7, site: Site::Older, ..Options::default() });
     }

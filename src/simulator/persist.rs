@@ -1,4 +1,4 @@
-//! The state in a file: read at the start, written after changes and at the end, never half.
+//! The state file: read at the start, atomically replaced after changes and at the end.
 
 use std::{
     fs,
@@ -17,48 +17,48 @@ use crate::clock::Clock;
 
 const FORMAT: &str = "dcs-operator simulator";
 const VERSION: u32 = 1;
-/// Changes that come together are written together, this long after the first of them.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Delay between a change and writing it, so that one write covers several changes.
+const WRITE_DELAY: Duration = Duration::from_millis(200);
 
-/// Why a state cannot be read, or not be written.
+/// The state could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The file system refuses.
+    /// A file operation failed.
     #[error("state file {path}: {source}")]
     Io {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         source: io::Error,
     },
-    /// The file holds something else, or a damaged state. It is left as it is.
+    /// The file is not a valid state file. It is left unchanged.
     #[error(
-        "state file {path} is not a simulator's state ({reason}); it was left as it is: name another file, or move it away"
+        "state file {path} is not a valid simulator state ({reason}) and was left unchanged: choose another file or move it away"
     )]
-    Foreign {
-        /// Which file.
+    InvalidFile {
+        /// Path of the file.
         path: PathBuf,
-        /// How that shows.
+        /// Cause.
         reason: String,
     },
-    /// The state is of a cloud with another project or region.
+    /// The state belongs to another project or region.
     #[error(
-        "state file {path} is of project {stored}, not of {wanted}: give it as --project-id and --region, or name another file"
+        "state file {path} belongs to project {stored}, not {wanted}: set --project-id and --region accordingly or choose another file"
     )]
-    Elsewhere {
-        /// Which file.
+    ProjectMismatch {
+        /// Path of the file.
         path: PathBuf,
-        /// Its project and region.
+        /// Stored project and region.
         stored: String,
-        /// What was asked for.
+        /// Configured project and region.
         wanted: String,
     },
-    /// The state cannot be written down.
-    #[error("the state cannot be written down: {0}")]
-    Unwritable(#[from] serde_json::Error),
+    /// The state could not be serialized.
+    #[error("cannot serialize the state: {0}")]
+    Serialize(#[from] serde_json::Error),
 }
 
-/// What stands before the state, so that a foreign file is told from a damaged one.
+/// Format marker, checked before the state, so that unrelated files are reported as such.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Header {
@@ -86,43 +86,43 @@ struct Loaded {
     service: Service,
 }
 
-/// Puts what `path` holds into `simulator`; `false` if there is no such file yet. The cloud's clock goes on where
-/// it was, or at the wall clock's time if that is later and the clock runs. What was chosen for `simulator` holds
-/// from now on, not what was chosen when the state was stored.
+/// Loads the state of `path` into `simulator`; `false` if the file does not exist. The simulated clock resumes at the
+/// stored time, or at the wall clock's time if that is later and the clock runs. The options of `simulator` replace
+/// the stored ones.
 ///
 /// # Errors
-/// [`StateError`] if the file cannot be read or is not a state of this project.
+/// [`StateError`] if the file cannot be read or does not belong to this project.
 pub fn load(path: &Path, simulator: &mut Simulator, monotonic: Duration) -> Result<bool, StateError> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => return Err(StateError::Io { path: path.to_owned(), source }),
     };
-    let foreign = |reason: String| StateError::Foreign { path: path.to_owned(), reason };
-    let header: Header = serde_json::from_slice(&text).map_err(|error| foreign(error.to_string()))?;
+    let invalid = |reason: String| StateError::InvalidFile { path: path.to_owned(), reason };
+    let header: Header = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
     if header.format != FORMAT || header.version != VERSION {
-        return Err(foreign(format!("it is {:?}, version {}", header.format, header.version)));
+        return Err(invalid(format!("format {:?}, version {}", header.format, header.version)));
     }
-    let loaded: Loaded = serde_json::from_slice(&text).map_err(|error| foreign(error.to_string()))?;
+    let loaded: Loaded = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
     if (&loaded.project_id, &loaded.region) != (&simulator.project_id, &simulator.region) {
-        return Err(StateError::Elsewhere {
+        return Err(StateError::ProjectMismatch {
             path: path.to_owned(),
             stored: format!("{} in {}", loaded.project_id, loaded.region),
             wanted: format!("{} in {}", simulator.project_id, simulator.region),
         });
     }
-    simulator.clock.go_on_from(monotonic, loaded.cloud_time);
+    simulator.clock.resume_from(monotonic, loaded.cloud_time);
     let chosen = simulator.service.options().clone();
     simulator.service = loaded.service;
     simulator.service.set_options(chosen);
     Ok(true)
 }
 
-/// The state as it is stored.
+/// Serializes the state.
 ///
 /// # Errors
-/// [`StateError::Unwritable`] if some part of it has no JSON.
-pub fn dump(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, StateError> {
+/// [`StateError::Serialize`] if the state has no JSON representation.
+fn serialize(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, StateError> {
     Ok(serde_json::to_vec(&Stored {
         format: FORMAT,
         version: VERSION,
@@ -133,34 +133,34 @@ pub fn dump(simulator: &Simulator, monotonic: Duration) -> Result<Vec<u8>, State
     })?)
 }
 
-/// Puts `state` in the place of whatever `path` holds, as a whole or not at all.
+/// Replaces the file at `path` atomically.
 ///
 /// # Errors
-/// [`StateError::Io`] as the file system refuses.
-pub fn write(path: &Path, state: &[u8]) -> Result<(), StateError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
+/// [`StateError::Io`] if a file operation fails.
+fn write(path: &Path, state: &[u8]) -> Result<(), StateError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
     let replace = || {
-        // It may hold what only its owner should read.
+        // The state may contain data that only its owner may read.
         let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(state)?;
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&temporary, path)
     };
     replace().map_err(|source| StateError::Io { path: path.to_owned(), source })
 }
 
-/// Writes the state after every change, as long as it is awaited.
+/// Writes the state after each change; runs until it is cancelled.
 ///
 /// # Errors
-/// [`StateError`] once it cannot be written.
-pub async fn keep(path: Arc<Path>, shared: Shared) -> Result<(), StateError> {
+/// [`StateError`] if a write fails.
+pub async fn save_on_change(path: Arc<Path>, shared: Shared) -> Result<(), StateError> {
     let clock: Arc<dyn Clock> = Arc::clone(shared.clock());
     loop {
         shared.changed().await;
-        clock.sleep(PAUSE).await;
+        clock.sleep(WRITE_DELAY).await;
         save(Arc::clone(&path), &shared).await?;
     }
 }
@@ -168,9 +168,9 @@ pub async fn keep(path: Arc<Path>, shared: Shared) -> Result<(), StateError> {
 /// Writes the state once.
 ///
 /// # Errors
-/// [`StateError`] if it cannot be written.
+/// [`StateError`] if the write fails.
 pub async fn save(path: Arc<Path>, shared: &Shared) -> Result<(), StateError> {
-    let state = dump(&shared.lock(), shared.clock().monotonic())?;
+    let state = serialize(&shared.lock(), shared.clock().monotonic())?;
     let shown = path.to_path_buf();
     match tokio::task::spawn_blocking(move || write(&path, &state)).await {
         Ok(outcome) => outcome,

@@ -1,21 +1,21 @@
-//! Which operation a request asks for: the client's own table, read backwards.
+//! Maps a request to its operation, using the client's operation table.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::{call::Reply, refusal};
+use super::{call::Reply, error_response};
 use crate::dcs::operation::{self, Operation};
 
-/// An operation, and what the path holds in the places of its placeholders.
+/// An operation with its path parameters.
 pub(super) type Route = (&'static Operation, Vec<(&'static str, String)>);
 
-/// The operation behind `path`, or what the gateway says to a path or method it does not know.
+/// Returns the operation of `path`, or the gateway's response for an unknown path or method.
 pub(super) fn route(method: &Method, path: &str) -> Result<Route, Reply> {
     let mut other_method = false;
     let mut found: Option<Route> = None;
     for operation in operation::ALL {
         let Some(arguments) = matches(operation.path, path) else { continue };
-        // `instances/status` is no instance: a path said word by word goes before one with a placeholder there.
+        // A literal segment takes precedence over a placeholder: `instances/status` is not an instance.
         let closer = found.as_ref().is_none_or(|(_, others)| arguments.len() < others.len());
         if operation.method != *method {
             other_method = true;
@@ -26,7 +26,7 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Reply> {
     found.ok_or_else(|| {
         let status = if other_method { 405 } else { 404 };
         let message = "The API does not exist or has not been published in the environment";
-        refusal::gateway(status, "APIGW.0101", message)
+        error_response::gateway(status, "APIGW.0101", message)
     })
 }
 
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_and_methods_nobody_knows() {
+    fn unknown_paths_and_methods_are_rejected() {
         let cases = [
             (Method::GET, "/v2/p/instances/status", Ok("ListNumberOfInstancesInDifferentStatus")),
             (Method::GET, "/v2/p/instances/i", Ok("ShowInstance")),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_decoded() {
+    fn path_parameters_are_decoded() {
         let (_, arguments) = route(&Method::GET, "/v2/p%2Fq/instances/%E4%B8%80").expect("a route");
         assert_eq!(arguments, [("project_id", "p/q".to_owned()), ("instance_id", "一".to_owned())]);
     }

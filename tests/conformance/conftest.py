@@ -1,39 +1,40 @@
-"""Simulators for the tests, and the report on the table at the end."""
+"""Simulator fixtures, and the report at the end of the run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from huaweicloudsdkdcs.v2 import DcsClient
 
 import sdk
 import simulator
-from cases import Worlds
+from cases import SampleSites
+from instances import SampleSite
 from report import Report
 from simulator import Simulator, started
-from world import World
 
 REPORT = Report()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_proxy() -> None:
-    """The SDK would ask a proxy of the environment even for this machine."""
+    """The SDK would use a proxy from the environment even for loopback."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 
 
 @pytest.fixture(scope="session")
 def main() -> Iterator[Simulator]:
-    """The site of the reference. Tests share it: what they create they take away."""
+    """The site of the reference, shared by the tests. Tests remove what they create."""
     with started() as target:
         yield target
 
 
 @pytest.fixture
 def clean(main: Simulator) -> Iterator[Simulator]:
-    """The same, without instances, and left without."""
+    """The site of the reference, without instances before and after the test."""
     main.remove_all()
     yield main
     main.remove_all()
@@ -45,42 +46,37 @@ def client(main: Simulator) -> DcsClient:
     return sdk.dcs(main)
 
 
-@pytest.fixture(scope="session")
-def newer() -> Iterator[Simulator]:
-    """The site of the newer SDK."""
-    with started("--site", "newer") as target:
-        yield target
+def site_fixture(name: str) -> Any:
+    """A session fixture with a simulator of the site ``name``."""
+
+    @pytest.fixture(scope="session", name=name)
+    def site() -> Iterator[Simulator]:
+        with started("--site", name) as target:
+            yield target
+
+    return site
+
+
+newer = site_fixture("newer")
+older = site_fixture("older")
+quirky = site_fixture("quirky")
 
 
 @pytest.fixture(scope="session")
-def older() -> Iterator[Simulator]:
-    """The site that never moved on."""
-    with started("--site", "older") as target:
-        yield target
-
-
-@pytest.fixture(scope="session")
-def quirky() -> Iterator[Simulator]:
-    """The site with every quirk at once."""
-    with started("--site", "quirky") as target:
-        yield target
-
-
-@pytest.fixture(scope="session")
-def worlds() -> Iterator[Worlds]:
-    """What the table is about, on simulators that nobody else uses."""
+def sites() -> Iterator[SampleSites]:
+    """Dedicated simulators with the sample instances of the field table."""
     with started() as first, started("--site", "newer") as second:
-        yield Worlds(World(first), World(second))
+        yield SampleSites(SampleSite(first), SampleSite(second))
 
 
 @pytest.fixture(scope="session")
 def report() -> Report:
-    """Where tests note which field they have seen set."""
+    """Collects the observed fields and tested limits."""
     return REPORT
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Writes the table, and says in short what is in it."""
+    """Writes the report and prints its summary."""
     if REPORT.is_empty():
         return
     path = simulator.ROOT / "target" / "conformance" / "table.md"

@@ -1,8 +1,8 @@
-"""THE TABLE: for every field of every answer the case that makes it say something, or why none can.
+"""The field table: for every response field, the case that sets it or the reason why no case can.
 
-The fields are those of the SDK's models, which are newer than the reference; where their names differ
-(``backend_addrs``, ``inquery_spec_code``) the SDK is right, since it reads them off the wire.
-``test_answers.py`` holds the table to the models: a field that the SDK gains, or forgotten here, fails.
+The fields are those of the SDK's models, which are newer than the reference; where names differ
+(``backend_addrs``, ``inquery_spec_code``) the SDK is right, because it parses real responses.
+``test_answers.py`` compares the table with the models: a missing or additional field fails.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ EACH_COUNT = (
     "extending_count "
     "creating_count running_count error_count frozen_count createfailed_count restarting_count"
 )
-NO_PUBLIC_IP = "public addresses are not in use: documented as null"
-NO_ORDER = "only prepaid instances have an order, and only paying by the hour is supported"
-NO_USER = (
-    "names a Memcached user; Redis before ACL accounts has none, and the reference says to leave it empty"
-)
-NO_UPGRADE = "only set while the service upgrades an instance, which nobody can ask for"
+NO_PUBLIC_IP = "public addresses are unsupported: documented as null"
+NO_ORDER = "only prepaid instances have an order, and only pay-per-use is supported"
+NO_USER = "names a Memcached user; Redis without ACL accounts has none, and the reference requires it empty"
+NO_UPGRADE = "only set during a service upgrade, which no operation here starts"
 NO_HISTORY = "only set once a domain name was rebuilt; no operation here does that"
 NO_BANDWIDTH = "only set while bandwidth is expanded; no operation here does that"
 NO_TASK = "belongs to a kind of task that no operation here starts"
@@ -38,16 +36,16 @@ def under(prefix: str, names: str) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one operation answers: the fields that each case makes non-null, and those that none can."""
+    """The response of an operation: the fields that each case sets, and those that no case can set."""
 
     section: str
-    """Where the reference describes it; empty if only the SDK does."""
+    """Section of the reference; empty if only the SDK describes the operation."""
     model: type
-    """The SDK's class for it."""
+    """Response class of the SDK."""
     set_by: Mapping[str, str] = field(default_factory=dict)
-    """By case (see ``cases.py``), the names of the fields it sets."""
+    """Names of the set fields, by case (see ``cases.py``)."""
     never: Mapping[str, str] = field(default_factory=dict)
-    """By reason, the names of the fields that no case can set."""
+    """Names of the fields that no case can set, by reason."""
 
     def cases(self) -> dict[str, set[str]]:
         """The fields by case."""
@@ -59,7 +57,7 @@ class Answer:
 
 
 def paths(model: type) -> list[str]:
-    """Every attribute of a model and of the models within, as dotted paths; lists are looked through."""
+    """All attributes of a model and its nested models as dotted paths, including list items."""
     return list(_paths(model, ""))
 
 
@@ -72,13 +70,13 @@ def _paths(model: type, prefix: str) -> Iterator[str]:
 
 
 def model_named(name: str) -> type | None:
-    """The SDK's model of this name, if it is one."""
+    """The SDK model of this name, or ``None``."""
     model = getattr(dcs_models, name, None) or getattr(iam_models, name, None)
     return model if hasattr(model, "openapi_types") else None
 
 
 def values(answer: Any, path: str) -> list[Any]:
-    """The non-null values at a path: several where it leads through a list."""
+    """The non-null values at a path; several if the path contains a list."""
     found = [answer]
     for name in path.split("."):
         below = [getattr(one, name, None) for one in found]
@@ -223,7 +221,7 @@ TABLE: Mapping[str, Answer] = {
             "renamed": under("tasks.details", "rename_commands"),
         },
         never={
-            "described as parameters of some task or other, and missing in the example": "tasks.params",
+            "documented as parameters of unspecified tasks, and missing in the example": "tasks.params",
             NO_TASK + " (public access)": under(
                 "tasks.details", "enable_public_ip public_ip_id public_ip_address"
             ),
@@ -285,8 +283,8 @@ TABLE: Mapping[str, Answer] = {
             + under("projects", "id name domain_id parent_id is_domain enabled description links links._self")
         },
         never={
-            "there is one page": "links.next links.previous",
-            "one project has no pages": under("projects.links", "next previous"),
+            "the list has one page": "links.next links.previous",
+            "a project has no pages": under("projects.links", "next previous"),
         },
     ),
     "KeystoneCreateUserTokenByPassword": Answer(
@@ -309,4 +307,4 @@ TABLE: Mapping[str, Answer] = {
         },
     ),
 }
-"""By the SDK's name of the operation."""
+"""By SDK operation name."""

@@ -1,21 +1,28 @@
-"""What a documented limit is, and how values at, inside and outside of it are made.
+"""The model of a documented limit and helpers for values at, inside and outside of it.
 
-The limits themselves are in ``limits_create.py`` and ``limits_change.py``; ``test_limits.py`` tries them.
+``limits_create.py`` and ``limits_change.py`` hold the limits; ``test_limits.py`` tests them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from huaweicloudsdkdcs.v2 import ResourceTag
 
-from world import weekly
+from instances import weekly
 
 INVALID = frozenset({"DCS.4062", "DCS.4063", "DCS.4800"})
-"""The reference has three codes that say "invalid parameter", and not which parameter gets which."""
+"""The reference has three codes for an invalid parameter and does not assign them to parameters."""
+WRONG_SIZE = frozenset({"DCS.4012", "DCS.4927"})
 NO_BACKUPS = frozenset({"DCS.4086", "DCS.4095"})
+HA_SIZES = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
+"""Capacities of single and ha flavors in GB."""
+CLUSTER_SIZES = (4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Capacities of cluster flavors in GB."""
+RENAMABLE = ("command", "flushall", "flushdb", "hgetall", "keys", "hscan", "scan", "sscan", "zscan")
+"""Commands that can be renamed."""
 
 
 @dataclass(frozen=True)
@@ -24,33 +31,47 @@ class Limit:
 
     operation: str
     field: str
-    """Named by ``{field: value}`` in the request unless ``test_limits.py`` knows better."""
+    """Sent as ``{field: value}`` unless ``test_limits.py`` builds the request differently."""
     rule: str
-    """The limit in words."""
+    """Description of the limit."""
     section: str
     code: str | frozenset[str]
-    """The code of the refusal, or several where the reference does not tell which."""
+    """Expected error code, or all candidates if the reference is ambiguous."""
     accepted: Mapping[str, Any] = field(default_factory=dict)
-    """By label, values within the limit: at it, and just inside."""
+    """Values at or just inside the limit, by label."""
     refused: Mapping[str, Any] = field(default_factory=dict)
-    """By label, values just outside."""
+    """Values just outside the limit, by label."""
     given: Mapping[str, Any] = field(default_factory=dict)
-    """What else the request says."""
+    """Other fields of the request."""
     site: str = "main"
-    """Whose limit it is."""
+    """Site that has the limit."""
 
     def codes(self) -> frozenset[str]:
-        """The codes that the refusal may have."""
+        """The expected error codes."""
         return frozenset({self.code}) if isinstance(self.code, str) else self.code
 
     def cases(self) -> dict[str, tuple[Any, bool]]:
-        """By label, what is sent and whether it is accepted."""
+        """The values by label, each with whether it is accepted."""
         inside = {label: (value, True) for label, value in self.accepted.items()}
         return {**inside, **{label: (value, False) for label, value in self.refused.items()}}
 
 
+def limits_of(operation: str, section: str) -> Callable[..., Limit]:
+    """A constructor for limits of one operation, from ``section`` of the reference unless specified."""
+
+    def limit(field: str, rule: str, code: str | frozenset[str], *args: Any, **kwargs: Any) -> Limit:
+        return Limit(operation, field, rule, kwargs.pop("section", section), code, *args, **kwargs)
+
+    return limit
+
+
+def by_value(values: Iterable[Any]) -> dict[str, Any]:
+    """Values labelled with their text."""
+    return {str(value): value for value in values}
+
+
 def length(least: int, most: int, make: Any = lambda n: "n" * n) -> dict[str, dict[str, Any]]:
-    """Texts at, inside and outside two lengths."""
+    """Texts with lengths at, inside and outside the bounds."""
     inside = {
         f"at {least}": least,
         f"above {least}": least + 1,
@@ -65,27 +86,27 @@ def length(least: int, most: int, make: Any = lambda n: "n" * n) -> dict[str, di
 
 
 def numbers(least: int, most: int) -> dict[str, dict[str, Any]]:
-    """Whole numbers at, inside and outside two bounds."""
+    """Integers at, inside and outside the bounds."""
     return length(least, most, int)
 
 
 def password(n: int) -> str:
-    """A password of so many characters that lacks nothing else."""
+    """A valid password with ``n`` characters."""
     return ("Aa1" + "x" * n)[:n]
 
 
 def tags(count: int) -> Any:
-    """So many tags."""
+    """``count`` tags."""
     return [ResourceTag(key=f"key{n}", value="v") for n in range(count)]
 
 
 def tag_key(n: int) -> Any:
-    """A tag with a key so long."""
+    """A tag whose key has ``n`` characters."""
     return [ResourceTag(key="k" * n, value="v")]
 
 
 def tag_value(n: int) -> Any:
-    """A tag with a value so long."""
+    """A tag whose value has ``n`` characters."""
     return [ResourceTag(key="k", value="v" * n)]
 
 
@@ -148,14 +169,12 @@ BACKUPS = [
 ]
 
 
-def backups(operation: str, section: str) -> list[Limit]:
-    """The limits of a backup policy, which two operations take."""
+def backups(limit: Callable[..., Limit]) -> list[Limit]:
+    """The limits of a backup policy, for the operation of ``limit``."""
     return [
-        Limit(
-            operation,
+        limit(
             "instance_backup_policy",
             f"{name}: {rule}",
-            section,
             code,
             {label: weekly(**changes) for label, changes in accepted.items()},
             {label: weekly(**changes) for label, changes in refused.items()},

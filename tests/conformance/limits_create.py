@@ -1,22 +1,27 @@
-"""The limits of a new instance."""
+"""Limits of an instance creation."""
 
 from __future__ import annotations
 
+from instances import weekly
 from limits import (
+    CLUSTER_SIZES,
+    HA_SIZES,
     INVALID,
     NAME_SHAPES,
     NO_BACKUPS,
+    RENAMABLE,
     WINDOWS,
-    Limit,
+    WRONG_SIZE,
     backups,
+    by_value,
     length,
+    limits_of,
     numbers,
     password,
     tag_key,
     tag_value,
     tags,
 )
-from world import weekly
 
 VERSION_3 = {
     "engine_version": "3.0",
@@ -25,168 +30,111 @@ VERSION_3 = {
     "security_group_id": "sg",
 }
 
+create = limits_of("CreateInstance", "4.1.1")
 
 CREATE = [
-    Limit("CreateInstance", "name", "4 to 64 characters", "4.1.1", "DCS.4010", **length(4, 64)),
-    Limit("CreateInstance", "name", "letters, digits, - and _", "4.1.1", "DCS.4010", **NAME_SHAPES),
-    Limit("CreateInstance", "name", "a digit may come first", "4.1.1", "DCS.4010", {"a digit first": "9abc"}),
-    Limit(
-        "CreateInstance",
-        "name",
-        "4 to 56 characters in a batch",
-        "4.1.1",
-        "DCS.4010",
-        given={"instance_num": 2},
-        **length(4, 56),
-    ),
-    Limit("CreateInstance", "name", "not empty", "4.1.1", "DCS.4010", refused={"empty": "", "none": None}),
-    Limit("CreateInstance", "instance_num", "1 to 100", "4.1.1", INVALID, **numbers(1, 100)),
-    Limit(
-        "CreateInstance", "description", "at most 1,024 characters", "4.1.1", "DCS.4011", **length(0, 1024)
-    ),
-    Limit(
-        "CreateInstance",
+    create("name", "4 to 64 characters", "DCS.4010", **length(4, 64)),
+    create("name", "letters, digits, - and _", "DCS.4010", **NAME_SHAPES),
+    create("name", "a digit may come first", "DCS.4010", {"a digit first": "9abc"}),
+    create("name", "4 to 56 characters in a batch", "DCS.4010", given={"instance_num": 2}, **length(4, 56)),
+    create("name", "not empty", "DCS.4010", refused={"empty": "", "none": None}),
+    create("instance_num", "1 to 100", INVALID, **numbers(1, 100)),
+    create("description", "at most 1,024 characters", "DCS.4011", **length(0, 1024)),
+    create(
         "description",
         "characters, not bytes",
-        "4.1.1",
         "DCS.4011",
         {"at 1024": "ä" * 1024},
         {"above 1024": "ä" * 1025},
     ),
-    Limit(
-        "CreateInstance",
-        "engine",
-        "Redis",
-        "4.1.1",
-        "DCS.4006",
-        {"Redis": "Redis"},
-        {"another": "Valkey", "none": None},
-    ),
-    Limit(
-        "CreateInstance",
+    create("engine", "Redis", "DCS.4006", {"Redis": "Redis"}, {"another": "Valkey", "none": None}),
+    create(
         "engine_version",
         "3.0 to 7.0",
-        "4.1.1",
         "DCS.4008",
-        {version: version for version in ("4.0", "5.0", "6.0")},
+        by_value(("4.0", "5.0", "6.0")),
         {"below": "2.8", "above": "8.0", "none": None},
     ),
-    Limit(
-        "CreateInstance",
+    create("spec_code", "a flavor", "DCS.4927", refused={"another": "redis.ha.xu1.large.r2.3", "none": None}),
+    create(
         "spec_code",
-        "a flavor",
-        "4.1.1",
-        "DCS.4927",
-        refused={"another": "redis.ha.xu1.large.r2.3", "none": None},
-    ),
-    Limit(
-        "CreateInstance",
-        "spec_code",
-        "one of the version's",
-        "4.1.1",
+        "a flavor of the version",
         frozenset({"DCS.4007", "DCS.4927"}),
         refused={"of 3.0": "dcs.master_standby"},
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "capacity",
         "the flavor's",
-        "4.1.1",
         "DCS.4012",
         {"its own": 1.0},
         {"below": 0.5, "above": 2, "zero": 0, "negative": -1, "none": None},
     ),
     *(
-        Limit(
-            "CreateInstance",
+        create(
             "capacity",
             f"0.125 to 64 GB, {mode}",
-            "4.1.1",
-            frozenset({"DCS.4012", "DCS.4927"}),
+            WRONG_SIZE,
             given={"mode": mode},
-            accepted={str(gb): gb for gb in (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)},
+            accepted=by_value(HA_SIZES),
             refused={"below 0.125": 0.0625, "above 64": 128, "between": 3},
         )
         for mode in ("single", "ha")
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "capacity",
         "4 to 1,024 GB, cluster",
-        "4.1.1",
-        frozenset({"DCS.4012", "DCS.4927"}),
+        WRONG_SIZE,
         given={"mode": "cluster"},
-        accepted={str(gb): gb for gb in (4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)},
+        accepted=by_value(CLUSTER_SIZES),
         refused={"below 4": 2, "above 1024": 2048, "between": 12},
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "capacity",
         "4 to 1,024 GB, proxy",
-        "4.1.1",
-        frozenset({"DCS.4012", "DCS.4927"}),
+        WRONG_SIZE,
         given={"mode": "proxy"},
         accepted={"at 4": 4, "at 1024": 1024},
         refused={"below 4": 2, "above 1024": 2048},
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "capacity",
         "2 to 64 GB, single of 3.0",
-        "4.1.1",
         "DCS.4012",
         given=VERSION_3,
-        accepted={str(gb): gb for gb in (2, 4, 8, 16, 32, 64)},
+        accepted=by_value((2, 4, 8, 16, 32, 64)),
         refused={"below 2": 1, "above 64": 128},
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "capacity",
         "64 to 1,024 GB, proxy of 3.0",
-        "4.1.1",
         "DCS.4012",
         given={**VERSION_3, "spec_code": "dcs.cluster"},
-        accepted={str(gb): gb for gb in (64, 128, 256, 512, 1024)},
+        accepted=by_value((64, 128, 256, 512, 1024)),
         refused={"below 64": 32, "above 1024": 2048},
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "az_codes",
         "zones that exist",
-        "4.1.1",
         "DCS.4042",
         {"one": "a", "two": "ab", "twice the same": "aa"},
         {"another": "x", "one of two": "ax", "none": ""},
     ),
-    Limit(
-        "CreateInstance",
-        "az_codes",
-        "zones with something left",
-        "4.1.1",
-        "DCS.4054",
-        refused={"sold out": "d"},
-    ),
-    Limit("CreateInstance", "vpc_id", "required", "4.1.1", "DCS.4013", refused={"none": None, "empty": ""}),
-    Limit(
-        "CreateInstance", "subnet_id", "required", "4.1.1", "DCS.4016", refused={"none": None, "empty": ""}
-    ),
-    Limit(
-        "CreateInstance",
+    create("az_codes", "available zones", "DCS.4054", refused={"sold out": "d"}),
+    create("vpc_id", "required", "DCS.4013", refused={"none": None, "empty": ""}),
+    create("subnet_id", "required", "DCS.4016", refused={"none": None, "empty": ""}),
+    create(
         "security_group_id",
         "required for 3.0",
-        "4.1.1",
         "DCS.4014",
         given=VERSION_3,
         accepted={"one": "sg"},
         refused={"none": None, "empty": ""},
     ),
-    Limit("CreateInstance", "window", "one of the windows", "4.1.1", "DCS.4106", **WINDOWS),
-    Limit("CreateInstance", "password", "8 to 64 characters", "4.1.1", "DCS.4019", **length(8, 64, password)),
-    Limit(
-        "CreateInstance",
+    create("window", "one of the windows", "DCS.4106", **WINDOWS),
+    create("password", "8 to 64 characters", "DCS.4019", **length(8, 64, password)),
+    create(
         "password",
         "three kinds of four",
-        "4.1.1",
         "DCS.4019",
         {
             "lower, upper, digits": "Abcdefg1",
@@ -202,133 +150,78 @@ CREATE = [
             "a space": "Abc defg1",
         },
     ),
-    Limit(
-        "CreateInstance",
-        "password",
-        "required, unless access is free",
-        "4.1.1",
-        "DCS.4845",
-        refused={"none": None, "empty": ""},
+    create(
+        "password", "required without no_password_access", "DCS.4845", refused={"none": None, "empty": ""}
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "password",
-        "not needed if access is free",
-        "4.1.1",
+        "optional with no_password_access",
         "DCS.4845",
         given={"no_password_access": True},
         accepted={"none": None},
     ),
-    *backups("CreateInstance", "4.1.1"),
-    Limit(
-        "CreateInstance",
+    *backups(create),
+    create(
         "instance_backup_policy",
         "not for single",
-        "4.1.1",
         NO_BACKUPS,
         given={"mode": "single", "capacity": 1},
         refused={"auto": weekly()},
     ),
-    Limit("CreateInstance", "tags", "keys of 1 to 36 characters", "4.1.1", INVALID, **length(1, 36, tag_key)),
-    Limit(
-        "CreateInstance",
-        "tags",
-        "values of at most 43 characters",
-        "4.1.1",
-        INVALID,
-        **length(0, 43, tag_value),
+    create("tags", "keys of 1 to 36 characters", INVALID, **length(1, 36, tag_key)),
+    create("tags", "values of at most 43 characters", INVALID, **length(0, 43, tag_value)),
+    create(
+        "tags", "a key once", INVALID, {"two keys": tags(2)}, {"one key twice": [*tag_key(3), *tag_key(3)]}
     ),
-    Limit(
-        "CreateInstance",
-        "tags",
-        "a key once",
-        "4.1.1",
-        INVALID,
-        {"two keys": tags(2)},
-        {"one key twice": [*tag_key(3), *tag_key(3)]},
-    ),
-    Limit("CreateInstance", "port", "1 to 65535", "4.1.1", INVALID, **numbers(1, 65535)),
-    Limit(
-        "CreateInstance",
+    create("port", "1 to 65535", INVALID, **numbers(1, 65535)),
+    create(
         "port",
         "6379 for 3.0",
-        "4.1.1",
         INVALID,
         given={**VERSION_3, "capacity": 2},
         accepted={"6379": 6379},
         refused={"another": 6380},
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "rename_commands",
         "nine commands",
-        "4.1.1",
         INVALID,
-        {
-            name: {name: "renamed"}
-            for name in (
-                "command",
-                "keys",
-                "flushdb",
-                "flushall",
-                "scan",
-                "hscan",
-                "sscan",
-                "zscan",
-                "hgetall",
-            )
-        },
+        {name: {name: "renamed"} for name in RENAMABLE},
         {"another": {"get": "renamed"}},
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "rename_commands",
         "not for 3.0",
-        "4.1.1",
         INVALID,
         given={**VERSION_3, "capacity": 2},
         refused={"one": {"keys": "renamed"}},
     ),
 ]
-"""By the reference."""
+"""Limits of the reference."""
 
 CREATE_ELSEWHERE = [
-    Limit(
-        "CreateInstance",
-        "password",
-        "8 to 32 characters",
-        "SDK",
-        "DCS.4019",
-        site="older",
-        **length(8, 32, password),
+    create(
+        "password", "8 to 32 characters", "DCS.4019", site="older", section="SDK", **length(8, 32, password)
     ),
-    Limit(
-        "CreateInstance",
-        "tags",
-        "keys of 1 to 128 characters",
-        "SDK",
-        INVALID,
-        site="newer",
-        **length(1, 128, tag_key),
+    create(
+        "tags", "keys of 1 to 128 characters", INVALID, site="newer", section="SDK", **length(1, 128, tag_key)
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "tags",
         "values of at most 255 characters",
-        "SDK",
         INVALID,
         site="newer",
+        section="SDK",
         **length(0, 255, tag_value),
     ),
-    Limit(
-        "CreateInstance",
+    create(
         "window",
         "four hours",
-        "SDK",
         "DCS.4106",
         {"the default": ("22:00:00", "02:00:00"), "the last": ("18:00:00", "22:00:00")},
         {"one hour": ("22:00:00", "23:00:00")},
         site="newer",
+        section="SDK",
     ),
 ]
-"""On sites that differ from it."""
+"""Limits of sites that differ from the reference."""

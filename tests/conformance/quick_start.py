@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The SDK's quick start for the cache service: create an instance, list, delete.
+"""The SDK's quick start for DCS: create, list and delete an instance.
 
-Runs against whatever the environment names, the service itself or a simulator:
+The environment selects the service or a simulator:
 
-    HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK   the access key and its secret
-    DCS_ENDPOINT, IAM_ENDPOINT               where the service and IAM answer
-    DCS_REGION                               the region; its project is looked up by the SDK
-    DCS_STEP_URL                             a simulator's /_simulator/clock/step, if its clock stands still
+    HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK   access key and secret key
+    DCS_ENDPOINT, IAM_ENDPOINT               endpoints of DCS and IAM
+    DCS_REGION                               region; the SDK looks up its project
+    DCS_STEP_URL                             /_simulator/clock/step of a simulator with a stopped clock
 """
 
 import json
@@ -28,7 +28,7 @@ from huaweicloudsdkdcs.v2 import (
 
 
 def wait(seconds: float) -> None:
-    """Lets the cloud work: a simulator's clock is pushed, any other is waited for."""
+    """Waits, or advances the clock of a simulator."""
     step = os.environ.get("DCS_STEP_URL")
     if step:
         body = json.dumps({"seconds": seconds}).encode()
@@ -38,7 +38,7 @@ def wait(seconds: float) -> None:
 
 
 def names(client: DcsClient) -> list:
-    """The instances there are, with their statuses."""
+    """Names and statuses of all instances."""
     answer = client.list_instances(ListInstancesRequest(limit=10))
     return [(instance.name, instance.status) for instance in answer.instances]
 
@@ -78,7 +78,7 @@ def main() -> None:
         print("list:  ", names(client))
         client.delete_single_instance(DeleteSingleInstanceRequest(instance_id=instance_id))
         print("delete:", names(client))
-        # The service takes minutes to let an instance go; half an hour at most, says its manual.
+        # Deleting takes minutes; the manual documents at most half an hour.
         for _ in range(180):
             if not names(client):
                 break

@@ -1,4 +1,4 @@
-"""What the tables came to: the fields seen set and those that cannot be, and the limits tried."""
+"""The conformance report: observed fields, fields that cannot be set, and tested limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from limits import Limit
 
 
 class Report:
-    """Collects what the tests saw."""
+    """Collects the results of the tests."""
 
     def __init__(self) -> None:
         self._seen: dict[str, set[str]] = defaultdict(set)
@@ -18,23 +18,23 @@ class Report:
         self._tried: dict[int, tuple[Limit, dict[str, str]]] = {}
 
     def asked(self, operation: str, case: str) -> None:
-        """A case was asked, and answered."""
+        """Records a successful case."""
         self._asked[operation].add(case)
 
     def saw(self, operation: str, path: str) -> None:
-        """A field said something."""
+        """Records a non-null field."""
         self._seen[operation].add(path)
 
     def tried(self, limit: Limit, label: str, code: str) -> None:
-        """A value was accepted, or refused with a code, as it has to be."""
+        """Records a value that was accepted, or rejected with the expected code."""
         self._tried.setdefault(id(limit), (limit, {}))[1][label] = code
 
     def is_empty(self) -> bool:
-        """Whether nothing was asked."""
+        """Whether nothing was recorded."""
         return not self._asked and not self._tried
 
     def short(self) -> list[str]:
-        """A line for each operation."""
+        """The summary, one line per operation."""
         lines = [f"{'operation':<42} cases   set  cannot  of"]
         for operation, answer in TABLE.items():
             lines.append(
@@ -47,14 +47,14 @@ class Report:
         cases = sum(len(asked) for asked in self._asked.values())
         lines.append(f"{'all':<42} {cases:>5} {seen:>5} {cannot:>7} {documented:>3}")
         values = sum(len(labels) for _, labels in self._tried.values())
-        lines.append(f"{len(self._tried)} limits tried with {values} values")
+        lines.append(f"{len(self._tried)} limits tested with {values} values")
         return lines
 
     def markdown(self) -> str:
-        """The whole table."""
+        """The full report."""
         words = described()
         lines = [
-            "# What the vendor's SDK saw set",
+            "# Response fields observed by the vendor's SDK",
             "",
             "| Operation | Reference | Cases | Fields set / documented | Cannot be set, and why |",
             "|---|---|---|---|---|",
@@ -73,7 +73,7 @@ class Report:
 
     def _limits(self) -> list[str]:
         lines = [
-            "# The documented limits, tried",
+            "# Tested limits",
             "",
             "| Operation | Reference | Field | Limit | Accepted | Refused | with |",
             "|---|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""Clients of the vendor's SDK for a simulator, and what its requests look like."""
+"""SDK clients for a simulator, and helpers for SDK requests and errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from simulator import Simulator
 
 
 def config() -> HttpConfig:
-    """HTTP settings under which every call ends before the deadline, and none is hidden by a repetition."""
+    """HTTP settings with a deadline and without retries, which would hide failures."""
     settings = HttpConfig.get_default_config()
     settings.timeout = (simulator.DEADLINE, simulator.DEADLINE)
     settings.retry_times = 0
@@ -25,7 +25,7 @@ def config() -> HttpConfig:
 
 
 def dcs(target: Simulator, credentials: BasicCredentials | None = None) -> DcsClient:
-    """A client of the cache service, with the account's own key unless told otherwise."""
+    """A DCS client, with the account's permanent key by default."""
     credentials = credentials or BasicCredentials(
         simulator.ACCESS_KEY, simulator.SECRET_KEY, target.project_id
     )
@@ -34,20 +34,20 @@ def dcs(target: Simulator, credentials: BasicCredentials | None = None) -> DcsCl
 
 
 def temporary(target: Simulator, access_key: str, secret_key: str, token: str | None) -> DcsClient:
-    """A client with temporary credentials."""
+    """A DCS client with temporary credentials."""
     credentials = BasicCredentials(access_key, secret_key, target.project_id)
     return dcs(target, credentials.with_security_token(token) if token else credentials)
 
 
 def iam(target: Simulator) -> IamClient:
-    """A client of IAM."""
+    """An IAM client."""
     credentials = GlobalCredentials(simulator.ACCESS_KEY, simulator.SECRET_KEY, "conformance")
     builder = IamClient.new_builder().with_http_config(config()).with_credentials(credentials)
     return builder.with_endpoint(target.iam_endpoint).build()
 
 
 def refusal(call: Callable[[], Any]) -> ServiceResponseException:
-    """The refusal that ``call`` meets; it must meet one."""
+    """Returns the error of ``call``, which must fail."""
     try:
         answer = call()
     except ServiceResponseException as refused:
@@ -56,10 +56,10 @@ def refusal(call: Callable[[], Any]) -> ServiceResponseException:
 
 
 def shape(model: type) -> Mapping[str, str]:
-    """The attributes of one of the SDK's models with the types it gives them."""
+    """Attributes and types of an SDK model."""
     return model.openapi_types
 
 
 def plain(body: Any) -> Any:
-    """A body as the SDK would write it."""
+    """A body as the SDK serializes it."""
     return http_utils.sanitize_for_serialization(body)

@@ -1,6 +1,6 @@
-"""Signing requests by hand, for what the SDK would never send.
+"""Request signing for requests that the SDK never sends.
 
-A third opinion on the algorithm besides the SDK's and the simulator's, and one that can leave headers out.
+An implementation independent of the SDK and the simulator, which can also omit headers.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Query = Sequence[tuple[str, str]]
 
 
 def now() -> datetime:
-    """The wall clock: signatures know no other."""
+    """The wall clock, which signatures use."""
     return datetime.now(timezone.utc)
 
 
-def stamp(moment: datetime) -> str:
-    """A time as ``X-Sdk-Date`` writes it."""
-    return moment.strftime("%Y%m%dT%H%M%SZ")
+def stamp(time: datetime) -> str:
+    """Formats a time for ``X-Sdk-Date``."""
+    return time.strftime("%Y%m%dT%H%M%SZ")
 
 
 def encode(text: str) -> str:
@@ -51,7 +51,7 @@ def authorization(
     secret_key: str = simulator.SECRET_KEY,
     signed: Sequence[str] | None = None,
 ) -> str:
-    """The ``Authorization`` of a request, over the headers in ``signed``: all unless told otherwise."""
+    """The ``Authorization`` of a request, over the headers in ``signed`` (default: all)."""
     lower = {name.lower(): value.strip() for name, value in headers.items()}
     names = sorted(lower if signed is None else signed)
     uri = "/".join(encode(segment) for segment in path.split("/"))
@@ -79,7 +79,7 @@ def send(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A signed raw request. ``{project_id}`` in the path is filled in."""
+    """Sends a signed raw request. Replaces ``{project_id}`` in the path."""
     path = path.replace("{project_id}", target.project_id)
     data = b"" if body is None else json.dumps(body).encode()
     sent = {"Host": target.host, "X-Sdk-Date": stamp(now()), **(headers or {})}

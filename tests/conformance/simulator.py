@@ -1,4 +1,4 @@
-"""A simulator that runs: started, steered through ``/_simulator``, and stopped by its own handle."""
+"""A simulator process and its control API."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The repository."""
+"""Repository root."""
 BINARY = Path(os.environ.get("DCS_OPERATOR_BINARY", ROOT / "target" / "debug" / "dcs-operator"))
-"""What is tested."""
+"""Binary under test."""
 DEADLINE = 30.0
-"""Seconds that any single thing may take: starting, answering, ending."""
+"""Timeout in seconds for a start, a request or a stop."""
 
 ACCESS_KEY = "CONFORMANCEACCESSKEY"
 SECRET_KEY = "conformance-secret-key-of-40-characters!"
@@ -34,26 +34,26 @@ USER = "conformance-user"
 PASSWORD = "Conformance-Password-1"
 
 
-class StuckError(Exception):
-    """Something took longer than it may."""
+class DeadlineError(Exception):
+    """The simulator did not start in time."""
 
 
 @dataclass
 class Response:
-    """An answer as it came off the wire."""
+    """A raw HTTP response."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """The body as JSON."""
         return json.loads(self.body)
 
 
 @dataclass
 class Simulator:
-    """One running simulator. Its cloud's clock stands still unless :meth:`step` moves it."""
+    """A running simulator. Its clock is stopped; :meth:`step` advances it."""
 
     endpoint: str
     iam_endpoint: str
@@ -64,7 +64,7 @@ class Simulator:
 
     @classmethod
     def start(cls, *flags: str) -> Simulator:
-        """Starts one with ``flags`` besides the account, and returns when it is ready."""
+        """Starts a simulator with the test account and ``flags``, and waits until it is ready."""
         account = {
             "--addr": "127.0.0.1:0",
             "--access-key": ACCESS_KEY,
@@ -103,7 +103,7 @@ class Simulator:
             raise
 
     def stop(self) -> None:
-        """Asks it to end, and makes it if it does not."""
+        """Stops the process; kills it after the deadline."""
         self.process.terminate()
         try:
             self.process.wait(DEADLINE)
@@ -117,13 +117,13 @@ class Simulator:
 
     @property
     def host(self) -> str:
-        """Address and port, as the ``Host`` header has them."""
+        """Address and port for the ``Host`` header."""
         return urlsplit(self.endpoint).netloc
 
     def request(
         self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Response:
-        """Sends exactly this and nothing more; only ``Host`` and ``Content-Length`` are added if missing."""
+        """Sends exactly these headers; only a missing ``Host`` and ``Content-Length`` are added."""
         connection = http.client.HTTPConnection(self.host, timeout=DEADLINE)
         try:
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
@@ -139,35 +139,35 @@ class Simulator:
             connection.close()
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """Asks the control API, which must agree."""
+        """Calls the control API, which must succeed."""
         data = b"" if body is None else json.dumps(body).encode()
         answer = self.request(method, f"/_simulator{path}", {"Content-Type": "application/json"}, data)
         assert answer.status == 200, f"{method} /_simulator{path}: {answer.status} {answer.body!r}"
         return answer.json()
 
     def step(self, seconds: float) -> None:
-        """Lets the cloud's time pass at once."""
+        """Advances the simulated clock."""
         self.control("POST", "/clock/step", {"seconds": seconds})
 
     def put_status(self, instance_id: str, status: str) -> None:
-        """Puts an instance into a status from outside."""
+        """Overrides the status of an instance."""
         self.control("POST", f"/instances/{instance_id}/status", {"status": status})
 
     def alter(self, instance_id: str, **fields: Any) -> None:
-        """Changes fields of an instance behind the service's back."""
+        """Changes fields of an instance without an API call."""
         self.control("PATCH", f"/instances/{instance_id}", fields)
 
     def remove(self, instance_id: str) -> None:
-        """Makes an instance vanish."""
+        """Removes an instance immediately."""
         self.control("DELETE", f"/instances/{instance_id}")
 
     def remove_all(self) -> None:
-        """Makes every instance vanish."""
+        """Removes all instances immediately."""
         for instance in self.control("GET", "/instances")["instances"]:
             self.remove(instance["id"])
 
     def add_key(self, access_key: str, secret_key: str, **more: Any) -> None:
-        """Adds an access key, temporary with ``securityToken``, short-lived with ``expiresInSeconds``."""
+        """Adds an access key; ``securityToken`` makes it temporary, ``expiresInSeconds`` limits it."""
         self.control("POST", "/keys", {"accessKey": access_key, "secretKey": secret_key, **more})
 
     def journal(self, operation: str) -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ class Simulator:
 
 @contextmanager
 def started(*flags: str) -> Iterator[Simulator]:
-    """A simulator that is stopped afterwards."""
+    """A simulator that is stopped at the end of the block."""
     target = Simulator.start(*flags)
     try:
         yield target
@@ -186,22 +186,22 @@ def started(*flags: str) -> Iterator[Simulator]:
 
 
 def _end_with_parent() -> None:
-    """Has the kernel end this process when its parent dies, however that dies."""
+    """Makes the kernel kill this process when its parent exits."""
     set_death_signal = 1
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:
-    """The first line of its output, waited for in a thread of its own: reading a pipe knows no deadline."""
+    """Reads the first output line. A thread reads the pipe, because reading has no timeout."""
     assert process.stdout is not None
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: lines.put(process.stdout.readline()), daemon=True).start()
     try:
         line = lines.get(timeout=DEADLINE)
     except queue.Empty:
-        raise StuckError(f"the simulator said nothing for {DEADLINE:.0f} s") from None
+        raise DeadlineError(f"the simulator printed nothing within {DEADLINE:.0f} s") from None
     if not line:
-        raise StuckError(
-            f"the simulator ended with {process.wait(DEADLINE)} before it was ready: see its error output"
+        raise DeadlineError(
+            f"the simulator exited with {process.wait(DEADLINE)} before it was ready: see its error output"
         )
     return line

@@ -1,4 +1,4 @@
-"""Every operation, called through the SDK: each documented field says something where it can."""
+"""Calls every operation through the SDK and checks that each documented field is set where possible."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from cases import CASES, Worlds
+from cases import CASES, SampleSites
 from fields import TABLE, model_named, paths, values
 from report import Report
 
 KINDS = {"str": str, "int": int, "bool": bool}
-EXCUSED = {
-    # The reference's example has a boolean where its table has a text.
+KNOWN_DIFFERENCES = {
+    # The reference's example has a boolean, its table a string.
     "ListInstances": {"instances.no_password_access: bool for str"},
-    # Seen on the wire, in neither the reference's tables nor the SDK's models. All but the first are newer.
+    # Observed in responses, but in neither the reference nor the SDK. All but the first are newer.
     "ShowInstance": {
         f"{name}: unknown"
         for name in [
@@ -30,26 +30,26 @@ EXCUSED = {
             "publicip_info",
         ]
     },
-    # Seen on the wire, the first as in the detail of an instance.
+    # Observed in responses; the first as in the details of an instance.
     "ListFlavors": {"flavors.inquery_spec_code: unknown", "flavors.billing_factor: unknown"},
-    # The reference's example has a number where its table has a text.
+    # The reference's example has a number, its table a string.
     "ListBackgroundTask": {"task_count: int for str"},
-    # The reference's example has an empty object for "no unit".
+    # The reference's example has an empty object instead of a unit.
     "ShowQuotaOfTenant": {"quotas.resources.unit: dict for str"},
 }
-"""Where the wire differs from the SDK's models, by what is known of the service itself."""
+"""Known differences between the real service and the SDK's models."""
 ALL = [(operation, case) for operation, cases in CASES.items() for case in cases]
 
 
-def test_the_table_knows_every_field_of_the_sdk_and_no_other() -> None:
-    """A field that the SDK gains, loses, or that was forgotten shows here."""
+def test_the_table_has_exactly_the_fields_of_the_sdk() -> None:
+    """Detects fields that the SDK adds or removes."""
     for operation, answer in TABLE.items():
         stated = [name for names in answer.cases().values() for name in names]
         assert len(stated) == len(set(stated)), f"{operation}: a field is set by one case only"
         both = set(stated) & set(answer.impossible())
         assert not both, f"{operation}: set and impossible: {both}"
         assert set(stated) | set(answer.impossible()) == set(paths(answer.model)), operation
-        assert set(answer.set_by) <= set(CASES[operation]), f"{operation}: cases that nobody asks"
+        assert set(answer.set_by) <= set(CASES[operation]), f"{operation}: unknown cases"
 
 
 def test_every_operation_has_a_case() -> None:
@@ -57,9 +57,9 @@ def test_every_operation_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("operation", "case"), ALL, ids=["-".join(pair) for pair in ALL])
-def test_the_case_sets_its_fields(worlds: Worlds, report: Report, operation: str, case: str) -> None:
+def test_the_case_sets_its_fields(sites: SampleSites, report: Report, operation: str, case: str) -> None:
     """The case sets every field that the table says it does."""
-    answer = worlds.ask(operation, case)
+    answer = sites.ask(operation, case)
     report.asked(operation, case)
     missing = []
     for path in sorted(TABLE[operation].cases().get(case, ())):
@@ -71,27 +71,29 @@ def test_the_case_sets_its_fields(worlds: Worlds, report: Report, operation: str
 
 
 @pytest.mark.parametrize(("operation", "case"), ALL, ids=["-".join(pair) for pair in ALL])
-def test_what_cannot_be_set_is_not(worlds: Worlds, operation: str, case: str) -> None:
-    """A reason why a field is null would be wrong if it were not: then the table has to change."""
-    answer = worlds.ask(operation, case)
+def test_impossible_fields_are_not_set(sites: SampleSites, operation: str, case: str) -> None:
+    """A set field disproves its reason in the table."""
+    answer = sites.ask(operation, case)
     found = {path: values(answer, path) for path in TABLE[operation].impossible()}
     assert not {path: value for path, value in found.items() if value}
 
 
 @pytest.mark.parametrize(("operation", "case"), ALL, ids=["-".join(pair) for pair in ALL])
-def test_the_wire_is_as_the_models_say(worlds: Worlds, operation: str, case: str) -> None:
-    """Every value is of the declared kind, and no field is made up.
+def test_responses_match_the_models(sites: SampleSites, operation: str, case: str) -> None:
+    """Every value has the declared type, and no field is unknown.
 
-    The SDK converts what it reads (even ``"FALSE"`` to true) and drops what it does not know, so this looks
-    at the bytes.
+    The SDK converts values (even ``"FALSE"`` to true) and drops unknown fields, so this test compares the
+    raw response.
     """
-    answer = worlds.ask(operation, case)
-    found = set(differences(answer.to_json_object() or {}, type(answer), "")) - EXCUSED.get(operation, set())
+    answer = sites.ask(operation, case)
+    found = set(differences(answer.to_json_object() or {}, type(answer), "")) - KNOWN_DIFFERENCES.get(
+        operation, set()
+    )
     assert not found
 
 
 def differences(thing: Any, model: type, prefix: str) -> Iterator[str]:
-    """The paths at which JSON differs from a model of the SDK, each with how."""
+    """The differences between JSON and an SDK model, each with its path."""
     names = {wire: name for name, wire in model.attribute_map.items()}
     for wire, value in thing.items():
         path = prefix + wire
@@ -114,9 +116,9 @@ def differences(thing: Any, model: type, prefix: str) -> Iterator[str]:
                     yield f"{path}: {type(item).__name__} for {kind}"
 
 
-def test_what_is_excused_is_so(worlds: Worlds) -> None:
-    """An excuse that nobody needs is out of date."""
-    for operation, excused in EXCUSED.items():
-        answers = [worlds.ask(operation, case) for case in CASES[operation]]
+def test_every_known_difference_occurs(sites: SampleSites) -> None:
+    """An entry that never occurs is obsolete."""
+    for operation, known in KNOWN_DIFFERENCES.items():
+        answers = [sites.ask(operation, case) for case in CASES[operation]]
         found = {one for answer in answers for one in differences(answer.to_json_object(), type(answer), "")}
-        assert excused <= found, operation
+        assert known <= found, operation

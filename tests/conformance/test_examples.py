@@ -1,6 +1,6 @@
-"""The requests of the reference's own examples: sent as they stand there, they are accepted.
+"""The example requests of the reference are accepted unchanged.
 
-Only what belongs to the example's region (flavors, zones) and secrets are others.
+Only flavors, zones and secrets are replaced.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import pytest
 
 import sdk
 import signing
+from instances import PASSWORD, create, order, running
 from simulator import Simulator
-from world import PASSWORD, PROVISIONING, create, order
 
 INSTANCES = "/v2/{project_id}/instances"
 SINGLE: dict[str, Any] = {
@@ -81,9 +81,8 @@ def test_create(clean: Simulator, body: dict[str, Any], zones: str) -> None:
 
 
 def test_update(clean: Simulator) -> None:
-    """4.1.6, whose example writes numbers as texts."""
-    instance_id = create(sdk.dcs(clean), order(clean))
-    clean.step(PROVISIONING)
+    """4.1.6, whose example has numbers as strings."""
+    instance_id = running(clean)
     answer = signing.send(clean, "PUT", f"{INSTANCES}/{instance_id}", body=UPDATE)
     assert answer.status == 204, answer.body
     shown = signing.send(clean, "GET", f"{INSTANCES}/{instance_id}").json()
@@ -105,7 +104,7 @@ QUERIES = {
         {"offset": "0", "limit": "10", "include_failure": "true", "include_delete": "true"},
     ),
     "4.2.4": ("/instances/status", {"include_failure": "true"}),
-    "4.2.4, as its table spells it": ("/instances/status", {"include_failures": "true"}),
+    "4.2.4, spelled as in its table": ("/instances/status", {"include_failures": "true"}),
     "4.8.1": ("/instances/{}/tasks", {"offset": "0", "limit": "10", "end_time": "20200617155959"}),
     "4.9.1": ("/flavors", {"cache_mode": "ha", "engine": "Redis", "engine_version": "5.0", "capacity": "2"}),
 }

@@ -1,4 +1,4 @@
-"""IAM: projects and tokens through the SDK's IAM client, and the project that the SDK looks up by itself."""
+"""IAM: projects and tokens through the SDK's IAM client, and the SDK's project lookup."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from simulator import Simulator, started
 
 @pytest.fixture(autouse=True)
 def _forget_projects() -> Iterator[None]:
-    """The SDK remembers by access key and region which project it found; every test begins without."""
+    """Clears the SDK's project cache, which is keyed by access key and region."""
     BasicCredentials._CACHE.clear()
     yield
     BasicCredentials._CACHE.clear()
 
 
 def by_region(target: Simulator, region: str, **changes: str) -> DcsClient:
-    """A client that is told a region and has to find the project."""
+    """A client with a region, which looks up the project."""
     keys = {"access_key": simulator.ACCESS_KEY, "secret_key": simulator.SECRET_KEY, **changes}
     credentials = BasicCredentials(keys["access_key"], keys["secret_key"]).with_iam_endpoint(
         target.iam_endpoint
@@ -56,21 +56,21 @@ def test_a_region_without_a_project(main: Simulator) -> None:
 
 
 def test_a_region_with_two_projects() -> None:
-    """The SDK asks the caller to choose."""
+    """The SDK rejects an ambiguous region."""
     name = simulator.REGION
     several = pytest.raises(SdkException, match="Multiple project ids found")
     with started("--other-project", f"{name}={'e' * 32}") as target, several:
         by_region(target, name)
 
 
-@pytest.mark.parametrize("changes", [{"access_key": "NOBODY"}, {"secret_key": "wrong"}])
-def test_projects_are_not_for_everybody(main: Simulator, changes: dict[str, str]) -> None:
+@pytest.mark.parametrize("changes", [{"access_key": "UNKNOWN"}, {"secret_key": "wrong"}])
+def test_projects_need_valid_credentials(main: Simulator, changes: dict[str, str]) -> None:
     with pytest.raises(SdkException, match="APIGW.0301"):
         by_region(main, main.region, **changes)
 
 
 def test_projects_by_name() -> None:
-    """The list is filtered by name; without one it has every project of the account."""
+    """A name filters the list; without one it contains all projects of the account."""
     with started("--other-project", f"other-region-1={'d' * 32}") as target:
         client = sdk.iam(target)
         everything = client.keystone_list_projects(KeystoneListProjectsRequest()).projects
@@ -113,14 +113,14 @@ def test_a_wrong_password(main: Simulator) -> None:
     assert error.status_code == 401
 
 
-def test_a_token_for_a_project_of_somebody_else(main: Simulator) -> None:
+def test_a_token_for_a_project_of_another_account(main: Simulator) -> None:
     request = cases.token_request(simulator.PASSWORD, AuthScope(project=AuthScopeProject(id="f" * 32)))
     error = sdk.refusal(lambda: sdk.iam(main).keystone_create_user_token_by_password(request))
     assert error.status_code in (400, 401, 403)
 
 
 def test_tokens_need_no_signature(main: Simulator) -> None:
-    """The SDK signs even this request; whoever has no key yet cannot."""
+    """The SDK signs this request too, but callers without a key cannot."""
     body = sdk.plain(cases.token_request(simulator.PASSWORD, AuthScope()).body)
     data = signing.json.dumps(body).encode()
     answer = main.request("POST", "/v3/auth/tokens", {"Content-Type": "application/json"}, data)
@@ -128,8 +128,8 @@ def test_tokens_need_no_signature(main: Simulator) -> None:
     assert answer.headers["x-subject-token"]
 
 
-def test_iam_has_words_of_its_own(main: Simulator) -> None:
-    """Its errors are an object in an object, with the HTTP status as a number."""
+def test_iam_errors_have_their_own_format(main: Simulator) -> None:
+    """IAM errors are nested objects with the HTTP status as a number."""
     answer = main.request("GET", "/v3/projects", {"X-Auth-Token": "nonsense"})
     assert answer.status == 401
     error = answer.json()["error"]

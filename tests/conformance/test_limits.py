@@ -1,4 +1,4 @@
-"""Each documented limit is tried at, below and above, through the SDK."""
+"""Tests each documented limit at, below and above its bounds, through the SDK."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from huaweicloudsdkdcs.v2 import (
 )
 
 import sdk
+from instances import CLUSTER_4, PASSWORD, PROVISIONING, create, order, running
 from limits import Limit
 from limits_change import CHANGE
 from limits_create import CREATE, CREATE_ELSEWHERE
 from report import Report
 from simulator import Simulator, started
-from world import CLUSTER_4, PASSWORD, PROVISIONING, create, order
 
 Send = Callable[[], Any]
 
 
 def flavor(mode: str, gb: float) -> str:
-    """The name that a flavor of this size has, or would have."""
+    """The flavor name for a size, existing or not."""
     copies = "r2." if mode in ("ha", "cluster") else ""
     size = f"tiny.{copies}{int(gb * 1024)}" if gb < 1 else f"large.{copies}{int(gb)}"
     return f"redis.{mode}.xu1.{size}"
 
 
 def zones(target: Simulator, letters: str) -> list[str]:
-    """The codes of some zones."""
+    """Zone codes for letters."""
     return [target.region + letter for letter in letters]
 
 
@@ -56,25 +56,23 @@ INSTANCES: dict[str, dict[str, Any]] = {
         "security_group_id": "sg",
     },
 }
-"""What is resized."""
+"""Instances to resize."""
 
 
-class Bench:
-    """A site to try limits on, and what makes a request of a limit and a value."""
+class LimitTester:
+    """Builds and sends the requests that test limits on one site."""
 
     def __init__(self, target: Simulator) -> None:
         self.target = target
         self.client: DcsClient = sdk.dcs(target)
 
     def instance(self, kind: str = "ha") -> str:
-        """An instance that is idle and as it was when it was new."""
+        """Removes all instances and creates a running one."""
         self.target.remove_all()
-        instance_id = create(self.client, order(self.target, **INSTANCES[kind]))
-        self.target.step(PROVISIONING)
-        return instance_id
+        return running(self.target, **INSTANCES[kind])
 
     def request(self, limit: Limit, value: Any) -> Send:
-        """What sends the request that a case is about."""
+        """Returns a function that sends the request of a case."""
         return getattr(self, f"_{limit.operation}")(dict(limit.given), limit.field, value)
 
     def _CreateInstance(self, given: dict[str, Any], field: str, value: Any) -> Send:
@@ -137,13 +135,13 @@ CASES: list[tuple[Limit, str]] = [
 
 
 @pytest.fixture(scope="session")
-def benches(main: Simulator, newer: Simulator, older: Simulator) -> dict[str, Bench]:
-    """Where limits are tried."""
-    return {"main": Bench(main), "newer": Bench(newer), "older": Bench(older)}
+def testers(main: Simulator, newer: Simulator, older: Simulator) -> dict[str, LimitTester]:
+    """The limit testers by site."""
+    return {"main": LimitTester(main), "newer": LimitTester(newer), "older": LimitTester(older)}
 
 
 def number(code: str) -> str:
-    """A code in the old way of writing: DCS.4010 was 111400010."""
+    """The old numeric form of a code: 111400010 for DCS.4010."""
     return f"111400{int(code[4:]) % 1000:03d}"
 
 
@@ -152,11 +150,11 @@ def number(code: str) -> str:
     CASES,
     ids=[f"{limit.operation}-{limit.field}-{limit.rule}-{label}" for limit, label in CASES],
 )
-def test_limit(benches: dict[str, Bench], report: Report, limit: Limit, label: str) -> None:
-    """Inside, the request is accepted; outside, it is refused with the documented code."""
-    bench = benches[limit.site]
+def test_limit(testers: dict[str, LimitTester], report: Report, limit: Limit, label: str) -> None:
+    """Values inside the limit are accepted, values outside are rejected with the documented code."""
+    tester = testers[limit.site]
     value, accepted = limit.cases()[label]
-    send = bench.request(limit, value)
+    send = tester.request(limit, value)
     code = ""
     if accepted:
         send()
@@ -171,11 +169,11 @@ def test_limit(benches: dict[str, Bench], report: Report, limit: Limit, label: s
         code = error.error_code
         assert code in codes, error
     report.tried(limit, label, code)
-    bench.target.remove_all()
+    tester.target.remove_all()
 
 
-def test_ten_entries_unless_told_otherwise(clean: Simulator, client: DcsClient) -> None:
-    """The default of a page."""
+def test_the_default_page_has_ten_entries(clean: Simulator, client: DcsClient) -> None:
+    """The default page size is ten."""
     client.create_instance(CreateInstanceRequest(body=order(clean, instance_num=12)))
     answer = client.list_instances(ListInstancesRequest())
     assert (len(answer.instances), answer.instance_num) == (10, 12)
@@ -202,7 +200,7 @@ def test_names_of_a_batch_are_numbered(clean: Simulator, client: DcsClient) -> N
     ("flag", "quota", "code"), [("--quota-instances", "2", "DCS.4035"), ("--quota-ram-gb", "2", "DCS.4036")]
 )
 def test_quota(flag: str, quota: str, code: str) -> None:
-    """Below and at the quota instances are created; above it none is."""
+    """Creations succeed up to the quota and fail above it."""
     with started(flag, quota) as target:
         client = sdk.dcs(target)
         create(client, order(target, name="below"))
@@ -217,7 +215,7 @@ def test_quota(flag: str, quota: str, code: str) -> None:
 
 
 def test_unique_names() -> None:
-    """Where a site wants them, a name is refused while another instance has it."""
+    """Sites with unique names reject the name of another instance."""
     with started("--unique-names") as target:
         client = sdk.dcs(target)
         first = create(client, order(target, name="taken"))
@@ -232,12 +230,12 @@ def test_unique_names() -> None:
         assert first != second
 
 
-def test_elsewhere_names_may_be_used_twice(clean: Simulator, client: DcsClient) -> None:
+def test_names_may_repeat_by_default(clean: Simulator, client: DcsClient) -> None:
     assert create(client, order(clean)) != create(client, order(clean))
 
 
 def test_tags_at_most_twenty(clean: Simulator, client: DcsClient) -> None:
-    """The reference names no number; the service's pages say twenty."""
+    """The product pages document twenty tags, the reference no number."""
     instance_id = create(client, order(clean))
 
     def tag(action: str, names: range) -> None:

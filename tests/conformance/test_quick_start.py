@@ -1,4 +1,4 @@
-"""The SDK's own quick start, as a program of its own, against the simulator."""
+"""Runs the SDK's quick start as a program against the simulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).with_name("quick_start.py")
 
 
 def run(target: Simulator, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The quick start as people run it."""
+    """Runs the quick start."""
     variables: dict[str, str] = {
         **os.environ,
         "HUAWEICLOUD_SDK_AK": simulator.ACCESS_KEY,
@@ -51,7 +51,7 @@ def test_create_list_delete(clean: Simulator) -> None:
     assert lines[5] == "list:   []"
 
 
-def test_a_refusal_reads_well(clean: Simulator) -> None:
+def test_an_error_is_printed_with_its_request_id(clean: Simulator) -> None:
     done = run(clean, DCS_ZONE="nowhere")
     assert done.returncode == 1
     assert re.match(r"400 [0-9a-f]{32} DCS\.4042 \S+", done.stdout), done.stdout + done.stderr

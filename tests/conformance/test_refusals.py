@@ -1,4 +1,4 @@
-"""Who may call: every way to get the credentials wrong is refused, in the words that are documented."""
+"""Authentication: every kind of invalid credentials is rejected with the documented error."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ import cases
 import sdk
 import signing
 import simulator
+from instances import PROVISIONING, create, order
 from simulator import Response, Simulator, started
 
 GATEWAY = "APIGW.0301"
-"""What the gateway says to a request whose signature does not hold."""
+"""Code of the gateway for an invalid signature."""
 LIST = "/v2/{project_id}/instances"
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 NUMBERS = itertools.count()
 
 
 def list_instances(client: DcsClient) -> Any:
-    """The simplest call there is."""
+    """The simplest call."""
     return client.list_instances(ListInstancesRequest())
 
 
@@ -42,7 +43,7 @@ def raw(
     query: signing.Query = (("limit", "10"),),
     **headers: str,
 ) -> Response:
-    """A signed request, changed by ``tamper`` after it was signed."""
+    """Sends a signed request, changed by ``tamper`` after signing."""
     path = LIST.replace("{project_id}", target.project_id)
     sent = {"Host": target.host, "X-Sdk-Date": signing.stamp(signing.now() - age)}
     sent.update({name.replace("_", "-"): value for name, value in headers.items()})
@@ -60,15 +61,15 @@ def raw(
 
 
 def refused(answer: Response, status: int, code: str, words: str = "") -> None:
-    """Checks an answer that must be a refusal."""
+    """Checks an error response."""
     assert answer.status == status, answer.body
     body = answer.json()
     assert body["error_code"] == code, body
     assert words in body["error_msg"], body
 
 
-def test_our_own_signature_is_the_sdks(main: Simulator) -> None:
-    """What these tests sign by hand is worth something only if the SDK signs the same."""
+def test_signing_matches_the_sdk(main: Simulator) -> None:
+    """The signing implementation of the tests must match the SDK."""
     headers = {"Host": main.host, "X-Sdk-Date": "20260102T030405Z", "Content-Type": "application/json"}
     request = SdkRequest(
         "POST",
@@ -86,7 +87,7 @@ def test_our_own_signature_is_the_sdks(main: Simulator) -> None:
     assert ours == request.header_params["Authorization"]
 
 
-def test_signed_by_hand_it_is_accepted(main: Simulator) -> None:
+def test_a_valid_signature_is_accepted(main: Simulator) -> None:
     answer = raw(main)
     assert answer.status == 200, answer.body
 
@@ -95,7 +96,7 @@ def test_signed_by_hand_it_is_accepted(main: Simulator) -> None:
 
 
 def test_an_unknown_access_key(main: Simulator) -> None:
-    client = sdk.dcs(main, BasicCredentials("NOBODY", simulator.SECRET_KEY, main.project_id))
+    client = sdk.dcs(main, BasicCredentials("UNKNOWN", simulator.SECRET_KEY, main.project_id))
     error = sdk.refusal(lambda: list_instances(client))
     assert (error.status_code, error.error_code) == (401, GATEWAY)
     assert error.request_id
@@ -140,7 +141,7 @@ TAMPERED = {
 
 @pytest.mark.parametrize("part", TAMPERED)
 def test_tampered(main: Simulator, part: str) -> None:
-    """Whatever the signature covers cannot be changed after it was made."""
+    """Changing any signed part invalidates the signature."""
     body = b'{"name":"b"}' if part == "body" else b""
     answer = raw(main, tamper=TAMPERED[part], body=body, X_Extra="as it was")
     refused(answer, 401, GATEWAY, "verify aksk signature fail")
@@ -166,12 +167,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_an_authorization_that_does_not_hold(main: Simulator, how: str) -> None:
+def test_an_invalid_authorization_header(main: Simulator, how: str) -> None:
     refused(raw(main, tamper=_signature(BROKEN[how])), 401, GATEWAY)
 
 
-def test_headers_that_are_not_signed_do_not_matter(main: Simulator) -> None:
-    """The list in SignedHeaders decides: the host may be left out of it, as the vendor's Go client may do."""
+def test_unsigned_headers_may_change(main: Simulator) -> None:
+    """SignedHeaders may omit the host, as the vendor's Go client can do."""
     assert raw(main, signed=["x-sdk-date"]).status == 200
     assert (
         raw(main, signed=["x-sdk-date"], tamper=lambda request: request["headers"].update(X_New="1")).status
@@ -179,13 +180,13 @@ def test_headers_that_are_not_signed_do_not_matter(main: Simulator) -> None:
     )
 
 
-def test_the_date_has_to_be_signed(main: Simulator) -> None:
+def test_the_date_must_be_signed(main: Simulator) -> None:
     refused(raw(main, signed=["host"]), 401, GATEWAY)
 
 
 @pytest.mark.parametrize("minutes", [16, 60, -16, -60])
 def test_a_date_too_far_away(main: Simulator, minutes: int) -> None:
-    """Past or future: fifteen minutes are allowed, by the wall clock."""
+    """The wall clock may differ by fifteen minutes in either direction."""
     refused(raw(main, age=timedelta(minutes=minutes)), 401, GATEWAY, "signature expired")
 
 
@@ -195,14 +196,14 @@ def test_a_date_near_enough(main: Simulator, minutes: int) -> None:
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "2026-01-02T03:04:05Z", "20260102T030405"])
-def test_a_date_that_is_none(main: Simulator, date: str) -> None:
+def test_a_malformed_date(main: Simulator, date: str) -> None:
     refused(raw(main, X_Sdk_Date=date), 401, GATEWAY)
 
 
 # --- neither signature nor token ---
 
 
-def test_nobody(main: Simulator) -> None:
+def test_no_credentials(main: Simulator) -> None:
     path = LIST.replace("{project_id}", main.project_id)
     refused(main.request("GET", path), 401, "DCS.1003", "No token in the request.")
 
@@ -220,17 +221,17 @@ def test_another_project(main: Simulator) -> None:
 
 
 def temporary_key(target: Simulator, **more: Any) -> str:
-    """A new temporary access key, with ``token`` as its token."""
+    """Adds a temporary access key with the security token ``token``."""
     name = f"TEMPORARY{next(NUMBERS)}"
     target.add_key(name, "temporary-secret", securityToken="token", **more)
     return name
 
 
 def test_temporary_credentials(main: Simulator) -> None:
-    """They are good for reading and for changing things."""
+    """Temporary credentials can read and write."""
     client = sdk.temporary(main, temporary_key(main), "temporary-secret", "token")
     assert list_instances(client).instances is not None
-    instance_id = cases.create(client, cases.order(main, name="temporary"))
+    instance_id = create(client, order(main, name="temporary"))
     assert client.show_instance(ShowInstanceRequest(instance_id=instance_id)).name == "temporary"
     main.remove(instance_id)
     assert main.journal("CreateInstance")[-1]["caller"] != main.journal("ListInstances")[0]["caller"]
@@ -269,14 +270,14 @@ def test_a_revoked_key(main: Simulator) -> None:
 
 
 def with_token(target: Simulator, token: str, path: str = LIST, **headers: str) -> Response:
-    """A request with a token instead of a signature."""
+    """Sends a request with a token instead of a signature."""
     sent = {"X-Auth-Token": token, "Content-Type": "application/json"}
     sent.update({name.replace("_", "-"): value for name, value in headers.items()})
     return target.request("GET", path.replace("{project_id}", target.project_id), sent)
 
 
 def test_a_token(main: Simulator) -> None:
-    """It opens the project it is for, and what belongs to none."""
+    """A token is valid for its project and for paths without a project."""
     token = cases.token(main)
     assert with_token(main, token).status == 200
     assert with_token(main, token, "/v2/available-zones").status == 200
@@ -284,17 +285,17 @@ def test_a_token(main: Simulator) -> None:
 
 def test_a_token_creates_and_deletes(clean: Simulator) -> None:
     token = cases.token(clean)
-    body = sdk.plain(cases.order(clean, name="by-token"))
+    body = sdk.plain(order(clean, name="by-token"))
     path = LIST.replace("{project_id}", clean.project_id)
     headers = {"X-Auth-Token": token, "Content-Type": "application/json"}
     created = clean.request("POST", path, headers, json.dumps(body).encode())
     assert created.status == 200, created.body
     instance_id = created.json()["instances"][0]["instance_id"]
-    clean.step(cases.PROVISIONING)
+    clean.step(PROVISIONING)
     assert clean.request("DELETE", f"{path}/{instance_id}", headers).status == 204
 
 
-def test_a_token_nobody_knows(main: Simulator) -> None:
+def test_an_unknown_token(main: Simulator) -> None:
     refused(with_token(main, "MIIS" + "0" * 40), 401, "DCS.1001", "Invalid token.")
 
 
@@ -332,21 +333,21 @@ def test_a_token_for_no_project(main: Simulator) -> None:
 
 
 def only(target: Simulator) -> Any:
-    """As much of the worlds as a case of IAM needs."""
-    world = type("World", (), {"target": target})
-    return type("Worlds", (), {"main": world})
+    """The part of the sample sites that an IAM case needs."""
+    site = type("SampleSite", (), {"target": target})
+    return type("SampleSites", (), {"main": site})
 
 
-# --- what is asked for ---
+# --- the request ---
 
 
-def test_a_path_nobody_knows(main: Simulator) -> None:
+def test_an_unknown_path(main: Simulator) -> None:
     answer = signing.send(main, "GET", "/v2/{project_id}/nothing")
     assert answer.status == 404
     assert answer.json()["error_code"] in ("APIGW.0101", "DCS.4001")
 
 
-def test_a_method_nobody_knows(main: Simulator) -> None:
+def test_an_unknown_method(main: Simulator) -> None:
     answer = signing.send(main, "PATCH", LIST)
     assert answer.status in (404, 405)
     assert answer.json()["error_code"] in ("APIGW.0101", "DCS.5001")
@@ -367,6 +368,6 @@ def test_an_instance_that_does_not_exist(client: DcsClient) -> None:
     assert (error.status_code, error.error_code) == (404, "DCS.3022")
 
 
-def test_an_instance_id_that_is_none(client: DcsClient) -> None:
+def test_a_malformed_instance_id(client: DcsClient) -> None:
     error = sdk.refusal(lambda: client.show_instance(ShowInstanceRequest(instance_id="not-an-id")))
     assert (error.status_code, error.error_code) in ((400, "DCS.4061"), (404, "DCS.3022"))

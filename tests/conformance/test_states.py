@@ -1,4 +1,4 @@
-"""What instances go through, as the SDK sees it: statuses, refusals while busy, filters, counts."""
+"""Instance states through the SDK: transitions, errors while busy, filters, counts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any, Callable
 import pytest
 from huaweicloudsdkdcs.v2 import (
     BackupPolicy,
-    BatchCreateOrDeleteTagsRequest,
-    CreateOrDeleteInstanceTags,
     DcsClient,
-    DeleteSingleInstanceRequest,
     ListAvailableZonesRequest,
     ListBackgroundTaskRequest,
     ListFlavorsRequest,
@@ -20,37 +17,39 @@ from huaweicloudsdkdcs.v2 import (
     ListNumberOfInstancesInDifferentStatusRequest,
     ListStatisticsOfRunningInstancesRequest,
     RenameCommandResp,
-    ResetInstancePasswordBody,
-    ResetPasswordRequest,
     ResourceTag,
-    ShowInstanceRequest,
     ShowJobInfoRequest,
     ShowQuotaOfTenantRequest,
 )
 
 import sdk
+from instances import (
+    HA_1,
+    HA_2,
+    OPERATION,
+    PROVISIONING,
+    change_tags,
+    create,
+    delete,
+    order,
+    reset_password,
+    resize,
+    running,
+    show,
+    update,
+    weekly,
+)
 from simulator import Simulator, started
-from world import HA_1, HA_2, OPERATION, PROVISIONING, create, order, resize, update, weekly
 
 DELETION = 60
 
 
-def show(client: DcsClient, instance_id: str) -> Any:
-    """An instance in detail."""
-    return client.show_instance(ShowInstanceRequest(instance_id=instance_id))
-
-
 def names(client: DcsClient, **query: Any) -> list[str]:
-    """The names that the list shows."""
+    """The names of the listed instances."""
     return [instance.name for instance in client.list_instances(ListInstancesRequest(**query)).instances]
 
 
-def delete(client: DcsClient, instance_id: str) -> None:
-    """Deletes an instance."""
-    client.delete_single_instance(DeleteSingleInstanceRequest(instance_id=instance_id))
-
-
-def test_from_creating_to_gone(clean: Simulator, client: DcsClient) -> None:
+def test_an_instance_is_created_and_deleted(clean: Simulator, client: DcsClient) -> None:
     instance_id = create(client, order(clean))
     assert show(client, instance_id).status == "CREATING"
     clean.step(PROVISIONING - 1)
@@ -67,8 +66,7 @@ def test_from_creating_to_gone(clean: Simulator, client: DcsClient) -> None:
 
 
 def test_a_resize_extends(clean: Simulator, client: DcsClient) -> None:
-    instance_id = create(client, order(clean))
-    clean.step(PROVISIONING)
+    instance_id = running(clean)
     before = show(client, instance_id)
     resize(client, instance_id, HA_2, 2)
     during = show(client, instance_id)
@@ -84,11 +82,10 @@ def test_a_resize_extends(clean: Simulator, client: DcsClient) -> None:
     )
 
 
-def test_a_resize_can_wait_for_the_window(newer: Simulator) -> None:
-    """Where a site supports that; the reference says that at present it does not."""
+def test_a_deferred_resize_waits_for_the_window(newer: Simulator) -> None:
+    """Newer sites only: the reference documents deferral as unsupported."""
     client = sdk.dcs(newer)
-    instance_id = create(client, order(newer))
-    newer.step(PROVISIONING)
+    instance_id = running(newer)
     resize(client, instance_id, HA_2, 2, execute_immediately=False)
     assert show(client, instance_id).status == "RUNNING"
     error = sdk.refusal(lambda: resize(client, instance_id, HA_2, 2))
@@ -98,16 +95,14 @@ def test_a_resize_can_wait_for_the_window(newer: Simulator) -> None:
     newer.remove(instance_id)
 
 
-def test_elsewhere_it_does_not_wait(clean: Simulator, client: DcsClient) -> None:
-    instance_id = create(client, order(clean))
-    clean.step(PROVISIONING)
+def test_deferral_is_ignored_by_default(clean: Simulator, client: DcsClient) -> None:
+    instance_id = running(clean)
     resize(client, instance_id, HA_2, 2, execute_immediately=False)
     assert show(client, instance_id).status == "EXTENDING"
 
 
 def test_renamed_commands_restart(clean: Simulator, client: DcsClient) -> None:
-    instance_id = create(client, order(clean))
-    clean.step(PROVISIONING)
+    instance_id = running(clean)
     update(client, instance_id, rename_commands=RenameCommandResp(keys="k-e-y-s"))
     assert show(client, instance_id).status == "RESTARTING"
     clean.step(OPERATION)
@@ -115,8 +110,7 @@ def test_renamed_commands_restart(clean: Simulator, client: DcsClient) -> None:
 
 
 def test_settings_are_kept(clean: Simulator, client: DcsClient) -> None:
-    instance_id = create(client, order(clean))
-    clean.step(PROVISIONING)
+    instance_id = running(clean)
     update(
         client,
         instance_id,
@@ -133,7 +127,7 @@ def test_settings_are_kept(clean: Simulator, client: DcsClient) -> None:
 
 
 def test_a_creation_that_fails(clean: Simulator, client: DcsClient) -> None:
-    """It is counted if asked for, and listed if asked for by its status."""
+    """A failed creation is counted with include_failure and listed by its status."""
     clean.control("POST", "/fail-next-creations", {"count": 1})
     failed = create(client, order(clean, name="failed"))
     create(client, order(clean, name="good"))
@@ -147,8 +141,8 @@ def test_a_creation_that_fails(clean: Simulator, client: DcsClient) -> None:
     delete(client, failed)
 
 
-def test_where_failed_creations_are_listed() -> None:
-    """The other reading of include_failure."""
+def test_listing_failed_creations() -> None:
+    """The alternative interpretation of include_failure."""
     with started("--list-failures") as target:
         client = sdk.dcs(target)
         target.control("POST", "/fail-next-creations", {"count": 1})
@@ -158,7 +152,7 @@ def test_where_failed_creations_are_listed() -> None:
         assert names(client, include_failure="true") == ["failed"]
 
 
-def test_a_new_instance_may_be_slow_to_appear() -> None:
+def test_a_new_instance_appears_later() -> None:
     with started("--visible-after-seconds", "20") as target:
         client = sdk.dcs(target)
         instance_id = create(client, order(target))
@@ -170,7 +164,7 @@ def test_a_new_instance_may_be_slow_to_appear() -> None:
 
 
 def test_state_survives_a_restart(tmp_path: Path) -> None:
-    """With a file, what there was is there again, and goes on where it stood."""
+    """Instances and pending transitions are restored from the state file."""
     state = str(tmp_path / "state.json")
     with started("--state", state) as target:
         client = sdk.dcs(target)
@@ -189,9 +183,7 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
 CHANGES: dict[str, Callable[[DcsClient, str], Any]] = {
     "update": lambda client, instance_id: update(client, instance_id, name="other"),
     "resize": lambda client, instance_id: resize(client, instance_id, HA_2, 2),
-    "password": lambda client, instance_id: client.reset_password(
-        ResetPasswordRequest(instance_id, ResetInstancePasswordBody(new_password="Bb456789"))
-    ),
+    "password": lambda client, instance_id: reset_password(client, instance_id, new_password="Bb456789"),
     "delete": delete,
 }
 BUSY = {
@@ -205,14 +197,13 @@ BUSY = {
     "FROZEN": ("DCS.4026", None),
     "CREATEFAILED": ("DCS.4026", None),
 }
-"""By status, the code for a change and for deletion; the reference has one for each kind of being busy."""
+"""Codes for a change and for a deletion, by status."""
 
 
 @pytest.mark.parametrize("status", BUSY)
 @pytest.mark.parametrize("change", CHANGES)
 def test_busy(clean: Simulator, client: DcsClient, status: str, change: str) -> None:
-    instance_id = create(client, order(clean))
-    clean.step(PROVISIONING)
+    instance_id = running(clean)
     clean.put_status(instance_id, status)
     code = BUSY[status][1 if change == "delete" else 0]
     if code is None:
@@ -259,7 +250,7 @@ def test_each_status_has_its_count(clean: Simulator, client: DcsClient, status: 
 
 
 def test_filters(clean: Simulator, client: DcsClient) -> None:
-    """Names are found by a part of them unless the whole is asked for."""
+    """Names match partially unless name_equal is set."""
     first = create(client, order(clean, name="cache-one"))
     second = create(client, order(clean, name="cache-one-more", tags=[ResourceTag("team", "a")]))
     clean.step(PROVISIONING)
@@ -275,7 +266,7 @@ def test_filters(clean: Simulator, client: DcsClient) -> None:
 
 
 def test_queries_in_any_script(clean: Simulator, client: DcsClient) -> None:
-    """What the SDK escapes in a query or a path is signed as it is read."""
+    """Signatures match for escaped queries and paths."""
     create(client, order(clean))
     for odd in ("a b", "über", "100%", "a+b=c&d", "实例", "~*()'!"):
         assert names(client, name=odd) == []
@@ -283,13 +274,12 @@ def test_queries_in_any_script(clean: Simulator, client: DcsClient) -> None:
     assert names(client, include_delete="true") == ["conformance"]
 
 
-def test_what_belongs_to_no_instance(client: DcsClient) -> None:
-    """Each operation says in the same words that there is no such instance; a job is a wrong parameter."""
+def test_a_missing_instance(client: DcsClient) -> None:
+    """Each operation reports a missing instance with the same code; a missing job is a wrong parameter."""
     nothing = "00000000-0000-0000-0000-000000000000"
-    tag = CreateOrDeleteInstanceTags(action="create", tags=[ResourceTag("a", "b")])
     calls: list[Callable[[], Any]] = [
         *[lambda change=change: change(client, nothing) for change in CHANGES.values()],
-        lambda: client.batch_create_or_delete_tags(BatchCreateOrDeleteTagsRequest(nothing, tag)),
+        lambda: change_tags(client, nothing, "create", ResourceTag("a", "b")),
         lambda: client.list_background_task(ListBackgroundTaskRequest(nothing)),
     ]
     for call in calls:
@@ -299,13 +289,12 @@ def test_what_belongs_to_no_instance(client: DcsClient) -> None:
     assert (error.status_code, error.error_code) == (400, "DCS.4063")
 
 
-def test_passwords_come_and_go(clean: Simulator, client: DcsClient) -> None:
-    """Whether one is needed shows, and what it is does not."""
-    instance_id = create(client, order(clean))
-    clean.step(PROVISIONING)
+def test_password_free_access(clean: Simulator, client: DcsClient) -> None:
+    """The details show whether a password is needed, but not the password."""
+    instance_id = running(clean)
 
     def reset(**body: Any) -> str:
-        client.reset_password(ResetPasswordRequest(instance_id, ResetInstancePasswordBody(**body)))
+        reset_password(client, instance_id, **body)
         clean.step(OPERATION)
         return str(show(client, instance_id).no_password_access)
 
@@ -316,8 +305,7 @@ def test_passwords_come_and_go(clean: Simulator, client: DcsClient) -> None:
 
 
 def test_a_backup_policy_that_becomes_manual_keeps_its_plan(clean: Simulator, client: DcsClient) -> None:
-    instance_id = create(client, order(clean, instance_backup_policy=weekly(save_days=3)))
-    clean.step(PROVISIONING)
+    instance_id = running(clean, instance_backup_policy=weekly(save_days=3))
     update(client, instance_id, instance_backup_policy=BackupPolicy(backup_type="manual"))
     policy = show(client, instance_id).instance_backup_policy.policy
     assert (policy.backup_type, policy.save_days) == ("manual", 3)
@@ -328,8 +316,7 @@ def test_tags(clean: Simulator, client: DcsClient) -> None:
     instance_id = create(client, order(clean, tags=[ResourceTag("kept", "1"), ResourceTag("changed", "1")]))
 
     def change(action: str, *tags: ResourceTag) -> dict[str, str]:
-        body = CreateOrDeleteInstanceTags(action=action, tags=list(tags))
-        client.batch_create_or_delete_tags(BatchCreateOrDeleteTagsRequest(instance_id, body))
+        change_tags(client, instance_id, action, *tags)
         return {tag.key: tag.value for tag in show(client, instance_id).tags or []}
 
     assert change("create", ResourceTag("changed", "2"), ResourceTag("new", "")) == {
@@ -352,8 +339,8 @@ def test_quota_is_used(clean: Simulator, client: DcsClient) -> None:
     assert used() == {"instance": 0, "ram": 0}
 
 
-def test_statistics_move(clean: Simulator, client: DcsClient) -> None:
-    """Only for what runs, and never backwards where it counts."""
+def test_statistics_increase(clean: Simulator, client: DcsClient) -> None:
+    """Statistics cover running instances only, and counters never decrease."""
 
     def statistics() -> list[Any]:
         request = ListStatisticsOfRunningInstancesRequest()
@@ -373,7 +360,7 @@ def test_statistics_move(clean: Simulator, client: DcsClient) -> None:
 
 
 def test_flavors(client: DcsClient) -> None:
-    """Every mode and both kinds of processor, named as the service names them."""
+    """The flavors cover every mode, CPU type and version."""
 
     def codes(**query: str) -> list[str]:
         return [flavor.spec_code for flavor in client.list_flavors(ListFlavorsRequest(**query)).flavors]
@@ -394,10 +381,9 @@ def test_flavors(client: DcsClient) -> None:
     assert codes(spec_code="redis.none") == []
 
 
-def test_flavors_that_an_instance_can_become(clean: Simulator, client: DcsClient) -> None:
-    """Only the SDK knows this parameter."""
-    instance_id = create(client, order(clean))
-    clean.step(PROVISIONING)
+def test_flavors_of_an_instance(clean: Simulator, client: DcsClient) -> None:
+    """Only the SDK documents this parameter."""
+    instance_id = running(clean)
     found = [
         one.spec_code for one in client.list_flavors(ListFlavorsRequest(instance_id=instance_id)).flavors
     ]

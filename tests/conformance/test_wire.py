@@ -1,4 +1,4 @@
-"""What the SDK cannot show, read off the wire: ``task``, jobs, error envelopes, statuses, kinds of values."""
+"""Raw responses, for what the SDK hides: ``task``, jobs, error formats, statuses and value types."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from huaweicloudsdkdcs.v2 import DcsClient
+from huaweicloudsdkdcs.v2 import DcsClient, ShowInstanceRequest
 
-import cases
 import sdk
 import signing
+from instances import HA_2, OPERATION, PASSWORD, PROVISIONING, order, resize, running, update
 from simulator import Response, Simulator
-from world import HA_2, OPERATION, PASSWORD, PROVISIONING, create, order, resize, update
 
 INSTANCES = "/v2/{project_id}/instances"
 HEX = re.compile(r"[0-9a-f]{32}")
@@ -22,27 +21,20 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def running(target: Simulator, **changes: Any) -> str:
-    """A new instance that runs."""
-    instance_id = create(sdk.dcs(target), order(target, **changes))
-    target.step(PROVISIONING)
-    return instance_id
-
-
 def get(target: Simulator, path: str, **query: str) -> Any:
-    """What a read answers, as JSON."""
+    """Returns the JSON response of a read."""
     answer = signing.send(target, "GET", path, query=list(query.items()))
     assert answer.status == 200, answer.body
     return answer.json()
 
 
 def show(target: Simulator, instance_id: str) -> Any:
-    """An instance in detail."""
+    """Returns the details of an instance."""
     return get(target, f"{INSTANCES}/{instance_id}")
 
 
 def settled(target: Simulator, instance_id: str) -> Any:
-    """An instance in detail, once a site whose status lags has caught up."""
+    """Returns the details of an instance after a stale read."""
     show(target, instance_id)
     return show(target, instance_id)
 
@@ -51,7 +43,7 @@ def settled(target: Simulator, instance_id: str) -> Any:
 
 
 def test_statuses_without_a_body(clean: Simulator) -> None:
-    """Changes are answered with 204 and nothing."""
+    """Changes return 204 without a body."""
     instance = f"{INSTANCES}/{running(clean)}"
     tags = instance.replace("/instances/", "/dcs/") + "/tags/action"
     tag = {"action": "create", "tags": [{"key": "k", "value": "v"}]}
@@ -67,7 +59,7 @@ def test_statuses_without_a_body(clean: Simulator) -> None:
 
 
 def test_statuses_with_a_body(clean: Simulator) -> None:
-    """Creating and a new password are answered with 200 and an object."""
+    """Creations and password resets return 200 with an object."""
     created = signing.send(clean, "POST", INSTANCES, body=sdk.plain(order(clean)))
     assert (created.status, list(created.json())) == (200, ["instances"])
     instance_id = created.json()["instances"][0]["instance_id"]
@@ -83,7 +75,7 @@ def test_statuses_with_a_body(clean: Simulator) -> None:
 
 
 def test_headers(main: Simulator) -> None:
-    """Every answer has the service's time, an id of the request, and says that it is JSON."""
+    """Every response has a date, a request id and the JSON content type."""
     answer = signing.send(main, "GET", INSTANCES)
     assert answer.headers["content-type"].startswith("application/json")
     assert HEX.fullmatch(answer.headers["x-request-id"])
@@ -96,7 +88,7 @@ def test_headers(main: Simulator) -> None:
 
 
 def test_task_while_busy(clean: Simulator) -> None:
-    """RUNNING with a task is busy: the field is in no model of the SDK, and null when idle."""
+    """A RUNNING instance with a task is busy. The SDK lacks the field, which is null when idle."""
     instance_id = running(clean)
     assert show(clean, instance_id)["task"] is None
     update(sdk.dcs(clean), instance_id, port=6390)
@@ -110,7 +102,7 @@ def test_task_while_busy(clean: Simulator) -> None:
 
 
 def test_jobs_of_tasks(newer: Simulator) -> None:
-    """Newer sites name the job of each task, which tells how it fares."""
+    """Newer sites return the job of each task, which has a status."""
     client = sdk.dcs(newer)
     instance_id = running(newer)
     resize(client, instance_id, HA_2, 2)
@@ -128,7 +120,7 @@ def test_jobs_of_tasks(newer: Simulator) -> None:
     newer.remove(instance_id)
 
 
-def test_the_reference_knows_no_jobs_of_tasks(clean: Simulator) -> None:
+def test_tasks_have_no_jobs_by_default(clean: Simulator) -> None:
     instance_id = running(clean)
     resize(sdk.dcs(clean), instance_id, HA_2, 2)
     (task,) = get(clean, f"{INSTANCES}/{instance_id}/tasks")["tasks"]
@@ -142,7 +134,7 @@ def test_the_reference_knows_no_jobs_of_tasks(clean: Simulator) -> None:
 # --- errors ---
 
 
-def test_the_gateways_envelope(main: Simulator) -> None:
+def test_the_error_format_of_the_gateway(main: Simulator) -> None:
     path = INSTANCES.replace("{project_id}", main.project_id)
     headers = {"Authorization": "SDK-HMAC-SHA256 Access=a, SignedHeaders=host, Signature=b"}
     answer = main.request("GET", path, headers)
@@ -152,7 +144,7 @@ def test_the_gateways_envelope(main: Simulator) -> None:
     assert body["request_id"] == answer.headers["x-request-id"]
 
 
-def test_the_services_envelope(main: Simulator) -> None:
+def test_the_error_format_of_the_service(main: Simulator) -> None:
     answer = signing.send(main, "GET", f"{INSTANCES}/00000000-0000-0000-0000-000000000000")
     body = answer.json()
     assert answer.status == 404
@@ -160,8 +152,8 @@ def test_the_services_envelope(main: Simulator) -> None:
     assert (body["error_code"], body["error_ext_msg"]) == ("DCS.3022", None)
 
 
-def test_the_older_envelope(older: Simulator) -> None:
-    """What the first version of the API said, and some sites still do: numbers for codes."""
+def test_the_old_error_format(older: Simulator) -> None:
+    """The first API version, still used by some sites, has numeric codes."""
     answer = signing.send(older, "GET", f"{INSTANCES}/00000000-0000-0000-0000-000000000000")
     body = answer.json()
     assert answer.status == 404
@@ -171,11 +163,11 @@ def test_the_older_envelope(older: Simulator) -> None:
     assert "ext_message" in body["error"]
 
 
-# --- kinds of values ---
+# --- value types ---
 
 
-def test_kinds_on_the_site_of_the_reference(clean: Simulator) -> None:
-    """As the tables of the reference have them."""
+def test_value_types_of_the_reference(clean: Simulator) -> None:
+    """Types match the tables of the reference."""
     instance_id = running(clean, spec_code="redis.single.xu1.tiny.128", capacity=0.125)
     detail = show(clean, instance_id)
     for name in ("capacity", "port", "max_memory", "used_memory", "charging_mode", "db_number"):
@@ -202,8 +194,8 @@ def _leaves(value: Any) -> Any:
         yield value
 
 
-def test_quirks(quirky: Simulator) -> None:
-    """Numbers as texts, `{}` for texts, a group that is none, and still the SDK reads it."""
+def test_deviating_formats(quirky: Simulator) -> None:
+    """The SDK reads numbers as strings, `{}` for null and a placeholder security group."""
     instance_id = running(quirky, spec_code="redis.single.xu1.tiny.128", capacity=0.125)
     detail = settled(quirky, instance_id)
     assert detail["capacity_minor"] == ".125"
@@ -215,22 +207,22 @@ def test_quirks(quirky: Simulator) -> None:
     texts = [
         v for v in _leaves([detail, listed, statistics]) if isinstance(v, str) and re.fullmatch(r"\d+", v)
     ]
-    assert texts, "no number is written as a text"
+    assert texts, "no number is written as a string"
     assert {} in [resource["unit"] for resource in quota]
     client = sdk.dcs(quirky)
-    shown = client.show_instance(cases.ShowInstanceRequest(instance_id=instance_id))
+    shown = client.show_instance(ShowInstanceRequest(instance_id=instance_id))
     assert (shown.capacity, shown.port) == (0, 6379)
     quirky.remove(instance_id)
 
 
-def test_the_older_site_says_null_for_an_empty_list(older: Simulator) -> None:
+def test_the_older_site_writes_empty_lists_as_null(older: Simulator) -> None:
     instance_id = running(older)
     assert show(older, instance_id)["tags"] is None
     older.remove(instance_id)
 
 
-def test_nothing_secret_comes_back(clean: Simulator, client: DcsClient) -> None:
-    """No answer and no journal shows a password."""
+def test_no_response_contains_a_secret(clean: Simulator, client: DcsClient) -> None:
+    """Neither responses nor the journal contain a password."""
     instance_id = running(clean)
     seen: dict[str, Any] = {
         "detail": show(clean, instance_id),
@@ -244,7 +236,7 @@ def test_nothing_secret_comes_back(clean: Simulator, client: DcsClient) -> None:
 
 @pytest.mark.parametrize("query", [{"tags": "team=a"}, {"tags": "team a"}])
 def test_both_spellings_of_the_filter_by_tags(clean: Simulator, query: dict[str, str]) -> None:
-    """The reference writes a space between key and value, the SDK an equals sign."""
+    """The reference separates key and value with a space, the SDK with an equals sign."""
     wanted = running(clean, tags=[{"key": "team", "value": "a"}])
     running(clean, tags=[{"key": "team", "value": "b"}])
     assert [one["instance_id"] for one in get(clean, INSTANCES, **query)["instances"]] == [wanted]

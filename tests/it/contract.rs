@@ -291,7 +291,7 @@ async fn limits_are_told_apart_from_mistakes(harness: SimHarness) {
         assert_eq!(create(wrong.clone()).await, Class::Invalid, "{wrong:?}");
     }
     let zone = base().az_codes[0].clone();
-    harness.shared.lock().meddle(harness.clock.monotonic(), |service, _| service.sell_out(&zone, true));
+    harness.shared.lock().mutate(harness.clock.monotonic(), |service, _| service.sell_out(&zone, true));
     assert_eq!(create(base()).await, Class::Quota, "a zone that is sold out");
     assert_eq!(harness.names(), Vec::<String>::new(), "nothing was created");
 }

@@ -56,7 +56,7 @@ fn settings(change: impl FnOnce(&mut Options)) -> Settings {
 }
 
 fn mutate_cloud<T>(tenant: &Tenant, change: impl FnOnce(&mut Service) -> T) -> T {
-    tenant.cloud.shared.lock().meddle(tenant.cloud.clock.monotonic(), |service, _| change(service))
+    tenant.cloud.shared.lock().mutate(tenant.cloud.clock.monotonic(), |service, _| change(service))
 }
 
 /// The credentials with other values; null takes one away.

@@ -77,7 +77,7 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
     };
     let fields = json!({"description": "meddled"});
     let altered =
-        tenant.cloud.shared.lock().meddle(now, |service, _| service.alter(&id, fields.as_object().unwrap()));
+        tenant.cloud.shared.lock().mutate(now, |service, _| service.alter(&id, fields.as_object().unwrap()));
     altered.unwrap();
     eventually("mended", DEADLINE, async || (described() == "another").then_some(())).await;
 

@@ -1,4 +1,4 @@
-//! Faults on purpose, and what the real client makes of them.
+//! Fault injection, observed through the real client.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use serde_json::{Value, json};
 use crate::support::sim_harness::{SECRET_KEY, SimHarness, access_key, instance, over_both, single_attempt};
 
 over_both! {
-    every_fault_of_a_create;
-    every_fault_of_a_list;
-    the_answer_of_a_create_is_lost;
-    reads_are_repeated_and_creates_are_not;
-    lists_of_the_past;
-    fewer_than_there_are;
+    faults_of_a_creation;
+    faults_of_a_list;
+    a_creation_without_a_response;
+    reads_are_retried_and_creations_are_not;
+    stale_lists;
+    partial_lists;
 }
 
 fn page() -> InstanceQuery {
     InstanceQuery { limit: Some(MAX_PAGE), ..InstanceQuery::default() }
 }
 
-/// What a create comes to under each fault, and whether there is an instance then.
-async fn every_fault_of_a_create(bench: SimHarness) {
+/// The error class of a creation under each fault, and whether the instance exists afterwards.
+async fn faults_of_a_creation(bench: SimHarness) {
     let cases: [(Value, Class, bool); 11] = [
         (json!("dropAnswer"), Class::Ambiguous, true),
         (json!("reset"), Class::Ambiguous, false),
@@ -52,11 +52,11 @@ async fn every_fault_of_a_create(bench: SimHarness) {
         assert_eq!(calls.len(), number + 1, "sent once");
         assert_eq!(calls[number].faults.first().copied(), name);
     }
-    bench.client.create_instance(&instance("unharmed")).await.expect("the rules are spent");
+    bench.client.create_instance(&instance("unharmed")).await.expect("all rules are exhausted");
 }
 
-/// What a read comes to that is not repeated.
-async fn every_fault_of_a_list(bench: SimHarness) {
+/// The error class of a list without retries under each fault.
+async fn faults_of_a_list(bench: SimHarness) {
     bench.client.create_instance(&instance("one-of-them")).await.expect("created");
     let client = bench.client(access_key(SECRET_KEY, None), single_attempt());
     let broken: fn(&Failure) -> bool = |failure| matches!(failure, Failure::Broken(_));
@@ -81,10 +81,10 @@ async fn every_fault_of_a_list(bench: SimHarness) {
     }
 }
 
-/// The client does not know, the instance exists, and the journal says so.
-async fn the_answer_of_a_create_is_lost(bench: SimHarness) {
+/// The client reports an ambiguous result; the instance exists and the journal records it.
+async fn a_creation_without_a_response(bench: SimHarness) {
     bench.add_faults(&json!({"operation": "CreateInstance", "fault": "dropAnswer"}));
-    let error = bench.client.create_instance(&instance("unknown-fate")).await.expect_err("no answer");
+    let error = bench.client.create_instance(&instance("ambiguous")).await.expect_err("no response");
     assert_eq!(error.class(), Class::Ambiguous);
     assert!(matches!(error.failure(), Failure::Broken(_)), "{error}");
     let found = bench.client.list_instances(&page()).await.expect("a list").instances;
@@ -95,7 +95,7 @@ async fn the_answer_of_a_create_is_lost(bench: SimHarness) {
     assert_eq!(calls[0].effect, format!("created {}", found[0].instance_id));
 }
 
-async fn reads_are_repeated_and_creates_are_not(bench: SimHarness) {
+async fn reads_are_retried_and_creations_are_not(bench: SimHarness) {
     bench.add_faults(&json!([
         {"operation": "CreateInstance", "count": 1, "fault": "reset"},
         {"operation": "ListInstances", "count": 2, "fault": "reset"},
@@ -105,7 +105,7 @@ async fn reads_are_repeated_and_creates_are_not(bench: SimHarness) {
     assert_eq!((bench.calls("CreateInstance").len(), bench.calls("ListInstances").len()), (1, 3));
 }
 
-async fn lists_of_the_past(bench: SimHarness) {
+async fn stale_lists(bench: SimHarness) {
     let names = async |rule: Value| {
         bench.add_faults(&json!({"operation": "ListInstances", "fault": rule}));
         let page = bench.client.list_instances(&page()).await.expect("a list");
@@ -113,7 +113,7 @@ async fn lists_of_the_past(bench: SimHarness) {
         names.sort();
         names
     };
-    // Armed for a long time, so that the past is kept; it is never reached.
+    // Never reached: an active staleList rule makes the simulator record history.
     bench.add_faults(
         &json!({"operation": "ListInstances", "after": 1000, "fault": {"staleList": {"versions": 1}}}),
     );
@@ -125,10 +125,10 @@ async fn lists_of_the_past(bench: SimHarness) {
     assert_eq!(names(json!({"staleList": {"seconds": 0}})).await, ["first", "second"]);
     assert_eq!(names(json!({"staleList": {"versions": 99}})).await, Vec::<String>::new());
     let page = bench.client.list_instances(&page()).await.expect("a list");
-    assert_eq!(page.instances.len(), 2, "the present");
+    assert_eq!(page.instances.len(), 2, "the current state");
 }
 
-async fn fewer_than_there_are(bench: SimHarness) {
+async fn partial_lists(bench: SimHarness) {
     for name in ["one-a", "two-b", "three-c"] {
         bench.client.create_instance(&instance(name)).await.expect("created");
     }
@@ -139,9 +139,9 @@ async fn fewer_than_there_are(bench: SimHarness) {
     assert_eq!((page_.instance_num, page_.instances.len()), (3, 3));
 }
 
-/// An answer that takes longer than the client waits: in process only, where nobody really waits.
+/// The response takes longer than the client's timeout. In process only, where the clock does not really wait.
 #[tokio::test]
-async fn the_answer_of_a_create_comes_too_late() {
+async fn a_creation_that_times_out() {
     let bench = SimHarness::in_process(crate::support::sim_harness::settings());
     bench.add_faults(&json!({"operation": "mutating", "fault": {"delay": {"ms": 60_000}}}));
     let before = bench.clock.monotonic();

@@ -1,4 +1,4 @@
-//! The simulator as the real client meets it, over HTTP and in process; and what only HTTP has.
+//! The simulator through the real client, over HTTP and in process, and features of the HTTP server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,12 +25,12 @@ use crate::support::{
 };
 
 over_both! {
-    the_life_of_an_instance;
-    keys_that_are_wrong;
-    temporary_keys;
-    tokens_are_renewed_once;
+    an_instance_is_created_and_deleted;
+    wrong_and_rotated_keys;
+    temporary_keys_need_their_token;
+    expired_tokens_are_renewed_once;
     projects_are_looked_up;
-    nothing_secret_in_the_journal;
+    the_journal_contains_no_secrets;
 }
 
 fn page() -> InstanceQuery {
@@ -41,7 +41,7 @@ fn code(error: &dcs_operator::dcs::Error) -> Option<&str> {
     error.refusal()?.code.as_deref()
 }
 
-async fn the_life_of_an_instance(bench: SimHarness) {
+async fn an_instance_is_created_and_deleted(bench: SimHarness) {
     let client = &bench.client;
     let id = client.create_instance(&instance("my-cache")).await.expect("created").instance_id;
     let status = async || client.show_instance(&id).await.expect("an instance").status;
@@ -59,26 +59,26 @@ async fn the_life_of_an_instance(bench: SimHarness) {
     assert_eq!(callers, [Caller::AccessKey; 3]);
 }
 
-async fn keys_that_are_wrong(bench: SimHarness) {
+async fn wrong_and_rotated_keys(bench: SimHarness) {
     let client = bench.client(access_key("another", None), RetryPolicy::default());
     let error = client.list_instances(&page()).await.expect_err("a wrong key");
     assert_eq!((error.class(), code(&error)), (Class::Credentials, Some("APIGW.0301")));
     assert!(error.refusal().is_some_and(|refusal| refusal.request_id.is_some()));
-    assert_eq!(error.attempts(), 1, "never repeated");
-    // A rotated key: the old secret ceases to be valid, the new one is.
+    assert_eq!(error.attempts(), 1, "no retry");
+    // Rotating the key invalidates the old secret.
     let key = AccessKey { secret: "another".into(), security_token: None, expires_at: None };
     bench.shared.lock().directory_mut().put_key(ACCESS_KEY, key);
     client.list_instances(&page()).await.expect("the new secret");
     let error = bench.client.list_instances(&page()).await.expect_err("the old secret");
     assert_eq!(error.class(), Class::Credentials);
-    // Somebody else's project.
-    let elsewhere =
+    // A project of another account.
+    let other_project =
         AccountConfig { project_id: Some("f".repeat(32)), ..bench.account(access_key("another", None)) };
-    let error = bench.client_of(elsewhere, single_attempt()).list_instances(&page()).await;
+    let error = bench.client_of(other_project, single_attempt()).list_instances(&page()).await;
     assert_eq!(error.map_err(|error| code(&error).map(str::to_owned)), Err(Some("DCS.1004".to_owned())));
 }
 
-async fn temporary_keys(bench: SimHarness) {
+async fn temporary_keys_need_their_token(bench: SimHarness) {
     let key = AccessKey { secret: SECRET_KEY.into(), security_token: Some("STS".into()), expires_at: None };
     bench.shared.lock().directory_mut().put_key(ACCESS_KEY, key);
     for (token, expected) in [(None, false), (Some("other"), false), (Some("STS"), true)] {
@@ -91,7 +91,7 @@ async fn temporary_keys(bench: SimHarness) {
     assert_eq!(last.caller, Caller::TemporaryKey);
 }
 
-async fn tokens_are_renewed_once(bench: SimHarness) {
+async fn expired_tokens_are_renewed_once(bench: SimHarness) {
     let client = bench.client(user(PASSWORD), RetryPolicy::default());
     let tokens = || bench.calls("KeystoneCreateUserTokenByPassword").len();
     client.list_instances(&page()).await.expect("a list");
@@ -103,8 +103,8 @@ async fn tokens_are_renewed_once(bench: SimHarness) {
     let callers: Vec<_> = bench.calls("ListInstances").iter().map(|entry| entry.caller).collect();
     assert_eq!(callers, [Caller::Token, Caller::Token, Caller::None, Caller::Token]);
 
-    let stranger = bench.client(user("wrong"), RetryPolicy::default());
-    let error = stranger.list_instances(&page()).await.expect_err("a wrong password");
+    let wrong_user = bench.client(user("wrong"), RetryPolicy::default());
+    let error = wrong_user.list_instances(&page()).await.expect_err("a wrong password");
     assert_eq!(error.class(), Class::Credentials, "{error}");
     assert_eq!(error.operation(), "KeystoneCreateUserTokenByPassword");
 }
@@ -131,7 +131,7 @@ async fn projects_are_looked_up(bench: SimHarness) {
     assert!(error.to_string().contains("2 projects are named"), "{error}");
 }
 
-async fn nothing_secret_in_the_journal(bench: SimHarness) {
+async fn the_journal_contains_no_secrets(bench: SimHarness) {
     bench.client.create_instance(&instance("with-password")).await.expect("created");
     let client = bench.client(user(PASSWORD), RetryPolicy::default());
     client.list_instances(&page()).await.expect("a list");
@@ -144,7 +144,7 @@ async fn nothing_secret_in_the_journal(bench: SimHarness) {
     }
 }
 
-/// Adds a byte to every body after it was signed.
+/// Appends a byte to every signed body.
 #[derive(Debug)]
 struct Tampering(InProcess);
 
@@ -160,7 +160,7 @@ impl Transport for Tampering {
 }
 
 #[tokio::test]
-async fn a_body_that_was_changed_on_its_way() {
+async fn a_tampered_body_is_rejected() {
     let bench = SimHarness::in_process(settings());
     let carrier = Arc::new(Tampering(InProcess(bench.shared.clone())));
     let account = bench.account(access_key(SECRET_KEY, None));
@@ -170,9 +170,9 @@ async fn a_body_that_was_changed_on_its_way() {
     assert_eq!(bench.names(), Vec::<String>::new());
 }
 
-/// The client's clock is off by more than the gateway allows: it takes over the time of the answer.
+/// The client's clock is off by more than the gateway allows; the client adopts the time of the response.
 #[tokio::test]
-async fn a_clock_that_is_off() {
+async fn the_client_corrects_its_clock() {
     let bench = SimHarness::in_process(settings());
     for minutes in [-20, 20] {
         let clock = Arc::new(LeapingClock::ahead_by(TimeDelta::minutes(minutes)));
@@ -212,24 +212,24 @@ async fn the_state_survives_a_restart() {
     bench.step(40);
     persist::save(path.clone().into(), &bench.shared).await.expect("saved");
 
-    let mut narrower = settings();
-    narrower.service.quota_instances = 7;
-    let again = SimHarness::in_process(narrower);
-    let monotonic = again.clock.monotonic();
+    let mut changed = settings();
+    changed.service.quota_instances = 7;
+    let restarted = SimHarness::in_process(changed);
+    let monotonic = restarted.clock.monotonic();
     assert_eq!(
-        persist::load(&path, &mut again.shared.lock(), monotonic).map_err(|e| e.to_string()),
+        persist::load(&path, &mut restarted.shared.lock(), monotonic).map_err(|e| e.to_string()),
         Ok(true)
     );
-    let shown = again.client.show_instance(&id).await.expect("it is there");
+    let shown = restarted.client.show_instance(&id).await.expect("the instance exists");
     assert_eq!(shown.status, Some(InstanceStatus::Creating));
-    again.step(60);
-    let shown = again.client.show_instance(&id).await.expect("it is there");
-    assert_eq!(shown.status, Some(InstanceStatus::Running), "the cloud's clock went on where it was");
-    assert_eq!(again.shared.lock().service().options().quota_instances, 7, "the new choice holds");
+    restarted.step(60);
+    let shown = restarted.client.show_instance(&id).await.expect("the instance exists");
+    assert_eq!(shown.status, Some(InstanceStatus::Running), "the simulated clock resumed");
+    assert_eq!(restarted.shared.lock().service().options().quota_instances, 7, "the new options apply");
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_state_is_left_alone() {
+async fn an_invalid_state_file_is_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let load = |settings| {
@@ -237,28 +237,28 @@ async fn a_file_that_is_no_state_is_left_alone() {
         let mut simulator = Simulator::new(settings, clock.now(), clock.monotonic()).unwrap();
         persist::load(&path, &mut simulator, clock.monotonic()).map_err(|error| error.to_string())
     };
-    assert_eq!(load(settings()), Ok(false), "none yet");
+    assert_eq!(load(settings()), Ok(false), "no file yet");
     let bench = SimHarness::in_process(settings());
     persist::save(path.clone().into(), &bench.shared).await.expect("saved");
     let good = std::fs::read_to_string(&path).unwrap();
     let mut other = settings();
     other.service.project_id = "f".repeat(32);
-    assert!(load(other).unwrap_err().contains("give it as --project-id"));
+    assert!(load(other).unwrap_err().contains("set --project-id and --region"));
     for text in ["", "{}", "[1, 2]", "not JSON", &good[..good.len() / 2], r#"{"format":"x","version":1}"#] {
         std::fs::write(&path, text).unwrap();
         let error = load(settings()).unwrap_err();
-        assert!(error.contains("is not a simulator's state"), "{text}: {error}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "untouched");
+        assert!(error.contains("is not a valid simulator state"), "{text}: {error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "unchanged");
     }
 }
 
-/// Changes are written while the server runs, without being asked for.
+/// The server saves changes while it runs.
 #[tokio::test]
-async fn changes_reach_the_file_by_themselves() {
+async fn changes_are_saved_automatically() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let bench = SimHarness::in_process(settings());
-    let keeper = tokio::spawn(persist::keep(path.clone().into(), bench.shared.clone()));
+    let saver = tokio::spawn(persist::save_on_change(path.clone().into(), bench.shared.clone()));
     bench.client.create_instance(&instance("kept")).await.expect("created");
     in_time(async {
         while !std::fs::read_to_string(&path).is_ok_and(|text| text.contains("kept")) {
@@ -266,15 +266,15 @@ async fn changes_reach_the_file_by_themselves() {
         }
     })
     .await;
-    keeper.abort();
+    saver.abort();
 }
 
-/// What `/_simulator` answers to a request.
+/// Sends a request to the control API.
 async fn control(bench: &SimHarness, method: http::Method, path: &str, body: Value) -> (u16, Value) {
     let request = reqwest::Client::new()
         .request(method, format!("{}/_simulator{path}", bench.base))
         .body(if body.is_null() { String::new() } else { body.to_string() });
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await.expect("a response");
     let status = answer.status().as_u16();
     (status, serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON"))
 }
@@ -284,7 +284,8 @@ async fn the_control_interface() {
     let bench = in_time(SimHarness::over_http(settings())).await;
     let (get, post, patch, delete) =
         (http::Method::GET, http::Method::POST, http::Method::PATCH, http::Method::DELETE);
-    let id = bench.client.create_instance(&instance("meddled-with")).await.expect("created").instance_id;
+    let id =
+        bench.client.create_instance(&instance("changed-by-control")).await.expect("created").instance_id;
     let ask = async |method: &http::Method, path: &str, body: Value| {
         in_time(control(&bench, method.clone(), path, body)).await
     };
@@ -295,7 +296,10 @@ async fn the_control_interface() {
     let (_, clock) = ask(&post, "/clock/step", json!({"seconds": 100})).await;
     assert_eq!(clock["speed"], 0.0);
     let (_, instances) = ask(&get, "/instances", none.clone()).await;
-    assert_eq!(instances["instances"], json!([{"id": id, "name": "meddled-with", "status": "RUNNING"}]));
+    assert_eq!(
+        instances["instances"],
+        json!([{"id": id, "name": "changed-by-control", "status": "RUNNING"}])
+    );
     assert_eq!(ask(&post, &format!("/instances/{id}/status"), json!({"status": "ERROR"})).await.0, 200);
     let shown = bench.client.show_instance(&id).await.expect("an instance");
     assert_eq!(shown.status, Some(InstanceStatus::Error));
@@ -317,11 +321,11 @@ async fn the_control_interface() {
     for (method, path, body, status, message) in [
         (&post, "/faults", json!({"fault": "explode"}), 400, "unknown variant"),
         (&post, "/clock/step", json!({"seconds": -1}), 400, "seconds"),
-        (&post, "/clock/speed", json!({"speed": -1}), 400, "is not a speed"),
+        (&post, "/clock/speed", json!({"speed": -1}), 400, "invalid speed"),
         (&post, "/clock/step", json!({}), 400, "missing field `seconds`"),
-        (&get, "/journal?colour=red", none.clone(), 400, "not one of operation, since, limit"),
-        (&get, "/nonsense", none.clone(), 404, "GET /_simulator tells what there is"),
-        (&post, "/instances/x/status", json!({"status": "ERROR"}), 404, "there is no instance x"),
+        (&get, "/journal?colour=red", none.clone(), 400, "expected operation, since or limit"),
+        (&get, "/nonsense", none.clone(), 404, "GET /_simulator lists all routes"),
+        (&post, "/instances/x/status", json!({"status": "ERROR"}), 404, "no instance x"),
     ] {
         let (got, answer) = ask(method, path, body).await;
         assert_eq!(got, status, "{path}");
@@ -329,13 +333,13 @@ async fn the_control_interface() {
     }
 }
 
-/// Requests that no client of ours sends.
+/// Requests that the client never sends.
 #[tokio::test]
-async fn what_the_gateway_refuses() {
+async fn requests_the_gateway_rejects() {
     let bench = in_time(SimHarness::over_http(settings())).await;
     let http = reqwest::Client::new();
     let send = async |request: reqwest::RequestBuilder| {
-        let answer = in_time(request.send()).await.expect("an answer");
+        let answer = in_time(request.send()).await.expect("a response");
         let id = answer.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
         let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
@@ -343,7 +347,7 @@ async fn what_the_gateway_refuses() {
     };
     let (status, id, body) = send(http.get(format!("{}/v2/p/nowhere", bench.base))).await;
     assert_eq!((status, &body["error_code"]), (404, &json!("APIGW.0101")));
-    assert_eq!(body["request_id"].as_str(), id.as_deref(), "the gateway names the request");
+    assert_eq!(body["request_id"].as_str(), id.as_deref(), "the gateway returns the request id");
     let (status, _, body) = send(http.get(format!("{}/v2/p/instances", bench.base))).await;
     assert_eq!((status, &body["error_code"]), (401, &json!("DCS.1003")));
     let (status, _, body) = send(http.get(format!("{}/v3/projects", bench.base))).await;
@@ -366,9 +370,9 @@ async fn the_journal_is_bounded() {
     assert_eq!(bench.shared.lock().journal().dropped(), 3);
 }
 
-/// A server that is told to end does so at once, connections or not.
+/// The server stops promptly despite open connections.
 #[tokio::test]
-async fn the_server_ends_when_told() {
+async fn the_server_stops_on_shutdown() {
     let bench = SimHarness::in_process(settings());
     let shared: Shared = bench.shared.clone();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -377,7 +381,7 @@ async fn the_server_ends_when_told() {
     let server = tokio::spawn(dcs_operator::simulator::http::serve(listener, shared, async {
         let _ = ended.await;
     }));
-    let answer = in_time(reqwest::get(format!("{base}/_simulator/health"))).await.expect("an answer");
+    let answer = in_time(reqwest::get(format!("{base}/_simulator/health"))).await.expect("a response");
     assert_eq!(answer.status(), 200);
     end.send(()).unwrap();
     in_time(server).await.unwrap().expect("no error");

@@ -1,139 +1,140 @@
-//! What a fault does to a call: instead of its effect, or to its answer.
+//! Applies a fault to a call or to its response.
 
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
-use super::script::{ErrorAnswer, Fault};
-use crate::simulator::{call::Reply, refusal};
+use super::script::{ErrorResponse, Fault};
+use crate::simulator::{call::Reply, error_response};
 
-/// An answer on its way, with whatever a fault has made of it.
+/// A response under construction, to which faults apply.
 #[derive(Debug, Clone)]
-pub(in crate::simulator) struct Outcome {
+pub(in crate::simulator) struct ResponseDraft {
     pub(in crate::simulator) status: u16,
     pub(in crate::simulator) headers: HeaderMap,
     pub(in crate::simulator) content: Content,
-    /// What the call did.
+    /// Effect of the call, for the journal.
     pub(in crate::simulator) effect: String,
-    /// After how many bytes of its body the connection breaks, if it does.
-    pub(in crate::simulator) cut: Option<usize>,
-    /// Whether nothing is sent at all.
-    pub(in crate::simulator) lost: bool,
+    /// Number of body bytes after which the connection is closed.
+    pub(in crate::simulator) cut_after: Option<usize>,
+    /// Whether the connection is reset without a response.
+    pub(in crate::simulator) dropped: bool,
 }
 
-/// What an answer holds.
+/// Body of a response.
 #[derive(Debug, Clone)]
 pub(in crate::simulator) enum Content {
     /// JSON; null for an empty body.
     Json(Value),
-    /// Something else, with its type.
+    /// Any other content with its content type.
     Text(&'static str, String),
 }
 
-/// What happens before a call takes effect.
+/// Decision before a call is executed.
 #[derive(Debug)]
-pub(in crate::simulator) enum Before {
-    /// It goes on.
+pub(in crate::simulator) enum Interception {
+    /// Execute the call.
     Proceed,
-    /// This is sent instead.
-    Answer(Box<Outcome>),
+    /// Send this response without executing the call.
+    Respond(Box<ResponseDraft>),
 }
 
-const PAGE: &str = "<html>\r\n<head><title>Bad Gateway</title></head>\r\n<body>The proxy server received an \
+const PROXY_ERROR_PAGE: &str = "<html>\r\n<head><title>Bad Gateway</title></head>\r\n<body>The proxy server received an \
                     invalid response from an upstream server.</body>\r\n</html>\r\n";
 
 // === impl Fault ===
 
 impl Fault {
-    /// What it does before the call takes effect.
-    pub(in crate::simulator) fn before(&self) -> Before {
-        let outcome = match self {
-            Self::ErrorBefore(answer) => answer.outcome(),
+    /// Decides whether the fault replaces the execution of the call.
+    pub(in crate::simulator) fn intercept(&self) -> Interception {
+        let draft = match self {
+            Self::ErrorBefore(response) => response.draft(),
             Self::Throttle { retry_after_seconds } => throttled(*retry_after_seconds),
-            Self::Html { status } => {
-                Outcome { content: Content::Text("text/html", PAGE.to_owned()), ..Outcome::empty(*status) }
-            }
-            Self::Reset => Outcome { lost: true, ..Outcome::empty(0) },
+            Self::Html { status } => ResponseDraft {
+                content: Content::Text("text/html", PROXY_ERROR_PAGE.to_owned()),
+                ..ResponseDraft::empty(*status)
+            },
+            Self::Reset => ResponseDraft { dropped: true, ..ResponseDraft::empty(0) },
             Self::Delay { .. }
             | Self::DropAnswer
             | Self::ErrorAfter(_)
             | Self::StaleList(_)
             | Self::PartialList { .. }
             | Self::Truncate { .. }
-            | Self::WrongBody { .. } => return Before::Proceed,
+            | Self::WrongBody { .. } => return Interception::Proceed,
         };
-        Before::Answer(Box::new(outcome))
+        Interception::Respond(Box::new(draft))
     }
 
-    /// What it makes of the answer to a call that took effect.
-    pub(in crate::simulator) fn after(&self, outcome: Outcome) -> Outcome {
+    /// Applies the fault to the response of an executed call.
+    pub(in crate::simulator) fn transform(&self, draft: ResponseDraft) -> ResponseDraft {
         match self {
-            Self::DropAnswer => Outcome { lost: true, ..outcome },
-            Self::ErrorAfter(answer) => Outcome { effect: outcome.effect, ..answer.outcome() },
-            Self::PartialList { drop } => without_last(outcome, *drop),
-            Self::Truncate { bytes } => Outcome { cut: Some(*bytes), ..outcome },
+            Self::DropAnswer => ResponseDraft { dropped: true, ..draft },
+            Self::ErrorAfter(response) => ResponseDraft { effect: draft.effect, ..response.draft() },
+            Self::PartialList { drop } => without_last(draft, *drop),
+            Self::Truncate { bytes } => ResponseDraft { cut_after: Some(*bytes), ..draft },
             Self::WrongBody { body } => {
                 let content = match body {
                     Value::String(text) => Content::Text("application/json", text.clone()),
                     value => Content::Json(value.clone()),
                 };
-                Outcome { content, ..outcome }
+                ResponseDraft { content, ..draft }
             }
-            // These were at work before, or on the state that was asked.
+            // Handled before the call, or by the state that it read.
             Self::Delay { .. }
             | Self::ErrorBefore(_)
             | Self::Throttle { .. }
             | Self::StaleList(_)
             | Self::Html { .. }
-            | Self::Reset => outcome,
+            | Self::Reset => draft,
         }
     }
 }
 
-// === impl ErrorAnswer ===
+// === impl ErrorResponse ===
 
-impl ErrorAnswer {
-    fn outcome(&self) -> Outcome {
+impl ErrorResponse {
+    fn draft(&self) -> ResponseDraft {
         let Self { status, code, message } = self;
-        let message = message.as_deref().unwrap_or("A rule of the fault script asked for this.");
-        let mut outcome = match code {
+        let message = message.as_deref().unwrap_or("Injected by a fault rule.");
+        let mut draft = match code {
             Some(code) if code.starts_with("APIGW") => {
-                Outcome::from(refusal::gateway(*status, code, message))
+                ResponseDraft::from(error_response::gateway(*status, code, message))
             }
-            Some(code) => Outcome::from(refusal::service(*status, code, message)),
-            None => Outcome {
+            Some(code) => ResponseDraft::from(error_response::service(*status, code, message)),
+            None => ResponseDraft {
                 content: Content::Text("text/plain", message.to_owned()),
-                ..Outcome::empty(*status)
+                ..ResponseDraft::empty(*status)
             },
         };
-        outcome.effect = String::new();
-        outcome
+        draft.effect = String::new();
+        draft
     }
 }
 
-fn throttled(retry_after_seconds: Option<u64>) -> Outcome {
+fn throttled(retry_after_seconds: Option<u64>) -> ResponseDraft {
     let message =
         "The throttling threshold has been reached: policy user over ratelimit,limit:10,time:1 second";
-    let mut outcome = Outcome::from(refusal::gateway(429, "APIGW.0308", message));
+    let mut draft = ResponseDraft::from(error_response::gateway(429, "APIGW.0308", message));
     if let Some(seconds) = retry_after_seconds {
-        outcome.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        draft.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    outcome.effect = String::new();
-    outcome
+    draft.effect = String::new();
+    draft
 }
 
-/// The answer lacks the last entries of its list and still tells the number of all.
-fn without_last(mut outcome: Outcome, drop: usize) -> Outcome {
-    if let Content::Json(Value::Object(fields)) = &mut outcome.content {
+/// Removes the last entries of a list and keeps the total.
+fn without_last(mut draft: ResponseDraft, drop: usize) -> ResponseDraft {
+    if let Content::Json(Value::Object(fields)) = &mut draft.content {
         for list in fields.values_mut().filter_map(Value::as_array_mut) {
             list.truncate(list.len().saturating_sub(drop));
         }
     }
-    outcome
+    draft
 }
 
-// === impl Outcome ===
+// === impl ResponseDraft ===
 
-impl From<Reply> for Outcome {
+impl From<Reply> for ResponseDraft {
     fn from(reply: Reply) -> Self {
         let Reply { status, body, effect } = reply;
         Self {
@@ -141,14 +142,14 @@ impl From<Reply> for Outcome {
             headers: HeaderMap::new(),
             content: Content::Json(body),
             effect,
-            cut: None,
-            lost: false,
+            cut_after: None,
+            dropped: false,
         }
     }
 }
 
-impl Outcome {
-    /// An answer that holds nothing.
+impl ResponseDraft {
+    /// A response with an empty body.
     fn empty(status: u16) -> Self {
         Self::from(Reply { status, body: Value::Null, effect: String::new() })
     }
@@ -157,7 +158,7 @@ impl Outcome {
 // === impl Content ===
 
 impl Content {
-    /// Its bytes and their type; the gateway's errors get the id of their request.
+    /// Returns content type and bytes. Fills in the request id of a gateway error.
     pub(in crate::simulator) fn into_bytes(self, request_id: &str) -> (Option<&'static str>, Vec<u8>) {
         match self {
             Self::Json(Value::Null) => (None, Vec::new()),

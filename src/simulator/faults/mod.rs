@@ -1,4 +1,4 @@
-//! Faults on purpose: which call is hit by which, decided by a script and a seed alone.
+//! Fault injection: a script and a seed decide which calls fail and how.
 
 mod apply;
 mod script;
@@ -8,39 +8,39 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-pub(super) use self::apply::{Before, Outcome};
-pub use self::script::{ErrorAnswer, Fault, Rule, Staleness, Target};
+pub(super) use self::apply::{Interception, ResponseDraft};
+pub(crate) use self::script::{Fault, Rule, Staleness};
 use crate::dcs::operation::Operation;
 
-/// The rules in force, and how often each was met.
+/// The active rules with their counters.
 #[derive(Debug, Clone)]
 pub(super) struct Faults {
     seed: u64,
-    rules: Vec<Armed>,
+    rules: Vec<ActiveRule>,
     last_id: u64,
 }
 
-/// A rule in force.
+/// A rule with its counters.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Armed {
+pub(super) struct ActiveRule {
     id: u64,
     #[serde(flatten)]
     rule: Rule,
-    /// Calls that it was about.
+    /// Calls that matched the rule.
     met: u32,
-    /// Calls that it hit.
+    /// Calls that the fault was applied to.
     hit: u32,
 }
 
-/// What happens to one call.
+/// The faults of one call.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Chosen {
-    /// All delays together.
+pub(super) struct FaultDecision {
+    /// Sum of all delays.
     pub(super) delay: Duration,
-    /// What else goes wrong: one thing at most.
+    /// At most one fault besides delays.
     pub(super) fault: Option<Fault>,
-    /// The names of all of it.
+    /// Names of all applied faults, for the journal.
     pub(super) names: Vec<&'static str>,
 }
 
@@ -51,18 +51,18 @@ impl Faults {
         Self { seed, rules: Vec::new(), last_id: 0 }
     }
 
-    /// Adds the rules of a script and returns their ids; adds none of them if one is wrong.
+    /// Adds the rules of a script and returns their ids; adds none if one is invalid.
     pub(super) fn add(&mut self, script: &Value) -> Result<Vec<u64>, String> {
-        Ok(script::parse(script)?.into_iter().map(|rule| self.arm(rule)).collect())
+        Ok(script::parse(script)?.into_iter().map(|rule| self.add_rule(rule)).collect())
     }
 
-    pub(super) fn arm(&mut self, rule: Rule) -> u64 {
+    pub(super) fn add_rule(&mut self, rule: Rule) -> u64 {
         self.last_id += 1;
-        self.rules.push(Armed { id: self.last_id, rule, met: 0, hit: 0 });
+        self.rules.push(ActiveRule { id: self.last_id, rule, met: 0, hit: 0 });
         self.last_id
     }
 
-    /// Takes a rule away; `false` if there is none of that id.
+    /// Removes a rule; `false` if it does not exist.
     pub(super) fn remove(&mut self, id: u64) -> bool {
         let before = self.rules.len();
         self.rules.retain(|rule| rule.id != id);
@@ -73,58 +73,60 @@ impl Faults {
         self.rules.clear();
     }
 
-    pub(super) fn rules(&self) -> &[Armed] {
+    pub(super) fn rules(&self) -> &[ActiveRule] {
         &self.rules
     }
 
-    /// Whether a call may yet ask for a state of the past.
-    pub(super) fn may_look_back(&self) -> bool {
-        self.rules.iter().any(|armed| matches!(armed.rule.fault, Fault::StaleList(_)) && !armed.is_spent())
+    /// Whether a rule may still read a past state.
+    pub(super) fn needs_history(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|active| matches!(active.rule.fault, Fault::StaleList(_)) && !active.is_exhausted())
     }
 
-    /// What happens to the next call of `operation`. The rules are asked in their order; a call that one of
-    /// them has hit does not count for those after it, delays excepted.
-    pub(super) fn choose(&mut self, operation: &Operation) -> Chosen {
-        let mut chosen = Chosen::default();
-        for armed in &mut self.rules {
-            let delay = match armed.rule.fault {
+    /// Decides the faults of the next call of `operation`. Rules apply in order; a call with a fault does not count
+    /// for later rules, except delays.
+    pub(super) fn decide(&mut self, operation: &Operation) -> FaultDecision {
+        let mut decision = FaultDecision::default();
+        for active in &mut self.rules {
+            let delay = match active.rule.fault {
                 Fault::Delay { ms } => Some(Duration::from_millis(ms)),
                 _ => None,
             };
-            if delay.is_none() && chosen.fault.is_some() || !armed.strikes(self.seed, operation) {
+            if delay.is_none() && decision.fault.is_some() || !active.triggers(self.seed, operation) {
                 continue;
             }
-            chosen.names.push(armed.rule.fault.name());
+            decision.names.push(active.rule.fault.name());
             match delay {
-                Some(delay) => chosen.delay = chosen.delay.saturating_add(delay),
-                None => chosen.fault = Some(armed.rule.fault.clone()),
+                Some(delay) => decision.delay = decision.delay.saturating_add(delay),
+                None => decision.fault = Some(active.rule.fault.clone()),
             }
         }
-        chosen
+        decision
     }
 }
 
-// === impl Armed ===
+// === impl ActiveRule ===
 
-impl Armed {
-    fn is_spent(&self) -> bool {
+impl ActiveRule {
+    fn is_exhausted(&self) -> bool {
         self.rule.count.is_some_and(|count| self.hit >= count)
     }
 
-    /// Counts a call and says whether it is hit.
-    fn strikes(&mut self, seed: u64, operation: &Operation) -> bool {
-        if self.is_spent() || !self.rule.concerns(operation) {
+    /// Counts a matching call and decides whether the fault applies to it.
+    fn triggers(&mut self, seed: u64, operation: &Operation) -> bool {
+        if self.is_exhausted() || !self.rule.matches(operation) {
             return false;
         }
         self.met = self.met.saturating_add(1);
-        let strikes =
+        let triggers =
             self.met > self.rule.after && draw(seed, self.id, u64::from(self.met)) < self.rule.probability;
-        self.hit = self.hit.saturating_add(u32::from(strikes));
-        strikes
+        self.hit = self.hit.saturating_add(u32::from(triggers));
+        triggers
     }
 }
 
-/// A number from 0 up to 1 that follows from its arguments alone (SplitMix64's finaliser).
+/// A number in [0, 1) that depends on the arguments only (SplitMix64 finaliser).
 fn draw(seed: u64, rule: u64, nth: u64) -> f64 {
     let mut bits = seed;
     for part in [rule, nth] {
@@ -134,7 +136,7 @@ fn draw(seed: u64, rule: u64, nth: u64) -> f64 {
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^= bits >> 31;
     }
-    // 53 bits are what a float holds exactly.
+    // A double represents 53 bits exactly.
     (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
@@ -152,7 +154,7 @@ mod tests {
     }
 
     fn names(faults: &mut Faults, operation: &Operation, calls: usize) -> Vec<String> {
-        (0..calls).map(|_| faults.choose(operation).names.join("+")).collect()
+        (0..calls).map(|_| faults.decide(operation).names.join("+")).collect()
     }
 
     #[test]
@@ -184,18 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn rules_come_and_go() {
+    fn rules_are_added_exhausted_and_removed() {
         let mut faults = faults(json!([
             {"operation": "reads", "fault": {"staleList": {"versions": 1}}},
             {"operation": "*", "fault": {"partialList": {"drop": 1}}},
         ]));
-        assert!(faults.may_look_back());
-        assert_eq!(names(&mut faults, &CREATE_INSTANCE, 1), [""], "neither fits");
+        assert!(faults.needs_history());
+        assert_eq!(names(&mut faults, &CREATE_INSTANCE, 1), [""], "no rule applies");
         assert_eq!(names(&mut faults, &LIST_INSTANCES, 3), ["staleList", "partialList", ""]);
-        assert!(!faults.may_look_back(), "spent");
+        assert!(!faults.needs_history(), "exhausted");
         assert!(faults.remove(1) && !faults.remove(1));
         assert_eq!(faults.rules().len(), 1);
         assert!(faults.add(&json!([{"fault": "reset"}, {"fault": "?"}])).is_err());
-        assert_eq!(faults.rules().len(), 1, "all of a script or nothing");
+        assert_eq!(faults.rules().len(), 1, "an invalid script adds no rule");
     }
 }

@@ -1,4 +1,4 @@
-//! A fault script, as it is written in JSON: rules that say what goes wrong with which calls, and how often.
+//! The JSON format of fault scripts.
 
 use std::fmt;
 
@@ -7,126 +7,126 @@ use serde_json::Value;
 
 use crate::dcs::operation::{self, Idempotency, Operation, Service};
 
-/// What goes wrong with some calls.
+/// A fault rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rule {
-    /// Which calls it is about.
+pub(crate) struct Rule {
+    /// Calls that the rule applies to.
     #[serde(default)]
-    pub operation: Target,
-    /// How many of them pass unharmed first.
+    pub(crate) operation: Target,
+    /// Number of matching calls to skip first.
     #[serde(default)]
-    pub after: u32,
-    /// How many are hit before the rule is spent; null for no end.
-    #[serde(default = "once")]
-    pub count: Option<u32>,
-    /// How likely each one in between is hit, from 0 to 1; drawn from the seed.
-    #[serde(default = "certain")]
-    pub probability: f64,
-    /// What goes wrong.
-    pub fault: Fault,
+    pub(crate) after: u32,
+    /// Number of calls to fail; null for unlimited.
+    #[serde(default = "default_count")]
+    pub(crate) count: Option<u32>,
+    /// Probability per call, from 0 to 1, drawn from the seed.
+    #[serde(default = "default_probability")]
+    pub(crate) probability: f64,
+    /// Fault to apply.
+    pub(crate) fault: Fault,
 }
 
-/// Which calls a rule is about: an operation's name, `*`, `mutating` or `reads`.
+/// Calls that a rule applies to: an operation name, `*`, `mutating` or `reads`.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub enum Target {
+pub(crate) enum Target {
     /// Every call.
     #[default]
     Any,
-    /// Those that change something.
+    /// Calls that change state.
     Mutating,
-    /// Those that do not. Asking for a token is one of them.
+    /// Calls that do not change state, including token requests.
     Reads,
-    /// Those of one operation.
+    /// Calls of one operation.
     Named(&'static Operation),
 }
 
-/// What goes wrong with a call.
+/// A fault of one call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Fault {
-    /// It takes effect at once, but its answer is held back. Adds to whatever else goes wrong.
+pub(crate) enum Fault {
+    /// The call is executed and its response is delayed. Combines with other faults.
     Delay {
-        /// For how many milliseconds of real time.
+        /// Delay in milliseconds of real time.
         ms: u64,
     },
-    /// It takes effect, and the connection is closed without an answer.
+    /// The call is executed and the connection is closed without a response.
     DropAnswer,
-    /// It fails without effect.
-    ErrorBefore(ErrorAnswer),
-    /// It takes effect, and the answer says that it failed.
-    ErrorAfter(ErrorAnswer),
-    /// The gateway refuses it with 429.
+    /// The call fails without being executed.
+    ErrorBefore(ErrorResponse),
+    /// The call is executed and an error is returned.
+    ErrorAfter(ErrorResponse),
+    /// The gateway rejects the call with 429.
     Throttle {
-        /// What `Retry-After` says; without it the header is left out.
+        /// Value of `Retry-After`; the header is omitted if unset.
         #[serde(default)]
         retry_after_seconds: Option<u64>,
     },
-    /// It reads the state as it was. Hits reads of the cache service only.
+    /// The call reads a past state. Applies to DCS reads only.
     StaleList(Staleness),
-    /// The last entries are missing from the list, while the number of all stays. Hits operations that list only.
+    /// The last entries are missing from a list, while its total is unchanged. Applies to list operations only.
     PartialList {
-        /// How many are missing.
+        /// Number of missing entries.
         drop: usize,
     },
-    /// It takes effect, and the connection breaks within the answer's body.
+    /// The call is executed and the connection breaks within the response body.
     Truncate {
-        /// After so many bytes, or just before the end of a body that is shorter.
+        /// Number of bytes to send; a shorter body is cut before its last byte.
         bytes: usize,
     },
-    /// It takes effect, and the answer holds something else.
+    /// The call is executed and the response body is replaced.
     WrongBody {
-        /// A text is sent as it is, anything else as JSON.
+        /// Replacement; a string is sent verbatim, anything else as JSON.
         body: Value,
     },
-    /// A proxy answers with a page instead; no effect.
+    /// A proxy returns an HTML page and the call is not executed.
     Html {
-        /// Its HTTP status.
-        #[serde(default = "bad_gateway")]
+        /// HTTP status.
+        #[serde(default = "default_html_status")]
         status: u16,
     },
-    /// The connection is reset before the call takes effect.
+    /// The connection is reset and the call is not executed.
     Reset,
 }
 
-/// An error answer. Without a code it has no body that the client could read.
+/// An error response. Without a code, its body is plain text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ErrorAnswer {
+pub(crate) struct ErrorResponse {
     /// HTTP status.
-    pub status: u16,
-    /// The service's error code.
+    pub(crate) status: u16,
+    /// Service error code.
     #[serde(default)]
-    pub code: Option<String>,
-    /// The text that goes with it.
+    pub(crate) code: Option<String>,
+    /// Error message.
     #[serde(default)]
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
-/// How old the state is that a stale answer shows.
+/// Age of the state that a stale read returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Staleness {
-    /// So many seconds of the cloud's time.
+pub(crate) enum Staleness {
+    /// Seconds of simulated time.
     Seconds(u64),
-    /// So many changes back: 1 is the state before the latest one.
+    /// Number of changes; 1 is the state before the latest change.
     Versions(usize),
 }
 
-const fn once() -> Option<u32> {
+const fn default_count() -> Option<u32> {
     Some(1)
 }
 
-const fn certain() -> f64 {
+const fn default_probability() -> f64 {
     1.0
 }
 
-const fn bad_gateway() -> u16 {
+const fn default_html_status() -> u16 {
     502
 }
 
-/// Reads a script: one rule or a list of them.
+/// Parses a script: one rule or a list of rules.
 pub(super) fn parse(script: &Value) -> Result<Vec<Rule>, String> {
     let script = match script {
         Value::Array(_) => script.clone(),
@@ -143,14 +143,9 @@ pub(super) fn parse(script: &Value) -> Result<Vec<Rule>, String> {
 // === impl Rule ===
 
 impl Rule {
-    /// A rule that hits the next call of `operation` only.
-    pub fn next(operation: &'static Operation, fault: Fault) -> Self {
-        Self { operation: Target::Named(operation), after: 0, count: once(), probability: certain(), fault }
-    }
-
-    /// Whether it is about calls of `operation`.
-    pub(super) fn concerns(&self, operation: &Operation) -> bool {
-        self.operation.includes(operation) && self.fault.fits(operation)
+    /// Whether the rule applies to calls of `operation`.
+    pub(super) fn matches(&self, operation: &Operation) -> bool {
+        self.operation.matches(operation) && self.fault.applies_to(operation)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -158,10 +153,10 @@ impl Rule {
             return Err(format!("probability {} is not between 0 and 1", self.probability));
         }
         if self.count == Some(0) {
-            return Err("count 0 never hits anything: leave it out for 1, null for no end".to_owned());
+            return Err("count must be at least 1, or null for unlimited".to_owned());
         }
         let status = match &self.fault {
-            Fault::ErrorBefore(answer) | Fault::ErrorAfter(answer) => answer.status,
+            Fault::ErrorBefore(response) | Fault::ErrorAfter(response) => response.status,
             Fault::Html { status } => *status,
             Fault::Delay { .. }
             | Fault::DropAnswer
@@ -173,18 +168,18 @@ impl Rule {
             | Fault::Reset => return self.check_target(),
         };
         if !(200..=599).contains(&status) {
-            return Err(format!("{status} is not the status of an answer (200 to 599)"));
+            return Err(format!("status {status} is outside 200 to 599"));
         }
         self.check_target()
     }
 
     fn check_target(&self) -> Result<(), String> {
         match self.operation {
-            Target::Named(operation) if !self.fault.fits(operation) => {
-                Err(format!("{} never hits {}", self.fault.name(), operation.name))
+            Target::Named(operation) if !self.fault.applies_to(operation) => {
+                Err(format!("{} does not apply to {}", self.fault.name(), operation.name))
             }
             Target::Mutating if matches!(self.fault, Fault::StaleList(_) | Fault::PartialList { .. }) => {
-                Err(format!("{} hits reads only", self.fault.name()))
+                Err(format!("{} applies to reads only", self.fault.name()))
             }
             Target::Any | Target::Mutating | Target::Reads | Target::Named(_) => Ok(()),
         }
@@ -194,7 +189,7 @@ impl Rule {
 // === impl Target ===
 
 impl Target {
-    fn includes(self, operation: &Operation) -> bool {
+    fn matches(self, operation: &Operation) -> bool {
         match self {
             Self::Any => true,
             Self::Mutating => operation.idempotency.mutates(),
@@ -204,7 +199,7 @@ impl Target {
     }
 }
 
-/// Operations are the same if their names are: there is one of each.
+/// Operations are equal if their names are equal.
 impl PartialEq for Target {
     fn eq(&self, other: &Self) -> bool {
         self.to_string() == other.to_string()
@@ -238,7 +233,7 @@ impl TryFrom<String> for Target {
             "reads" => Ok(Self::Reads),
             name => operation::by_name(name).map(Self::Named).ok_or_else(|| {
                 let names: Vec<_> = operation::ALL.iter().map(|operation| operation.name).collect();
-                format!("{name:?} is none of *, mutating, reads, {}", names.join(", "))
+                format!("unknown operation {name:?}: expected *, mutating, reads, {}", names.join(", "))
             }),
         }
     }
@@ -247,7 +242,7 @@ impl TryFrom<String> for Target {
 // === impl Fault ===
 
 impl Fault {
-    /// Its name in a script, for the journal.
+    /// Name of the fault in a script and in the journal.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Delay { .. } => "delay",
@@ -264,8 +259,8 @@ impl Fault {
         }
     }
 
-    /// Whether it can happen to `operation` at all.
-    fn fits(&self, operation: &Operation) -> bool {
+    /// Whether the fault can apply to `operation`.
+    fn applies_to(&self, operation: &Operation) -> bool {
         match self {
             Self::StaleList(_) => {
                 operation.service == Service::Dcs && operation.idempotency == Idempotency::Read
@@ -291,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_reads_and_writes_the_same() {
+    fn every_fault_round_trips() {
         let faults = [
             json!({"delay": {"ms": 5}}),
             json!("dropAnswer"),
@@ -316,24 +311,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_script_is_told() {
+    fn invalid_scripts_are_rejected_with_a_reason() {
         let cases = [
             (json!({"fault": "explode"}), "[0].fault: unknown variant `explode`"),
             (json!([{"fault": "reset"}, {}]), "[1]: missing field `fault`"),
-            (json!({"operation": "MakeCoffee", "fault": "reset"}), "\"MakeCoffee\" is none of *, mutating"),
+            (
+                json!({"operation": "MakeCoffee", "fault": "reset"}),
+                "unknown operation \"MakeCoffee\": expected *, mutating",
+            ),
             (json!({"fault": "reset", "times": 3}), "unknown field `times`"),
             (json!({"fault": {"delay": {"seconds": 3}}}), "unknown field `seconds`"),
             (
                 json!({"fault": "reset", "probability": 1.5}),
                 "rule [0]: probability 1.5 is not between 0 and 1",
             ),
-            (json!({"fault": "reset", "count": 0}), "count 0 never hits"),
-            (json!({"fault": {"html": {"status": 99}}}), "99 is not the status"),
+            (json!({"fault": "reset", "count": 0}), "count must be at least 1"),
+            (json!({"fault": {"html": {"status": 99}}}), "status 99 is outside"),
             (
                 json!({"operation": "CreateInstance", "fault": {"partialList": {"drop": 1}}}),
-                "partialList never hits CreateInstance",
+                "partialList does not apply to CreateInstance",
             ),
-            (json!({"operation": "mutating", "fault": {"staleList": {"versions": 1}}}), "hits reads only"),
+            (
+                json!({"operation": "mutating", "fault": {"staleList": {"versions": 1}}}),
+                "applies to reads only",
+            ),
             (json!("reset"), "invalid type: string"),
         ];
         for (script, expected) in cases {

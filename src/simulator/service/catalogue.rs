@@ -1,56 +1,51 @@
-//! What can be bought: the flavors of the basic edition, named and dimensioned as the service's product pages do.
+//! The flavor catalogue of the basic edition, with the names and dimensions of the product pages.
 //!
-//! - 4.0 to 7.0: `redis.<mode>.<cpu>.<size>…`, one capacity a flavor. `xu1` is x86, `au1` Arm. `r2` counts copies
-//!   of each shard, the master included; `p2` does for read/write splitting; `s4` is a shard of 4 GB, where the
-//!   number of shards was chosen.
-//! - 3.0: `dcs.single_node`, `dcs.master_standby`, `dcs.cluster`, x86 only, one flavor for many capacities.
+//! - 4.0 to 7.0: `redis.<mode>.<cpu>.<size>…`, one capacity per flavor. `xu1` is x86, `au1` Arm. `r2` is the number
+//!   of copies of each shard, including the master; `p2` is the same for read/write splitting; `s4` is a shard size
+//!   of 4 GB with a chosen number of shards.
+//! - 3.0: `dcs.single_node`, `dcs.master_standby`, `dcs.cluster`, x86 only, several capacities per flavor.
 //!
-//! Names with `s` are known by example and count only; their numbers of shards follow from the capacity.
+//! Names with `s` are known from examples and counts only; their shard counts are derived from the capacity.
 
 use std::sync::LazyLock;
 
 use crate::dcs::model::{CacheMode, Capacity, CpuType, PricingType};
 
-/// Something that can be bought.
+/// A flavor.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Flavor {
-    /// Its name.
     pub(super) spec_code: String,
-    /// The versions of Redis it exists in.
+    /// Supported Redis versions.
     pub(super) versions: &'static [&'static str],
-    /// How such an instance is built.
     pub(super) mode: CacheMode,
-    /// Its processors.
     pub(super) cpu: CpuType,
-    /// Copies of each shard, the master included.
+    /// Copies of each shard, including the master.
     pub(super) replicas: u32,
-    /// The capacities it exists in.
+    /// Available capacities.
     pub(super) sizes: Vec<Size>,
 }
 
-/// A flavor in one of its capacities.
+/// A capacity of a flavor with its dimensions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Size {
-    /// What is bought.
+    /// Nominal capacity.
     pub(super) capacity: Capacity,
-    /// What of it holds data, in MiB.
+    /// Capacity for data in MiB.
     pub(super) usable: u32,
-    /// Shards.
     pub(super) shards: u32,
-    /// Proxies before them.
     pub(super) proxies: u32,
-    /// Connections at most, unless the parameter is raised.
+    /// Default connection limit.
     pub(super) connections: u32,
-    /// Mbit/s.
+    /// Bandwidth in Mbit/s.
     pub(super) bandwidth: u32,
 }
 
 const ALL_VERSIONS: &[&str] = &["4.0", "5.0", "6.0", "7.0"];
-/// 7.0 exists as single, ha and cluster only.
-const NOT_7: &[&str] = &["4.0", "5.0", "6.0"];
+/// Modes other than single, ha and cluster do not exist in 7.0.
+const UP_TO_VERSION_6: &[&str] = &["4.0", "5.0", "6.0"];
 const CPUS: [(CpuType, &str); 2] = [(CpuType::X86_64, "xu1"), (CpuType::Aarch64, "au1")];
-/// MiB and Mbit/s of what is not sharded.
-const PLAIN: [(u32, u32); 12] = [
+/// Unsharded sizes: MiB, Mbit/s.
+const UNSHARDED_SIZES: [(u32, u32); 12] = [
     (128, 40),
     (256, 80),
     (512, 80),
@@ -64,14 +59,15 @@ const PLAIN: [(u32, u32); 12] = [
     (49152, 256),
     (65536, 384),
 ];
-/// GB of what is sharded.
-const SHARDED: [u32; 15] = [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024];
-/// GB of a shard, where it can be chosen.
-const SHARD_SIZES: [u32; 6] = [1, 2, 4, 8, 16, 32];
-/// GB and Mbit/s of read/write splitting, the latter for each copy.
-const SPLIT: [(u32, u32); 7] = [(1, 384), (2, 384), (4, 384), (8, 768), (16, 768), (32, 768), (64, 768)];
-/// Redis 3.0, single and ha: GB, usable MiB of each, connections, Mbit/s.
-const OLD_PLAIN: [(u32, u32, u32, u32); 6] = [
+/// Sharded capacities in GB.
+const SHARDED_SIZES_GB: [u32; 15] = [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024];
+/// Selectable shard sizes in GB.
+const SHARD_SIZES_GB: [u32; 6] = [1, 2, 4, 8, 16, 32];
+/// Read/write splitting: GB, Mbit/s per copy.
+const RW_SPLIT_SIZES: [(u32, u32); 7] =
+    [(1, 384), (2, 384), (4, 384), (8, 768), (16, 768), (32, 768), (64, 768)];
+/// Redis 3.0, single and ha: GB, usable MiB of single, usable MiB of ha, Mbit/s.
+const VERSION_3_UNSHARDED: [(u32, u32, u32, u32); 6] = [
     (2, 1536, 1536, 42),
     (4, 3276, 3276, 64),
     (8, 6963, 6553, 64),
@@ -80,7 +76,7 @@ const OLD_PLAIN: [(u32, u32, u32, u32); 6] = [
     (64, 59596, 52428, 128),
 ];
 /// Redis 3.0, proxy: GB, shards, proxies, connections.
-const OLD_PROXY: [(u32, u32, u32, u32); 5] = [
+const VERSION_3_PROXY: [(u32, u32, u32, u32); 5] = [
     (64, 8, 3, 90_000),
     (128, 16, 6, 180_000),
     (256, 32, 8, 240_000),
@@ -91,28 +87,29 @@ const OLD_PROXY: [(u32, u32, u32, u32); 5] = [
 static ALL: LazyLock<Vec<Flavor>> = LazyLock::new(|| {
     let mut flavors = Vec::new();
     for (cpu, code) in CPUS {
-        flavors.extend(plain(CacheMode::Single, &cpu, code, 1));
-        (2..=5).for_each(|replicas| flavors.extend(plain(CacheMode::Ha, &cpu, code, replicas)));
-        flavors.extend(sharded(CacheMode::Proxy, &cpu, code, 2));
-        (1..=5).for_each(|replicas| flavors.extend(sharded(CacheMode::Cluster, &cpu, code, replicas)));
+        flavors.extend(unsharded_flavors(CacheMode::Single, &cpu, code, 1));
+        (2..=5).for_each(|replicas| flavors.extend(unsharded_flavors(CacheMode::Ha, &cpu, code, replicas)));
+        flavors.extend(sharded_flavors(CacheMode::Proxy, &cpu, code, 2));
+        (1..=5)
+            .for_each(|replicas| flavors.extend(sharded_flavors(CacheMode::Cluster, &cpu, code, replicas)));
     }
-    (2..=6).for_each(|replicas| flavors.extend(split(replicas)));
-    flavors.extend(version_3());
+    (2..=6).for_each(|replicas| flavors.extend(rw_split_flavors(replicas)));
+    flavors.extend(version_3_flavors());
     flavors
 });
 
-/// Everything that can be bought.
+/// All flavors.
 pub(super) fn all() -> &'static [Flavor] {
     &ALL
 }
 
-/// What has this name.
+/// The flavor of this name.
 pub(super) fn find(spec_code: &str) -> Option<&'static Flavor> {
     all().iter().find(|flavor| flavor.spec_code == spec_code)
 }
 
-/// The most copies that a shard can have, the master included.
-pub(super) fn most_replicas(mode: &CacheMode) -> u32 {
+/// Maximum number of copies of a shard, including the master.
+pub(super) fn max_replicas(mode: &CacheMode) -> u32 {
     let of_mode = all().iter().filter(|flavor| flavor.mode == *mode);
     of_mode.map(|flavor| flavor.replicas).max().unwrap_or(1)
 }
@@ -121,8 +118,8 @@ const fn gib(gib: u32) -> Capacity {
     Capacity::from_mib(gib * 1024)
 }
 
-/// `single` and `ha`.
-fn plain(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
+/// Flavors of `single` and `ha`.
+fn unsharded_flavors(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
     let copies = if mode == CacheMode::Single { String::new() } else { format!("r{replicas}.") };
     let flavor = |(mib, bandwidth): (u32, u32)| {
         let size =
@@ -143,13 +140,13 @@ fn plain(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavo
             }],
         }
     };
-    PLAIN.map(flavor).into()
+    UNSHARDED_SIZES.map(flavor).into()
 }
 
-/// `proxy` and `cluster`, with the usual number of shards and, on x86, with shards of a chosen size.
-fn sharded(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
+/// Flavors of `proxy` and `cluster`: the default number of shards and, on x86, selectable shard sizes.
+fn sharded_flavors(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Flavor> {
     let copies = if mode == CacheMode::Proxy { String::new() } else { format!("r{replicas}.") };
-    let versions = if mode == CacheMode::Proxy { NOT_7 } else { ALL_VERSIONS };
+    let versions = if mode == CacheMode::Proxy { UP_TO_VERSION_6 } else { ALL_VERSIONS };
     let flavor = |name: String, capacity: u32, shards: u32| Flavor {
         spec_code: format!("redis.{mode}.{code}.large.{copies}{name}"),
         versions,
@@ -159,9 +156,9 @@ fn sharded(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Fla
         sizes: vec![sharded_size(&mode, capacity, shards)],
     };
     let mut flavors = Vec::new();
-    for capacity in SHARDED {
-        flavors.push(flavor(capacity.to_string(), capacity, usual_shards(capacity)));
-        for size in SHARD_SIZES.into_iter().filter(|_| *cpu == CpuType::X86_64) {
+    for capacity in SHARDED_SIZES_GB {
+        flavors.push(flavor(capacity.to_string(), capacity, default_shards(capacity)));
+        for size in SHARD_SIZES_GB.into_iter().filter(|_| *cpu == CpuType::X86_64) {
             let shards = capacity / size;
             if capacity.is_multiple_of(size) && (3..=128).contains(&shards) {
                 flavors.push(flavor(format!("s{size}.{capacity}"), capacity, shards));
@@ -171,8 +168,8 @@ fn sharded(mode: CacheMode, cpu: &CpuType, code: &str, replicas: u32) -> Vec<Fla
     flavors
 }
 
-/// Shards unless another number was chosen: three up to 32 GB, then one for each 8 GB.
-fn usual_shards(capacity: u32) -> u32 {
+/// Three shards up to 32 GB, then one per 8 GB.
+fn default_shards(capacity: u32) -> u32 {
     if capacity <= 32 { 3 } else { capacity / 8 }
 }
 
@@ -186,11 +183,11 @@ fn sharded_size(mode: &CacheMode, capacity: u32, shards: u32) -> Size {
     Size { capacity: gib(capacity), usable: capacity * 1024, shards, proxies, connections, bandwidth }
 }
 
-/// `ha_rw_split`, x86 only. Proxies share the reading out, one for each copy.
-fn split(replicas: u32) -> Vec<Flavor> {
+/// Flavors of `ha_rw_split`: x86 only, one proxy per copy.
+fn rw_split_flavors(replicas: u32) -> Vec<Flavor> {
     let flavor = |(capacity, bandwidth): (u32, u32)| Flavor {
         spec_code: format!("redis.ha.xu1.large.p{replicas}.{capacity}"),
-        versions: NOT_7,
+        versions: UP_TO_VERSION_6,
         mode: CacheMode::HaRwSplit,
         cpu: CpuType::X86_64,
         replicas,
@@ -203,11 +200,11 @@ fn split(replicas: u32) -> Vec<Flavor> {
             bandwidth: replicas * bandwidth,
         }],
     };
-    SPLIT.map(flavor).into()
+    RW_SPLIT_SIZES.map(flavor).into()
 }
 
-/// Redis 3.0.
-fn version_3() -> Vec<Flavor> {
+/// Flavors of Redis 3.0.
+fn version_3_flavors() -> Vec<Flavor> {
     let flavor = |name: &str, mode, replicas, sizes| Flavor {
         spec_code: format!("dcs.{name}"),
         versions: &["3.0"],
@@ -232,29 +229,30 @@ fn version_3() -> Vec<Flavor> {
         connections,
         bandwidth: 600,
     };
-    let single = OLD_PLAIN.map(|(capacity, single, _, bandwidth)| plain(capacity, single, bandwidth));
-    let ha = OLD_PLAIN.map(|(capacity, _, ha, bandwidth)| plain(capacity, ha, bandwidth));
+    let single =
+        VERSION_3_UNSHARDED.map(|(capacity, single, _, bandwidth)| plain(capacity, single, bandwidth));
+    let ha = VERSION_3_UNSHARDED.map(|(capacity, _, ha, bandwidth)| plain(capacity, ha, bandwidth));
     vec![
         flavor("single_node", CacheMode::Single, 1, single.into()),
         flavor("master_standby", CacheMode::Ha, 2, ha.into()),
-        flavor("cluster", CacheMode::Proxy, 2, OLD_PROXY.map(proxy).into()),
+        flavor("cluster", CacheMode::Proxy, 2, VERSION_3_PROXY.map(proxy).into()),
     ]
 }
 
 // === impl Flavor ===
 
 impl Flavor {
-    /// It in this capacity.
+    /// The size with this capacity.
     pub(super) fn size(&self, capacity: Capacity) -> Option<&Size> {
         self.sizes.iter().find(|size| size.capacity == capacity)
     }
 
-    /// Whether one flavor has one capacity.
+    /// Tiered if the flavor has several capacities.
     pub(super) fn pricing(&self) -> PricingType {
         if self.sizes.len() > 1 { PricingType::Tier } else { PricingType::Normal }
     }
 
-    /// Addresses that such an instance takes in its subnet: behind proxies only theirs is seen.
+    /// Subnet addresses of an instance; proxies share one address.
     pub(super) fn addresses(&self, size: &Size) -> u32 {
         match self.mode {
             CacheMode::Proxy | CacheMode::HaRwSplit => 1,
@@ -262,7 +260,7 @@ impl Flavor {
         }
     }
 
-    /// Databases. Redis Cluster knows one.
+    /// Number of databases. Redis Cluster has one.
     pub(super) fn databases(&self) -> u32 {
         if self.mode == CacheMode::Cluster { 1 } else { 256 }
     }
@@ -275,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_capacities_too() {
+    fn names_and_capacities_are_unique() {
         let names: HashSet<_> = all().iter().map(|flavor| &flavor.spec_code).collect();
         assert_eq!(names.len(), all().len());
         for flavor in all() {
@@ -285,8 +283,8 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_a_real_region_has() {
-        // What the flavors call of one region counted, its free and enterprise ones left out.
+    fn flavor_counts_match_a_real_region() {
+        // Counts from a real region, without its free and enterprise flavors.
         let count = |mode: CacheMode| {
             all()
                 .iter()
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_tables() {
+    fn dimensions_match_the_published_tables() {
         // (name, MiB, usable MiB, copies, shards, proxies, connections, Mbit/s, addresses)
         for row in [
             ("redis.single.xu1.tiny.128", 128, 128, 1, 1, 0, 10_000, 40, 1),
@@ -333,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist() {
+    fn unknown_names_are_not_found() {
         for name in [
             "",
             "redis.ha.xu1.large.r6.4",
@@ -345,15 +343,15 @@ mod tests {
         ] {
             assert_eq!(find(name), None, "{name}");
         }
-        assert_eq!(find("redis.proxy.xu1.large.8").unwrap().versions, NOT_7);
+        assert_eq!(find("redis.proxy.xu1.large.8").unwrap().versions, UP_TO_VERSION_6);
     }
 
     #[test]
-    fn how_many_copies_a_mode_can_have() {
+    fn maximum_replicas_per_mode() {
         for (mode, most) in
             [(CacheMode::Single, 1), (CacheMode::Ha, 5), (CacheMode::HaRwSplit, 6), (CacheMode::Cluster, 5)]
         {
-            assert_eq!(most_replicas(&mode), most);
+            assert_eq!(max_replicas(&mode), most);
         }
     }
 }

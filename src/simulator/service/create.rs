@@ -1,32 +1,29 @@
-//! Creating instances (API reference 4.1.1).
+//! Instance creation (API reference 4.1.1).
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use serde_json::{Value, json};
 
 use super::{
-    Service, catalogue,
-    instance::{Backup, Change, Instance, Pending, Reshape, Shape},
-    password::{self, Password},
-    refusal::{Refusal, Result},
-    reply,
-    request::{self, Body},
-    tasks, topology, validate,
+    api_error::{ApiError, Result},
+    instance::{Backup, Instance, Layout, PendingTransition, Shape, Transition},
+    password::Password,
+    request::Body,
+    state::Service,
+    task, topology, validate,
 };
 use crate::{
-    dcs::model::{BackupPolicy, Capacity, InstanceStatus, Tag},
-    simulator::Reply,
+    dcs::model::{BackupPolicy, InstanceStatus, Tag},
+    simulator::call::Reply,
 };
 
-/// The most instances that one request can ask for.
-const BATCH: i64 = 100;
-/// The longest name of one instance, and of each of a batch, to which a number is added.
-const NAME: usize = 64;
-const BATCH_NAME: usize = 56;
+/// Maximum number of instances per request.
+const MAX_BATCH: i64 = 100;
+const MAX_BATCH_NAME: usize = 56;
 const VERSIONS: [&str; 5] = ["3.0", "4.0", "5.0", "6.0", "7.0"];
 
-/// A request found valid.
-struct Order<'a> {
+/// A validated request.
+struct CreateRequest<'a> {
     names: Vec<String>,
     description: Option<&'a str>,
     engine_version: &'a str,
@@ -49,50 +46,50 @@ struct Order<'a> {
 // === impl Service ===
 
 impl Service {
-    /// 4.1.1
+    /// API reference 4.1.1.
     pub(super) fn create(&mut self, body: &Value) -> Result<Reply> {
         let body = Body::new(body)?;
-        let order = self.order(body)?;
-        self.names_are_free(order.names.iter().map(String::as_str), None)?;
-        let count = i64::try_from(order.names.len()).unwrap_or(i64::MAX);
-        self.quota(count, i64::from(order.shape.capacity.mib()) * count)?;
-        let reshapes = self.reserve(&order)?;
+        let request = self.parse_create(body)?;
+        self.check_names_are_free(request.names.iter().map(String::as_str), None)?;
+        let count = i64::try_from(request.names.len()).unwrap_or(i64::MAX);
+        self.check_quota(count, i64::from(request.shape.capacity.mib()) * count)?;
+        let layouts = self.reserve_addresses(&request)?;
         let mut created = Vec::new();
-        for (name, reshape) in order.names.iter().zip(reshapes) {
-            let instance = self.place(&order, name, reshape);
+        for (name, layout) in request.names.iter().zip(layouts) {
+            let instance = self.build_instance(&request, name, layout);
             created.push(json!({"instance_id": instance.id, "instance_name": instance.name}));
             self.store.insert(instance);
         }
         let ids: Vec<_> = created.iter().filter_map(|one| one.get("instance_id")?.as_str()).collect();
         let effect = format!("created {}", ids.join(" "));
-        Ok(Reply { effect, ..reply::ok(json!({"instances": created})) })
+        Ok(Reply { effect, ..Reply::ok(json!({"instances": created})) })
     }
 
-    /// Checks a request against everything but what others have taken.
-    fn order<'a>(&self, body: Body<'a>) -> Result<Order<'a>> {
+    /// Validates everything except quota, names and addresses, which depend on other instances.
+    fn parse_create<'a>(&self, body: Body<'a>) -> Result<CreateRequest<'a>> {
         let rules = self.rules();
         let names = names(body)?;
-        let (engine_version, shape, addresses) = what(body)?;
+        let (engine_version, shape, addresses) = engine_and_flavor(body)?;
         let version_3 = engine_version == "3.0";
-        let description = body.word("description")?;
+        let description = body.nonempty("description")?;
         description.map_or(Ok(()), validate::description)?;
         let zones = self.chosen_zones(body)?;
         let (vpc_id, subnet_id) = self.network(body)?;
-        let security_group_id = body.word("security_group_id")?.filter(|_| version_3);
+        let security_group_id = body.nonempty("security_group_id")?.filter(|_| version_3);
         if version_3 && security_group_id.is_none() {
-            return Err(Refusal::new("DCS.4014"));
+            return Err(ApiError::new("DCS.4014"));
         }
         let private_ip = private_ip(body, names.len())?;
         let default = validate::windows(&rules).next().unwrap_or_default();
         let window = validate::window(body, &rules)?.unwrap_or(default);
-        let password = credentials(body, rules.password)?;
+        let password = validate::password(body, "password", rules.max_password, "DCS.4843")?;
         let backup = validate::backup_policy(body, &shape.mode, None)?;
         let tags = validate::tags(&body.objects("tags")?, &rules, false)?;
         let port = validate::port(body, version_3)?.unwrap_or(6379);
         let rename_commands = validate::rename_commands(body, version_3)?.unwrap_or_default();
-        payment(body)?;
-        let enterprise_project_id = body.word("enterprise_project_id")?.unwrap_or("0");
-        Ok(Order {
+        check_billing(body)?;
+        let enterprise_project_id = body.nonempty("enterprise_project_id")?.unwrap_or("0");
+        Ok(CreateRequest {
             names,
             description,
             engine_version,
@@ -113,46 +110,46 @@ impl Service {
         })
     }
 
-    /// `DCS.4042` and `DCS.4054`: zones that exist and have something left.
+    /// Existing zones that are not sold out: `DCS.4042`, `DCS.4054`.
     fn chosen_zones(&self, body: Body<'_>) -> Result<Vec<String>> {
         let codes = body.texts("az_codes")?;
         if codes.is_empty() {
-            return Err(Refusal::new("DCS.4042"));
+            return Err(ApiError::new("DCS.4042"));
         }
-        codes.into_iter().map(|code| self.usable_zone(code, "DCS.4042")).collect()
+        codes.into_iter().map(|code| self.available_zone(code, "DCS.4042")).collect()
     }
 
-    /// `DCS.4013`, `DCS.4016`, `DCS.4068`, `DCS.4018`: a subnet of a VPC.
+    /// An existing subnet of an existing VPC: `DCS.4013`, `DCS.4016`, `DCS.4068`, `DCS.4018`.
     fn network<'a>(&self, body: Body<'a>) -> Result<(&'a str, &'a str)> {
-        let vpc_id = body.word("vpc_id")?.ok_or_else(|| Refusal::new("DCS.4013"))?;
-        let subnet_id = body.word("subnet_id")?.ok_or_else(|| Refusal::new("DCS.4016"))?;
-        self.networks.find(vpc_id, subnet_id)?;
+        let vpc_id = body.nonempty("vpc_id")?.ok_or_else(|| ApiError::new("DCS.4013"))?;
+        let subnet_id = body.nonempty("subnet_id")?.ok_or_else(|| ApiError::new("DCS.4016"))?;
+        self.networks.ensure_exists(vpc_id, subnet_id)?;
         Ok((vpc_id, subnet_id))
     }
 
-    /// Takes the addresses of all instances of a request, or none.
-    fn reserve(&mut self, order: &Order<'_>) -> Result<Vec<Reshape>> {
-        self.networks.settle(order.vpc_id, order.subnet_id);
-        self.networks.room(order.subnet_id, order.names.len() * order.addresses)?;
-        if let Some(address) = order.private_ip {
-            self.networks.take_this(order.subnet_id, address)?;
+    /// Reserves the addresses of all instances of a request, or none.
+    fn reserve_addresses(&mut self, request: &CreateRequest<'_>) -> Result<Vec<Layout>> {
+        self.networks.register_subnet(request.vpc_id, request.subnet_id);
+        self.networks.ensure_free(request.subnet_id, request.names.len() * request.addresses)?;
+        if let Some(address) = request.private_ip {
+            self.networks.take_address(request.subnet_id, address)?;
         }
-        let mut reshapes = Vec::new();
-        for _ in &order.names {
-            let nodes = topology::lay_out(&mut self.ids, &order.shape, &[], &order.zones);
-            let shape = order.shape.clone();
-            reshapes.push(topology::connect(
+        let mut layouts = Vec::new();
+        for _ in &request.names {
+            let nodes = topology::place_nodes(&mut self.ids, &request.shape, &[], &request.zones);
+            let shape = request.shape.clone();
+            layouts.push(topology::assign_addresses(
                 &mut self.networks,
-                order.subnet_id,
+                request.subnet_id,
                 shape,
                 nodes,
-                order.private_ip,
+                request.private_ip,
             )?);
         }
-        Ok(reshapes)
+        Ok(layouts)
     }
 
-    fn place(&mut self, order: &Order<'_>, name: &str, reshape: Reshape) -> Instance {
+    fn build_instance(&mut self, request: &CreateRequest<'_>, name: &str, layout: Layout) -> Instance {
         let fails = self.failing_creations > 0;
         self.failing_creations = self.failing_creations.saturating_sub(1);
         let until = self.after(self.options.provisioning);
@@ -160,29 +157,29 @@ impl Service {
         if fails {
             let mut task = self.new_task("Create", Value::Null, until);
             task.failure = Some("create instance fail".to_owned());
-            tasks::remember(&mut tasks, task);
+            task::push(&mut tasks, task);
         }
-        let backup = order.backup.clone().map(|policy| self.new_backup(policy));
-        let password = order.password.map(|password| Password::new(password, self.ids.hex()));
+        let backup = request.backup.clone().map(|policy| self.new_backup(policy));
+        let password = request.password.map(|password| Password::new(password, self.ids.hex()));
         Instance {
             id: self.ids.uuid(),
             name: name.to_owned(),
-            description: order.description.map(str::to_owned),
-            engine_version: order.engine_version.to_owned(),
-            shape: reshape.shape,
-            nodes: reshape.nodes,
-            front: reshape.front,
-            port: order.port,
-            zones: order.zones.clone(),
-            vpc_id: order.vpc_id.to_owned(),
-            subnet_id: order.subnet_id.to_owned(),
-            security_group_id: order.security_group_id.map(str::to_owned),
-            maintain_begin: order.window.0.clone(),
-            maintain_end: order.window.1.clone(),
+            description: request.description.map(str::to_owned),
+            engine_version: request.engine_version.to_owned(),
+            shape: layout.shape,
+            nodes: layout.nodes,
+            proxy_address: layout.proxy_address,
+            port: request.port,
+            zones: request.zones.clone(),
+            vpc_id: request.vpc_id.to_owned(),
+            subnet_id: request.subnet_id.to_owned(),
+            security_group_id: request.security_group_id.map(str::to_owned),
+            maintain_begin: request.window.0.clone(),
+            maintain_end: request.window.1.clone(),
             backup,
-            tags: order.tags.clone(),
-            rename_commands: order.rename_commands.clone(),
-            enterprise_project_id: order.enterprise_project_id.to_owned(),
+            tags: request.tags.clone(),
+            rename_commands: request.rename_commands.clone(),
+            enterprise_project_id: request.enterprise_project_id.to_owned(),
             charging_mode: 0,
             sub_status: "normal".to_owned(),
             task: None,
@@ -196,9 +193,9 @@ impl Service {
             visible_at: self.after(self.options.visible_after),
             status: InstanceStatus::Creating,
             forced: None,
-            pending: Some(Pending {
+            pending: Some(PendingTransition {
                 until,
-                change: if fails { Change::FailToCreate } else { Change::Create },
+                transition: if fails { Transition::FailToCreate } else { Transition::Create },
             }),
             scheduled: None,
             stale_reads: 0,
@@ -210,61 +207,47 @@ impl Service {
     }
 }
 
-/// `DCS.4010`, and `DCS.4800` for the number of instances: one name, or numbered ones.
+/// The name, or the numbered names of a batch: `DCS.4010`, `DCS.4800`.
 fn names(body: Body<'_>) -> Result<Vec<String>> {
     let count = body.integer("instance_num")?.unwrap_or(1);
-    if !(1..=BATCH).contains(&count) {
-        return Err(Refusal::invalid("instance_num"));
+    if !(1..=MAX_BATCH).contains(&count) {
+        return Err(ApiError::invalid_field("instance_num"));
     }
     let name = body.text("name")?.unwrap_or_default();
-    validate::name(name, if count == 1 { NAME } else { BATCH_NAME }, true)?;
+    validate::name(name, if count == 1 { validate::MAX_NAME } else { MAX_BATCH_NAME }, true)?;
     if count == 1 {
         return Ok(vec![name.to_owned()]);
     }
     Ok((0..count).map(|n| format!("{name}-{n:03}")).collect())
 }
 
-/// `DCS.4006`, `DCS.4008`, `DCS.4927`, `DCS.4007`, `DCS.4012`: engine, version, flavor, capacity; and how many
-/// addresses it takes.
-fn what(body: Body<'_>) -> Result<(&str, Shape, usize)> {
-    let engine = body.word("engine")?.filter(|engine| engine.eq_ignore_ascii_case("redis"));
-    engine.ok_or_else(|| Refusal::new("DCS.4006"))?;
-    let version = body.word("engine_version")?.filter(|version| VERSIONS.contains(version));
-    let version = version.ok_or_else(|| Refusal::new("DCS.4008"))?;
-    let flavor = body.word("spec_code")?.and_then(catalogue::find).ok_or_else(|| Refusal::new("DCS.4927"))?;
+/// Version, shape and number of addresses: `DCS.4006`, `DCS.4008`, `DCS.4927`, `DCS.4007`, `DCS.4012`.
+fn engine_and_flavor(body: Body<'_>) -> Result<(&str, Shape, usize)> {
+    let engine = body.nonempty("engine")?.filter(|engine| engine.eq_ignore_ascii_case("redis"));
+    engine.ok_or_else(|| ApiError::new("DCS.4006"))?;
+    let version = body.nonempty("engine_version")?.filter(|version| VERSIONS.contains(version));
+    let version = version.ok_or_else(|| ApiError::new("DCS.4008"))?;
+    let flavor = validate::flavor(body)?;
     if !flavor.versions.contains(&version) {
-        return Err(Refusal::new("DCS.4007"));
+        return Err(ApiError::new("DCS.4007"));
     }
-    let capacity = body.value("capacity").and_then(request::decimal).and_then(Capacity::from_gib);
-    let size = capacity.and_then(|capacity| flavor.size(capacity)).ok_or_else(|| Refusal::new("DCS.4012"))?;
+    let size = validate::size(body, "capacity", flavor)?;
     Ok((version, Shape::new(flavor, size), flavor.addresses(size) as usize))
 }
 
-/// An address chosen for one instance.
+/// The requested address, allowed for a single instance only.
 fn private_ip(body: Body<'_>, count: usize) -> Result<Option<Ipv4Addr>> {
-    let Some(text) = body.word("private_ip")? else { return Ok(None) };
+    let Some(text) = body.nonempty("private_ip")? else { return Ok(None) };
     let address = text.parse().ok().filter(|_| count == 1);
-    address.map(Some).ok_or_else(|| Refusal::invalid("private_ip"))
+    address.map(Some).ok_or_else(|| ApiError::invalid_field("private_ip"))
 }
 
-/// `DCS.4843`, `DCS.4845`, `DCS.4019`: a password, or explicitly none.
-fn credentials(body: Body<'_>, longest: usize) -> Result<Option<&str>> {
-    let open = body.boolean("no_password_access").map_err(|_| Refusal::new("DCS.4843"))?.unwrap_or(false);
-    let password = body.word("password").map_err(|_| Refusal::new("DCS.4845"))?;
-    match (open, password) {
-        (true, None) => Ok(None),
-        (true, Some(_)) => Err(Refusal::new("DCS.4843")),
-        (false, None) => Err(Refusal::new("DCS.4845")),
-        (false, Some(password)) => password::complex(password, longest).map(|()| Some(password)),
-    }
-}
-
-/// Only paying by the hour is supported.
-fn payment(body: Body<'_>) -> Result<()> {
-    let mode = body.object("bss_param")?.map(|bss| bss.word("charging_mode")).transpose()?.flatten();
+/// Only pay-per-use billing is supported.
+fn check_billing(body: Body<'_>) -> Result<()> {
+    let mode = body.object("bss_param")?.map(|bss| bss.nonempty("charging_mode")).transpose()?.flatten();
     match mode {
         None | Some("postPaid") => Ok(()),
-        Some(_) => Err(Refusal::invalid("charging_mode")),
+        Some(_) => Err(ApiError::invalid_field("charging_mode")),
     }
 }
 

@@ -1,27 +1,30 @@
-//! What the tests of this module share: a cloud that is easy to talk to.
+//! Test fixtures: a service with a manual clock.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{Instance, Service};
+use super::{instance::Instance, state::Service};
 use crate::{
     dcs::operation,
-    simulator::{Call, Options, Reply},
+    simulator::{
+        Options,
+        call::{Call, Reply},
+    },
 };
 
-/// A point in time, seconds after some beginning.
+/// A fixed base time plus `seconds`.
 pub(super) fn time(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600 + seconds, 0).unwrap()
 }
 
-/// A running instance that belongs to no cloud.
+/// A detached running instance.
 pub(super) fn instance() -> Instance {
     let mut cloud = Cloud::default();
     cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     cloud.service.instances().next().unwrap().clone()
 }
 
-/// A cloud and its clock.
+/// A service and its clock.
 #[derive(Debug, Clone)]
 pub(super) struct Cloud {
     pub(super) service: Service,
@@ -58,15 +61,9 @@ impl Cloud {
         self.service.call(self.now, &Call { operation, arguments, query, body })
     }
 
-    /// A call that must succeed.
-    pub(super) fn ok(
-        &mut self,
-        operation: &str,
-        arguments: &[(&'static str, &str)],
-        query: &[(&str, &str)],
-        body: Value,
-    ) -> Reply {
-        let reply = self.call(operation, arguments, query, body);
+    /// Makes a call for an instance that must succeed.
+    pub(super) fn ok(&mut self, operation: &str, id: &str, body: Value) -> Reply {
+        let reply = self.call(operation, &[("instance_id", id)], &[], body);
         assert!(reply.status < 300, "{operation}: {reply:?}");
         reply
     }
@@ -84,7 +81,7 @@ impl Cloud {
         self.get("ShowInstance", &[("instance_id", id)], &[]).body
     }
 
-    /// A request for an instance; `more` overwrites its fields.
+    /// A creation request; `more` overrides fields.
     pub(super) fn request(&mut self, spec_code: &str, capacity: f64, more: Value) -> Value {
         self.created += 1;
         let version = if spec_code.starts_with("dcs.") { "3.0" } else { "5.0" };
@@ -111,14 +108,14 @@ impl Cloud {
         self.call("CreateInstance", &[], &[], body)
     }
 
-    /// Asks for an instance and returns the id of the first.
+    /// Creates an instance and returns the first id.
     pub(super) fn create(&mut self, spec_code: &str, capacity: f64, more: Value) -> String {
         let reply = self.try_create(spec_code, capacity, more);
         assert_eq!(reply.status, 200, "{reply:?}");
         reply.body["instances"][0]["instance_id"].as_str().unwrap().to_owned()
     }
 
-    /// An instance that has been created.
+    /// Creates an instance and waits until it runs.
     pub(super) fn running(&mut self, spec_code: &str, capacity: f64) -> String {
         let id = self.create(spec_code, capacity, json!({}));
         self.wait(100);

@@ -1,30 +1,26 @@
-//! Showing what can be bought (API reference 4.9.1).
+//! Flavor listing (API reference 4.9.1).
 
 use serde_json::{Value, json};
 
 use super::{
-    Service,
+    api_error::Result,
     catalogue::{self, Flavor, Size},
     instance::Instance,
-    refusal::{Refusal, Result},
-    render, reply,
+    render,
     request::Query,
     resize,
+    state::Service,
     tenant::Zone,
 };
-use crate::{dcs::model::Capacity, simulator::Reply};
+use crate::{dcs::model::Capacity, simulator::call::Reply};
 
 // === impl Service ===
 
 impl Service {
-    /// 4.9.1. With `instance_id`, what that instance can become.
+    /// API reference 4.9.1. `instance_id` restricts the list to possible resize targets.
     pub(super) fn list_flavors(&self, query: Query<'_>) -> Result<Reply> {
-        let instance = query.word("instance_id").map(|id| self.find(id)).transpose()?;
-        let capacity = query.word("capacity").map(|text| {
-            let gib = text.parse().ok().and_then(Capacity::from_gib);
-            gib.ok_or_else(|| Refusal::invalid("capacity"))
-        });
-        let capacity = capacity.transpose()?;
+        let instance = query.nonempty("instance_id").map(|id| self.find(id)).transpose()?;
+        let capacity = query.capacity()?;
         let zones: Vec<_> = self.zones().filter(|zone| !zone.sold_out).collect();
         let flavors = catalogue::all().iter().filter(|flavor| matches(flavor, query));
         let shown = flavors.filter_map(|flavor| {
@@ -35,21 +31,22 @@ impl Service {
             let sizes: Vec<_> = sizes.collect();
             (!sizes.is_empty()).then(|| show(flavor, &sizes, &zones))
         });
-        Ok(reply::ok(json!({"flavors": shown.collect::<Vec<_>>()})))
+        Ok(Reply::ok(json!({"flavors": shown.collect::<Vec<_>>()})))
     }
 }
 
 fn matches(flavor: &Flavor, query: Query<'_>) -> bool {
-    let is = |name: &str, own: &str| query.word(name).is_none_or(|wanted| wanted.eq_ignore_ascii_case(own));
+    let is =
+        |name: &str, own: &str| query.nonempty(name).is_none_or(|wanted| wanted.eq_ignore_ascii_case(own));
     is("engine", "redis")
         && is("spec_code", &flavor.spec_code)
         && is("cache_mode", flavor.mode.as_str())
         && is("cpu_type", flavor.cpu.as_str())
-        && query.word("engine_version").is_none_or(|version| flavor.versions.contains(&version))
+        && query.nonempty("engine_version").is_none_or(|version| flavor.versions.contains(&version))
 }
 
 fn is_reachable(instance: &Instance, flavor: &Flavor, size: &Size) -> bool {
-    resize::step(instance, flavor, size).is_ok()
+    resize::resize_kind(instance, flavor, size).is_ok()
 }
 
 fn show(flavor: &Flavor, sizes: &[&Size], zones: &[Zone]) -> Value {
@@ -78,7 +75,7 @@ fn show(flavor: &Flavor, sizes: &[&Size], zones: &[Zone]) -> Value {
         "pricing_type": flavor.pricing(),
         "is_dec": false,
         "attrs": sizes.iter().flat_map(|size| attributes(flavor, size)).collect::<Vec<_>>(),
-        // A flavor that is sold out everywhere is still listed, with no zones.
+        // A flavor that is sold out in all zones is listed without zones.
         "flavors_available_zones": sizes.iter().map(|size| available(&size)).collect::<Vec<_>>(),
         "replica_count": flavor.replicas,
         "inquery_spec_code": flavor.spec_code,
@@ -120,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_are_applied() {
         let mut cloud = Cloud::default();
         let all = list(&mut cloud, &[]).len();
         assert_eq!(all, catalogue::all().len());
@@ -155,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_instance_can_become() {
+    fn flavors_of_an_instance_are_its_resize_targets() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         let names: Vec<_> =

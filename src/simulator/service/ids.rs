@@ -1,9 +1,9 @@
-//! Ids that look random and are not: the same seed gives the same ones in the same order.
+//! Deterministic ids: the same seed gives the same sequence.
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-/// Where ids come from.
+/// Generates ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ids {
     seed: u64,
@@ -17,14 +17,14 @@ impl Ids {
         Self { seed, drawn: 0 }
     }
 
-    /// The next UUID, as instances have them.
+    /// The next UUID, for instances and backup policies.
     pub(super) fn uuid(&mut self) -> String {
         uuid(self.next().as_bytes())
     }
 
-    /// The next id of 32 hexadecimal digits, as tasks, jobs and nodes have them.
+    /// The next id of 32 hexadecimal digits, for tasks, jobs and nodes.
     pub(super) fn hex(&mut self) -> String {
-        // Those of the service begin like this, since they are made from a clock and a counter.
+        // Ids of the real service begin like this: they are derived from a clock and a counter.
         format!("ff808081{}", self.next().get(..24).unwrap_or_default())
     }
 
@@ -34,7 +34,7 @@ impl Ids {
     }
 }
 
-/// 64 hexadecimal digits that depend on all parts, and on where each of them ends.
+/// 64 hexadecimal digits that depend on all parts and their boundaries.
 pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
@@ -44,12 +44,19 @@ pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
     hex::encode(context.finish())
 }
 
-/// A number that depends on all parts.
+/// 32 hexadecimal digits derived from all parts.
+pub(super) fn short(parts: &[&[u8]]) -> String {
+    let mut id = fingerprint(parts);
+    id.truncate(32);
+    id
+}
+
+/// A number derived from all parts.
 pub(super) fn number(parts: &[&[u8]]) -> u64 {
     fingerprint(parts).get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
 }
 
-/// The first 32 of some hexadecimal digits, written as a version 4 UUID.
+/// Formats the first 32 hexadecimal digits as a version 4 UUID.
 fn uuid(digits: &[u8]) -> String {
     let mut text = String::with_capacity(36);
     for (position, digit) in digits.iter().take(32).enumerate() {
@@ -65,7 +72,7 @@ fn uuid(digits: &[u8]) -> String {
     text
 }
 
-/// Whether this could be the id of an instance.
+/// Whether `text` has the format of an instance id.
 pub(super) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(position, byte)| match position {
@@ -100,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn parts_do_not_run_into_each_other() {
+    fn part_boundaries_matter() {
         assert_ne!(fingerprint(&[b"ab", b"c"]), fingerprint(&[b"a", b"bc"]));
     }
 
     #[test]
-    fn malformed_ids() {
+    fn malformed_ids_are_rejected() {
         for text in
             ["", "nope", "3c49fd6b-fc7c-419e-9644-b6cce008653", "3c49fd6b-fc7c-419e-9644-b6cce008653g"]
         {

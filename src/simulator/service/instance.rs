@@ -1,4 +1,4 @@
-//! An instance: what it is, and what it is doing.
+//! The state of an instance.
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -6,186 +6,191 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    api_error::{ApiError, Result},
     catalogue::{Flavor, Size},
     password::Password,
-    refusal::{Refusal, Result},
-    tasks::Task,
+    task::Task,
 };
 use crate::dcs::model::{BackupPolicy, CacheMode, Capacity, CpuType, InstanceStatus, Tag};
 
 /// An instance of the simulated cloud.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Its id.
+    /// Instance id.
     pub id: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// What people wrote about it.
+    /// Description.
     pub description: Option<String>,
-    /// Version of Redis.
-    pub engine_version: String,
-    /// What was bought.
-    pub shape: Shape,
-    /// Its nodes, those of a shard together, the master first.
-    pub nodes: Vec<Node>,
-    /// The address before its proxies, where it has any.
-    pub front: Option<Ipv4Addr>,
-    /// Its port.
-    pub port: u16,
-    /// Codes of its zones, the master's first.
-    pub zones: Vec<String>,
-    /// VPC it is in.
-    pub vpc_id: String,
-    /// Subnet it is in.
-    pub subnet_id: String,
-    /// Its security group (Redis 3.0).
-    pub security_group_id: Option<String>,
-    /// Beginning of the maintenance window, UTC, `HH:mm:ss`.
+    /// Redis version.
+    pub(crate) engine_version: String,
+    /// Flavor and dimensions.
+    pub(crate) shape: Shape,
+    /// Nodes, grouped by shard, with the master first.
+    pub(crate) nodes: Vec<Node>,
+    /// Address of the proxies, if the instance has any.
+    #[serde(rename = "front")]
+    pub(crate) proxy_address: Option<Ipv4Addr>,
+    /// Port.
+    pub(crate) port: u16,
+    /// Zone codes, the master's first.
+    pub(crate) zones: Vec<String>,
+    /// VPC id.
+    pub(crate) vpc_id: String,
+    /// Subnet id.
+    pub(crate) subnet_id: String,
+    /// Security group (Redis 3.0).
+    pub(crate) security_group_id: Option<String>,
+    /// Start of the maintenance window, UTC, `HH:mm:ss`.
     pub maintain_begin: String,
     /// End of the maintenance window.
-    pub maintain_end: String,
-    /// Automatic backups.
-    pub backup: Option<Backup>,
-    /// Its tags, in the order they were added.
+    pub(crate) maintain_end: String,
+    /// Automatic backup policy.
+    pub(crate) backup: Option<Backup>,
+    /// Tags in the order they were added.
     pub tags: Vec<Tag>,
-    /// New names of commands; never shown by the service.
-    pub rename_commands: BTreeMap<String, String>,
-    /// Enterprise project it belongs to.
-    pub enterprise_project_id: String,
-    /// 0 if paid by the hour, 1 if prepaid.
-    pub charging_mode: i64,
-    /// More on its status; `normal` mostly.
-    pub sub_status: String,
-    /// What keeps it busy although it is RUNNING.
-    pub task: Option<String>,
-    /// Memory in use, in MB, if someone fixed it; it moves otherwise.
-    pub used_memory: Option<i64>,
-    /// Whether it takes no new password, as after too many wrong ones.
-    pub locked: bool,
-    /// When it was asked for.
-    pub created_at: DateTime<Utc>,
-    /// When it began to serve; its data and counters are as old.
-    pub launched_at: Option<DateTime<Utc>>,
-    /// When it was changed last.
-    pub updated_at: DateTime<Utc>,
-    /// Its background tasks, oldest first.
-    pub tasks: Vec<Task>,
+    /// Renamed commands; the service never returns them.
+    pub(crate) rename_commands: BTreeMap<String, String>,
+    /// Enterprise project id.
+    pub(crate) enterprise_project_id: String,
+    /// 0 for pay-per-use, 1 for prepaid.
+    pub(crate) charging_mode: i64,
+    /// Sub-status; `normal` by default.
+    pub(crate) sub_status: String,
+    /// Task that keeps a RUNNING instance busy.
+    pub(crate) task: Option<String>,
+    /// Fixed memory usage in MB; simulated if `None`.
+    pub(crate) used_memory: Option<i64>,
+    /// Whether password resets are rejected, as after too many wrong passwords.
+    pub(crate) locked: bool,
+    /// Creation time.
+    pub(crate) created_at: DateTime<Utc>,
+    /// Time at which the instance started; its data and counters have the same age.
+    pub(crate) launched_at: Option<DateTime<Utc>>,
+    /// Time of the last change.
+    pub(crate) updated_at: DateTime<Utc>,
+    /// Background tasks, oldest first.
+    pub(crate) tasks: Vec<Task>,
     pub(super) password: Option<Password>,
     pub(super) visible_at: DateTime<Utc>,
     pub(super) status: InstanceStatus,
-    /// A status put over its own.
-    pub(super) forced: Option<Forced>,
-    /// What happens to it at the moment, and when that is over.
-    pub(super) pending: Option<Pending>,
-    /// A resize that waits for the maintenance window.
-    pub(super) scheduled: Option<Scheduled>,
-    /// Reads that still show it as it was before the last operation.
+    /// Status override.
+    pub(super) forced: Option<ForcedStatus>,
+    /// Current transition.
+    pub(super) pending: Option<PendingTransition>,
+    /// A resize deferred to the maintenance window.
+    pub(super) scheduled: Option<ScheduledResize>,
+    /// Number of reads that still show the status before the last operation.
     pub(super) stale_reads: u8,
 }
 
-/// What was bought, and its dimensions.
+/// A flavor with its dimensions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Shape {
-    /// The flavor.
-    pub spec_code: String,
-    /// Capacity.
-    pub capacity: Capacity,
-    /// How it is built.
-    pub mode: CacheMode,
-    /// Processors.
-    pub cpu: CpuType,
-    /// Copies of each shard, the master included.
-    pub replicas: u32,
-    /// Shards.
-    pub shards: u32,
-    /// Memory for data, in MB.
-    pub max_memory: u32,
-    /// Mbit/s.
-    pub bandwidth: u32,
-    /// Databases.
-    pub databases: u32,
+pub(crate) struct Shape {
+    /// Flavor name.
+    pub(crate) spec_code: String,
+    /// Nominal capacity.
+    pub(crate) capacity: Capacity,
+    /// Cache mode.
+    pub(crate) mode: CacheMode,
+    /// CPU type.
+    pub(crate) cpu: CpuType,
+    /// Copies of each shard, including the master.
+    pub(crate) replicas: u32,
+    /// Number of shards.
+    pub(crate) shards: u32,
+    /// Memory for data in MB.
+    pub(crate) max_memory: u32,
+    /// Bandwidth in Mbit/s.
+    pub(crate) bandwidth: u32,
+    /// Number of databases.
+    pub(crate) databases: u32,
 }
 
 /// A node of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Node {
-    /// Its id.
-    pub id: String,
-    /// Its shard, counted from 0.
-    pub shard: u32,
-    /// Whether it is the shard's master.
-    pub master: bool,
-    /// Code of its zone.
-    pub zone: String,
-    /// Its address, unless it is hidden behind proxies.
-    pub ip: Option<Ipv4Addr>,
+pub(crate) struct Node {
+    /// Node id.
+    pub(crate) id: String,
+    /// Shard index, from 0.
+    pub(crate) shard: u32,
+    /// Whether the node is the master of its shard.
+    pub(crate) master: bool,
+    /// Zone code.
+    pub(crate) zone: String,
+    /// Address; `None` behind proxies.
+    pub(crate) ip: Option<Ipv4Addr>,
 }
 
-/// Automatic backups as stored.
+/// A stored backup policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Backup {
-    /// Id of the policy.
-    pub id: String,
-    /// What it says. The plan stays when the type becomes manual.
-    pub policy: BackupPolicy,
-    /// When it was first set.
-    pub created_at: DateTime<Utc>,
-    /// When it was changed last.
-    pub updated_at: DateTime<Utc>,
+pub(crate) struct Backup {
+    /// Policy id.
+    pub(crate) id: String,
+    /// Policy. The plan is kept when the type becomes manual.
+    pub(crate) policy: BackupPolicy,
+    /// Creation time.
+    pub(crate) created_at: DateTime<Utc>,
+    /// Time of the last change.
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
-/// A status put over an instance's own, from outside.
+/// An override of an instance's status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Forced {
+pub(super) struct ForcedStatus {
     pub(super) status: InstanceStatus,
     pub(super) until: Option<DateTime<Utc>>,
 }
 
-/// Something under way.
+/// A transition that completes at `until`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Pending {
+pub(super) struct PendingTransition {
     pub(super) until: DateTime<Utc>,
-    pub(super) change: Change,
+    #[serde(rename = "change")]
+    pub(super) transition: Transition,
 }
 
-/// A resize that waits.
+/// A resize that starts at `at`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Scheduled {
+pub(super) struct ScheduledResize {
     pub(super) at: DateTime<Utc>,
-    pub(super) reshape: Reshape,
+    #[serde(rename = "reshape")]
+    pub(super) layout: Layout,
 }
 
-/// What is different once something under way is over.
+/// The effect of a completed operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) enum Change {
-    /// It serves for the first time.
+pub(super) enum Transition {
+    /// The instance starts.
     Create,
-    /// It could not be made.
+    /// The creation fails.
     FailToCreate,
-    /// It has another size.
-    Reshape(Reshape),
-    /// It has another port, other command names, or both.
+    /// The resize takes effect.
+    #[serde(rename = "Reshape")]
+    Resize(Layout),
+    /// A new port, renamed commands, or both take effect.
     Configure { port: Option<u16>, rename_commands: Option<BTreeMap<String, String>> },
-    /// It serves again; a single node has lost its data.
+    /// The instance restarts; a single node loses its data.
     Restart,
-    /// It has another password; that was effective at once.
+    /// The password reset ends; the new password was effective immediately.
     Password,
-    /// It is gone.
+    /// The instance is removed.
     Delete,
 }
 
-/// What an instance is after a resize.
+/// Shape, nodes and addresses after a creation or resize.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Reshape {
+pub(super) struct Layout {
     pub(super) shape: Shape,
     pub(super) nodes: Vec<Node>,
-    pub(super) front: Option<Ipv4Addr>,
+    #[serde(rename = "front")]
+    pub(super) proxy_address: Option<Ipv4Addr>,
 }
 
 // === impl Shape ===
 
 impl Shape {
-    /// A flavor in one of its capacities.
+    /// A flavor with one of its sizes.
     pub(super) fn new(flavor: &Flavor, size: &Size) -> Self {
         Self {
             spec_code: flavor.spec_code.clone(),
@@ -200,7 +205,7 @@ impl Shape {
         }
     }
 
-    /// Whether clients see proxies instead of nodes.
+    /// Whether clients connect to proxies instead of nodes.
     pub(super) fn is_proxied(&self) -> bool {
         matches!(self.mode, CacheMode::Proxy | CacheMode::HaRwSplit)
     }
@@ -209,44 +214,44 @@ impl Shape {
 // === impl Instance ===
 
 impl Instance {
-    /// Whether clients get in with this password; with none, if it is open.
+    /// Whether the instance accepts this password, or `None` for password-free access.
     pub fn admits(&self, password: Option<&str>) -> bool {
         match (&self.password, password) {
             (None, None) => true,
-            (Some(own), Some(password)) => own.is(password),
+            (Some(own), Some(password)) => own.matches(password),
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
 
-    /// What it is doing.
+    /// Actual status, regardless of read lag.
     pub fn status(&self) -> &InstanceStatus {
         self.forced.as_ref().map_or(&self.status, |forced| &forced.status)
     }
 
-    /// Its addresses: all nodes' for a cluster, one otherwise.
+    /// Addresses: all nodes of a cluster, otherwise one.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
-        match self.front {
-            Some(front) => vec![front],
+        match self.proxy_address {
+            Some(proxy_address) => vec![proxy_address],
             None if self.shape.mode == CacheMode::Cluster => self.nodes.iter().filter_map(|n| n.ip).collect(),
             None => self.nodes.iter().find(|node| node.master).and_then(|node| node.ip).into_iter().collect(),
         }
     }
 
-    /// Whether it is Redis 3.0, which knows neither ports nor renamed commands but security groups.
+    /// Whether the version is Redis 3.0, which has security groups but no custom port and no renamed commands.
     pub(super) fn is_version_3(&self) -> bool {
         self.engine_version == "3.0"
     }
 
-    /// When something happens to it next, all by itself.
-    pub(super) fn due(&self) -> Option<DateTime<Utc>> {
+    /// Time of the next automatic transition.
+    pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
         let pending = self.pending.as_ref().map(|pending| pending.until);
         let forced = self.forced.as_ref().and_then(|forced| forced.until);
         let scheduled = self.scheduled.as_ref().map(|scheduled| scheduled.at);
         [pending, forced, scheduled].into_iter().flatten().min()
     }
 
-    /// The status and task that a read shows, which may lag one behind.
-    pub(super) fn shown(&self) -> (&InstanceStatus, Option<&str>) {
+    /// Status and task that a read returns; they may lag behind.
+    pub(super) fn visible_status(&self) -> (&InstanceStatus, Option<&str>) {
         if self.stale_reads > 0 {
             (&InstanceStatus::Running, None)
         } else {
@@ -254,21 +259,21 @@ impl Instance {
         }
     }
 
-    /// Refuses what needs an idle instance, with the code for what it is doing.
-    pub(super) fn idle(&self) -> Result<()> {
-        match self.busy() {
+    /// Rejects an operation on a busy instance with the code of its activity.
+    pub(super) fn ensure_idle(&self) -> Result<()> {
+        match self.busy_code() {
             None => Ok(()),
-            Some(code) => Err(Refusal::new(code)),
+            Some(code) => Err(ApiError::new(code)),
         }
     }
 
-    /// The code for what it is doing, if it is doing anything.
-    fn busy(&self) -> Option<&'static str> {
+    /// Error code of the current activity, if any.
+    fn busy_code(&self) -> Option<&'static str> {
         use InstanceStatus as Status;
         match self.status() {
             Status::Running => match &self.task {
-                Some(task) => Some(busy_with(task)),
-                // Made to look idle from outside; what is under way must not be lost.
+                Some(task) => Some(task_busy_code(task)),
+                // The status was overridden; the pending transition must not be lost.
                 None => self.pending.as_ref().map(|_| "DCS.4026"),
             },
             Status::Creating => Some("DCS.4118"),
@@ -291,23 +296,23 @@ impl Instance {
         }
     }
 
-    /// Refuses to delete what is not at rest.
-    pub(super) fn deletable(&self) -> Result<()> {
+    /// Rejects deleting a busy instance.
+    pub(super) fn ensure_deletable(&self) -> Result<()> {
         use InstanceStatus as Status;
         match self.status() {
             Status::Creating | Status::Starting | Status::Restarting | Status::Closing | Status::Deleting => {
-                Err(Refusal::new("DCS.4099"))
+                Err(ApiError::new("DCS.4099"))
             }
-            // Prepaid ones are unsubscribed through the billing service.
-            _ if self.charging_mode != 0 => Err(Refusal::new("DCS.4026")),
+            // Prepaid instances are unsubscribed through the billing service.
+            _ if self.charging_mode != 0 => Err(ApiError::new("DCS.4026")),
             Status::Error | Status::CreateFailed | Status::Frozen | Status::Closed => Ok(()),
-            _ => self.idle(),
+            _ => self.ensure_idle(),
         }
     }
 }
 
-/// The code for a task under way. Of the words only `BACKUPING` is known from the service itself.
-fn busy_with(task: &str) -> &'static str {
+/// Error code of a task. Only `BACKUPING` is known from the real service.
+fn task_busy_code(task: &str) -> &'static str {
     match task {
         "BACKUPING" => "DCS.4096",
         "RESTORING" => "DCS.4097",
@@ -326,7 +331,7 @@ mod tests {
     use crate::simulator::service::fixtures;
 
     #[test]
-    fn busy_codes() {
+    fn busy_instances_are_rejected_with_the_code_of_their_activity() {
         for (status, task, change, delete) in [
             ("RUNNING", None, None, None),
             ("RUNNING", Some("BACKUPING"), Some("DCS.4096"), Some("DCS.4096")),
@@ -349,23 +354,23 @@ mod tests {
             let mut instance = fixtures::instance();
             instance.status = InstanceStatus::from(status);
             instance.task = task.map(str::to_owned);
-            let code = |result: Result<()>| result.err().map(|refusal| refusal.code);
-            assert_eq!(code(instance.idle()), change, "{status} {task:?}");
-            assert_eq!(code(instance.deletable()), delete, "{status} {task:?}");
+            let code = |result: Result<()>| result.err().map(|error| error.code);
+            assert_eq!(code(instance.ensure_idle()), change, "{status} {task:?}");
+            assert_eq!(code(instance.ensure_deletable()), delete, "{status} {task:?}");
         }
     }
 
     #[test]
-    fn prepaid_instances_are_not_deleted_here() {
+    fn prepaid_instances_cannot_be_deleted() {
         let instance = Instance { charging_mode: 1, ..fixtures::instance() };
-        assert_eq!(instance.deletable(), Err(Refusal::new("DCS.4026")));
+        assert_eq!(instance.ensure_deletable(), Err(ApiError::new("DCS.4026")));
     }
 
     #[test]
-    fn a_forced_status_covers_its_own() {
+    fn a_forced_status_overrides_the_own_status() {
         let mut instance = fixtures::instance();
-        instance.forced = Some(Forced { status: InstanceStatus::Error, until: None });
+        instance.forced = Some(ForcedStatus { status: InstanceStatus::Error, until: None });
         assert_eq!(instance.status(), &InstanceStatus::Error);
-        assert_eq!(instance.due(), None);
+        assert_eq!(instance.next_due(), None);
     }
 }

@@ -1,39 +1,42 @@
-//! What happens by itself: things under way end, statuses put on from outside wear off, deferred resizes start.
+//! Automatic transitions: operations complete, status overrides expire, deferred resizes start.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    Service,
-    instance::{Change, Instance, Pending, Reshape, Scheduled},
-    later, topology,
+    instance::{Instance, Layout, PendingTransition, ScheduledResize, Transition},
+    state::Service,
+    topology,
 };
-use crate::dcs::model::{CacheMode, InstanceStatus};
+use crate::{
+    dcs::model::{CacheMode, InstanceStatus},
+    simulator::cloud_clock::later,
+};
 
 // === impl Service ===
 
 impl Service {
-    /// Lets everything happen that is due at `now`, in its order.
-    pub fn advance(&mut self, now: DateTime<Utc>) {
+    /// Applies all transitions that are due at `now`, in order.
+    pub(crate) fn advance(&mut self, now: DateTime<Utc>) {
         let until = self.now.max(now);
-        while let Some((due, instance)) = self.store.next().filter(|(due, _)| *due <= until) {
-            // Each thing happens at its own time, however late it is noticed.
+        while let Some((due, instance)) = self.store.next_due().filter(|(due, _)| *due <= until) {
+            // Each transition happens at its due time, however late it is applied.
             self.now = self.now.max(due);
             let id = instance.id.clone();
-            self.happen(&id, due);
+            self.apply_due(&id, due);
         }
         self.now = until;
     }
 
-    /// When something happens next by itself, if nothing is asked.
-    pub fn next_transition(&self) -> Option<DateTime<Utc>> {
+    /// Time of the next automatic transition.
+    pub(crate) fn next_transition(&self) -> Option<DateTime<Utc>> {
         let hidden = self.store.iter().map(|instance| instance.visible_at).filter(|at| *at > self.now).min();
-        self.store.next().map(|(due, _)| due).into_iter().chain(hidden).min()
+        self.store.next_due().map(|(due, _)| due).into_iter().chain(hidden).min()
     }
 
-    /// One thing that is due for an instance.
-    fn happen(&mut self, id: &str, due: DateTime<Utc>) {
+    /// Applies one due transition of an instance.
+    fn apply_due(&mut self, id: &str, due: DateTime<Utc>) {
         let Some(instance) = self.store.get(id) else { return };
         if instance.forced.as_ref().and_then(|forced| forced.until).is_some_and(|until| until <= due) {
             self.store.update(id, |instance| {
@@ -41,45 +44,45 @@ impl Service {
                 instance.updated_at = due;
             });
         } else if instance.pending.as_ref().is_some_and(|pending| pending.until <= due) {
-            self.finish(id, due);
+            self.complete_pending(id, due);
         } else if instance.scheduled.is_some() {
             self.start_scheduled(id, due);
         }
     }
 
-    /// Ends what is under way, as if its time had come.
-    pub(super) fn finish(&mut self, id: &str, at: DateTime<Utc>) {
-        let before = self.store.get(id).map(topology::held).unwrap_or_default();
-        let change = self.store.update(id, |instance| instance.pending.take());
-        let Some(change) = change.flatten().map(|pending| pending.change) else { return };
-        if let Change::Delete = change {
+    /// Completes the pending transition.
+    pub(super) fn complete_pending(&mut self, id: &str, at: DateTime<Utc>) {
+        let before = self.store.get(id).map(topology::held_addresses).unwrap_or_default();
+        let transition = self.store.update(id, |instance| instance.pending.take());
+        let Some(transition) = transition.flatten().map(|pending| pending.transition) else { return };
+        if let Transition::Delete = transition {
             self.remove(id);
             return;
         }
-        let restarts = self.rules().resize_restarts && matches!(change, Change::Reshape(_));
+        let restarts = self.rules().resize_restarts && matches!(transition, Transition::Resize(_));
         let until = later(at, self.options.operation / 4);
         let after = self.store.update(id, |instance| {
-            instance.settle(change, at);
+            instance.apply(transition, at);
             if restarts {
                 instance.status = InstanceStatus::Restarting;
-                instance.pending = Some(Pending { until, change: Change::Restart });
+                instance.pending = Some(PendingTransition { until, transition: Transition::Restart });
             }
-            (instance.subnet_id.clone(), topology::held(instance))
+            (instance.subnet_id.clone(), topology::held_addresses(instance))
         });
         if let Some((subnet_id, after)) = after {
             self.networks.release(&subnet_id, before.difference(&after).copied());
         }
     }
 
-    /// A deferred resize waits on if the instance is busy with something else when its time comes.
+    /// A deferred resize is postponed while the instance is busy.
     fn start_scheduled(&mut self, id: &str, due: DateTime<Utc>) {
         let scheduled = self.store.update(id, |instance| instance.scheduled.take()).flatten();
-        let Some(Scheduled { reshape, .. }) = scheduled else { return };
-        if self.store.get(id).is_some_and(|instance| instance.idle().is_ok()) {
-            self.extend(id, reshape);
+        let Some(ScheduledResize { layout, .. }) = scheduled else { return };
+        if self.store.get(id).is_some_and(|instance| instance.ensure_idle().is_ok()) {
+            self.start_resize(id, layout);
         } else {
             let at = later(due, Duration::from_secs(60));
-            self.store.update(id, |instance| instance.scheduled = Some(Scheduled { at, reshape }));
+            self.store.update(id, |instance| instance.scheduled = Some(ScheduledResize { at, layout }));
         }
     }
 }
@@ -87,38 +90,38 @@ impl Service {
 // === impl Instance ===
 
 impl Instance {
-    /// What is different after a change. The change's own addresses are then the instance's.
-    fn settle(&mut self, change: Change, at: DateTime<Utc>) {
+    /// Applies a transition, including its addresses.
+    fn apply(&mut self, transition: Transition, at: DateTime<Utc>) {
         self.updated_at = at;
         self.task = None;
         self.stale_reads = 0;
         self.status = InstanceStatus::Running;
-        match change {
-            Change::Create => self.launched_at = Some(at),
-            Change::FailToCreate => {
+        match transition {
+            Transition::Create => self.launched_at = Some(at),
+            Transition::FailToCreate => {
                 self.status = InstanceStatus::CreateFailed;
                 self.sub_status = "create_failed".to_owned();
-                self.front = None;
+                self.proxy_address = None;
                 self.nodes.clear();
             }
-            Change::Reshape(Reshape { shape, nodes, front }) => {
-                (self.shape, self.nodes, self.front) = (shape, nodes, front);
+            Transition::Resize(Layout { shape, nodes, proxy_address }) => {
+                (self.shape, self.nodes, self.proxy_address) = (shape, nodes, proxy_address);
             }
-            Change::Configure { port, rename_commands } => {
+            Transition::Configure { port, rename_commands } => {
                 self.port = port.unwrap_or(self.port);
                 if let Some(renamed) = rename_commands {
                     self.rename_commands = renamed;
-                    self.restarted(at);
+                    self.lose_data_if_single(at);
                 }
             }
-            Change::Restart => self.restarted(at),
-            Change::Password => {}
-            Change::Delete => self.status = InstanceStatus::Deleted,
+            Transition::Restart => self.lose_data_if_single(at),
+            Transition::Password => {}
+            Transition::Delete => self.status = InstanceStatus::Deleted,
         }
     }
 
-    /// A single node keeps nothing over a restart.
-    fn restarted(&mut self, at: DateTime<Utc>) {
+    /// A single node loses its data on restart.
+    fn lose_data_if_single(&mut self, at: DateTime<Utc>) {
         if self.shape.mode == CacheMode::Single {
             self.launched_at = Some(at);
         }
@@ -134,7 +137,7 @@ mod tests {
     use crate::simulator::{Options, Site, service::fixtures::Cloud};
 
     #[test]
-    fn from_creation_to_deletion() {
+    fn an_instance_is_created_and_deleted() {
         let mut cloud = Cloud::default();
         let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
         assert_eq!(cloud.show(&id)["status"], "CREATING");
@@ -145,7 +148,7 @@ mod tests {
         let body = cloud.show(&id);
         assert_eq!((&body["status"], &body["launched_at"]), (&json!("RUNNING"), &body["update_at"]));
         assert_eq!(cloud.service.next_transition(), None);
-        assert_eq!(cloud.ok("DeleteInstance", &[("instance_id", &id)], &[], json!(null)).status, 204);
+        assert_eq!(cloud.ok("DeleteInstance", &id, json!(null)).status, 204);
         assert_eq!(cloud.show(&id)["status"], "DELETING");
         cloud.wait(60);
         assert_eq!(cloud.show(&id)["error_code"], "DCS.3022");
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_happens_at_its_own_time_however_late_it_is_noticed() {
+    fn late_transitions_happen_at_their_due_time() {
         let mut cloud = Cloud::default();
         let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
         let created = cloud.now;
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn time_never_goes_back() {
+    fn time_is_monotonic() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         cloud.service.advance(cloud.now - chrono::Duration::days(1));
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_creation_holds_nothing_and_can_be_deleted() {
+    fn a_failed_creation_releases_its_addresses_and_can_be_deleted() {
         let options = Options {
             networks: vec![crate::simulator::options::Network {
                 vpc_id: "vpc-1".into(),
@@ -189,16 +192,16 @@ mod tests {
         assert_eq!((&body["status"], &body["sub_status"]), (&json!("CREATEFAILED"), &json!("create_failed")));
         let tasks = cloud.get("ListBackgroundTask", &[("instance_id", &failed)], &[]).body;
         assert_eq!(tasks["tasks"][0]["status"], "FAILED");
-        // The subnet has two addresses only: the failed one must have given its back.
+        // The subnet has two addresses: the failed instance must have released its own.
         let next = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         assert_eq!(cloud.show(&next)["status"], "RUNNING");
-        cloud.ok("DeleteInstance", &[("instance_id", &failed)], &[], json!(null));
+        cloud.ok("DeleteInstance", &failed, json!(null));
         cloud.wait(60);
         assert_eq!(cloud.show(&failed)["error_code"], "DCS.3022");
     }
 
     #[test]
-    fn a_new_instance_is_not_seen_at_once() {
+    fn a_new_instance_becomes_visible_later() {
         let mut cloud = Cloud::new(Options { visible_after: Duration::from_secs(30), ..Options::default() });
         let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
         assert_eq!(cloud.show(&id)["error_code"], "DCS.3022");
@@ -215,7 +218,7 @@ mod tests {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
             let change = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8});
-            cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], change);
+            cloud.ok("ResizeInstance", &id, change);
             cloud.wait(60);
             assert_eq!(cloud.show(&id)["status"], after, "{site}");
             cloud.wait(15);
@@ -224,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn a_deferred_resize_waits_for_the_window_where_the_site_can() {
+    fn a_deferred_resize_waits_for_the_window_if_the_site_supports_it() {
         let change = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8,
             "execute_immediately": false});
         for (site, waits) in [(Site::Main, false), (Site::Newer, true)] {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-            cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], change.clone());
-            // The first read may still show the old status.
+            cloud.ok("ResizeInstance", &id, change.clone());
+            // The first read may show the old status.
             cloud.show(&id);
             let status = if waits { "RUNNING" } else { "EXTENDING" };
             assert_eq!(cloud.show(&id)["status"], status, "{site}");

@@ -1,20 +1,14 @@
-//! Finding instances: the list, one by its id, and how many there are (API reference 4.1.2, 4.1.4, 4.2.4).
+//! Instance reads: list, details and counts (API reference 4.1.2, 4.1.4, 4.2.4).
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Service,
-    instance::Instance,
-    refusal::{Refusal, Result},
-    reply,
-    request::Query,
-};
+use super::{api_error::Result, instance::Instance, request::Query, state::Service};
 use crate::{
     dcs::model::{Capacity, InstanceStatus},
-    simulator::Reply,
+    simulator::call::Reply,
 };
 
-/// Which instances to list.
+/// Filter of a list request.
 #[derive(Debug)]
 struct Filter<'a> {
     id: Option<&'a str>,
@@ -25,7 +19,7 @@ struct Filter<'a> {
     tags: Vec<(&'a str, Option<&'a str>)>,
 }
 
-/// The statuses that are counted, by the name of their count.
+/// Counted statuses with the names of their counters.
 const COUNTED: [(&str, InstanceStatus); 13] = [
     ("paying_count", InstanceStatus::Paying),
     ("freezing_count", InstanceStatus::Freezing),
@@ -45,15 +39,15 @@ const COUNTED: [(&str, InstanceStatus); 13] = [
 // === impl Service ===
 
 impl Service {
-    /// 4.1.2: one page, the newest first, and how many match on all pages together. Failed creations are listed
-    /// if asked for by their status; `include_failure` only counts them, or lists them too where that was chosen.
+    /// API reference 4.1.2: one page, newest first, and the total. Failed creations are listed only by their status;
+    /// `include_failure` counts them, and also lists them if so configured.
     pub(super) fn list(&mut self, query: Query<'_>) -> Result<Reply> {
         let (offset, limit) = query.page()?;
         let filter = Filter::new(query)?;
         let asked_for = filter.status == Some(InstanceStatus::CreateFailed);
         let include_failure = query.flag("include_failure");
         let list_failed = asked_for || (include_failure && self.options.list_failures);
-        let is_failed = |instance: &&Instance| *instance.shown().0 == InstanceStatus::CreateFailed;
+        let is_failed = |instance: &&Instance| *instance.visible_status().0 == InstanceStatus::CreateFailed;
         let matching: Vec<_> = self.visible().filter(|instance| filter.matches(instance)).collect();
         let listed: Vec<_> = matching.iter().filter(|instance| list_failed || !is_failed(instance)).collect();
         let number = if include_failure { matching.len() } else { listed.len() };
@@ -61,35 +55,36 @@ impl Service {
         let ids: Vec<_> =
             page.iter().filter(|instance| instance.stale_reads > 0).map(|i| i.id.clone()).collect();
         let instances: Vec<_> = page.into_iter().map(|instance| self.summary(instance)).collect();
-        ids.iter().for_each(|id| self.was_read(id));
-        Ok(reply::ok(json!({"instance_num": number, "instances": instances})))
+        ids.iter().for_each(|id| self.count_read(id));
+        Ok(Reply::ok(json!({"instance_num": number, "instances": instances})))
     }
 
-    /// 4.1.4
+    /// API reference 4.1.4.
     pub(super) fn show(&mut self, id: &str) -> Result<Reply> {
-        let reply = reply::ok(self.detail(self.find(id)?));
-        self.was_read(id);
+        let reply = Reply::ok(self.detail(self.find(id)?));
+        self.count_read(id);
         Ok(reply)
     }
 
-    /// A read that may have shown an old status brings the new one nearer.
-    fn was_read(&mut self, id: &str) {
+    /// Reduces the number of reads that still show an old status.
+    fn count_read(&mut self, id: &str) {
         self.store.update(id, |instance| instance.stale_reads = instance.stale_reads.saturating_sub(1));
     }
 
-    /// 4.2.4. The reference calls the parameter `include_failures`, everyone else `include_failure`.
+    /// API reference 4.2.4. The reference names the parameter `include_failures`, the SDK `include_failure`.
     pub(super) fn count(&self, query: Query<'_>) -> Reply {
         let failed = query.flag("include_failure") || query.flag("include_failures");
         let mut counts = Map::new();
         for (name, status) in &COUNTED {
             let hidden = *status == InstanceStatus::CreateFailed && !failed;
-            let count = self.visible().filter(|instance| instance.shown().0 == status && !hidden).count();
+            let count =
+                self.visible().filter(|instance| instance.visible_status().0 == status && !hidden).count();
             counts.insert((*name).to_owned(), json!(count));
         }
         let none: Map<_, _> = COUNTED.iter().map(|(name, _)| ((*name).to_owned(), json!(0))).collect();
         let redis = Value::Object(counts.clone());
         counts.extend([("redis".to_owned(), redis), ("memcached".to_owned(), Value::Object(none))]);
-        reply::ok(Value::Object(counts))
+        Reply::ok(Value::Object(counts))
     }
 }
 
@@ -97,17 +92,13 @@ impl Service {
 
 impl<'a> Filter<'a> {
     fn new(query: Query<'a>) -> Result<Self> {
-        let capacity = query.word("capacity").map(|text| {
-            let gib = text.parse().ok().and_then(Capacity::from_gib);
-            gib.ok_or_else(|| Refusal::invalid("capacity"))
-        });
         Ok(Self {
-            id: query.word("instance_id"),
-            name: query.word("name").map(|name| (name, query.flag("name_equal"))),
-            status: query.word("status").map(InstanceStatus::from),
-            ip: query.word("ip"),
-            capacity: capacity.transpose()?,
-            tags: query.word("tags").map(tags).unwrap_or_default(),
+            id: query.nonempty("instance_id"),
+            name: query.nonempty("name").map(|name| (name, query.flag("name_equal"))),
+            status: query.nonempty("status").map(InstanceStatus::from),
+            ip: query.nonempty("ip"),
+            capacity: query.capacity()?,
+            tags: query.nonempty("tags").map(tags).unwrap_or_default(),
         })
     }
 
@@ -123,14 +114,14 @@ impl<'a> Filter<'a> {
             tags.any(|tag| value.is_none_or(|value| tag.value.as_deref().unwrap_or_default() == value))
         };
         name && self.id.is_none_or(|id| instance.id == id)
-            && self.status.as_ref().is_none_or(|status| instance.shown().0 == status)
+            && self.status.as_ref().is_none_or(|status| instance.visible_status().0 == status)
             && self.ip.is_none_or(|ip| instance.addresses().iter().any(|own| own.to_string() == ip))
             && self.capacity.is_none_or(|capacity| instance.shape.capacity == capacity)
             && self.tags.iter().all(has)
     }
 }
 
-/// Pairs of key and value, separated by commas. The reference writes a space between key and value, the SDK `=`.
+/// Parses comma-separated tags. The reference separates key and value with a space, the SDK with `=`.
 fn tags(text: &str) -> Vec<(&str, Option<&str>)> {
     let pairs = text.split(',').filter(|pair| !pair.is_empty());
     pairs
@@ -152,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_of_ten_unless_told_otherwise() {
+    fn the_default_page_size_is_ten() {
         let mut cloud = Cloud::default();
         cloud.create("redis.single.xu1.large.1", 1.0, json!({"instance_num": 12, "name": "demo"}));
         let first = cloud.get("ListInstances", &[], &[]);
@@ -173,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_are_applied() {
         let mut cloud = Cloud::default();
         let tags = json!([{"key": "team", "value": "shop"}, {"key": "empty"}]);
         let web = cloud.create("redis.single.xu1.large.1", 1.0, json!({"name": "shop-web", "tags": tags}));
@@ -204,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_creations() {
+    fn failed_creations_are_listed_or_counted() {
         for list_failures in [false, true] {
             let mut cloud = Cloud::new(Options { list_failures, ..Options::default() });
             cloud.running("redis.single.xu1.large.1", 1.0);
@@ -237,11 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn a_status_may_lag_one_read() {
+    fn newer_sites_show_a_stale_status_once() {
         for (site, first) in [(Site::Main, "RUNNING"), (Site::Newer, "RUNNING")] {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-            cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], json!({"port": 7000}));
+            cloud.ok("UpdateInstance", &id, json!({"port": 7000}));
             let lags = site == Site::Newer;
             let body = cloud.show(&id);
             assert_eq!((&body["status"], body["task"].is_null()), (&json!(first), lags), "{site}");

@@ -1,18 +1,18 @@
-//! Passwords: the rules for them, and what is kept of them, which is not the password.
+//! Password rules and salted password hashes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    api_error::{ApiError, Result},
     ids::fingerprint,
-    refusal::{Refusal, Result},
 };
 
-/// Characters that are neither letters nor digits and may occur.
+/// Allowed special characters.
 const SPECIAL: &str = "`~!@#$%^&*()-_=+\\|{}:,<.>/?";
 
-/// What is kept of a password: enough to know the same one again.
+/// A salted hash of a password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Password {
     salt: String,
@@ -27,8 +27,8 @@ impl Password {
         Self { salt, hash }
     }
 
-    /// Whether this is the same password.
-    pub(super) fn is(&self, password: &str) -> bool {
+    /// Whether `password` has this hash.
+    pub(super) fn matches(&self, password: &str) -> bool {
         hash(&self.salt, password) == self.hash
     }
 }
@@ -43,8 +43,8 @@ fn hash(salt: &str, password: &str) -> String {
     fingerprint(&[b"password", salt.as_bytes(), password.as_bytes()])
 }
 
-/// `DCS.4019` unless it has 8 to `longest` characters, of three kinds of the four there are.
-pub(super) fn complex(password: &str, longest: usize) -> Result<()> {
+/// Requires 8 to `longest` characters of three of four kinds: `DCS.4019`.
+pub(super) fn check_complexity(password: &str, longest: usize) -> Result<()> {
     let kinds: [fn(char) -> bool; 4] = [
         |c| c.is_ascii_lowercase(),
         |c| c.is_ascii_uppercase(),
@@ -53,11 +53,11 @@ pub(super) fn complex(password: &str, longest: usize) -> Result<()> {
     ];
     let allowed = password.chars().all(|c| kinds.iter().any(|kind| kind(c)));
     let used = kinds.into_iter().filter(|kind| password.chars().any(kind)).count();
-    // Only ASCII is allowed, so bytes are characters.
+    // Only ASCII is allowed, so bytes equal characters.
     if allowed && used >= 3 && (8..=longest).contains(&password.len()) {
         Ok(())
     } else {
-        Err(Refusal::new("DCS.4019"))
+        Err(ApiError::new("DCS.4019"))
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complexity() {
+    fn complexity_rules() {
         let long = |length: usize| format!("aA1{}", "x".repeat(length - 3));
         for (password, good) in [
             ("Abcdefg1".to_owned(), true),
@@ -84,15 +84,15 @@ mod tests {
             (long(64), true),
             (long(65), false),
         ] {
-            assert_eq!(complex(&password, 64).is_ok(), good, "{password}");
+            assert_eq!(check_complexity(&password, 64).is_ok(), good, "{password}");
         }
-        assert!(complex(&long(32), 32).is_ok() && complex(&long(33), 32).is_err());
+        assert!(check_complexity(&long(32), 32).is_ok() && check_complexity(&long(33), 32).is_err());
     }
 
     #[test]
-    fn nothing_shows_a_password() {
+    fn no_output_contains_a_password() {
         let password = Password::new("Secret-123", "salt".to_owned());
-        assert!(password.is("Secret-123") && !password.is("Secret-124"));
+        assert!(password.matches("Secret-123") && !password.matches("Secret-124"));
         let written = format!("{password:?} {}", serde_json::to_string(&password).unwrap());
         assert!(!written.contains("Secret"), "{written}");
     }

@@ -1,41 +1,41 @@
-//! How a site writes what the machine has worked out: the last thing that happens to an answer.
+//! Site-specific formats, applied to a finished response.
 //!
-//! Everything here is known from some site. What all sites share is not a quirk and stands where it is written:
-//! a capacity of 0 with `.125` beside it, `no_password_access` as text in the detail.
+//! Every deviation is known from a real site. Formats that all sites share are in `render`: a capacity of 0 with
+//! `capacity_minor`, `no_password_access` as text in the details.
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     dcs::error,
-    simulator::{Reply, Site},
+    simulator::{Site, call::Reply},
 };
 
-/// A site's hand.
+/// Formats of a site.
 #[derive(Debug, Default)]
 struct Style {
-    /// Numbers written as text, also within a list.
+    /// Numbers written as strings, also within lists.
     numbers_as_text: &'static [&'static str],
     /// Booleans written as `TRUE` and `FALSE`.
-    shouted: &'static [&'static str],
-    /// Booleans written as `true` and `false`, but as text.
-    spoken: &'static [&'static str],
-    /// Written as `{}` instead of null.
-    hollow: &'static [&'static str],
-    /// What stands where there is no security group; null if nothing does.
+    booleans_as_upper_text: &'static [&'static str],
+    /// Booleans written as `true` and `false` strings.
+    booleans_as_text: &'static [&'static str],
+    /// Null written as `{}`.
+    null_as_object: &'static [&'static str],
+    /// Replacement for a missing security group.
     no_security_group: Option<&'static str>,
     /// Empty lists written as null.
     empty_is_null: bool,
-    /// Other names of fields.
+    /// Renamed fields.
     renamed: &'static [(&'static str, &'static str)],
-    /// The old envelope for errors, with numeric codes as far as there are any.
+    /// Whether errors have the old format, with numeric codes where they exist.
     old_envelope: bool,
 }
 
 const MAIN: Style = Style {
     numbers_as_text: &[],
-    shouted: &[],
-    spoken: &[],
-    hollow: &["unit"],
+    booleans_as_upper_text: &[],
+    booleans_as_text: &[],
+    null_as_object: &["unit"],
     no_security_group: Some("securityGroupId"),
     empty_is_null: false,
     renamed: &[],
@@ -45,10 +45,12 @@ const MAIN: Style = Style {
 const fn style(site: Site) -> Style {
     match site {
         Site::Main => MAIN,
-        Site::Newer => Style { no_security_group: Some(""), spoken: &["no_password_access"], ..MAIN },
+        Site::Newer => {
+            Style { no_security_group: Some(""), booleans_as_text: &["no_password_access"], ..MAIN }
+        }
         Site::Older => Style {
             empty_is_null: true,
-            // As the reference spells them, which no SDK does.
+            // Spelling of the reference, which no SDK uses.
             renamed: &[("backend_addrs", "backend_addresses"), ("inquery_spec_code", "inquiry_spec_code")],
             old_envelope: true,
             ..MAIN
@@ -73,7 +75,7 @@ const fn style(site: Site) -> Style {
                 "task_count",
                 "used_memory",
             ],
-            shouted: &[
+            booleans_as_upper_text: &[
                 "default",
                 "enable_ssl",
                 "is_dec",
@@ -81,8 +83,8 @@ const fn style(site: Site) -> Style {
                 "service_upgrade",
                 "support_ssl",
             ],
-            spoken: &["transparent_client_ip_enable"],
-            hollow: &[
+            booleans_as_text: &["transparent_client_ip_enable"],
+            null_as_object: &[
                 "access_user",
                 "capacity_minor",
                 "description",
@@ -102,8 +104,8 @@ const fn style(site: Site) -> Style {
     }
 }
 
-/// Writes an answer the site's way.
-pub(super) fn write(site: Site, mut reply: Reply) -> Reply {
+/// Applies the formats of a site.
+pub(super) fn apply(site: Site, mut reply: Reply) -> Reply {
     let style = style(site);
     if reply.status >= 400 {
         if style.old_envelope {
@@ -115,7 +117,7 @@ pub(super) fn write(site: Site, mut reply: Reply) -> Reply {
     reply
 }
 
-/// `{"error": {"code", "message"}}` with the numeric code; codes that have none stay in the present envelope.
+/// Converts an error to `{"error": {"code", "message"}}`; codes without a number keep the current format.
 fn old_envelope(body: &Value) -> Value {
     let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     let known = error::lookup(field("error_code"));
@@ -148,10 +150,14 @@ impl Style {
         let is_group = matches!(name, "security_group_id" | "security_group_name");
         let replacement = match value {
             Value::Null if is_group => self.no_security_group.map(Value::from),
-            Value::Null => self.hollow.contains(&name).then(|| Value::Object(Map::new())),
-            Value::Bool(flag) if self.shouted.contains(&name) => Some(flag.to_string().to_uppercase().into()),
-            Value::Bool(flag) if self.spoken.contains(&name) => Some(flag.to_string().into()),
-            Value::String(text) if self.shouted.contains(&name) => Some(text.to_uppercase().into()),
+            Value::Null => self.null_as_object.contains(&name).then(|| Value::Object(Map::new())),
+            Value::Bool(flag) if self.booleans_as_upper_text.contains(&name) => {
+                Some(flag.to_string().to_uppercase().into())
+            }
+            Value::Bool(flag) if self.booleans_as_text.contains(&name) => Some(flag.to_string().into()),
+            Value::String(text) if self.booleans_as_upper_text.contains(&name) => {
+                Some(text.to_uppercase().into())
+            }
             Value::Number(number) if self.numbers_as_text.contains(&name) => Some(number.to_string().into()),
             Value::Array(items) if items.is_empty() => self.empty_is_null.then_some(Value::Null),
             Value::Array(items) if self.numbers_as_text.contains(&name) => {
@@ -175,7 +181,7 @@ mod tests {
     };
 
     #[test]
-    fn every_site_is_read_alike() {
+    fn the_client_reads_the_same_from_every_site() {
         let read = |site| {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let backup = json!({"backup_type": "auto", "save_days": 7, "periodical_backup_plan":
@@ -187,7 +193,7 @@ mod tests {
             let mut detail: InstanceDetail = serde_json::from_value(cloud.show(&id)).unwrap();
             let page = cloud.get("ListInstances", &[], &[]).body;
             let mut page: InstancePage = serde_json::from_value(page).unwrap();
-            // What truly differs between sites, or is not read at all.
+            // These fields differ between sites or are not read.
             let group =
                 (detail.security_group().filter(|id| !id.is_empty()).map(str::to_owned), page.instance_num);
             for own in [
@@ -210,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_site() {
+    fn the_quirky_site_combines_all_deviations() {
         let mut cloud = Cloud::new(Options { site: Site::Quirky, ..Options::default() });
         let id = cloud.running("redis.ha.xu1.tiny.r2.128", 0.125);
         let body = cloud.show(&id);
@@ -228,12 +234,12 @@ mod tests {
         ] {
             assert_eq!(body[name], value, "{name}");
         }
-        // Only texts are written as `{}`: this is a number where it is set.
+        // Only strings are written as `{}`; this field is a number.
         assert_eq!(body["bandwidth_info"]["end_time"], Value::Null);
     }
 
     #[test]
-    fn envelopes() {
+    fn error_formats_per_site() {
         for (site, code, expected) in [
             (
                 Site::Main,
@@ -251,7 +257,7 @@ mod tests {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             assert_eq!(cloud.get(code, &[], &[("limit", "0")]).body, expected, "{site}");
         }
-        // A code without a numeric twin has only the present envelope.
+        // A code without a numeric equivalent keeps the current format.
         let mut cloud = Cloud::new(Options { site: Site::Older, ..Options::default() });
         let body = cloud.try_create("redis.nothing", 4.0, json!({})).body;
         assert_eq!(body["error_code"], "DCS.4927");

@@ -1,4 +1,4 @@
-//! How an instance is shown: in the list and in detail (API reference 4.1.2, 4.1.4).
+//! JSON representations of an instance: summary and details (API reference 4.1.2, 4.1.4).
 
 use std::net::Ipv4Addr;
 
@@ -6,34 +6,34 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Service,
     instance::{Backup, Instance, Shape},
     load,
+    state::Service,
 };
 use crate::dcs::model::{CacheMode, Capacity, time};
 
-/// In milliseconds.
+/// Milliseconds of an hour.
 const HOUR: i64 = 3_600_000;
 
-/// Fields of an object that is put together from parts.
+/// JSON object under construction.
 type Fields = Map<String, Value>;
 
 // === impl Service ===
 
 impl Service {
-    /// As the list shows it.
+    /// Representation in a list.
     pub(super) fn summary(&self, instance: &Instance) -> Value {
         let mut fields = self.common(instance);
         fields.extend(object(json!({
             "no_password_access": instance.password.is_none(),
-            // Zones that have resources, not those it is in.
-            "az_codes": self.zones_left(),
+            // Zones with resources left, not the zones of the instance.
+            "az_codes": self.available_zone_codes(),
             "updated_at": time::format(instance.updated_at),
         })));
         Value::Object(fields)
     }
 
-    /// As asked for by its id.
+    /// Representation in a read by id.
     pub(super) fn detail(&self, instance: &Instance) -> Value {
         let mut fields = self.common(instance);
         fields.extend(self.place_details(instance));
@@ -51,14 +51,14 @@ impl Service {
         let (user_id, user_name) = self.user();
         let (capacity, capacity_minor) = capacity(instance.shape.capacity);
         let (domain, readonly) = self.domains(instance);
-        // It has them all along, but shows none before it serves.
+        // The addresses are reserved earlier but shown only after the start.
         let addresses = instance.launched_at.map(|_| instance.addresses()).unwrap_or_default();
         let addresses: Vec<_> = addresses.iter().map(Ipv4Addr::to_string).collect();
         let mut fields = object(json!({
             "instance_id": instance.id,
             "name": instance.name,
             "description": instance.description,
-            "status": instance.shown().0,
+            "status": instance.visible_status().0,
             "sub_status": instance.sub_status,
             "engine": "Redis",
             "engine_version": instance.engine_version,
@@ -106,7 +106,7 @@ impl Service {
             backends.iter().map(|ip| format!("{ip}:{}", instance.port)).collect::<Vec<_>>().join(",");
         let has_backends = instance.shape.mode == CacheMode::Cluster && instance.launched_at.is_some();
         object(json!({
-            "task": instance.shown().1,
+            "task": instance.visible_status().1,
             "no_password_access": instance.password.is_none().to_string(),
             "az_codes": instance.zones,
             "available_zones": ids,
@@ -156,7 +156,7 @@ impl Service {
         })
     }
 
-    /// Its names in the private DNS: for everything, and for reading where that is another address.
+    /// Private DNS names, and the read-only name if reads have another address.
     fn domains(&self, instance: &Instance) -> (Option<String>, Option<String>) {
         if instance.launched_at.is_none() {
             return (None, None);
@@ -172,12 +172,12 @@ impl Service {
     }
 }
 
-/// The type of resource in the price list.
+/// Resource type code of the price list.
 pub(super) fn resource_type(version_3: bool) -> &'static str {
     if version_3 { "hws.resource.type.dcs" } else { "hws.resource.type.dcs3" }
 }
 
-/// Whole GB as a number, and what is less than one as text that begins with the point.
+/// Whole GB as a number, and less than one GB as text such as `.125`.
 fn capacity(capacity: Capacity) -> (u32, Option<String>) {
     let small = capacity.mib() < 1024;
     let minor = small.then(|| capacity.gib().to_string().trim_start_matches('0').to_owned());
@@ -225,7 +225,7 @@ mod tests {
     };
 
     #[test]
-    fn small_capacities() {
+    fn small_capacities_are_split() {
         for (mib, whole, minor) in [
             (128, 0, Some(".125")),
             (256, 0, Some(".25")),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_reads() {
+    fn the_client_reads_list_and_details() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.tiny.r2.128", 0.125);
         let detail: InstanceDetail = serde_json::from_value(cloud.show(&id)).unwrap();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn no_address_before_it_serves() {
+    fn addresses_are_hidden_until_the_instance_starts() {
         let mut cloud = Cloud::default();
         let id = cloud.create("redis.cluster.xu1.large.r2.24", 24.0, json!({}));
         let body = cloud.show(&id);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_has_many_addresses_and_proxies_have_one() {
+    fn a_cluster_shows_all_addresses_and_proxies_one() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.cluster.xu1.large.r2.24", 24.0);
         let body = cloud.show(&id);

@@ -1,4 +1,4 @@
-//! Changing size, replicas, shards and type (API reference 4.1.7).
+//! Resizing: capacity, replicas, shards and cache mode (API reference 4.1.7).
 
 use std::time::Duration;
 
@@ -6,39 +6,38 @@ use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Service,
+    api_error::{ApiError, Result},
     catalogue::{self, Flavor, Size},
-    instance::{Change, Instance, Node, Reshape, Scheduled, Shape},
-    later, load,
-    refusal::{Refusal, Result},
-    reply,
-    request::{self, Body},
-    topology,
-    update::Busy,
+    instance::{Instance, Layout, Node, ScheduledResize, Shape, Transition},
+    load,
+    operation::BusyState,
+    request::Body,
+    state::Service,
+    topology, validate,
 };
 use crate::{
-    dcs::model::{CacheMode, Capacity},
-    simulator::Reply,
+    dcs::model::CacheMode,
+    simulator::{call::Reply, cloud_clock::later},
 };
 
-/// Of the memory afterwards, in percent, what may be in use before.
-const FULL: i64 = 70;
+/// Maximum memory usage before shrinking, in percent of the new size.
+const MAX_USED_PERCENT: i64 = 70;
 
-/// What leads from an instance to a flavor. One request does one of them.
+/// Kind of a resize. A request makes exactly one kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Another cache mode.
+pub(super) enum ResizeKind {
+    /// Changes the cache mode.
     Type,
-    /// More copies of each shard.
+    /// Adds copies to each shard.
     MoreReplicas,
-    /// Fewer copies of each shard.
+    /// Removes copies from each shard.
     FewerReplicas,
-    /// Another capacity, other shards, or both.
+    /// Changes the capacity, the number of shards, or both.
     Size,
 }
 
-/// A request, as far as it can be read without knowing more.
-struct Wish<'a> {
+/// A parsed request.
+struct ResizeRequest<'a> {
     change_type: Option<&'a str>,
     zones: Vec<&'a str>,
     nodes: Vec<&'a str>,
@@ -49,41 +48,37 @@ struct Wish<'a> {
 // === impl Service ===
 
 impl Service {
-    /// 4.1.7
+    /// API reference 4.1.7.
     pub(super) fn resize(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?.clone();
         let body = Body::new(body)?;
-        instance.idle()?;
+        instance.ensure_idle()?;
         if instance.scheduled.is_some() {
-            return Err(Refusal::new("DCS.4108"));
+            return Err(ApiError::new("DCS.4108"));
         }
-        let wish = Wish::new(body)?;
-        wish.bounds(&instance)?;
-        let flavor =
-            body.word("spec_code")?.and_then(catalogue::find).ok_or_else(|| Refusal::new("DCS.4927"))?;
-        let capacity = body.value("new_capacity").and_then(request::decimal).and_then(Capacity::from_gib);
-        let size =
-            capacity.and_then(|capacity| flavor.size(capacity)).ok_or_else(|| Refusal::new("DCS.4012"))?;
-        let step = step(&instance, flavor, size)?;
-        wish.fits(step, &instance, size)?;
-        self.data_fits(&instance, size)?;
-        self.quota(0, i64::from(size.capacity.mib()) - i64::from(instance.shape.capacity.mib()))?;
-        let reshape = self.reshape(&instance, &wish, step, Shape::new(flavor, size))?;
+        let request = ResizeRequest::new(body)?;
+        request.check_replica_bounds(&instance)?;
+        let flavor = validate::flavor(body)?;
+        let size = validate::size(body, "new_capacity", flavor)?;
+        let kind = resize_kind(&instance, flavor, size)?;
+        request.check_change_type(kind, &instance, size)?;
+        self.check_data_fits(&instance, size)?;
+        self.check_quota(0, i64::from(size.capacity.mib()) - i64::from(instance.shape.capacity.mib()))?;
+        let layout = self.plan_layout(&instance, &request, kind, Shape::new(flavor, size))?;
         let effect = format!("resizing {id} to {}", flavor.spec_code);
-        if wish.immediately || !self.rules().deferral {
-            self.extend(id, reshape);
+        if request.immediately || !self.rules().deferred_resizes {
+            self.start_resize(id, layout);
         } else {
             let at = next_window(self.now, &instance.maintain_begin);
-            self.store.update(id, |instance| instance.scheduled = Some(Scheduled { at, reshape }));
+            self.store.update(id, |instance| instance.scheduled = Some(ScheduledResize { at, layout }));
         }
-        Ok(reply::done(effect))
+        Ok(Reply::no_content(effect))
     }
 
-    /// Starts a resize.
-    pub(super) fn extend(&mut self, id: &str, reshape: Reshape) {
+    pub(super) fn start_resize(&mut self, id: &str, layout: Layout) {
         let Some(instance) = self.store.get(id) else { return };
-        let task = (self.task_name(&instance.shape, &reshape.shape), details(instance, &reshape));
-        self.begin(id, Busy::Extending, task, Change::Reshape(reshape));
+        let task = (self.task_name(&instance.shape, &layout.shape), details(instance, &layout));
+        self.start_operation(id, BusyState::Extending, task, Transition::Resize(layout));
     }
 
     fn task_name(&self, old: &Shape, new: &Shape) -> &'static str {
@@ -95,81 +90,95 @@ impl Service {
         }
     }
 
-    /// `DCS.4012`: what is stored has to fit, with room to spare.
-    fn data_fits(&self, instance: &Instance, size: &Size) -> Result<()> {
+    /// Rejects a size that is too small for the stored data: `DCS.4012`.
+    fn check_data_fits(&self, instance: &Instance, size: &Size) -> Result<()> {
         let used = load::used_memory(instance, self.now);
         let smaller = size.usable < instance.shape.max_memory;
-        if smaller && used * 100 >= i64::from(size.usable) * FULL {
-            return Err(Refusal::because(
+        if smaller && used * 100 >= i64::from(size.usable) * MAX_USED_PERCENT {
+            return Err(ApiError::with_detail(
                 "DCS.4012",
-                format!("{used} MB in use must be below {FULL}% of the new size."),
+                format!("{used} MB in use must be below {MAX_USED_PERCENT}% of the new size."),
             ));
         }
         Ok(())
     }
 
-    /// What the instance will be: `DCS.4933`, `DCS.4930`, `DCS.4936`, `DCS.4911`.
-    fn reshape(&mut self, instance: &Instance, wish: &Wish<'_>, step: Step, shape: Shape) -> Result<Reshape> {
-        let zones = match step {
-            Step::MoreReplicas => {
-                let zones = self.known_zones(&wish.zones)?;
-                zones.iter().map(|zone| self.usable_zone(zone, "DCS.4933")).collect::<Result<_>>()?
+    /// Computes the new layout: `DCS.4933`, `DCS.4930`, `DCS.4936`, `DCS.4911`.
+    fn plan_layout(
+        &mut self,
+        instance: &Instance,
+        request: &ResizeRequest<'_>,
+        kind: ResizeKind,
+        shape: Shape,
+    ) -> Result<Layout> {
+        let zones = match kind {
+            ResizeKind::MoreReplicas => {
+                let zones = self.known_zones(&request.zones)?;
+                zones.iter().map(|zone| self.available_zone(zone, "DCS.4933")).collect::<Result<_>>()?
             }
-            Step::FewerReplicas if shape.mode == CacheMode::Cluster => {
-                self.known_zones(&wish.zones)?;
+            ResizeKind::FewerReplicas if shape.mode == CacheMode::Cluster => {
+                self.known_zones(&request.zones)?;
                 instance.zones.clone()
             }
-            Step::FewerReplicas | Step::Type | Step::Size => instance.zones.clone(),
+            ResizeKind::FewerReplicas | ResizeKind::Type | ResizeKind::Size => instance.zones.clone(),
         };
-        wish.reserved_are_known(instance)?;
-        let kept: Vec<Node> = match step {
-            Step::FewerReplicas if shape.mode != CacheMode::Cluster => {
-                wish.without_removed(instance, &shape)?
+        request.check_reserved_ips(instance)?;
+        let kept: Vec<Node> = match kind {
+            ResizeKind::FewerReplicas if shape.mode != CacheMode::Cluster => {
+                request.nodes_after_removal(instance, &shape)?
             }
             _ => instance.nodes.clone(),
         };
-        let nodes = topology::lay_out(&mut self.ids, &shape, &kept, &zones);
-        topology::connect(&mut self.networks, &instance.subnet_id, shape, nodes, instance.front)
+        let nodes = topology::place_nodes(&mut self.ids, &shape, &kept, &zones);
+        topology::assign_addresses(
+            &mut self.networks,
+            &instance.subnet_id,
+            shape,
+            nodes,
+            instance.proxy_address,
+        )
     }
 
-    /// `DCS.4933`: zones by code or by id, whether anything is left there or not.
+    /// Resolves zone codes or ids, sold out or not: `DCS.4933`.
     fn known_zones(&self, zones: &[&str]) -> Result<Vec<String>> {
-        let refusal = || Refusal::new("DCS.4933");
+        let error = || ApiError::new("DCS.4933");
         let code = |name: &&str| {
             let zone = self.zones().find(|zone| zone.code == *name || zone.id == *name);
-            zone.map(|zone| zone.code).ok_or_else(refusal)
+            zone.map(|zone| zone.code).ok_or_else(error)
         };
-        if zones.is_empty() { Err(refusal()) } else { zones.iter().map(code).collect() }
+        if zones.is_empty() { Err(error()) } else { zones.iter().map(code).collect() }
     }
 }
 
-/// Whether an instance can become this in one step: `DCS.4927`, `DCS.4200`, `DCS.4012`, `DCS.4103`.
-pub(super) fn step(instance: &Instance, flavor: &Flavor, size: &Size) -> Result<Step> {
+/// Determines the kind of resize: `DCS.4927`, `DCS.4200`, `DCS.4012`, `DCS.4103`.
+pub(super) fn resize_kind(instance: &Instance, flavor: &Flavor, size: &Size) -> Result<ResizeKind> {
     let now = &instance.shape;
     let version = instance.engine_version.as_str();
     if !flavor.versions.contains(&version) || flavor.cpu != now.cpu {
-        return Err(Refusal::new("DCS.4927"));
+        return Err(ApiError::new("DCS.4927"));
     }
     if flavor.mode != now.mode {
-        let possible = can_become(version, &now.mode, &flavor.mode);
-        return possible.then_some(Step::Type).ok_or_else(|| Refusal::new("DCS.4200"));
+        let possible = mode_change_exists(version, &now.mode, &flavor.mode);
+        return possible.then_some(ResizeKind::Type).ok_or_else(|| ApiError::new("DCS.4200"));
     }
     let same_size = (size.capacity, size.shards) == (now.capacity, now.shards);
     match flavor.replicas.cmp(&now.replicas) {
-        // Replicas and capacity change in separate requests.
-        std::cmp::Ordering::Less | std::cmp::Ordering::Greater if !same_size => Err(Refusal::new("DCS.4012")),
-        std::cmp::Ordering::Less => Ok(Step::FewerReplicas),
-        std::cmp::Ordering::Greater => Ok(Step::MoreReplicas),
-        std::cmp::Ordering::Equal if same_size => Err(Refusal::new("DCS.4103")),
-        std::cmp::Ordering::Equal if cannot_shrink(instance) && size.capacity < now.capacity => {
-            Err(Refusal::new("DCS.4103"))
+        // Replicas and capacity cannot change in one request.
+        std::cmp::Ordering::Less | std::cmp::Ordering::Greater if !same_size => {
+            Err(ApiError::new("DCS.4012"))
         }
-        std::cmp::Ordering::Equal => Ok(Step::Size),
+        std::cmp::Ordering::Less => Ok(ResizeKind::FewerReplicas),
+        std::cmp::Ordering::Greater => Ok(ResizeKind::MoreReplicas),
+        std::cmp::Ordering::Equal if same_size => Err(ApiError::new("DCS.4103")),
+        std::cmp::Ordering::Equal if cannot_shrink(instance) && size.capacity < now.capacity => {
+            Err(ApiError::new("DCS.4103"))
+        }
+        std::cmp::Ordering::Equal => Ok(ResizeKind::Size),
     }
 }
 
-/// The changes of type that exist.
-fn can_become(version: &str, from: &CacheMode, to: &CacheMode) -> bool {
+/// Whether the service can change this cache mode.
+fn mode_change_exists(version: &str, from: &CacheMode, to: &CacheMode) -> bool {
     match version {
         "3.0" => matches!((from, to), (CacheMode::Single, CacheMode::Ha) | (CacheMode::Ha, CacheMode::Proxy)),
         "4.0" | "5.0" | "6.0" => matches!(
@@ -185,20 +194,20 @@ fn cannot_shrink(instance: &Instance) -> bool {
     instance.is_version_3() && instance.shape.mode == CacheMode::Proxy
 }
 
-/// The fewest copies that a shard can have.
-fn fewest_replicas(mode: &CacheMode) -> u32 {
+/// Minimum number of copies of a shard.
+fn min_replicas(mode: &CacheMode) -> u32 {
     match mode {
         CacheMode::Ha | CacheMode::HaRwSplit | CacheMode::Proxy => 2,
         CacheMode::Single | CacheMode::Cluster | CacheMode::Other(_) => 1,
     }
 }
 
-// === impl Wish ===
+// === impl ResizeRequest ===
 
-impl<'a> Wish<'a> {
+impl<'a> ResizeRequest<'a> {
     fn new(body: Body<'a>) -> Result<Self> {
         Ok(Self {
-            change_type: body.word("change_type")?,
+            change_type: body.nonempty("change_type")?,
             zones: body.texts("available_zones")?,
             nodes: body.texts("node_list")?,
             reserved: body.texts("reserved_ip")?,
@@ -206,64 +215,64 @@ impl<'a> Wish<'a> {
         })
     }
 
-    /// `DCS.4875` and `DCS.4937`: no more and no fewer copies than there can be, whatever flavor is named.
-    fn bounds(&self, instance: &Instance) -> Result<()> {
+    /// Rejects going beyond the replica limits, regardless of the flavor: `DCS.4875`, `DCS.4937`.
+    fn check_replica_bounds(&self, instance: &Instance) -> Result<()> {
         let Shape { mode, replicas, .. } = &instance.shape;
         match self.change_type {
-            Some("createReplication") if *replicas >= catalogue::most_replicas(mode) => {
-                Err(Refusal::new("DCS.4875"))
+            Some("createReplication") if *replicas >= catalogue::max_replicas(mode) => {
+                Err(ApiError::new("DCS.4875"))
             }
-            Some("deleteReplication") if *replicas <= fewest_replicas(mode) => Err(Refusal::new("DCS.4937")),
+            Some("deleteReplication") if *replicas <= min_replicas(mode) => Err(ApiError::new("DCS.4937")),
             None | Some("createReplication" | "deleteReplication" | "addSharding" | "instanceType") => Ok(()),
-            Some(_) => Err(Refusal::invalid("change_type")),
+            Some(_) => Err(ApiError::invalid_field("change_type")),
         }
     }
 
-    /// `DCS.4800`: the type of change has to be that which the flavor means.
-    fn fits(&self, step: Step, instance: &Instance, size: &Size) -> Result<()> {
-        let fits = match (step, self.change_type) {
-            (Step::Type, Some("instanceType"))
-            | (Step::MoreReplicas, Some("createReplication"))
-            | (Step::FewerReplicas, Some("deleteReplication"))
-            | (Step::Size, None) => true,
-            (Step::Size, Some("addSharding")) => size.shards > instance.shape.shards,
+    /// Rejects a `change_type` that does not match the flavor: `DCS.4800`.
+    fn check_change_type(&self, kind: ResizeKind, instance: &Instance, size: &Size) -> Result<()> {
+        let fits = match (kind, self.change_type) {
+            (ResizeKind::Type, Some("instanceType"))
+            | (ResizeKind::MoreReplicas, Some("createReplication"))
+            | (ResizeKind::FewerReplicas, Some("deleteReplication"))
+            | (ResizeKind::Size, None) => true,
+            (ResizeKind::Size, Some("addSharding")) => size.shards > instance.shape.shards,
             _ => false,
         };
-        if fits { Ok(()) } else { Err(Refusal::invalid("change_type")) }
+        if fits { Ok(()) } else { Err(ApiError::invalid_field("change_type")) }
     }
 
-    /// `DCS.4800`: nodes to keep are nodes that there are.
-    fn reserved_are_known(&self, instance: &Instance) -> Result<()> {
+    /// Rejects reserved addresses that no node has: `DCS.4800`.
+    fn check_reserved_ips(&self, instance: &Instance) -> Result<()> {
         let known =
             |ip: &&str| instance.nodes.iter().any(|node| node.ip.is_some_and(|own| own.to_string() == **ip));
-        if self.reserved.iter().all(known) { Ok(()) } else { Err(Refusal::invalid("reserved_ip")) }
+        if self.reserved.iter().all(known) { Ok(()) } else { Err(ApiError::invalid_field("reserved_ip")) }
     }
 
-    /// `DCS.4930` and `DCS.4936`: the nodes that stay when one replica goes, and no more than one.
-    fn without_removed(&self, instance: &Instance, shape: &Shape) -> Result<Vec<Node>> {
-        let [id] = self.nodes.as_slice() else { return Err(Refusal::new("DCS.4930")) };
+    /// Nodes that remain after removing exactly one replica: `DCS.4930`, `DCS.4936`.
+    fn nodes_after_removal(&self, instance: &Instance, shape: &Shape) -> Result<Vec<Node>> {
+        let [id] = self.nodes.as_slice() else { return Err(ApiError::new("DCS.4930")) };
         if shape.replicas + 1 != instance.shape.replicas {
-            return Err(Refusal::new("DCS.4930"));
+            return Err(ApiError::new("DCS.4930"));
         }
         let removed = instance.nodes.iter().find(|node| node.id == *id);
         match removed {
-            None => Err(Refusal::new("DCS.4930")),
-            Some(node) if node.master => Err(Refusal::new("DCS.4936")),
+            None => Err(ApiError::new("DCS.4930")),
+            Some(node) if node.master => Err(ApiError::new("DCS.4936")),
             Some(_) => Ok(instance.nodes.iter().filter(|node| node.id != *id).cloned().collect()),
         }
     }
 }
 
-/// When the maintenance window begins next.
+/// Next start of the maintenance window.
 fn next_window(now: DateTime<Utc>, begin: &str) -> DateTime<Utc> {
     let begin = NaiveTime::parse_from_str(begin, "%H:%M:%S").unwrap_or_default();
     let today = now.date_naive().and_time(begin).and_utc();
     if today > now { today } else { later(today, Duration::from_secs(24 * 3600)) }
 }
 
-/// What a background task says about a resize.
-fn details(instance: &Instance, reshape: &Reshape) -> Value {
-    let (old, new) = (&instance.shape, &reshape.shape);
+/// Details of the background task.
+fn details(instance: &Instance, layout: &Layout) -> Value {
+    let (old, new) = (&instance.shape, &layout.shape);
     let gib = |shape: &Shape| shape.capacity.gib().to_string();
     json!({
         "old_capacity": gib(old),
@@ -277,38 +286,22 @@ fn details(instance: &Instance, reshape: &Reshape) -> Value {
         "old_replica_num": old.replicas,
         "new_replica_num": new.replicas,
         "is_only_adjust_charging": false,
-        "replica_ip": replicas(instance, reshape, |node| node.ip.map(|ip| ip.to_string())),
-        "replica_az": replicas(instance, reshape, |node| Some(node.zone.clone())),
-        "group_name": replicas(instance, reshape, |node| Some(format!("group{}", node.shard + 1))),
+        "replica_ip": replicas(instance, layout, |node| node.ip.map(|ip| ip.to_string())),
+        "replica_az": replicas(instance, layout, |node| Some(node.zone.clone())),
+        "group_name": replicas(instance, layout, |node| Some(format!("group{}", node.shard + 1))),
     })
 }
 
-/// Something about the replicas that come or go, if it is replicas that do.
-fn replicas(instance: &Instance, reshape: &Reshape, what: fn(&Node) -> Option<String>) -> Option<String> {
-    let (old, new) = (&instance.nodes, &reshape.nodes);
+/// Joins a property of the added or removed replicas; `None` for other kinds of resize.
+fn replicas(instance: &Instance, layout: &Layout, what: fn(&Node) -> Option<String>) -> Option<String> {
+    let (old, new) = (&instance.nodes, &layout.nodes);
     let apart = |nodes: &[Node], others: &[Node]| -> Vec<String> {
         nodes.iter().filter(|node| others.iter().all(|other| other.id != node.id)).filter_map(what).collect()
     };
-    let same_mode = instance.shape.mode == reshape.shape.mode;
+    let same_mode = instance.shape.mode == layout.shape.mode;
     let moved = [apart(new, old), apart(old, new)].concat().join(",");
     Some(moved)
-        .filter(|text| same_mode && instance.shape.replicas != reshape.shape.replicas && !text.is_empty())
-}
-
-impl Service {
-    /// Gives back what a resize that was abandoned had taken.
-    pub(super) fn abandon_plans(&mut self, id: &str) {
-        let Some(instance) = self.store.get(id) else { return };
-        let subnet_id = instance.subnet_id.clone();
-        let all = topology::held(instance);
-        let own = self.store.update(id, |instance| {
-            instance.scheduled = None;
-            instance.pending.take_if(|pending| matches!(pending.change, Change::Reshape(_)));
-            topology::held(instance)
-        });
-        let own = own.unwrap_or_default();
-        self.networks.release(&subnet_id, all.difference(&own).copied());
-    }
+        .filter(|text| same_mode && instance.shape.replicas != layout.shape.replicas && !text.is_empty())
 }
 
 #[cfg(test)]

@@ -1,101 +1,29 @@
-//! Background tasks of instances, and the jobs behind them (API reference 4.8.1, 4.8.4).
+//! Background tasks and their jobs (API reference 4.8.1, 4.8.4).
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Service,
-    refusal::{Refusal, Result},
-    reply,
+    api_error::{ApiError, Result},
     request::Query,
+    state::Service,
+    task::Task,
 };
 use crate::{
-    dcs::model::{JobStatus, TaskDetails, TaskStatus, time},
-    simulator::Reply,
+    dcs::model::{JobStatus, TaskDetails},
+    simulator::call::Reply,
 };
 
-/// Tasks that an instance remembers.
-const REMEMBERED: usize = 100;
-/// Tasks of instances that are gone, kept since their jobs can still be asked for.
-const RETIRED: usize = 1000;
-
-/// A background task of an instance. Its progress follows from the time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Task {
-    /// Its id.
-    pub id: String,
-    /// Its job.
-    pub job_id: String,
-    /// What it does.
-    pub name: String,
-    /// What it changes.
-    pub details: Map<String, Value>,
-    /// When it began.
-    pub begin: DateTime<Utc>,
-    /// When it ends.
-    pub end: DateTime<Utc>,
-    /// Why it will have failed then.
-    pub failure: Option<String>,
-}
-
-// === impl Task ===
-
-impl Task {
-    /// How it fares.
-    pub fn status(&self, now: DateTime<Utc>) -> TaskStatus {
-        match (now < self.end, &self.failure) {
-            (true, _) => TaskStatus::Executing,
-            (false, None) => TaskStatus::Success,
-            (false, Some(_)) => TaskStatus::Failed,
-        }
-    }
-
-    /// How its job fares: not begun for the first tenth of the time.
-    pub fn job_status(&self, now: DateTime<Utc>) -> JobStatus {
-        match self.status(now) {
-            TaskStatus::Executing if (now - self.begin) * 10 < self.end - self.begin => JobStatus::Init,
-            TaskStatus::Success => JobStatus::Success,
-            TaskStatus::Failed => JobStatus::Fail,
-            TaskStatus::Executing | TaskStatus::Other(_) => JobStatus::Running,
-        }
-    }
-
-    fn show(&self, now: DateTime<Utc>, user: (&str, &str), with_job: bool) -> Value {
-        let mut task = json!({
-            "id": self.id,
-            "name": self.name,
-            "details": self.details,
-            "user_id": user.0,
-            "user_name": user.1,
-            "params": Value::Null,
-            "status": self.status(now),
-            "created_at": time::format(self.begin),
-            "updated_at": time::format(self.end.min(now)),
-            "enable_show": false,
-        });
-        if let Some(fields) = task.as_object_mut().filter(|_| with_job) {
-            fields.insert("job_id".to_owned(), json!(self.job_id));
-            let failed = self.status(now) == TaskStatus::Failed;
-            fields.insert("error_code".to_owned(), json!(failed.then_some("DCS.5031")));
-        }
-        task
-    }
-}
-
-/// Adds a task to those of an instance.
-pub(super) fn remember(tasks: &mut Vec<Task>, task: Task) {
-    tasks.push(task);
-    tasks.drain(..tasks.len().saturating_sub(REMEMBERED));
-}
+/// Maximum number of tasks kept of removed instances, whose jobs can still be read.
+const MAX_RETIRED_TASKS: usize = 1000;
 
 // === impl Service ===
 
 impl Service {
-    /// A new task that runs from now on.
+    /// A task that starts now.
     pub(super) fn new_task(&mut self, name: &str, details: Value, end: DateTime<Utc>) -> Task {
         let (id, job_id) = (self.ids.hex(), self.ids.hex());
-        // Every field is there, empty where it does not concern the task.
+        // All fields are present; those of other tasks are empty.
         let mut all = json!(TaskDetails::default());
         if let (Some(all), Value::Object(details)) = (all.as_object_mut(), details) {
             all.extend(details);
@@ -104,19 +32,19 @@ impl Service {
         Task { id, job_id, name: name.to_owned(), details, begin: self.now, end, failure: None }
     }
 
-    /// Keeps the tasks of an instance that is gone.
-    pub(super) fn retire(&mut self, tasks: Vec<Task>) {
+    /// Keeps the tasks of a removed instance.
+    pub(super) fn retire_tasks(&mut self, tasks: Vec<Task>) {
         self.retired.extend(tasks);
-        self.retired.drain(..self.retired.len().saturating_sub(RETIRED));
+        self.retired.drain(..self.retired.len().saturating_sub(MAX_RETIRED_TASKS));
     }
 
-    /// 4.8.1: an instance's background tasks, the newest first.
+    /// API reference 4.8.1, newest first.
     pub(super) fn list_tasks(&self, id: &str, query: Query<'_>) -> Result<Reply> {
         let instance = self.find(id)?;
         let (offset, limit) = query.page()?;
-        let (from, to) = (moment(query, "start_time")?, moment(query, "end_time")?);
+        let (from, to) = (timestamp(query, "start_time")?, timestamp(query, "end_time")?);
         if from.zip(to).is_some_and(|(from, to)| to < from) {
-            return Err(Refusal::new("DCS.4025"));
+            return Err(ApiError::new("DCS.4025"));
         }
         let within =
             |task: &&Task| from.is_none_or(|from| task.begin >= from) && to.is_none_or(|to| task.begin <= to);
@@ -125,17 +53,18 @@ impl Service {
         let with_job = self.rules().newer_fields;
         let show = |task: &&Task| task.show(self.now, (&user.0, &user.1), with_job);
         let page: Vec<_> = matching.iter().skip(offset).take(limit).map(show).collect();
-        Ok(reply::ok(json!({"task_count": matching.len(), "tasks": page})))
+        Ok(Reply::ok(json!({"task_count": matching.len(), "tasks": page})))
     }
 
-    /// 4.8.4: how a job fares.
+    /// API reference 4.8.4.
     pub(super) fn show_job(&self, job_id: &str) -> Result<Reply> {
         let mut tasks = self.store.iter().flat_map(|instance| &instance.tasks).chain(&self.retired);
-        let task = tasks.find(|task| task.job_id == job_id).ok_or_else(|| Refusal::parameter("job_id"))?;
+        let task =
+            tasks.find(|task| task.job_id == job_id).ok_or_else(|| ApiError::invalid_parameter("job_id"))?;
         let millis = |time: DateTime<Utc>| time.timestamp_millis().to_string();
         let status = task.job_status(self.now);
         let over = matches!(status, JobStatus::Success | JobStatus::Fail);
-        Ok(reply::ok(json!({
+        Ok(Reply::ok(json!({
             "job_id": task.job_id,
             "job_type": task.name,
             "status": status,
@@ -146,59 +75,24 @@ impl Service {
     }
 }
 
-/// A point in time in a query, as `20200609160000`.
-fn moment(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
-    let Some(text) = query.word(name) else { return Ok(None) };
+/// Parses a query time such as `20200609160000`.
+fn timestamp(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
+    let Some(text) = query.nonempty(name) else { return Ok(None) };
     let parsed = NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S");
-    parsed.map(|time| Some(time.and_utc())).map_err(|_| Refusal::invalid(name))
+    parsed.map(|time| Some(time.and_utc())).map_err(|_| ApiError::invalid_field(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::service::fixtures::{Cloud, time};
+    use crate::simulator::service::fixtures::Cloud;
 
     #[test]
-    fn progress() {
-        let task = |failure: Option<&str>| Task {
-            id: String::new(),
-            job_id: String::new(),
-            name: "EXTEND".to_owned(),
-            details: Map::new(),
-            begin: time(0),
-            end: time(100),
-            failure: failure.map(str::to_owned),
-        };
-        for (at, status, job) in [
-            (0, TaskStatus::Executing, JobStatus::Init),
-            (9, TaskStatus::Executing, JobStatus::Init),
-            (10, TaskStatus::Executing, JobStatus::Running),
-            (99, TaskStatus::Executing, JobStatus::Running),
-            (100, TaskStatus::Success, JobStatus::Success),
-        ] {
-            assert_eq!((task(None).status(time(at)), task(None).job_status(time(at))), (status, job), "{at}");
-        }
-        assert_eq!(task(Some("why")).status(time(100)), TaskStatus::Failed);
-        assert_eq!(task(Some("why")).job_status(time(100)), JobStatus::Fail);
-    }
-
-    #[test]
-    fn only_the_latest_are_remembered() {
-        let mut cloud = Cloud::default();
-        let mut tasks = Vec::new();
-        for n in 0..REMEMBERED + 5 {
-            let task = cloud.service.new_task(&n.to_string(), Value::Null, time(1));
-            remember(&mut tasks, task);
-        }
-        assert_eq!((tasks.len(), tasks[0].name.as_str()), (REMEMBERED, "5"));
-    }
-
-    #[test]
-    fn listed_by_time_and_page() {
+    fn tasks_are_filtered_by_time_and_paged() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
         for port in 7001..7004 {
-            cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], json!({"port": port}));
+            cloud.ok("UpdateInstance", &id, json!({"port": port}));
             cloud.wait(60);
         }
         let mut list =
@@ -225,7 +119,7 @@ mod tests {
     fn jobs_outlive_their_instances() {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-        cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], json!({"port": 7001}));
+        cloud.ok("UpdateInstance", &id, json!({"port": 7001}));
         let job = cloud.service.instances().next().unwrap().tasks[0].job_id.clone();
         assert_eq!(cloud.get("ShowJobInfo", &[("job_id", &job)], &[]).body["status"], "INIT");
         cloud.service.remove(&id);

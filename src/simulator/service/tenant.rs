@@ -1,17 +1,17 @@
-//! What there is besides instances: zones, quota, maintenance windows (API reference 4.9.2 to 4.9.4).
+//! Zones, quota and maintenance windows (API reference 4.9.2 to 4.9.4).
 
 use serde_json::json;
 
 use super::{
-    Service,
-    ids::fingerprint,
+    api_error::{ApiError, Result},
+    ids,
     instance::Instance,
-    refusal::{Refusal, Result},
-    reply, validate,
+    state::Service,
+    validate,
 };
-use crate::{dcs::model::InstanceStatus, simulator::Reply};
+use crate::{dcs::model::InstanceStatus, simulator::call::Reply};
 
-/// A zone, as the cloud shows it.
+/// An availability zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Zone {
     pub(super) code: String,
@@ -22,7 +22,7 @@ pub(super) struct Zone {
 // === impl Service ===
 
 impl Service {
-    /// The region's zones.
+    /// Zones of the region.
     pub(super) fn zones(&self) -> impl Iterator<Item = Zone> {
         self.options.zones.iter().map(|zone| Zone {
             code: zone.code.clone(),
@@ -31,26 +31,24 @@ impl Service {
         })
     }
 
-    /// Codes of the zones that have something left.
-    pub(super) fn zones_left(&self) -> Vec<&str> {
+    /// Codes of the zones that are not sold out.
+    pub(super) fn available_zone_codes(&self) -> Vec<&str> {
         let codes = self.options.zones.iter().map(|zone| zone.code.as_str());
         codes.filter(|code| !self.sold_out.contains(*code)).collect()
     }
 
-    /// A zone's id; requests name zones by their codes.
+    /// Derives the id of a zone from its code.
     pub(super) fn zone_id(&self, code: &str) -> String {
-        let mut id = fingerprint(&[b"zone", &self.options.seed.to_be_bytes(), code.as_bytes()]);
-        id.truncate(32);
-        id
+        ids::short(&[b"zone", &self.options.seed.to_be_bytes(), code.as_bytes()])
     }
 
-    /// A zone that exists and has something left, or the code for one that does not exist, or `DCS.4054`.
-    pub(super) fn usable_zone(&self, code: &str, unknown: &'static str) -> Result<String> {
-        let zone = self.zones().find(|zone| zone.code == code).ok_or_else(|| Refusal::new(unknown))?;
-        if zone.sold_out { Err(Refusal::new("DCS.4054")) } else { Ok(zone.code) }
+    /// Requires a zone with resources: `DCS.4054`, or `unknown` if the zone does not exist.
+    pub(super) fn available_zone(&self, code: &str, unknown: &'static str) -> Result<String> {
+        let zone = self.zones().find(|zone| zone.code == code).ok_or_else(|| ApiError::new(unknown))?;
+        if zone.sold_out { Err(ApiError::new("DCS.4054")) } else { Ok(zone.code) }
     }
 
-    /// 4.9.4
+    /// API reference 4.9.4.
     pub(super) fn list_zones(&self) -> Reply {
         let zone = |(n, zone): (usize, Zone)| {
             json!({
@@ -62,43 +60,43 @@ impl Service {
             })
         };
         let zones: Vec<_> = self.zones().enumerate().map(zone).collect();
-        reply::ok(json!({"region_id": self.options.region, "available_zones": zones}))
+        Reply::ok(json!({"region_id": self.options.region, "available_zones": zones}))
     }
 
-    /// 4.9.2. Written without minutes here, unlike in an instance.
+    /// API reference 4.9.2. Times have no minutes here, unlike in an instance.
     pub(super) fn list_windows(&self) -> Reply {
         let hour = |time: &str| time.get(..2).unwrap_or_default().to_owned();
         let windows = validate::windows(&self.rules()).enumerate().map(|(n, (begin, end))| {
-            // Numbers begin again after six: they count within a part of the day.
+            // Sequence numbers restart after six, per part of the day.
             json!({"seq": n % 6 + 1, "default": n == 0, "begin": hour(&begin), "end": hour(&end)})
         });
-        reply::ok(json!({"maintain_windows": windows.collect::<Vec<_>>()}))
+        Reply::ok(json!({"maintain_windows": windows.collect::<Vec<_>>()}))
     }
 
-    /// 4.9.3
+    /// API reference 4.9.3.
     pub(super) fn show_quota(&self) -> Reply {
         let (instances, mib) = self.used_quota();
         let row = |kind: &str, unit: Option<&str>, quota: i64, used: i64| json!({"type": kind, "unit": unit, "min": 1, "max": quota, "quota": quota, "used": used});
         let ram = mib.div_euclid(1024) + i64::from(mib % 1024 > 0);
-        reply::ok(json!({"quotas": {"resources": [
+        Reply::ok(json!({"quotas": {"resources": [
             row("instance", None, self.options.quota_instances, instances),
             row("ram", Some("GB"), self.options.quota_ram_gb, ram),
         ]}}))
     }
 
-    /// `DCS.4035` and `DCS.4036`: whether there may be more instances, and more MiB.
-    pub(super) fn quota(&self, instances: i64, mib: i64) -> Result<()> {
+    /// Rejects exceeding the instance or memory quota: `DCS.4035`, `DCS.4036`.
+    pub(super) fn check_quota(&self, instances: i64, mib: i64) -> Result<()> {
         let (used_instances, used_mib) = self.used_quota();
         if instances > 0 && used_instances.saturating_add(instances) > self.options.quota_instances {
-            return Err(Refusal::new("DCS.4035"));
+            return Err(ApiError::new("DCS.4035"));
         }
         if mib > 0 && used_mib.saturating_add(mib) > self.options.quota_ram_gb.saturating_mul(1024) {
-            return Err(Refusal::new("DCS.4036"));
+            return Err(ApiError::new("DCS.4036"));
         }
         Ok(())
     }
 
-    /// Instances and MiB. What could not be made counts for nothing.
+    /// Number of instances and their MiB. Failed creations do not count.
     fn used_quota(&self) -> (i64, i64) {
         let counts = |instance: &&Instance| instance.status != InstanceStatus::CreateFailed;
         self.store.iter().filter(counts).fold((0, 0), |(instances, mib), instance| {
@@ -106,8 +104,8 @@ impl Service {
         })
     }
 
-    /// `DCS.4060`, where names can be used only once.
-    pub(super) fn names_are_free<'a>(
+    /// Rejects a name in use, if names must be unique: `DCS.4060`.
+    pub(super) fn check_names_are_free<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
         except: Option<&str>,
@@ -116,13 +114,12 @@ impl Service {
             return Ok(());
         }
         let taken = |name: &str| self.store.iter().any(|i| i.name == name && Some(i.id.as_str()) != except);
-        if names.into_iter().any(taken) { Err(Refusal::new("DCS.4060")) } else { Ok(()) }
+        if names.into_iter().any(taken) { Err(ApiError::new("DCS.4060")) } else { Ok(()) }
     }
 
-    /// Whose instances these are: id and name.
+    /// Id and name of the user that owns the instances.
     pub(super) fn user(&self) -> (String, String) {
-        let mut id = fingerprint(&[b"user", &self.options.seed.to_be_bytes()]);
-        id.truncate(32);
+        let id = ids::short(&[b"user", &self.options.seed.to_be_bytes()]);
         (id, "simulator".to_owned())
     }
 }
@@ -138,7 +135,7 @@ mod tests {
     };
 
     #[test]
-    fn zones_and_what_is_left_there() {
+    fn zones_show_whether_they_are_sold_out() {
         let mut cloud = Cloud::default();
         let list = |cloud: &mut Cloud| -> Vec<Option<bool>> {
             let body = cloud.get("ListAvailableZones", &[], &[]).body;
@@ -152,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn windows() {
+    fn maintenance_windows_per_site() {
         for (site, count, first) in [(Site::Main, 24, ("18", "19")), (Site::Newer, 6, ("22", "02"))] {
             let mut cloud = Cloud::new(Options { site, ..Options::default() });
             let body = cloud.get("ListMaintenanceWindows", &[], &[]).body;
@@ -165,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn quota_counts_what_there_is() {
+    fn quota_counts_existing_instances() {
         let mut cloud = Cloud::new(Options { quota_instances: 3, quota_ram_gb: 5, ..Options::default() });
         cloud.create("redis.single.xu1.large.4", 4.0, json!({}));
         cloud.create("redis.single.xu1.tiny.512", 0.5, json!({}));

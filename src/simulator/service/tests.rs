@@ -1,14 +1,20 @@
-//! The machine as a whole: whatever it is asked, in whatever order.
+//! Property tests of the whole service: arbitrary event sequences.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::{fixtures::Cloud, *};
+use super::{dispatch::HANDLERS, fixtures::Cloud, topology};
 use crate::{
-    dcs::{model::InstanceStatus, operation::Service as Side},
-    simulator::Site,
+    dcs::{
+        model::InstanceStatus,
+        operation::{self, Service as Side},
+    },
+    simulator::{Options, Site, call::Reply},
 };
 
 const SPECS: [(&str, f64); 8] = [
@@ -22,7 +28,7 @@ const SPECS: [(&str, f64); 8] = [
     ("dcs.master_standby", 4.0),
 ];
 
-/// Something that happens to the cloud. Numbers choose among what there is.
+/// An event. Indexes select existing instances or specs.
 #[derive(Debug, Clone)]
 enum Event {
     Create(usize, i64, Value),
@@ -87,7 +93,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Lets an event happen, and returns all that was answered.
+/// Applies an event and returns the replies.
 fn happen(cloud: &mut Cloud, event: &Event) -> Vec<Reply> {
     let id = |which: usize| nth(cloud, which);
     let (operation, id, body) = match event {
@@ -118,7 +124,7 @@ fn happen(cloud: &mut Cloud, event: &Event) -> Vec<Reply> {
     vec![cloud.call(operation, &[("instance_id", &id), ("job_id", "none")], &[], body)]
 }
 
-/// The id of some instance, or of none.
+/// The id of the nth instance, or of a nonexistent one.
 fn nth(cloud: &Cloud, which: usize) -> String {
     let found = cloud.service.instances().nth(which).map(|instance| instance.id.clone());
     found.unwrap_or_else(|| "3c49fd6b-fc7c-419e-9644-b6cce008653f".to_owned())
@@ -144,28 +150,28 @@ fn outside(cloud: &mut Cloud, event: &Event) {
     }
 }
 
-/// What holds at any time.
+/// Checks the invariants.
 fn check(cloud: &mut Cloud) {
     let all: Vec<_> = cloud.service.instances().cloned().collect();
     let ids: HashSet<_> = all.iter().map(|instance| &instance.id).collect();
     assert_eq!(ids.len(), all.len());
     let mut held = BTreeMap::new();
     for instance in &all {
-        for address in topology::held(instance) {
+        for address in topology::held_addresses(instance) {
             let before = held.insert((instance.subnet_id.clone(), address), &instance.id);
-            assert_eq!(before, None, "{address} belongs to two");
+            assert_eq!(before, None, "{address} is held twice");
         }
-        let due = instance.due();
-        assert!(due.is_none_or(|due| due >= cloud.now), "{due:?} is past");
+        let due = instance.next_due();
+        assert!(due.is_none_or(|due| due >= cloud.now), "{due:?} is overdue");
         let masters = instance.nodes.iter().filter(|node| node.master).count();
         assert!(instance.nodes.is_empty() || masters == instance.shape.shards as usize, "{masters} masters");
     }
-    // Nothing is due between now and the next transition, and no address is held by nobody.
+    // No transition is overdue, and every allocated address belongs to an instance.
     assert!(cloud.service.next_transition().is_none_or(|next| next >= cloud.now));
     assert_eq!(cloud.service.networks.in_use(), held.len());
 }
 
-/// Pages put together are the list, and as many as it says.
+/// The pages together equal the whole list and its total.
 fn check_pages(cloud: &mut Cloud) {
     let number = |body: &Value| {
         let number = &body["instance_num"];
@@ -191,7 +197,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn anything_may_happen(events in prop::collection::vec(event(), 0..40), site in select(Site::ALL.to_vec())) {
+    fn invariants_hold_after_any_events(events in prop::collection::vec(event(), 0..40), site in select(Site::ALL.to_vec())) {
         let mut cloud = Cloud::new(Options { site, ..Options::default() });
         for event in &events {
             happen(&mut cloud, event);
@@ -202,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_stored_goes_on_alike(
+    fn a_restored_service_behaves_identically(
         before in prop::collection::vec(event(), 0..20),
         after in prop::collection::vec(event(), 0..10),
         site in select(Site::ALL.to_vec()),
@@ -222,8 +228,8 @@ proptest! {
 
 #[test]
 fn every_code_has_a_status_and_a_meaning() {
-    let room = concat!(env!("CARGO_MANIFEST_DIR"), "/src/simulator/service");
-    let files = walkdir::WalkDir::new(room).into_iter().map(|entry| entry.unwrap().into_path());
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/simulator/service");
+    let files = walkdir::WalkDir::new(directory).into_iter().map(|entry| entry.unwrap().into_path());
     let mut codes = BTreeSet::new();
     for file in files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
         let text = std::fs::read_to_string(file).unwrap();
@@ -243,4 +249,25 @@ fn every_operation_of_the_service_is_served() {
     }
     let mut cloud = Cloud::default();
     assert_eq!(cloud.get("KeystoneListProjects", &[], &[]).body["error_code"], "DCS.4001");
+}
+
+/// State files of earlier releases use these names.
+#[test]
+fn the_state_format_is_stable() {
+    let mut cloud = Cloud::new(Options { site: Site::Newer, ..Options::default() });
+    let body =
+        json!({"spec_code": "redis.proxy.xu1.large.4", "new_capacity": 4, "change_type": "instanceType"});
+    let id = cloud.running("redis.ha.xu1.large.p2.4", 4.0);
+    cloud.ok("ResizeInstance", &id, body.clone());
+    let state = serde_json::to_value(&cloud.service).unwrap();
+    let pending = &state["store"][0]["pending"];
+    assert!(state["store"][0]["front"].is_string() && pending["until"].is_string(), "{state}");
+    assert!(pending["change"]["Reshape"]["front"].is_string(), "{pending}");
+    let id = cloud.running("redis.ha.xu1.large.p2.4", 4.0);
+    let mut deferred = body;
+    deferred["execute_immediately"] = json!(false);
+    cloud.ok("ResizeInstance", &id, deferred);
+    let state = serde_json::to_value(&cloud.service).unwrap();
+    let scheduled = &state["store"][1]["scheduled"];
+    assert!(scheduled["at"].is_string() && scheduled["reshape"]["shape"].is_object(), "{scheduled}");
 }

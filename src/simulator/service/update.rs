@@ -1,27 +1,23 @@
-//! Changing what can be changed without another size: settings, password, tags, existence (API reference 4.1.5,
-//! 4.1.6, 4.2.3).
+//! Changes without a resize: settings, password, tags, deletion (API reference 4.1.5, 4.1.6, 4.2.3).
 
 use serde_json::{Value, json};
 
 use super::{
-    Service,
-    instance::{Change, Instance, Pending},
-    password::{self, Password},
-    refusal::{Refusal, Result},
-    reply,
+    api_error::{ApiError, Result},
+    instance::{Instance, PendingTransition, Transition},
+    operation::BusyState,
+    password::Password,
     request::Body,
-    tasks, validate,
+    state::Service,
+    validate,
 };
 use crate::{
     dcs::model::{BackupPolicy, InstanceStatus, Tag},
-    simulator::Reply,
+    simulator::call::Reply,
 };
 
-/// The longest name of an instance.
-const NAME: usize = 64;
-
-/// What changes at once.
-struct Settings<'a> {
+/// Settings that take effect immediately.
+struct SettingsPatch<'a> {
     name: Option<&'a str>,
     description: Option<&'a str>,
     window: Option<(String, String)>,
@@ -32,12 +28,12 @@ struct Settings<'a> {
 // === impl Service ===
 
 impl Service {
-    /// 4.1.6: name, description, window and backup policy change at once; a port makes the instance busy, and
-    /// renamed commands restart it.
+    /// API reference 4.1.6. Name, description, window and backup policy change immediately; a port change keeps the
+    /// instance busy; renamed commands restart it.
     pub(super) fn update(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?;
         let body = Body::new(body)?;
-        instance.idle()?;
+        instance.ensure_idle()?;
         let settings = self.settings(instance, body)?;
         let version_3 = instance.is_version_3();
         let port = validate::port(body, version_3)?.filter(|port| *port != instance.port);
@@ -63,90 +59,83 @@ impl Service {
                 "rename_commands": rename_commands.iter().flatten().map(|(command, _)| command).collect::<Vec<_>>(),
             });
             let name = if port.is_some() { "UpdatePort" } else { "RenameCommands" };
-            let busy = if restarts { Busy::Restarting } else { Busy::Task("CONFIGURING") };
-            self.begin(id, busy, (name, details), Change::Configure { port, rename_commands });
+            let busy = if restarts { BusyState::Restarting } else { BusyState::Task("CONFIGURING") };
+            self.start_operation(id, busy, (name, details), Transition::Configure { port, rename_commands });
         }
-        Ok(reply::done(format!("updated {id}")))
+        Ok(Reply::no_content(format!("updated {id}")))
     }
 
-    fn settings<'a>(&self, instance: &Instance, body: Body<'a>) -> Result<Settings<'a>> {
+    fn settings<'a>(&self, instance: &Instance, body: Body<'a>) -> Result<SettingsPatch<'a>> {
         let name = body.text("name")?;
         if let Some(name) = name {
-            validate::name(name, NAME, false)?;
-            self.names_are_free([name], Some(&instance.id))?;
+            validate::name(name, validate::MAX_NAME, false)?;
+            self.check_names_are_free([name], Some(&instance.id))?;
         }
         let description = body.text("description")?;
         description.map_or(Ok(()), validate::description)?;
         let former = instance.backup.as_ref().map(|backup| &backup.policy);
-        Ok(Settings {
+        Ok(SettingsPatch {
             name,
             description,
             window: validate::window(body, &self.rules())?,
-            // Later versions have allow-lists instead, and ignore it.
-            security_group_id: body.word("security_group_id")?.filter(|_| instance.is_version_3()),
+            // Later versions use allow-lists and ignore security groups.
+            security_group_id: body.nonempty("security_group_id")?.filter(|_| instance.is_version_3()),
             backup: validate::backup_policy(body, &instance.shape.mode, former)?,
         })
     }
 
-    /// 4.2.3: the new password is effective at once, and keeps the instance busy for a while.
+    /// API reference 4.2.3. The new password is effective immediately and keeps the instance busy.
     pub(super) fn reset_password(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?;
         let body = Body::new(body)?;
-        instance.idle()?;
-        let open = body.boolean("no_password_access").map_err(|_| Refusal::new("DCS.4843"))?.unwrap_or(false);
-        let password = body.word("new_password").map_err(|_| Refusal::new("DCS.4845"))?;
-        let password = match (open, password) {
-            (true, None) => None,
-            (true, Some(_)) => return Err(Refusal::new("DCS.4849")),
-            (false, None) => return Err(Refusal::new("DCS.4845")),
-            (false, Some(password)) => {
-                password::complex(password, self.rules().password)?;
-                // That a new password has to differ stands among the rules of complexity.
-                if instance.password.as_ref().is_some_and(|old| old.is(password)) {
-                    return Err(Refusal::because(
-                        "DCS.4019",
-                        "The new password must differ from the old one.",
-                    ));
-                }
-                Some(password)
-            }
-        };
+        instance.ensure_idle()?;
+        let password = validate::password(body, "new_password", self.rules().max_password, "DCS.4849")?;
+        let unchanged = |password| instance.password.as_ref().is_some_and(|old| old.matches(password));
+        if password.is_some_and(unchanged) {
+            // The reference lists this rule with the complexity rules.
+            return Err(ApiError::with_detail("DCS.4019", "The new password must differ from the old one."));
+        }
         if instance.locked {
-            return self.locked();
+            return self.locked_response();
         }
         let password = password.map(|password| Password::new(password, self.ids.hex()));
         let now = self.now;
         self.store.update(id, |instance| (instance.password, instance.updated_at) = (password, now));
-        self.begin(id, Busy::Task("CHANGING_PASSWORD"), ("modify", Value::Null), Change::Password);
+        self.start_operation(
+            id,
+            BusyState::Task("CHANGING_PASSWORD"),
+            ("modify", Value::Null),
+            Transition::Password,
+        );
         let mut answer = json!({"lock_time": "0", "lock_time_left": "0", "retry_times_left": "5"});
         if let Some(fields) = answer.as_object_mut().filter(|_| self.rules().newer_fields) {
             fields.extend([("code".to_owned(), json!("1")), ("message".to_owned(), json!("success"))]);
             fields.insert("ext_message".to_owned(), Value::Null);
         }
-        Ok(Reply { effect: format!("changed the password of {id}"), ..reply::ok(answer) })
+        Ok(Reply { effect: format!("changed the password of {id}"), ..Reply::ok(answer) })
     }
 
-    /// Newer sites say that an instance is locked with HTTP 200.
-    fn locked(&self) -> Result<Reply> {
+    /// Newer sites report a locked instance with HTTP 200.
+    fn locked_response(&self) -> Result<Reply> {
         if !self.rules().newer_fields {
-            return Err(Refusal::new("DCS.4026"));
+            return Err(ApiError::new("DCS.4026"));
         }
-        Ok(reply::ok(json!({"code": "3", "message": "instance is locked",
+        Ok(Reply::ok(json!({"code": "3", "message": "instance is locked",
             "ext_message": "The instance is locked after too many wrong passwords.", "lock_time": "5", "lock_time_left": "5", "retry_times_left": "0"})))
     }
 
-    /// Adds, overwrites or removes tags, whatever the instance is doing.
+    /// Adds, overwrites or removes tags, in any status.
     pub(super) fn change_tags(&mut self, id: &str, body: &Value) -> Result<Reply> {
         let instance = self.find(id)?;
         let body = Body::new(body)?;
-        let create = match body.word("action")? {
+        let create = match body.nonempty("action")? {
             Some("create") => true,
             Some("delete") => false,
-            _ => return Err(Refusal::invalid("action")),
+            _ => return Err(ApiError::invalid_field("action")),
         };
         let given = validate::tags(&body.objects("tags")?, &self.rules(), create)?;
         if given.is_empty() {
-            return Err(Refusal::invalid("tags"));
+            return Err(ApiError::invalid_field("tags"));
         }
         let mut tags = instance.tags.clone();
         if create {
@@ -154,18 +143,18 @@ impl Service {
         } else {
             tags.retain(|tag| given.iter().all(|removed| removed.key != tag.key));
         }
-        if tags.len() > validate::MOST_TAGS {
-            return Err(Refusal::invalid("tags"));
+        if tags.len() > validate::MAX_TAGS {
+            return Err(ApiError::invalid_field("tags"));
         }
         let now = self.now;
         self.store.update(id, |instance| (instance.tags, instance.updated_at) = (tags, now));
-        Ok(reply::done(format!("tagged {id}")))
+        Ok(Reply::no_content(format!("tagged {id}")))
     }
 
-    /// 4.1.5
+    /// API reference 4.1.5.
     pub(super) fn delete(&mut self, id: &str) -> Result<Reply> {
-        self.find(id)?.deletable()?;
-        self.abandon_plans(id);
+        self.find(id)?.ensure_deletable()?;
+        self.cancel_resizes(id);
         let until = self.after(self.options.deletion);
         let now = self.now;
         self.store.update(id, |instance| {
@@ -173,45 +162,15 @@ impl Service {
             instance.forced = None;
             instance.task = None;
             instance.updated_at = now;
-            instance.pending = Some(Pending { until, change: Change::Delete });
+            instance.pending = Some(PendingTransition { until, transition: Transition::Delete });
         });
-        Ok(reply::done(format!("deleted {id}")))
-    }
-
-    /// Makes an instance busy with something that ends after the usual time.
-    pub(super) fn begin(&mut self, id: &str, busy: Busy, task: (&str, Value), change: Change) {
-        let until = self.after(self.options.operation);
-        let task = self.new_task(task.0, task.1, until);
-        let now = self.now;
-        let stale_reads = self.rules().stale_reads;
-        self.store.update(id, |instance| {
-            match busy {
-                Busy::Task(word) => instance.task = Some(word.to_owned()),
-                Busy::Restarting => instance.status = InstanceStatus::Restarting,
-                Busy::Extending => instance.status = InstanceStatus::Extending,
-            }
-            tasks::remember(&mut instance.tasks, task);
-            instance.pending = Some(Pending { until, change });
-            instance.stale_reads = stale_reads;
-            instance.updated_at = now;
-        });
+        Ok(Reply::no_content(format!("deleted {id}")))
     }
 }
 
-/// How an instance shows that something is under way.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Busy {
-    /// RUNNING with a task.
-    Task(&'static str),
-    /// RESTARTING.
-    Restarting,
-    /// EXTENDING.
-    Extending,
-}
+// === impl SettingsPatch ===
 
-// === impl Settings ===
-
-impl Settings<'_> {
+impl SettingsPatch<'_> {
     fn apply(&self, instance: &mut Instance) {
         if let Some(name) = self.name {
             instance.name = name.to_owned();

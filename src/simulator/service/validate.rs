@@ -1,26 +1,58 @@
-//! The documented constraints on what requests may say, each with its documented code.
+//! Validation of the documented constraints, with their documented codes.
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
 use super::{
-    refusal::{Refusal, Result},
+    api_error::{ApiError, Result},
+    catalogue::{self, Flavor, Size},
+    password,
     request::{self, Body},
 };
 use crate::{
     dcs::model::{BackupPlan, BackupPolicy, BackupType, CacheMode, Tag},
-    simulator::options::Rules,
+    simulator::options::SiteRules,
 };
 
-/// Commands that can get other names.
+/// Commands that can be renamed.
 const RENAMABLE: [&str; 9] =
     ["command", "keys", "flushdb", "flushall", "scan", "hscan", "sscan", "zscan", "hgetall"];
-/// Tags an instance can have.
-pub(super) const MOST_TAGS: usize = 20;
+/// Maximum length of a name.
+pub(super) const MAX_NAME: usize = 64;
+/// Maximum number of tags of an instance.
+pub(super) const MAX_TAGS: usize = 20;
 
-/// `DCS.4010`: 4 to `longest` letters, digits, hyphens and underscores. Creating allows a digit in front, though
-/// changing does not.
+/// A flavor by its name: `DCS.4927`.
+pub(super) fn flavor(body: Body<'_>) -> Result<&'static Flavor> {
+    body.nonempty("spec_code")?.and_then(catalogue::find).ok_or_else(|| ApiError::new("DCS.4927"))
+}
+
+/// The size of `flavor` with the capacity in `field`: `DCS.4012`.
+pub(super) fn size<'a>(body: Body<'_>, field: &str, flavor: &'a Flavor) -> Result<&'a Size> {
+    let size = body.value(field).and_then(request::capacity).and_then(|capacity| flavor.size(capacity));
+    size.ok_or_else(|| ApiError::new("DCS.4012"))
+}
+
+/// The password in `field`, or `None` for password-free access: `DCS.4843`, `DCS.4845`, `DCS.4019`, and `conflict`
+/// for both.
+pub(super) fn password<'a>(
+    body: Body<'a>,
+    field: &str,
+    longest: usize,
+    conflict: &'static str,
+) -> Result<Option<&'a str>> {
+    let open = body.boolean("no_password_access").map_err(|_| ApiError::new("DCS.4843"))?.unwrap_or(false);
+    match (open, body.nonempty(field).map_err(|_| ApiError::new("DCS.4845"))?) {
+        (true, None) => Ok(None),
+        (true, Some(_)) => Err(ApiError::new(conflict)),
+        (false, None) => Err(ApiError::new("DCS.4845")),
+        (false, Some(password)) => password::check_complexity(password, longest).map(|()| Some(password)),
+    }
+}
+
+/// Requires 4 to `longest` letters, digits, hyphens and underscores: `DCS.4010`. A creation accepts a leading digit,
+/// an update does not.
 pub(super) fn name(name: &str, longest: usize, leading_digit: bool) -> Result<()> {
     let first = name.bytes().next().unwrap_or_default();
     let begins = first.is_ascii_alphabetic() || (leading_digit && first.is_ascii_digit());
@@ -28,38 +60,38 @@ pub(super) fn name(name: &str, longest: usize, leading_digit: bool) -> Result<()
     if begins && allowed && (4..=longest).contains(&name.len()) {
         Ok(())
     } else {
-        Err(Refusal::new("DCS.4010"))
+        Err(ApiError::new("DCS.4010"))
     }
 }
 
-/// `DCS.4011`: at most 1,024 characters.
+/// Requires at most 1,024 characters: `DCS.4011`.
 pub(super) fn description(text: &str) -> Result<()> {
-    if text.chars().count() <= 1024 { Ok(()) } else { Err(Refusal::new("DCS.4011")) }
+    if text.chars().count() <= 1024 { Ok(()) } else { Err(ApiError::new("DCS.4011")) }
 }
 
-/// `DCS.4063`: 1 to 65535, and not for Redis 3.0 unless it is what that has anyway.
+/// Requires 1 to 65535, and the default port for Redis 3.0: `DCS.4063`.
 pub(super) fn port(body: Body<'_>, version_3: bool) -> Result<Option<u16>> {
-    let refusal = || Refusal::parameter("port");
+    let error = || ApiError::invalid_parameter("port");
     let Some(value) = body.value("port") else { return Ok(None) };
-    let port = request::integer(value).and_then(|port| u16::try_from(port).ok()).ok_or_else(refusal)?;
-    if port == 0 || (version_3 && port != 6379) { Err(refusal()) } else { Ok(Some(port)) }
+    let port = request::integer(value).and_then(|port| u16::try_from(port).ok()).ok_or_else(error)?;
+    if port == 0 || (version_3 && port != 6379) { Err(error()) } else { Ok(Some(port)) }
 }
 
-/// `DCS.4063`: new names for some commands, not for Redis 3.0.
+/// Parses renamed commands, which Redis 3.0 does not support: `DCS.4063`.
 pub(super) fn rename_commands(body: Body<'_>, version_3: bool) -> Result<Option<BTreeMap<String, String>>> {
-    let refusal = || Refusal::parameter("rename_commands");
+    let error = || ApiError::invalid_parameter("rename_commands");
     let Some(object) = body.object("rename_commands")? else { return Ok(None) };
     let mut renamed = BTreeMap::new();
-    // The SDK writes the commands that keep their names as null.
+    // The SDK sends null for commands that keep their names.
     for (command, name) in object.fields().filter(|(_, name)| !name.is_null()) {
-        let name = name.as_str().filter(|name| is_command(name)).ok_or_else(refusal)?;
+        let name = name.as_str().filter(|name| is_command(name)).ok_or_else(error)?;
         if !RENAMABLE.contains(&command) || version_3 {
-            return Err(refusal());
+            return Err(error());
         }
         renamed.insert(command.to_owned(), name.to_owned());
     }
     let distinct: HashSet<_> = renamed.values().collect();
-    if distinct.len() == renamed.len() { Ok(Some(renamed)) } else { Err(refusal()) }
+    if distinct.len() == renamed.len() { Ok(Some(renamed)) } else { Err(error()) }
 }
 
 fn is_command(name: &str) -> bool {
@@ -67,28 +99,27 @@ fn is_command(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// `DCS.4106`: one of the site's windows, beginning and end together.
-pub(super) fn window(body: Body<'_>, rules: &Rules) -> Result<Option<(String, String)>> {
-    match (body.word("maintain_begin")?, body.word("maintain_end")?) {
+/// Requires both ends of one of the site's windows: `DCS.4106`.
+pub(super) fn window(body: Body<'_>, rules: &SiteRules) -> Result<Option<(String, String)>> {
+    match (body.nonempty("maintain_begin")?, body.nonempty("maintain_end")?) {
         (None, None) => Ok(None),
         (Some(begin), Some(end))
             if windows(rules).any(|window| window == (begin.to_owned(), end.to_owned())) =>
         {
             Ok(Some((begin.to_owned(), end.to_owned())))
         }
-        _ => Err(Refusal::new("DCS.4106")),
+        _ => Err(ApiError::new("DCS.4106")),
     }
 }
 
-/// The site's maintenance windows as instances write them, the default one first.
-pub(super) fn windows(rules: &Rules) -> impl Iterator<Item = (String, String)> + use<> {
+/// Maintenance windows of the site in the format of an instance, the default one first.
+pub(super) fn windows(rules: &SiteRules) -> impl Iterator<Item = (String, String)> + use<> {
     let (hours, first) = rules.window;
     let hour = |hour: u32| format!("{:02}:00:00", hour % 24);
     (0..24 / hours).map(move |n| (hour(first + n * hours), hour(first + (n + 1) * hours)))
 }
 
-/// `DCS.4086` and `DCS.4072` to `DCS.4076`: the automatic backups. What is missing in a manual policy is kept from
-/// the `former` one.
+/// Parses the backup policy: `DCS.4086`, `DCS.4072` to `DCS.4076`. A manual policy keeps the rest of `former`.
 pub(super) fn backup_policy(
     body: Body<'_>,
     mode: &CacheMode,
@@ -96,12 +127,12 @@ pub(super) fn backup_policy(
 ) -> Result<Option<BackupPolicy>> {
     let Some(policy) = body.object("instance_backup_policy")? else { return Ok(None) };
     if *mode == CacheMode::Single {
-        return Err(Refusal::new("DCS.4086"));
+        return Err(ApiError::new("DCS.4086"));
     }
     match policy.value("backup_type").and_then(Value::as_str) {
         Some("auto") => {
             let days = policy.value("save_days").and_then(request::integer);
-            let days = days.filter(|days| (1..=7).contains(days)).ok_or_else(|| Refusal::new("DCS.4072"))?;
+            let days = days.filter(|days| (1..=7).contains(days)).ok_or_else(|| ApiError::new("DCS.4072"))?;
             Ok(Some(BackupPolicy {
                 backup_type: Some(BackupType::Auto),
                 save_days: Some(days),
@@ -112,29 +143,29 @@ pub(super) fn backup_policy(
             backup_type: Some(BackupType::Manual),
             ..former.cloned().unwrap_or_default()
         })),
-        _ => Err(Refusal::new("DCS.4073")),
+        _ => Err(ApiError::new("DCS.4073")),
     }
 }
 
 fn backup_plan(policy: Body<'_>) -> Result<BackupPlan> {
-    let no_days = || Refusal::new("DCS.4075");
+    let no_days = || ApiError::new("DCS.4075");
     let plan = policy.object("periodical_backup_plan")?.ok_or_else(no_days)?;
     if plan.value("period_type").and_then(Value::as_str) != Some("weekly") {
-        return Err(Refusal::new("DCS.4074"));
+        return Err(ApiError::new("DCS.4074"));
     }
     let days = plan.value("backup_at").and_then(Value::as_array).ok_or_else(no_days)?;
     let days: Option<Vec<i64>> = days.iter().map(request::integer).collect();
     let days = days.filter(|days| !days.is_empty() && days.iter().all(|day| (1..=7).contains(day)));
     let begin = plan.value("begin_at").and_then(Value::as_str).filter(|hours| is_one_hour(hours));
     Ok(BackupPlan {
-        timezone_offset: plan.word("timezone_offset")?.map(str::to_owned),
+        timezone_offset: plan.nonempty("timezone_offset")?.map(str::to_owned),
         backup_at: days.ok_or_else(no_days)?,
         period_type: Some("weekly".to_owned()),
-        begin_at: Some(begin.ok_or_else(|| Refusal::new("DCS.4076"))?.to_owned()),
+        begin_at: Some(begin.ok_or_else(|| ApiError::new("DCS.4076"))?.to_owned()),
     })
 }
 
-/// Whether this is one whole hour: `23:00-00:00`, or `23:00-24:00`.
+/// Whether this is exactly one hour: `23:00-00:00`, or `23:00-24:00`.
 fn is_one_hour(hours: &str) -> bool {
     (0..24).any(|hour| {
         hours == format!("{hour:02}:00-{:02}:00", hour + 1)
@@ -142,22 +173,22 @@ fn is_one_hour(hours: &str) -> bool {
     })
 }
 
-/// `DCS.4800`: tags within the site's limits, no key twice. Adding one asks for a value, be it empty, where
-/// `valued` says so.
-pub(super) fn tags(tags: &[Body<'_>], rules: &Rules, valued: bool) -> Result<Vec<Tag>> {
-    let refusal = || Refusal::invalid("tags");
+/// Checks the site's tag limits and unique keys: `DCS.4800`. With `valued`, each tag needs a value, which may be
+/// empty.
+pub(super) fn tags(tags: &[Body<'_>], rules: &SiteRules, valued: bool) -> Result<Vec<Tag>> {
+    let error = || ApiError::invalid_field("tags");
     let mut seen = HashSet::new();
     let mut result = Vec::new();
     for tag in tags {
         let key = tag.text("key")?.unwrap_or_default();
         let value = tag.text("value")?;
-        let fits = is_key(key, rules.tag_key) && is_value(value.unwrap_or_default(), rules.tag_value);
+        let fits = is_key(key, rules.max_tag_key) && is_value(value.unwrap_or_default(), rules.max_tag_value);
         if !fits || !seen.insert(key) || (valued && value.is_none()) {
-            return Err(refusal());
+            return Err(error());
         }
         result.push(Tag { key: key.to_owned(), value: value.map(str::to_owned) });
     }
-    if result.len() <= MOST_TAGS { Ok(result) } else { Err(refusal()) }
+    if result.len() <= MAX_TAGS { Ok(result) } else { Err(error()) }
 }
 
 fn is_key(key: &str, longest: usize) -> bool {
@@ -183,7 +214,7 @@ mod tests {
     use crate::simulator::Site;
 
     fn code<T>(result: Result<T>) -> Option<&'static str> {
-        result.err().map(|refusal| refusal.code)
+        result.err().map(|error| error.code)
     }
 
     #[test]
@@ -232,7 +263,7 @@ mod tests {
             (json!("x"), false, Err("DCS.4063")),
         ] {
             let body = json!({"port": value});
-            let result = port(Body::new(&body).unwrap(), version_3).map_err(|refusal| refusal.code);
+            let result = port(Body::new(&body).unwrap(), version_3).map_err(|error| error.code);
             assert_eq!(result, expected, "{body} {version_3}");
         }
     }

@@ -9,13 +9,13 @@ use crate::simulator::{
 
 const HA: (&str, f64) = ("redis.ha.xu1.large.r2.4", 4.0);
 
-/// What a request with these changes is answered: null, or a code.
+/// The error code of a creation with `change`; null on success.
 fn code(cloud: &mut Cloud, change: Value) -> Value {
     cloud.try_create(HA.0, HA.1, change).body["error_code"].clone()
 }
 
 #[test]
-fn every_rule_for_a_single_field() {
+fn every_field_is_validated() {
     let mut cloud = Cloud::default();
     for (change, expected) in [
         (json!({}), None),
@@ -79,7 +79,7 @@ fn every_rule_for_a_single_field() {
 }
 
 #[test]
-fn a_refused_request_takes_nothing() {
+fn a_rejected_request_reserves_nothing() {
     let networks = vec![Network { vpc_id: "vpc-1".into(), subnet_id: "subnet-1".into(), addresses: 3 }];
     let mut cloud = Cloud::new(Options { networks, ..Options::default() });
     assert_eq!(code(&mut cloud, json!({"instance_num": 2})), "DCS.4911");
@@ -93,7 +93,7 @@ fn a_refused_request_takes_nothing() {
 }
 
 #[test]
-fn a_refused_request_does_not_settle_where_a_subnet_is() {
+fn a_rejected_request_does_not_register_its_subnet() {
     let mut cloud = Cloud::default();
     assert_eq!(code(&mut cloud, json!({"vpc_id": "wrong", "password": "simple"})), "DCS.4019");
     assert_eq!(code(&mut cloud, json!({})), Value::Null);
@@ -101,7 +101,7 @@ fn a_refused_request_does_not_settle_where_a_subnet_is() {
 }
 
 #[test]
-fn version_3_is_different() {
+fn version_3_has_its_own_rules() {
     let mut cloud = Cloud::default();
     let mut code =
         |spec: &str, gib: f64, more: Value| cloud.try_create(spec, gib, more).body["error_code"].clone();
@@ -141,7 +141,7 @@ fn batches_are_numbered() {
 }
 
 #[test]
-fn names_are_unique_only_where_they_have_to_be() {
+fn names_are_unique_only_if_configured() {
     for (unique_names, expected) in [(false, Value::Null), (true, json!("DCS.4060"))] {
         let mut cloud = Cloud::new(Options { unique_names, ..Options::default() });
         assert_eq!(code(&mut cloud, json!({"name": "same"})), Value::Null);
@@ -152,7 +152,7 @@ fn names_are_unique_only_where_they_have_to_be() {
 }
 
 #[test]
-fn passwords_are_nowhere_to_be_seen() {
+fn no_output_contains_a_password() {
     for site in Site::ALL {
         let mut cloud = Cloud::new(Options { site, ..Options::default() });
         let id = cloud.create(HA.0, HA.1, json!({"password": "Hidden-987"}));
@@ -164,7 +164,7 @@ fn passwords_are_nowhere_to_be_seen() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_cloud() {
+fn the_same_seed_gives_the_same_ids() {
     let ids = |seed| {
         let mut cloud = Cloud::new(Options { seed, ..Options::default() });
         (cloud.create(HA.0, HA.1, json!({})), cloud.create(HA.0, HA.1, json!({})))

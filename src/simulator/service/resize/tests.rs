@@ -7,7 +7,7 @@ use crate::simulator::{
     service::fixtures::{Cloud, time},
 };
 
-/// What a resize is answered: null, or a code.
+/// The error code of a resize; null on success.
 fn code(cloud: &mut Cloud, id: &str, spec_code: &str, capacity: f64, more: Value) -> Value {
     let mut body = json!({"spec_code": spec_code, "new_capacity": capacity});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -19,7 +19,7 @@ fn nodes(cloud: &Cloud, id: &str) -> Vec<Node> {
 }
 
 #[test]
-fn another_capacity() {
+fn the_capacity_changes() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     for (spec_code, capacity, more, expected) in [
@@ -56,7 +56,7 @@ fn another_capacity() {
 }
 
 #[test]
-fn what_is_stored_has_to_fit() {
+fn stored_data_must_fit() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     for (used, expected) in [(1433, Value::Null), (1434, json!("DCS.4012"))] {
@@ -65,12 +65,12 @@ fn what_is_stored_has_to_fit() {
         assert_eq!(code(&mut cloud, &id, "redis.ha.xu1.large.r2.2", 2.0, json!({})), expected, "{used}");
         cloud.wait(60);
     }
-    // Growing is always possible.
+    // Growing needs no check of the stored data.
     assert_eq!(code(&mut cloud, &id, "redis.ha.xu1.large.r2.8", 8.0, json!({})), Value::Null);
 }
 
 #[test]
-fn more_replicas() {
+fn replicas_are_added() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     let ids: Vec<_> = cloud.service.zones().map(|zone| zone.id).collect();
@@ -89,7 +89,7 @@ fn more_replicas() {
         );
     }
     assert_eq!(code(&mut cloud, &id, "redis.ha.xu1.large.r3.4", 4.0, json!({})), "DCS.4800");
-    // By code, and by id as the reference's example does.
+    // By code, and by id as in the example of the reference.
     assert_eq!(
         code(&mut cloud, &id, "redis.ha.xu1.large.r3.4", 4.0, more(json!(["sim-region-1c"]))),
         Value::Null
@@ -115,7 +115,7 @@ fn more_replicas() {
 }
 
 #[test]
-fn fewer_replicas() {
+fn replicas_are_removed() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r3.4", 4.0);
     let before = nodes(&cloud, &id);
@@ -135,14 +135,14 @@ fn fewer_replicas() {
     let after = nodes(&cloud, &id);
     assert_eq!(after.iter().map(|node| &node.id).collect::<Vec<_>>(), [&before[0].id, &before[2].id]);
     assert_eq!(code(&mut cloud, &id, "redis.ha.xu1.large.r1.4", 4.0, less(json!([after[1].id]))), "DCS.4937");
-    // The address is free again.
+    // The address is released.
     let address = before[1].ip.unwrap().to_string();
     let reply = cloud.try_create("redis.single.xu1.large.1", 1.0, json!({"private_ip": address}));
     assert_eq!(reply.status, 200, "{reply:?}");
 }
 
 #[test]
-fn replicas_go_one_by_one() {
+fn replicas_are_removed_one_at_a_time() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r4.4", 4.0);
     let less = json!({"change_type": "deleteReplication", "node_list": [nodes(&cloud, &id)[3].id]});
@@ -151,14 +151,14 @@ fn replicas_go_one_by_one() {
 }
 
 #[test]
-fn replicas_of_a_cluster_go_by_zone() {
+fn replicas_of_a_cluster_are_removed_by_zone() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.cluster.xu1.large.r2.24", 24.0);
     let less = |zones: Value| json!({"change_type": "deleteReplication", "available_zones": zones});
     let one = "redis.cluster.xu1.large.r1.24";
     assert_eq!(code(&mut cloud, &id, one, 24.0, less(json!(null))), "DCS.4933");
     assert_eq!(code(&mut cloud, &id, one, 24.0, less(json!(["sim-region-1x"]))), "DCS.4933");
-    // Nothing has to be left where something is only taken away.
+    // Removing a replica needs no resources in the zone.
     cloud.service.sell_out("sim-region-1b", true);
     assert_eq!(code(&mut cloud, &id, one, 24.0, less(json!(["sim-region-1b"]))), Value::Null);
     cloud.wait(60);
@@ -167,7 +167,7 @@ fn replicas_of_a_cluster_go_by_zone() {
 }
 
 #[test]
-fn shards() {
+fn shards_are_added() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.cluster.xu1.large.r2.24", 24.0);
     let ip = nodes(&cloud, &id)[0].ip.unwrap().to_string();
@@ -181,7 +181,7 @@ fn shards() {
 }
 
 #[test]
-fn other_types() {
+fn mode_changes() {
     let modes = [
         ("single", "redis.single.xu1.large.4", "dcs.single_node"),
         ("ha", "redis.ha.xu1.large.r2.4", "dcs.master_standby"),
@@ -211,11 +211,11 @@ fn other_types() {
             }
         }
     }
-    assert!(!can_become("7.0", &CacheMode::Ha, &CacheMode::Proxy));
+    assert!(!mode_change_exists("7.0", &CacheMode::Ha, &CacheMode::Proxy));
 }
 
 #[test]
-fn a_change_of_type_says_so_and_keeps_the_address() {
+fn a_mode_change_needs_its_change_type_and_keeps_the_address() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     let ip = cloud.show(&id)["ip"].clone();
@@ -241,7 +241,7 @@ fn tiered_flavors_and_old_proxies() {
 }
 
 #[test]
-fn quota_and_addresses() {
+fn quota_and_addresses_are_checked() {
     let networks = vec![Network { vpc_id: "vpc-1".into(), subnet_id: "subnet-1".into(), addresses: 2 }];
     let mut cloud = Cloud::new(Options { quota_ram_gb: 8, networks, ..Options::default() });
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
@@ -263,7 +263,7 @@ fn newer_sites_name_the_task_differently() {
 }
 
 #[test]
-fn the_next_window() {
+fn the_next_window_start() {
     for (begin, hours) in [("18:00:00", 18), ("00:00:00", 24), ("01:00:00", 1)] {
         assert_eq!(next_window(time(0), begin), time(hours * 3600), "{begin}");
     }

@@ -8,7 +8,7 @@ fn code(cloud: &mut Cloud, operation: &str, id: &str, body: Value) -> Value {
 }
 
 #[test]
-fn some_settings_change_at_once() {
+fn settings_change_immediately() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     cloud.wait(5);
@@ -16,7 +16,7 @@ fn some_settings_change_at_once() {
         "maintain_end": "03:00:00", "instance_backup_policy": {"backup_type": "auto", "save_days": "1",
             "periodical_backup_plan": {"backup_at": ["1", "2"], "period_type": "weekly",
                 "begin_at": "00:00-01:00"}}});
-    let reply = cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], body);
+    let reply = cloud.ok("UpdateInstance", &id, body);
     assert_eq!((reply.status, reply.body), (204, Value::Null));
     let shown = cloud.show(&id);
     assert_eq!((&shown["name"], &shown["description"]), (&json!("renamed"), &json!("new")));
@@ -24,10 +24,10 @@ fn some_settings_change_at_once() {
     assert_eq!((&shown["status"], &shown["task"]), (&json!("RUNNING"), &Value::Null));
     let policy = shown["instance_backup_policy"].clone();
     assert_eq!(policy["policy"]["periodical_backup_plan"]["backup_at"], json!([1, 2]));
-    // An empty description removes it; a manual policy keeps the plan and the policy's id.
+    // An empty description removes it; a manual policy keeps plan and id.
     cloud.wait(5);
     let body = json!({"description": "", "instance_backup_policy": {"backup_type": "manual"}});
-    cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], body);
+    cloud.ok("UpdateInstance", &id, body);
     let shown = cloud.show(&id);
     assert_eq!(shown["description"], Value::Null);
     let later = &shown["instance_backup_policy"];
@@ -40,7 +40,7 @@ fn some_settings_change_at_once() {
 }
 
 #[test]
-fn rules_for_settings() {
+fn settings_are_validated() {
     let mut cloud = Cloud::new(Options { unique_names: true, ..Options::default() });
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({"name": "taken"}));
@@ -68,7 +68,7 @@ fn rules_for_settings() {
 }
 
 #[test]
-fn a_port_makes_busy_and_renamed_commands_restart() {
+fn a_port_change_keeps_busy_and_renamed_commands_restart() {
     for (body, status, task, refused) in [
         (json!({"port": 7000}), "RUNNING", json!("CONFIGURING"), "DCS.4114"),
         (json!({"rename_commands": {"keys": "k001"}}), "RESTARTING", Value::Null, "DCS.4111"),
@@ -77,7 +77,7 @@ fn a_port_makes_busy_and_renamed_commands_restart() {
     ] {
         let mut cloud = Cloud::default();
         let id = cloud.running("redis.single.xu1.large.1", 1.0);
-        cloud.ok("UpdateInstance", &[("instance_id", &id)], &[], body.clone());
+        cloud.ok("UpdateInstance", &id, body.clone());
         let shown = cloud.show(&id);
         assert_eq!((&shown["status"], &shown["task"]), (&json!(status), &task), "{body}");
         assert_eq!(shown["port"], 6379, "{body}");
@@ -93,7 +93,7 @@ fn a_port_makes_busy_and_renamed_commands_restart() {
 }
 
 #[test]
-fn passwords() {
+fn password_resets() {
     let mut cloud = Cloud::default();
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     for (body, expected) in [
@@ -108,13 +108,13 @@ fn passwords() {
         assert_eq!(code(&mut cloud, "ResetPassword", &id, body.clone()), expected, "{body}");
     }
     let body = json!({"new_password": "Secret-124", "no_password_access": false});
-    let reply = cloud.ok("ResetPassword", &[("instance_id", &id)], &[], body);
+    let reply = cloud.ok("ResetPassword", &id, body);
     assert_eq!(reply.body, json!({"lock_time": "0", "lock_time_left": "0", "retry_times_left": "5"}));
     assert_eq!(cloud.show(&id)["task"], "CHANGING_PASSWORD");
     assert_eq!(code(&mut cloud, "ResetPassword", &id, json!({"new_password": "Secret-125"})), "DCS.4115");
     cloud.wait(60);
     assert_eq!(code(&mut cloud, "ResetPassword", &id, json!({"new_password": "Secret-124"})), "DCS.4019");
-    cloud.ok("ResetPassword", &[("instance_id", &id)], &[], json!({"no_password_access": true}));
+    cloud.ok("ResetPassword", &id, json!({"no_password_access": true}));
     assert_eq!(cloud.show(&id)["no_password_access"], "true");
     cloud.wait(60);
     let tasks = cloud.get("ListBackgroundTask", &[("instance_id", &id)], &[]).body;
@@ -122,16 +122,15 @@ fn passwords() {
 }
 
 #[test]
-fn newer_sites_say_more_about_a_password() {
+fn newer_sites_add_fields_to_a_password_reset() {
     let mut cloud = Cloud::new(Options { site: Site::Newer, ..Options::default() });
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
-    let reply =
-        cloud.ok("ResetPassword", &[("instance_id", &id)], &[], json!({"new_password": "Secret-124"}));
+    let reply = cloud.ok("ResetPassword", &id, json!({"new_password": "Secret-124"}));
     assert_eq!((&reply.body["code"], &reply.body["message"]), (&json!("1"), &json!("success")));
 }
 
 #[test]
-fn a_locked_instance_takes_no_password() {
+fn a_locked_instance_rejects_password_resets() {
     for (site, status, name, value) in
         [(Site::Newer, 200, "code", "3"), (Site::Main, 400, "error_code", "DCS.4026")]
     {
@@ -147,7 +146,7 @@ fn a_locked_instance_takes_no_password() {
 }
 
 #[test]
-fn tags() {
+fn tags_are_changed() {
     let mut cloud = Cloud::default();
     let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({"tags": [{"key": "a", "value": "1"}]}));
     for (body, expected, left) in [
@@ -161,7 +160,7 @@ fn tags() {
         (json!(null), Some("DCS.4004"), "b=2"),
     ] {
         let expected = expected.map_or(Value::Null, Value::from);
-        // Also while it is being created.
+        // Tags can change during creation too.
         assert_eq!(code(&mut cloud, "BatchCreateOrDeleteTags", &id, body.clone()), expected, "{body}");
         let tags = cloud.show(&id)["tags"].clone();
         let text =
@@ -178,7 +177,7 @@ fn tags() {
 }
 
 #[test]
-fn ids_that_lead_nowhere() {
+fn unknown_and_malformed_ids() {
     let mut cloud = Cloud::default();
     for (id, status, expected) in
         [("3c49fd6b-fc7c-419e-9644-b6cce008653f", 404, "DCS.3022"), ("nope", 400, "DCS.4061")]
@@ -200,16 +199,16 @@ fn ids_that_lead_nowhere() {
 }
 
 #[test]
-fn deleting() {
+fn deletion_needs_an_idle_instance() {
     let mut cloud = Cloud::default();
     let id = cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({}));
     assert_eq!(code(&mut cloud, "DeleteInstance", &id, Value::Null), "DCS.4099");
     cloud.wait(100);
     let body = json!({"spec_code": "redis.ha.xu1.large.r2.8", "new_capacity": 8});
-    cloud.ok("ResizeInstance", &[("instance_id", &id)], &[], body);
+    cloud.ok("ResizeInstance", &id, body);
     assert_eq!(code(&mut cloud, "DeleteInstance", &id, Value::Null), "DCS.4113");
     cloud.wait(60);
-    cloud.ok("DeleteInstance", &[("instance_id", &id)], &[], Value::Null);
+    cloud.ok("DeleteInstance", &id, Value::Null);
     assert_eq!(code(&mut cloud, "DeleteInstance", &id, Value::Null), "DCS.4099");
     assert_eq!(code(&mut cloud, "UpdateInstance", &id, json!({})), "DCS.4026");
 }

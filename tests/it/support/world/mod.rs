@@ -139,7 +139,7 @@ impl World {
 
     /// Does something to the cloud behind everybody's back.
     pub(crate) fn mutate_cloud<T>(&self, change: impl FnOnce(&mut Service) -> T) -> T {
-        self.cloud.lock().meddle(self.clock.monotonic(), |service, _| change(service))
+        self.cloud.lock().mutate(self.clock.monotonic(), |service, _| change(service))
     }
 
     /// The time, by the monotonic clock.

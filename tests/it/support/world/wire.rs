@@ -91,7 +91,7 @@ impl Wire {
         let now = self.cloud.clock().monotonic();
         let mut simulator = self.cloud.lock();
         // What is due by now happens before the answer.
-        simulator.meddle(now, |_, _| ());
+        simulator.mutate(now, |_, _| ());
         let all = simulator.service().instances().map(|seen| (seen.id.clone(), seen.status().clone()));
         let [before, last, closely] = traffic.reported.entry(self.process.clone()).or_default();
         match request.url.path().rsplit_once("/instances") {

@@ -1,4 +1,4 @@
-//! What happens behind the operator's back: faults of instances, and people in the console.
+//! Changes without an API call: injected statuses, edits in the console, removals.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -6,18 +6,20 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
-    Service, catalogue,
-    instance::{Change, Forced, Instance, Pending, Shape},
-    request, topology,
+    catalogue,
+    instance::{ForcedStatus, Instance, PendingTransition, Shape, Transition},
+    request,
+    state::Service,
+    topology,
 };
-use crate::dcs::model::{Capacity, InstanceStatus, Tag};
+use crate::dcs::model::{InstanceStatus, Tag};
 
 // === impl Service ===
 
 impl Service {
-    /// Puts a status over an instance's own: for a while, or until RUNNING is put there without an end, which also
-    /// finishes whatever is under way. DELETING begins a deletion. A creation that has failed stays so, whatever
-    /// is put over it. False if there is no such instance.
+    /// Overrides the status of an instance, for a while or until RUNNING is set without an end, which also completes
+    /// the pending transition. DELETING starts a deletion. A failed creation stays failed. Returns false if the
+    /// instance does not exist.
     pub fn force_status(
         &mut self,
         now: DateTime<Utc>,
@@ -30,7 +32,7 @@ impl Service {
         let finishes = status == InstanceStatus::Running && lasting.is_none();
         let deletes = status == InstanceStatus::Deleting;
         if deletes {
-            self.abandon_plans(id);
+            self.cancel_resizes(id);
         }
         let deleted = until.unwrap_or_else(|| self.after(self.options.deletion));
         let found = self.store.update(id, |instance| {
@@ -38,36 +40,35 @@ impl Service {
             instance.stale_reads = 0;
             if deletes {
                 (instance.status, instance.forced) = (status, None);
-                instance.pending = Some(Pending { until: deleted, change: Change::Delete });
+                instance.pending = Some(PendingTransition { until: deleted, transition: Transition::Delete });
             } else {
-                instance.forced = (!finishes).then_some(Forced { status, until });
+                instance.forced = (!finishes).then_some(ForcedStatus { status, until });
             }
         });
         if found.is_some() && finishes {
-            self.end_now(id);
+            self.finish_now(id);
         }
         found.is_some()
     }
 
-    /// Ends what is under way before its time; what was put on from outside, such as a task, goes too.
-    fn end_now(&mut self, id: &str) {
+    /// Completes the pending transition early and clears an injected task.
+    fn finish_now(&mut self, id: &str) {
         let now = self.now;
         self.store.update(id, |instance| {
             instance.task = None;
             let unfinished = instance.tasks.iter_mut().filter(|task| task.end > now);
             unfinished.for_each(|task| task.end = now);
         });
-        self.finish(id, now);
+        self.complete_pending(id, now);
     }
 
-    /// Changes fields as someone in the console would: `name`, `description`, `tags`, `maintain_begin`,
-    /// `maintain_end`, `capacity`, `spec_code`, `port`, `task`, `sub_status`, `charging_mode`, `used_memory`,
-    /// `locked`.
-    /// All or none; no rule of the API applies.
+    /// Changes fields like an edit in the console: `name`, `description`, `tags`, `maintain_begin`, `maintain_end`,
+    /// `capacity`, `spec_code`, `port`, `task`, `sub_status`, `charging_mode`, `used_memory`, `locked`. Changes all
+    /// fields or none, without the validation of the API.
     ///
     /// # Errors
     ///
-    /// What is wrong with the fields, or that there is no such instance.
+    /// A description of the first invalid field, or of the missing instance.
     pub fn alter(&mut self, id: &str, fields: &Map<String, Value>) -> Result<(), String> {
         let instance = self.store.get(id).ok_or_else(|| format!("no instance {id}"))?;
         let mut altered = instance.clone();
@@ -77,40 +78,38 @@ impl Service {
             alter_field(&mut altered, name, value)?;
         }
         if let Some(shape) = new_shape(&altered, fields)? {
-            self.grow(&mut altered, shape)?;
+            self.reshape_now(&mut altered, shape)?;
         }
         altered.updated_at = self.now;
         self.store.update(id, |instance| *instance = altered);
         Ok(())
     }
 
-    /// Gives an instance another shape at once.
-    fn grow(&mut self, instance: &mut Instance, shape: Shape) -> Result<(), String> {
-        let before = topology::held(instance);
-        let nodes = topology::lay_out(&mut self.ids, &shape, &instance.nodes, &instance.zones);
-        let reshape =
-            topology::connect(&mut self.networks, &instance.subnet_id, shape, nodes, instance.front)
-                .map_err(|refusal| format!("no addresses left: {}", refusal.code))?;
-        (instance.shape, instance.nodes, instance.front) = (reshape.shape, reshape.nodes, reshape.front);
-        let after: BTreeSet<_> = topology::held(instance);
+    /// Changes the shape of an instance immediately.
+    fn reshape_now(&mut self, instance: &mut Instance, shape: Shape) -> Result<(), String> {
+        let before = topology::held_addresses(instance);
+        let nodes = topology::place_nodes(&mut self.ids, &shape, &instance.nodes, &instance.zones);
+        let layout = topology::assign_addresses(
+            &mut self.networks,
+            &instance.subnet_id,
+            shape,
+            nodes,
+            instance.proxy_address,
+        )
+        .map_err(|error| format!("no addresses left: {}", error.code))?;
+        (instance.shape, instance.nodes, instance.proxy_address) =
+            (layout.shape, layout.nodes, layout.proxy_address);
+        let after: BTreeSet<_> = topology::held_addresses(instance);
         self.networks.release(&instance.subnet_id, before.difference(&after).copied());
         Ok(())
     }
 
-    /// Removes an instance at once, as if it had been deleted in the console. False if there is none.
-    pub fn remove(&mut self, id: &str) -> bool {
-        let Some(instance) = self.store.remove(id) else { return false };
-        self.networks.release(&instance.subnet_id, topology::held(&instance));
-        self.retire(instance.tasks);
-        true
-    }
-
-    /// Lets the next `count` creations end as CREATEFAILED.
+    /// Makes the next `count` creations end as CREATEFAILED.
     pub fn fail_next_creations(&mut self, count: u32) {
         self.failing_creations = count;
     }
 
-    /// Says whether a zone has anything left.
+    /// Sets whether a zone is sold out.
     pub fn sell_out(&mut self, zone: &str, sold_out: bool) {
         if sold_out {
             self.sold_out.insert(zone.to_owned());
@@ -121,7 +120,7 @@ impl Service {
 }
 
 fn alter_field(instance: &mut Instance, name: &str, value: &Value) -> Result<(), String> {
-    let wrong = || format!("{name} cannot be {value}");
+    let wrong = || format!("invalid {name}: {value}");
     let text = || value.as_str().map(str::to_owned).ok_or_else(wrong);
     let optional = || if value.is_null() { Ok(None) } else { text().map(Some) };
     let number = || request::integer(value).ok_or_else(wrong);
@@ -142,7 +141,7 @@ fn alter_field(instance: &mut Instance, name: &str, value: &Value) -> Result<(),
     Ok(())
 }
 
-/// A list of keys and values.
+/// Parses a list of tags.
 fn tags(value: &Value) -> Option<Vec<Tag>> {
     let tag = |tag: &Value| {
         let key = tag.get("key")?.as_str()?.to_owned();
@@ -151,7 +150,7 @@ fn tags(value: &Value) -> Option<Vec<Tag>> {
     value.as_array()?.iter().map(tag).collect()
 }
 
-/// The shape that `spec_code` and `capacity` ask for. Capacity alone keeps everything else.
+/// The shape for `spec_code` and `capacity`. A capacity alone keeps mode, CPU type and replicas.
 fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<Shape>, String> {
     let (spec_code, capacity) = (fields.get("spec_code"), fields.get("capacity"));
     if spec_code.is_none() && capacity.is_none() {
@@ -159,8 +158,8 @@ fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<
     }
     let capacity = capacity
         .map(|value| {
-            let capacity = request::decimal(value).and_then(Capacity::from_gib);
-            capacity.ok_or_else(|| format!("capacity cannot be {value}"))
+            let capacity = request::capacity(value);
+            capacity.ok_or_else(|| format!("invalid capacity: {value}"))
         })
         .transpose()?;
     let now = &instance.shape;
@@ -178,7 +177,7 @@ fn new_shape(instance: &Instance, fields: &Map<String, Value>) -> Result<Option<
         };
         size.map(|size| Shape::new(flavor, size))
     });
-    shape.map(Some).ok_or_else(|| "there is no such flavor in this capacity".to_owned())
+    shape.map(Some).ok_or_else(|| "no such flavor with this capacity".to_owned())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-"""The instances that answers are asked about: between them they make every field say something that can."""
+"""Helpers for instances, and the sample instances that together set every field that can be set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import Any
 from huaweicloudsdkdcs.v2 import (
     BackupPlan,
     BackupPolicy,
+    BatchCreateOrDeleteTagsRequest,
     CreateInstanceBody,
     CreateInstanceRequest,
+    CreateOrDeleteInstanceTags,
     DcsClient,
+    DeleteSingleInstanceRequest,
     ModifyInstanceBody,
     RenameCommandResp,
+    ResetInstancePasswordBody,
+    ResetPasswordRequest,
     ResizeInstanceBody,
     ResizeInstanceRequest,
     ResourceTag,
+    ShowInstanceRequest,
     UpdateInstanceRequest,
 )
 
@@ -22,10 +28,10 @@ import sdk
 from simulator import Simulator
 
 PASSWORD = "Aa345678"
-"""Fits the rules of every site."""
+"""A valid password on every site."""
 PROVISIONING = 100
 OPERATION = 60
-"""Seconds of the cloud's time that the simulator takes unless told otherwise."""
+"""Default durations of the simulator in simulated seconds."""
 HA_1 = "redis.ha.xu1.large.r2.1"
 HA_2 = "redis.ha.xu1.large.r2.2"
 SMALL = "redis.single.xu1.tiny.128"
@@ -33,7 +39,7 @@ CLUSTER_4 = "redis.cluster.xu1.large.r2.4"
 
 
 def order(target: Simulator, **changes: Any) -> CreateInstanceBody:
-    """A request for a 1 GB ha instance of Redis 6.0, as complete as it has to be, with ``changes``."""
+    """A minimal request for a 1 GB ha instance of Redis 6.0, with ``changes``."""
     fields: dict[str, Any] = {
         "name": "conformance",
         "engine": "Redis",
@@ -65,25 +71,55 @@ def weekly(**changes: Any) -> BackupPolicy:
 
 
 def create(client: DcsClient, body: CreateInstanceBody) -> str:
-    """Asks for one instance and returns its id."""
+    """Creates one instance and returns its id."""
     answer = client.create_instance(CreateInstanceRequest(body=body))
     (created,) = answer.instances
     return str(created.instance_id)
 
 
-def update(client: DcsClient, instance_id: str, **changes: Any) -> None:
+def running(target: Simulator, **changes: Any) -> str:
+    """Creates an instance, waits until it runs and returns its id."""
+    instance_id = create(sdk.dcs(target), order(target, **changes))
+    target.step(PROVISIONING)
+    return instance_id
+
+
+def show(client: DcsClient, instance_id: str) -> Any:
+    """Returns the details of an instance."""
+    return client.show_instance(ShowInstanceRequest(instance_id=instance_id))
+
+
+def update(client: DcsClient, instance_id: str, **changes: Any) -> Any:
     """Changes settings of an instance."""
-    client.update_instance(UpdateInstanceRequest(instance_id=instance_id, body=ModifyInstanceBody(**changes)))
+    body = ModifyInstanceBody(**changes)
+    return client.update_instance(UpdateInstanceRequest(instance_id=instance_id, body=body))
 
 
-def resize(client: DcsClient, instance_id: str, spec_code: str, new_capacity: float, **more: Any) -> None:
-    """Changes an instance's size."""
+def resize(client: DcsClient, instance_id: str, spec_code: str, new_capacity: float, **more: Any) -> Any:
+    """Resizes an instance."""
     body = ResizeInstanceBody(spec_code=spec_code, new_capacity=new_capacity, **more)
-    client.resize_instance(ResizeInstanceRequest(instance_id=instance_id, body=body))
+    return client.resize_instance(ResizeInstanceRequest(instance_id=instance_id, body=body))
 
 
-class World:
-    """A simulator with the instances that the cases of the table speak of."""
+def reset_password(client: DcsClient, instance_id: str, **fields: Any) -> Any:
+    """Resets the password of an instance."""
+    body = ResetInstancePasswordBody(**fields)
+    return client.reset_password(ResetPasswordRequest(instance_id=instance_id, body=body))
+
+
+def change_tags(client: DcsClient, instance_id: str, action: str, *tags: ResourceTag) -> Any:
+    """Adds or removes tags of an instance."""
+    body = CreateOrDeleteInstanceTags(action=action, tags=list(tags))
+    return client.batch_create_or_delete_tags(BatchCreateOrDeleteTagsRequest(instance_id, body))
+
+
+def delete(client: DcsClient, instance_id: str) -> Any:
+    """Deletes an instance."""
+    return client.delete_single_instance(DeleteSingleInstanceRequest(instance_id=instance_id))
+
+
+class SampleSite:
+    """A simulator with the sample instances of the field table."""
 
     def __init__(self, target: Simulator) -> None:
         self.target = target
@@ -91,7 +127,7 @@ class World:
         self.ids: dict[str, str] = {}
         self._create()
         target.step(PROVISIONING)
-        self._work()
+        self._start_tasks()
 
     def _add(self, case: str, **changes: Any) -> None:
         body = order(self.target, name=f"world-{case}", **changes)
@@ -100,7 +136,7 @@ class World:
     def _create(self) -> None:
         self._add(
             "ha",
-            description="says something",
+            description="a description",
             port=6380,
             maintain_begin="22:00:00",
             maintain_end=self.window_end,
@@ -122,11 +158,11 @@ class World:
 
     @property
     def window_end(self) -> str:
-        """Where a maintenance window from 22:00 ends: windows are four hours long on newer sites."""
+        """End of the maintenance window from 22:00; newer sites have four-hour windows."""
         return "02:00:00" if "newer" in self.target.flags else "23:00:00"
 
-    def _work(self) -> None:
-        """Leaves each of the last instances with a background task of its own kind."""
+    def _start_tasks(self) -> None:
+        """Starts a different background task on each of the last instances."""
         resize(self.client, self.ids["resized"], HA_2, 2)
         resize(
             self.client,
