@@ -62,8 +62,8 @@ happens next. Every change of a condition is also an Event and a log line.
 const REASONS: &str = "
 ## Reasons
 
-The column *Conditions* shows every condition that can carry the reason. While the instance serves, Ready keeps its own
-reason: a blocked change, for example, makes Stalled True and leaves Ready True.
+The column *Conditions* shows where a reason usually appears. While the instance serves, Ready keeps its own reason: a
+blocked change, for example, makes Stalled True and leaves Ready True.
 
 After the cause is corrected, nothing needs a restart. The operator reacts at once to a change of the spec, of a Secret that
 the object uses, and of the instance in the account's list. It cannot see a changed permission or balance; those it finds at

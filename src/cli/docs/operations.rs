@@ -280,7 +280,7 @@ fn metrics() -> io::Result<String> {
             format!("`{}`", queried(&name, &metric.type_)),
             metric.type_,
             labels.join(", "),
-            cell(&metric.help),
+            sentence(&cell(&metric.help)),
         ])
     });
     let intro = "No label holds the name of an object: the number of series does not grow with the number of objects.";

@@ -35,7 +35,13 @@ fn page(crd: &CustomResourceDefinition) -> Page {
                 continue;
             };
             let description = schema.description.as_deref().unwrap_or_default();
-            let _ = write!(text, "\n## {title}\n\n{description}\n\n{}", table(part, schema));
+            let default = schema.default.as_ref().map(|value| format!("Default: `{}`.\n\n", value.0));
+            let _ = write!(
+                text,
+                "\n## {title}\n\n{description}\n\n{}{}",
+                default.unwrap_or_default(),
+                table(part, schema)
+            );
         }
         text += &rules(root);
         text += &columns(crd, &version.name);
@@ -193,6 +199,7 @@ mod tests {
             "| `status.conditions[].reason` | string, 1 to 1024 characters | yes |",
             "| `spec.network.vpcId` | write the ID",
             "| the object | metadata.name is part",
+            "Default: `{\"observedGeneration\":-1}`.",
             "| Synced | with `-o wide` |",
         ] {
             assert!(page.contains(text), "{text} is not in\n{page}");
