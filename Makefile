@@ -84,10 +84,11 @@ lint: need-rust need-go ## check format, lints and documentation; warnings are e
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
 .PHONY: generate
-generate: need-rust ## write the CustomResourceDefinitions to crds/
-	$(call say,generating crds/)
-	rm -rf crds
+generate: need-rust ## write crds/ and the generated pages of docs/
+	$(call say,generating crds/ and docs/)
+	rm -rf crds docs/reference
 	cargo run --locked --quiet -- crds --dir crds
+	cargo run --locked --quiet -- docs --dir docs
 
 .PHONY: test
 test: need-rust need-go need-python control-plane ## run every test

@@ -1,10 +1,13 @@
-//! Why a condition is as it is: a closed list. Alerts and scripts match on these words, so none is ever reused for
-//! something else; the reference page for users is made from what is written here.
+//! The reasons in conditions: a closed list. Alerts and scripts match on these words, so a word is never reused for
+//! another meaning. `docs/conditions.md` is generated from this file.
+//!
+//! Only reasons that code constructs are listed (`tests/it/docs.rs` checks that). A reason of a later kind is added with
+//! that kind.
 
 /// Declares the reasons: the word is the variant's name.
 macro_rules! reasons {
     ($($(#[doc = $meaning:literal])+ $variant:ident => $remedy:literal,)*) => {
-        /// Why a condition is as it is.
+        /// The reason in a condition.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason {
             $($(#[doc = $meaning])+ $variant,)*
@@ -21,19 +24,19 @@ macro_rules! reasons {
                 }
             }
 
-            /// The reason that `word` is, if it is one.
+            /// Parses the word; `None` if it is not a reason of this version.
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
             }
 
-            /// What it means, in one sentence.
+            /// The meaning, in one sentence.
             pub fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($meaning),+).trim(),)*
                 }
             }
 
-            /// What a person has to do.
+            /// What a person must do, in one sentence.
             pub const fn remedy(self) -> &'static str {
                 match self {
                     $(Self::$variant => $remedy,)*
@@ -44,161 +47,144 @@ macro_rules! reasons {
 }
 
 reasons! {
-    // Well.
+    // The object is healthy.
 
     /// Clients can use the instance.
     Available => "Nothing.",
-    /// The cloud matches the spec.
+    /// The instance matches the spec.
     InSync => "Nothing.",
     /// The binding Secret holds what clients need.
     Published => "Nothing.",
-    /// Nothing is wrong here.
+    /// Nothing is wrong.
     AsExpected => "Nothing.",
-    /// The job is done.
-    Completed => "Nothing.",
 
-    // On the way.
+    // Work is in progress.
 
-    /// The operator has not looked at the object yet.
-    ObservationPending => "Wait; if it lasts for minutes, see whether the operator runs.",
-    /// The cloud is making the instance.
+    /// The operator has not observed the instance yet.
+    ObservationPending => "Wait; if it lasts for minutes, check that the operator runs.",
+    /// DCS is creating the instance.
     Creating => "Wait: a few minutes.",
-    /// An existing instance is being taken over.
+    /// The operator is taking over an existing instance.
     Adopting => "Wait.",
-    /// The spec is being carried out.
+    /// The operator is applying the spec.
     Applying => "Wait.",
-    /// The cloud is changing the size of the instance.
-    Resizing => "Wait; clients should reconnect when a connection breaks.",
+    /// DCS is changing the size of the instance.
+    Resizing => "Wait; clients must reconnect when a connection breaks.",
     /// The instance is being deleted.
     Deleting => "Wait: up to half an hour.",
-    /// The job is under way.
-    Running => "Wait.",
     /// The address of the instance is not known yet.
     WaitingForEndpoint => "Wait.",
-    /// The instance is busy with something else.
-    WaitingForInstance => "Wait for what the message names, or delete that.",
+    /// Another operation must end first.
+    WaitingForInstance => "Wait until what the message names has ended.",
 
-    // The instance does not serve, in the cloud's words.
+    // The instance does not serve; status.cloudStatus holds the status that DCS reports.
 
     /// The instance is restarting.
     Restarting => "Wait: a few minutes.",
     /// The instance is starting.
     Starting => "Wait: a few minutes.",
-    /// Its data is being overwritten from a backup.
+    /// DCS is overwriting the data of the instance from a backup.
     Restoring => "Wait.",
-    /// All its data is being removed.
+    /// DCS is removing all data of the instance.
     Flushing => "Wait.",
-    /// The cloud is moving the instance.
+    /// DCS is moving the instance.
     Migrating => "Wait.",
-    /// The cloud is installing a new version.
+    /// DCS is installing a new version.
     Upgrading => "Wait.",
-    /// The instance is stopping, or stopped.
-    Closed => "Start it in the cloud's console.",
-    /// The instance is out of service since money is owed, or by order.
-    Frozen => "Pay what is owed, or ask the cloud's support.",
+    /// The instance is stopping or stopped.
+    Closed => "Start it in the DCS console.",
+    /// The instance is frozen: payment is overdue, or the provider blocked it.
+    Frozen => "Pay what is owed, or ask the provider's support.",
     /// An order for the instance waits for payment.
-    Paying => "Pay the order in the cloud's console.",
-    /// The cloud says that the instance is broken.
-    InstanceError => "Ask the cloud's support, with the instance's ID.",
-    /// The cloud says something that this operator does not know.
-    NotServing => "See status.cloudStatus, and the instance in the cloud's console.",
+    Paying => "Pay the order in the console.",
+    /// DCS reports that the instance is faulty.
+    InstanceError => "Ask the provider's support; give the instance ID.",
+    /// DCS reports a status that this version does not know.
+    NotServing => "See status.cloudStatus, and the instance in the DCS console.",
 
-    // Waiting for a time or a person.
+    // The object waits for a person.
 
-    /// A change waits for the maintenance window.
-    WaitingForWindow => "Wait, or set changePolicy to Automatic.",
-    /// A change waits for consent.
-    ApprovalRequired => "Look at status.pendingChanges; to consent, annotate the object as status.pendingApproval says.",
-    /// Somebody changed the instance outside this object, and undoing that would disturb its clients.
-    DriftDetected => "Write the present value into the spec, or approve that it is put back.",
-    /// The object is paused: nothing is changed in the cloud.
+    /// A destructive step has no consent, so the operator does not take it.
+    ApprovalRequired => "Set deletionPolicy to Delete and delete the object, or set it to Retain to keep the instance.",
+    /// The instance differs from the spec, and managementPolicy Observe forbids changes.
+    DriftDetected => "Write the present values into the spec, or set managementPolicy to Managed.",
+    /// The object is paused: the operator changes nothing in the cloud.
     Paused => "Remove spec.paused when you are done.",
 
-    // The cloud does not answer, or not fully.
+    // The cloud or the API server does not answer.
 
-    /// The cloud cannot be reached.
-    CloudUnreachable => "Check the network, the endpoint and the cloud's status page; the operator keeps trying.",
-    /// The instance was last seen too long ago to say anything about it.
+    /// The DCS API cannot be reached.
+    CloudUnreachable => "Check the network, the endpoint and the provider's status page; the operator keeps trying.",
+    /// The last observation of the instance is too old to rely on.
     ObservationTooOld => "As for CloudUnreachable.",
-    /// The cloud says that too many requests are made.
+    /// The request rate is limited, by DCS or by the operator's own budget.
     Throttled => "Nothing; if it lasts, lower the operator's request rates.",
-    /// The cloud's list of instances is not complete, so that nothing is inferred from what is missing in it.
-    ListIncomplete => "Nothing; if it lasts, report it to the cloud's support.",
-    /// Kubernetes did not answer a question that had to be asked first.
+    /// The list of instances is incomplete, so the operator infers nothing from what it lacks.
+    ListIncomplete => "Nothing; if it lasts, report it to the provider's support.",
+    /// The Kubernetes API server did not answer a request that had to succeed first.
     ClusterError => "Nothing; the operator keeps trying.",
-    /// The cloud failed in a way of its own.
-    CloudError => "See the message for the cloud's code; the operator keeps trying.",
+    /// DCS failed.
+    CloudError => "See the message for the error code; the operator keeps trying.",
 
-    // A person is needed: the spec.
+    // The spec, or a Secret, needs a correction.
 
-    /// The spec cannot be carried out as it is.
+    /// The spec is invalid, or DCS cannot provide what it asks for.
     InvalidSpec => "Change the field that the message names.",
-    /// The spec asks for a change that this version of the operator, or the cloud, cannot make.
-    UnsupportedChange => "Put the field back, or make the change by way of a second instance.",
-    /// Something that the spec refers to does not exist: a VPC, a subnet, a security group.
-    ReferenceInvalid => "Correct the ID in the spec, or in the defaults of the Secret with the credentials, or make what it names.",
-    /// A Secret that the spec refers to, or a key of it, does not exist.
-    SecretNotFound => "Make the Secret, or correct the reference.",
-    /// The cloud does not accept the password.
+    /// The spec asks for a change that this version of the operator, or DCS, does not support.
+    UnsupportedChange => "Put the field back, or move to a second instance.",
+    /// A VPC, subnet or security group that the spec names does not exist.
+    ReferenceInvalid => "Correct the ID in the spec or in the defaults of the credentials Secret, or create the resource.",
+    /// A Secret or a key that the operator needs does not exist.
+    SecretNotFound => "Create the Secret, or correct the reference.",
+    /// The password does not meet the rules of DCS.
     PasswordInvalid => "Choose a password as the message says.",
-    /// Kubernetes does not let the operator write a Secret that it needs.
-    SecretRefused => "See the message: a quota, an admission policy or a missing permission; it is tried again.",
-    /// A Secret with the name of the binding Secret exists and does not belong to the instance.
-    SecretConflict => "Rename or delete that Secret: the operator never overwrites it.",
+    /// The API server rejected a Secret that the operator must write.
+    SecretRefused => "See the message: a quota, an admission policy or a missing permission; the operator keeps trying.",
+    /// A Secret with the needed name exists and does not belong to the object.
+    SecretConflict => "Rename or delete that Secret; the operator never overwrites it.",
 
-    // A person is needed: the account.
+    // The account needs attention.
 
-    /// There are no credentials for this namespace.
-    CredentialsMissing => "Make the Secret dcs-credentials, or set credentialsRef.",
-    /// The credentials are incomplete, or the cloud does not accept them.
+    /// No credentials exist for this namespace.
+    CredentialsMissing => "Create the Secret dcs-credentials, or set credentialsRef.",
+    /// The credentials are incomplete, or DCS rejects them.
     CredentialsInvalid => "Correct the Secret with the credentials: the one that credentialsRef names, else dcs-credentials.",
-    /// The credentials are accepted, but do not allow this.
-    Forbidden => "Give the user of the credentials the permission that the message names.",
-    /// The endpoint is not one that the operator may call.
-    EndpointNotAllowed => "Correct the endpoint in the credentials, or let the installer of the operator allow it.",
-    /// The credentials lead to another project or endpoint than the one that the instance is in.
+    /// The credentials lack a permission.
+    Forbidden => "Grant the permission that the message names to the user of the credentials.",
+    /// The operator may not call the endpoint in the credentials.
+    EndpointNotAllowed => "Correct the endpoint in the credentials, or ask the installer of the operator to allow it.",
+    /// The credentials lead to another project or endpoint than the one that holds the instance.
     AccountChanged => "Put the former project and endpoint back, or use another object for the other project.",
-    /// The operator's own credentials may not touch what a bare ID of the cloud names on behalf of this namespace.
-    NotAllowed => "Tag it dcs-operator-allow-namespace as the message says, or use credentials of the namespace.",
+    /// The operator's own credentials may not be used for this network or this existing instance.
+    NotAllowed => "Tag the instance dcs-operator-allow-namespace as the message says, or use credentials of the namespace.",
     /// A quota of the account is used up.
-    QuotaExceeded => "Delete what is not needed, or apply for a larger quota.",
-    /// Money is owed.
+    QuotaExceeded => "Delete what you do not need, or apply for a larger quota.",
+    /// The balance of the account is too low.
     InsufficientBalance => "Top up the account.",
-    /// The flavor is sold out in the zones.
+    /// The flavor is sold out in these zones.
     SoldOut => "Choose other availabilityZones or another flavor, or wait.",
 
-    // A person is needed: whose instance is it?
+    // The owner of the instance is unclear.
 
-    /// More than one instance in the cloud could be this object's; none is touched.
-    AmbiguousOwnership => "Name the right one by adopt.instanceId, or remove our tags from the wrong ones.",
-    /// Another instance has the name already.
+    /// Several instances could belong to this object; the operator touches none.
+    AmbiguousOwnership => "Name the right one by adopt.instanceId, or remove the tags dcs-operator-* from the others.",
+    /// Another instance already has this name.
     NameTaken => "Choose another spec.name, or take that instance over by adopt.instanceId.",
-    /// The instance no longer carries the tags that say whose it is; it is not touched.
-    MarkMissing => "Set adopt.instanceId to its ID, so that it is marked again.",
+    /// The instance lacks the ownership tags, so the operator does not touch it.
+    MarkMissing => "Set adopt.instanceId to the instance ID; the operator then writes the tags again.",
     /// The instance to adopt belongs to another object.
     AlreadyOwned => "Delete the other object with deletionPolicy Retain first.",
     /// The instance to adopt does not exist.
     InstanceNotFound => "Correct adopt.instanceId, the region or the project.",
 
-    // A person is needed: the instance.
+    // The instance failed or is gone.
 
-    /// The cloud could not make the instance, several times.
-    CreateFailed => "See the message for the cloud's error, and change what it complains about.",
-    /// The instance was deleted in the cloud.
+    /// DCS failed to create the instance, several times.
+    CreateFailed => "See the message for the error of DCS, then change the spec; the operator then tries again.",
+    /// The instance was deleted in the cloud, and not by the operator.
     ExternallyDeleted => "Delete this object, or set onExternalDeletion to Recreate for a new, empty instance.",
-    /// The instance is prepaid: this API cannot delete it.
-    PrepaidNotDeletable => "Unsubscribe from it in the cloud's console, or set deletionPolicy to Retain.",
-
-    // Jobs that ended.
-
-    /// The cloud could not carry the job out.
-    OperationFailed => "See the message; make a new object to try again.",
-    /// The consent ran out before the job could begin.
-    Expired => "Make a new object with a later consent.notAfter.",
-    /// The job was cancelled.
-    Cancelled => "Make a new object to try again.",
-    /// The instance was deleted before the job could begin.
-    InstanceDeleted => "Delete the object.",
+    /// The instance is prepaid: the API cannot delete it.
+    PrepaidNotDeletable => "Unsubscribe from it in the console, or set deletionPolicy to Retain.",
 }
 
 impl std::fmt::Display for Reason {
@@ -214,13 +200,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_says_what_it_means_and_what_to_do() {
+    fn each_reason_has_a_meaning_and_a_remedy() {
         let words: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(words.len(), Reason::ALL.len());
         for reason in Reason::ALL {
             assert!(reason.meaning().ends_with('.'), "{reason}: {}", reason.meaning());
             assert!(reason.remedy().ends_with('.'), "{reason}: {}", reason.remedy());
-            // What Kubernetes takes for a reason.
+            // The API server requires this of a reason.
             assert!(reason.as_str().chars().all(|c| c.is_ascii_alphanumeric()), "{reason}");
         }
     }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod cloud;
 pub mod crds;
+pub mod docs;
 mod output;
 pub mod run;
 pub mod simulate;
@@ -34,6 +35,9 @@ enum Command {
     Simulate(Box<simulate::SimulateArgs>),
     /// Print the CustomResourceDefinitions, ready for `kubectl apply --server-side -f -`.
     Crds(crds::CrdsArgs),
+    /// Write the generated pages of the documentation.
+    #[command(hide = true)]
+    Docs(docs::DocsArgs),
 }
 
 /// Why a command failed.
@@ -96,6 +100,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Ok(runtime()?.block_on(simulate::run(*args))?)
         }
         Command::Crds(args) => crds::run(&args),
+        Command::Docs(args) => docs::run(&args),
     }
 }
 

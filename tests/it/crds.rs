@@ -302,8 +302,12 @@ async fn every_field_is_stored_and_shown() {
 async fn kubectl_explains_it() {
     let control_plane = installed().await;
     let auth = ["explain", "dcsi.spec.auth"];
-    kubectl_says(control_plane, &auth, &["How clients prove", "-required-", "Generated, SecretRef, None"])
-        .await;
+    kubectl_says(
+        control_plane,
+        &auth,
+        &["How clients authenticate", "-required-", "Generated, SecretRef, None"],
+    )
+    .await;
     kubectl_says(control_plane, &["explain", "dcsi"], &["Huawei Cloud DCS", "deletionPolicy"]).await;
     let mode = ["explain", "dcsi.spec.cacheMode"];
     kubectl_says(control_plane, &mode, &["\"ha\" if absent", "ENUM: single ha ha_rw_split proxy cluster"])

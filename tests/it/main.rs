@@ -11,6 +11,7 @@ mod cluster_control_plane;
 mod contract;
 mod crds;
 mod crds_rules;
+mod docs;
 mod layering;
 mod leader;
 mod loop_counts;

@@ -1,21 +1,38 @@
-//! What the README lists is what there is.
+//! The README is a short front page, and the runbook lists every reason that asks for an action.
 
 use dcs_operator::api::Reason;
 
-/// The reasons that ask somebody to do something, as a table.
-fn reasons() -> String {
-    let idle = |remedy: &str| {
-        remedy.starts_with("Nothing") || remedy.starts_with("Wait.") || remedy.starts_with("Wait:")
-    };
-    let rows = Reason::ALL.iter().filter(|reason| !idle(reason.remedy()));
-    let row = |reason: &Reason| format!("| {reason} | {} | {} |\n", reason.meaning(), reason.remedy());
-    let head = "| Reason | What it means | What to do |\n|---|---|---|\n";
-    format!("<!-- reasons -->\n{head}{}<!-- /reasons -->", rows.map(row).collect::<String>())
+fn read(file: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
 
 #[test]
-fn it_lists_every_reason_that_asks_for_something() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let expected = reasons();
-    assert!(readme.contains(&expected), "put this into the README:\n{expected}");
+fn it_fits_on_a_few_screens() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 120, "README.md has {lines} lines: move something to docs/");
+}
+
+#[test]
+fn the_runbook_lists_every_reason_that_asks_for_something() {
+    let idle = |remedy: &str| {
+        remedy.starts_with("Nothing") || remedy.starts_with("Wait.") || remedy.starts_with("Wait:")
+    };
+    let page = read("docs/conditions.md");
+    let (_, needed) = page.split_once("### Reasons that may need action").unwrap();
+    let (needed, rest) = needed.split_once("### Reasons that need no action").unwrap();
+    for reason in Reason::ALL {
+        let (section, other) = if idle(reason.remedy()) { (rest, needed) } else { (needed, rest) };
+        let name = format!("</a>{reason} | ");
+        let row = section
+            .lines()
+            .find(|line| line.contains(&name))
+            .unwrap_or_else(|| panic!("{reason} is missing"));
+        let end = format!(
+            " | {} | {} |",
+            reason.meaning().replace('*', "\\*"),
+            reason.remedy().replace('*', "\\*")
+        );
+        assert!(row.ends_with(&end), "put this into docs/conditions.md: {end}");
+        assert!(!other.contains(&name), "{reason} is in both tables");
+    }
 }

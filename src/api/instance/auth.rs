@@ -1,4 +1,4 @@
-//! How clients prove who they are.
+//! How clients authenticate.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::api::{
     schema::described_by_field,
 };
 
-/// What must hold for `auth`.
+/// The rules for `auth`.
 pub const RULES: &[Rule] = &[
     Rule {
         at: "",
@@ -23,13 +23,13 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// How clients prove who they are.
+/// How clients authenticate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = validations(RULES)))]
 pub struct Auth {
-    /// Generated: the operator makes a password and publishes it in the binding Secret. SecretRef: you choose the
-    /// password. None: everybody in the network can read and write; this has to be said, it is never implied.
+    /// Generated: the operator generates a password and publishes it in the binding Secret. SecretRef: the password comes
+    /// from a Secret of yours. None: no password; every client in the network can read and write.
     #[serde(rename = "type")]
     pub type_: AuthType,
 
@@ -42,11 +42,11 @@ pub struct Auth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = described_by_field)]
 pub enum AuthType {
-    /// The operator makes it.
+    /// The operator generates it.
     Generated,
-    /// A Secret of the user's holds it.
+    /// A Secret of the user holds it.
     SecretRef,
-    /// There is none.
+    /// No password.
     None,
 }
 
@@ -54,11 +54,13 @@ pub enum AuthType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordSecretRef {
-    /// Name of a Secret in the same namespace. When its content changes, the instance gets the new password.
+    /// Name of a Secret in the same namespace. The operator reads it when it creates the instance; for an adopted
+    /// instance it publishes this password. This version does not change the password of an existing instance when the
+    /// content of the Secret changes.
     #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = validations(rules::OBJECT_NAME)))]
     pub name: String,
 
-    /// The key that holds the password; "password" if absent. A password has 8 to 32 characters (64 on newer sites)
+    /// Key that holds the password; "password" if absent. A password has 8 to 32 characters (64 on newer sites)
     /// of at least three of these: lower case, upper case, digits, `~!@#$%^&*()-_=+|{},<.>/?
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]

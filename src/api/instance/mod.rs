@@ -1,6 +1,6 @@
-//! DcsInstance: one managed Redis.
+//! DcsInstance: one managed Redis instance.
 
-// Each printer column names its type; the lint takes the second one for a repetition.
+// Each printer column names its type; the lint mistakes the second one for a repetition.
 #![expect(clippy::duplicated_attributes)]
 
 pub mod auth;
@@ -31,11 +31,13 @@ pub use self::{
 };
 use super::{rules::validations, schema::described_by_field};
 
-/// What the instance shall be. A field that is absent is left alone: the operator compares with the cloud only what
-/// is written here.
+/// The desired instance. The operator compares only the fields that are set; it leaves every other setting alone.
 ///
-/// A new instance needs engineVersion and capacity (or specCode), and a network, from here or from the namespace's
-/// credentials Secret. With adopt, everything is optional.
+/// A new instance needs engineVersion, capacity or specCode, and a network: from here or from the credentials Secret of
+/// the namespace. With adopt, every other field is optional.
+///
+/// On an existing instance this version changes name, description, maintenanceWindow and tags. It refuses every other
+/// change (Stalled/UnsupportedChange) and changes nothing until the field is put back.
 #[derive(Debug, Clone, Default, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "dcs.huaweicloud.com",
@@ -48,32 +50,32 @@ use super::{rules::validations, schema::described_by_field};
     category = "huaweicloud",
     label("servicebinding.io/provisioned-service", "true"),
     derive = "PartialEq",
-    doc = "DcsInstance is a cache instance of Huawei Cloud DCS (managed Redis): created, changed, observed, taken \
-           over and deleted through this object. Deleting it deletes the instance with its data and its backups, \
-           unless deletionPolicy says otherwise.",
+    doc = "DcsInstance is a cache instance of Huawei Cloud DCS (managed Redis). The operator creates, adopts, changes, \
+           observes and deletes the instance through this object. Deleting the object deletes the instance with its \
+           data and its backups, unless deletionPolicy is Retain.",
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "clients can use it now"
+        description = "clients can use the instance"
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "why it is ready or not"
+        description = "reason of the condition Ready"
     ),
     printcolumn(
         name = "Version",
         type_ = "string",
         json_path = ".status.resolved.engineVersion",
-        description = "of Redis"
+        description = "Redis version"
     ),
     printcolumn(
         name = "Mode",
         type_ = "string",
         json_path = ".status.resolved.cacheMode",
-        description = "how it is built"
+        description = "cache mode"
     ),
     printcolumn(
         name = "Capacity",
@@ -85,27 +87,27 @@ use super::{rules::validations, schema::described_by_field};
         name = "Endpoint",
         type_ = "string",
         json_path = ".status.endpoints.primary.host",
-        description = "where clients connect"
+        description = "host that clients connect to"
     ),
     printcolumn(
         name = "Synced",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Synced")].status"#,
-        description = "the cloud matches the spec",
+        description = "the instance matches the spec",
         priority = 1
     ),
     printcolumn(
         name = "ID",
         type_ = "string",
         json_path = ".status.id",
-        description = "in the cloud",
+        description = "instance ID",
         priority = 1
     ),
     printcolumn(
         name = "Cloud-Status",
         type_ = "string",
         json_path = ".status.cloudStatus",
-        description = "the cloud's own word",
+        description = "status that DCS reports",
         priority = 1
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -113,26 +115,26 @@ use super::{rules::validations, schema::described_by_field};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = validations(rules::SPEC)))]
 pub struct DcsInstanceSpec {
-    /// The credentials to call the cloud with. If absent: the Secret "dcs-credentials" of this namespace; without
-    /// that, the operator's own, where its installer allows them. Once the instance exists, other credentials must
+    /// The Secret with the credentials. If absent: the Secret "dcs-credentials" of this namespace; without that, the
+    /// operator's own credentials, where its installer allows them. Once the instance exists, other credentials must
     /// lead to the same project and endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
 
     /// Version of Redis, in quotes: "3.0", "4.0", "5.0", "6.0", "7.0" …, as far as the region offers it. Cannot
-    /// change once the instance exists: to move to another version, make a second instance and copy the data.
+    /// change once the instance exists: to move to another version, create a second instance and copy the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), extend("x-kubernetes-validations" = validations(rules::ENGINE_VERSION)))]
     pub engine_version: Option<String>,
 
-    /// Memory: 128Mi, 256Mi, 512Mi, or whole Gi up to 1024Gi, as far as the region offers it. It can be changed;
-    /// shrinking, and any change of a single instance, needs approval.
+    /// Memory: 128Mi, 256Mi, 512Mi, or whole Gi up to 1024Gi, as far as the region offers it. This version cannot
+    /// resize an instance: a change is refused (Stalled/UnsupportedChange).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "capacity_schema")]
     pub capacity: Option<Quantity>,
 
-    /// Name in the cloud: 4 to 64 letters, digits, '-' and '_', the first a letter. If absent, a new instance gets
-    /// one made of namespace and name, and an adopted one keeps its own. Can be changed.
+    /// Name in the cloud: 4 to 64 letters, digits, '-' and '_', the first a letter. If absent, the operator derives the
+    /// name of a new instance from namespace and name, and an adopted instance keeps its name. Can be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("x-kubernetes-validations" = validations(rules::CLOUD_NAME)))]
     pub name: Option<String>,
@@ -142,36 +144,41 @@ pub struct DcsInstanceSpec {
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
 
-    /// How the instance is built; "ha" if absent. single: one node, its data is lost with it. ha: a master and
-    /// replicas. ha_rw_split: as ha, with an address of its own for reading. proxy: shards behind proxies, for any
-    /// client. cluster: Redis Cluster, for clients that know it. Not together with specCode.
+    /// Architecture; "ha" if absent. single: one node; its data is lost with it. ha: a master and replicas.
+    /// ha_rw_split: as ha, with a separate address for reading. proxy: shards behind proxies, for any client. cluster:
+    /// Redis Cluster, for clients that support it. Not together with specCode. This version cannot change it on an
+    /// existing instance (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mode: Option<CacheMode>,
 
-    /// Processor of the nodes: x86_64 or aarch64. If absent, `cpuType` of the namespace's credentials Secret, else
-    /// what the region offers. Not together with specCode.
+    /// CPU architecture of the nodes: x86_64 or aarch64. If absent, `cpuType` of the credentials Secret, else what the
+    /// region offers. Not together with specCode. This version cannot change it on an existing instance
+    /// (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_type: Option<CpuType>,
 
-    /// Copies of the data, the master included: 1 for single, 2 or more for ha and ha_rw_split. If absent, what the
-    /// flavor usually has. Removing copies needs approval. Not together with specCode.
+    /// Copies of the data, the master included: 1 for single, 2 or more for ha and ha_rw_split. If absent, the usual
+    /// number of the flavor. Not together with specCode. This version cannot change it on an existing instance
+    /// (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]
     pub replicas: Option<i32>,
 
-    /// Parts that the data is divided into, for proxy and cluster only. If absent, what the flavor usually has.
-    /// Removing parts needs approval. Not together with specCode.
+    /// Shards, for proxy and cluster only. If absent, the usual number of the flavor. Not together with specCode. This
+    /// version cannot change it on an existing instance (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]
     pub shards: Option<i32>,
 
-    /// The flavor by its code, such as redis.ha.xu1.large.r2.4, instead of cacheMode, cpuType, replicas and shards.
+    /// Code of the flavor, such as redis.ha.xu1.large.r2.4, instead of cacheMode, cpuType, replicas and shards. This
+    /// version cannot change it on an existing instance (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("x-kubernetes-validations" = validations(rules::SPEC_CODE)))]
     pub spec_code: Option<String>,
 
-    /// Codes of the zones, such as cn-north-4a, for master and replicas. If absent, `availabilityZones` of the
-    /// namespace's credentials Secret, else zones that offer the flavor.
+    /// Codes of the availability zones, such as cn-north-4a, for master and replicas. If absent, `availabilityZones` of
+    /// the credentials Secret, else zones that offer the flavor. This version cannot change them on an existing instance
+    /// (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 8),
@@ -180,66 +187,66 @@ pub struct DcsInstanceSpec {
     )]
     pub availability_zones: Option<Vec<String>>,
 
-    /// Where the instance is reached.
+    /// The network of the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
 
-    /// Port that clients connect to; the cloud takes 6379 if absent. Redis 4.0 and later only. Changing it breaks
-    /// all connections.
+    /// Port that clients connect to; DCS uses 6379 if absent. Redis 4.0 and later only. This version cannot change it on
+    /// an existing instance (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
 
-    /// How clients prove who they are. If absent, a new instance gets a generated password, and an adopted one
-    /// keeps what it has. Changing it breaks nothing that is connected, but new connections need the new password;
-    /// removing the password needs approval.
+    /// How clients authenticate. If absent, a new instance gets a generated password, and an adopted instance keeps its
+    /// own. This version cannot change it on an existing instance (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
 
-    /// When the cloud may do maintenance; the cloud chooses if absent. Only windows that the site offers.
+    /// When DCS may do maintenance; DCS chooses if absent. Only windows that the site offers. Can be changed. It does not
+    /// delay changes that the operator makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<MaintenanceWindow>,
 
-    /// Tags in the cloud, at most 16. Others that the instance carries are left alone; one that is removed here is
-    /// removed there. Keys have 1 to 36 characters, values up to 43: letters, digits, spaces and _ . : = + - @,
-    /// values also /.
+    /// Tags in the cloud, at most 16. A tag that is removed here is removed there; the operator leaves other tags of the
+    /// instance alone. Keys have 1 to 36 characters, values up to 43: letters, digits, spaces and _ . : = + - @, values
+    /// also /. Can be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "tags_schema")]
     pub tags: Option<BTreeMap<String, String>>,
 
-    /// ID of the enterprise project, or "0" for the default one; that of the account if absent. Cannot change once
-    /// the instance exists.
+    /// ID of the enterprise project, or "0" for the default one; DCS chooses if absent. Cannot change once the instance
+    /// exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 36), extend("x-kubernetes-validations" = validations(rules::ENTERPRISE_PROJECT)))]
     pub enterprise_project_id: Option<String>,
 
-    /// Managed (if absent): the operator makes the cloud match this spec. Observe: it only looks and reports, changes
-    /// nothing in the cloud and never deletes; needs adopt.
+    /// Managed (if absent): the operator makes the instance match this spec. Observe: the operator only reports; it
+    /// changes and deletes nothing in the cloud. Observe needs adopt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
 
-    /// What becomes of the instance when this object is deleted. Delete: it is deleted, with its data and all its
-    /// backups. Retain: it stays and no longer belongs to this object. If absent: Delete for an instance that the
-    /// operator made, Retain for one that was adopted.
+    /// What happens to the instance when this object is deleted. Delete: the instance is deleted, with its data and all
+    /// its backups. Retain: the instance stays and no longer belongs to this object. If absent: Delete for an instance
+    /// that the operator created, Retain for an adopted one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 
-    /// What to do when somebody deletes the instance in the cloud. Report (if absent): say so and wait, since an
-    /// empty cache must not silently replace a full one. Recreate: make a new, empty instance.
+    /// What to do when the instance is deleted in the cloud. Report (if absent): set Stalled/ExternallyDeleted and wait,
+    /// so that an empty cache does not silently replace a full one. Recreate: create a new, empty instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_external_deletion: Option<OnExternalDeletion>,
 
-    /// Take over an instance that exists. Then no other field is needed; those that are written are compared and
-    /// applied as usual. It may be added later only as long as this object has no other instance.
+    /// Take over an existing instance. No other field is then needed; fields that are set are compared and applied as
+    /// usual. It can be added later only while this object has no other instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<Adopt>,
 
-    /// Stop changing anything in the cloud, deletion included, until this is false again or removed.
+    /// While true, the operator changes nothing in the cloud; it does not delete the instance either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
 }
 
-/// How an instance is built, in the cloud's own words.
+/// Architecture of an instance, as DCS spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(transform = described_by_field)]
@@ -248,7 +255,7 @@ pub enum CacheMode {
     Single,
     /// A master and replicas.
     Ha,
-    /// As `ha`, with an address of its own for reading.
+    /// As `ha`, with a separate address for reading.
     HaRwSplit,
     /// Shards behind proxies.
     Proxy,
@@ -256,7 +263,7 @@ pub enum CacheMode {
     Cluster,
 }
 
-/// Processor architecture, in the cloud's own words.
+/// CPU architecture, as DCS spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = described_by_field)]
 pub enum CpuType {
@@ -268,7 +275,7 @@ pub enum CpuType {
     Aarch64,
 }
 
-/// A string and not "integer or string" as in built-in kinds: a bare number would mean bytes, which nobody wants.
+/// A string, not "integer or string" as in built-in kinds: a bare number would mean bytes.
 fn capacity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",

@@ -1,4 +1,4 @@
-//! `status.operation`: what is being done to the instance, written down before it is asked for.
+//! `status.operation`: the intent that is written before each mutating call, and its outcome.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -7,93 +7,93 @@ use serde::{Deserialize, Serialize};
 use super::status::{CloudAccount, PendingChange};
 use crate::api::words::{OperationOutcome, OperationType};
 
-/// What is being done to the instance. It is written before the cloud is asked (an intent), so that whoever comes
-/// after a crash knows what may have happened and finds out from the cloud instead of asking again.
+/// The operation on the instance. The operator writes it before it calls the cloud (an intent). After a crash the next
+/// process reads it, finds out from the cloud what happened, and does not repeat the call blindly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperationStatus {
-    /// What is done: Create, Resize, Delete …
+    /// Type of the operation: Create, Adopt, Release, Delete, DeleteFailed, Update or UpdateTags.
     #[serde(rename = "type")]
     pub type_: OperationType,
 
-    /// Who has the right to it: the instance itself, or a backup, restore or migration of it. Others wait.
+    /// The object that holds the operation; in this version always the DcsInstance itself.
     pub holder: Holder,
 
-    /// When it began.
+    /// When the operation began.
     #[schemars(schema_with = "time_schema")]
     pub started_at: Time,
 
-    /// How often it was tried, this attempt included.
+    /// Number of attempts, the present one included.
     #[schemars(range(min = 0))]
     pub attempt: i32,
 
-    /// How often the cloud accepted it and then failed to carry it out; at a limit, a person is asked.
+    /// How often the cloud accepted the creation and then failed to carry it out; at a limit the object is Stalled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub failures: Option<i32>,
 
-    /// The generation of the spec that the present attempt was made for: another one is a reason to try again at once.
+    /// Generation of the spec that the present attempt was made for. A newer generation is tried at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
 
-    /// When the present attempt was written down, by the clock of whoever wrote it. For people, and for the gaps
-    /// between attempts; never to tell whether an attempt may still arrive.
+    /// When the present attempt was recorded, by the clock of the process that recorded it. It sets the wait before the
+    /// next attempt; it never decides whether an attempt may still arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub attempted_at: Option<Time>,
 
-    /// Which process wrote the present attempt down. It alone knows when it sent the request; any other counts
-    /// windowSeconds from when it first saw this.
+    /// The process that recorded the present attempt. Only this process knows when it sent the request; any other
+    /// process counts windowSeconds from the time when it first read this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub process: Option<String>,
 
-    /// For how long after it was written down the attempt may still show its effect: the time to send it, its
-    /// timeout, and the time until lists show it, as that process was set up.
+    /// How long after it was recorded the attempt may still take effect: the time to send it, its timeout, and the time
+    /// until lists show the effect, by the settings of that process.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub window_seconds: Option<i32>,
 
-    /// Where the present attempt is sent: it is there that its outcome has to be looked for.
+    /// Region, project and endpoint that the present attempt is sent to, and where its outcome is looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<CloudAccount>,
 
-    /// A keyed hash of the credentials that the present attempt uses: a complete list made with others may not show
-    /// its effect.
+    /// Keyed hash of the credentials that the present attempt uses. A list made with other credentials may not show its
+    /// effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub credentials_hash: Option<String>,
 
-    /// What the present attempt asks for, to tell from what the cloud shows whether it arrived. Never a password.
+    /// The changes that the present attempt asks for. Never a password.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub changes: Vec<PendingChange>,
 
-    /// What became of the present attempt: Accepted, Failed, Refused. Absent means that it is not known.
+    /// OperationOutcome of the present attempt: Accepted or Refused. Absent while the outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OperationOutcome>,
 
-    /// Why it was refused or failed, in the word that the conditions use.
+    /// Reason of a refusal, as the conditions spell it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
 
-    /// Why it was refused or failed, in the cloud's words.
+    /// Message of a refusal or failure, as DCS gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
 
-    /// The ID that the cloud gave the instance, until it is seen there.
+    /// ID of the instance that the operation is about. For a creation, the ID that DCS returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub instance_id: Option<String>,
 
-    /// The cloud's job that carries it out.
+    /// ID of the DCS job that carries the operation out. Not set by this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub job_id: Option<String>,
 
-    /// The cloud's background task that carries it out, where there is no job.
+    /// ID of the DCS background task that carries the operation out. Not set by this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub task_id: Option<String>,
@@ -103,13 +103,13 @@ pub struct OperationStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
-    /// Its kind.
+    /// Kind.
     #[schemars(length(max = 63))]
     pub kind: String,
-    /// Its name.
+    /// Name.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Its uid: one made later under the same name is another one.
+    /// UID. An object created later under the same name has another UID.
     #[schemars(length(max = 128))]
     pub uid: String,
 }

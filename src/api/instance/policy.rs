@@ -1,4 +1,4 @@
-//! What the operator may do to an instance, and when.
+//! Policies: what the operator may do to an instance.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::api::{
     schema::described_by_field,
 };
 
-/// What must hold for a window.
+/// The rules for a window.
 pub const WINDOW: &[Rule] = &[
     Rule {
         at: ".begin",
@@ -27,7 +27,7 @@ pub const WINDOW: &[Rule] = &[
     },
 ];
 
-/// When the cloud may do maintenance.
+/// When DCS may do maintenance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = validations(WINDOW)))]
@@ -59,13 +59,13 @@ pub struct CredentialsRef {
     pub name: String,
 }
 
-/// What becomes of the instance when its object is deleted.
+/// What happens to the instance when its object is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = described_by_field)]
 pub enum DeletionPolicy {
-    /// It is deleted.
+    /// The instance is deleted.
     Delete,
-    /// It stays.
+    /// The instance stays.
     Retain,
 }
 
@@ -73,18 +73,18 @@ pub enum DeletionPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = described_by_field)]
 pub enum ManagementPolicy {
-    /// It does.
+    /// The operator makes the instance match the spec.
     Managed,
-    /// It only looks.
+    /// The operator only reports.
     Observe,
 }
 
-/// What to do when the instance is gone and nobody asked for that.
+/// What to do when the instance was deleted in the cloud, and not by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = described_by_field)]
 pub enum OnExternalDeletion {
-    /// Say so, and wait for a person.
+    /// Report it, and wait for a person.
     Report,
-    /// Make a new, empty one.
+    /// Create a new, empty instance.
     Recreate,
 }

@@ -1,9 +1,9 @@
-//! What must hold for a DcsInstance. `tests/it/crds_rules.rs` breaks each rule once on a real API server.
+//! The validation rules of a DcsInstance. `tests/it/crds_rules.rs` breaks each rule once on a real API server.
 //!
-//! A field that cannot change is compared here, on the whole object, and not on the field itself: a rule on an
-//! optional field does not see it being removed, nor set again to something else. And it binds only once there is
-//! an instance, so that an object whose creation was refused can be mended instead of being deleted; writing what
-//! the instance really is (`status.resolved`) is always allowed, so that no wrong value is there to stay.
+//! A rule about an immutable field stands on the whole object, not on the field: a rule on an optional field does not
+//! see its removal, nor a new value after that. It applies only once an instance exists, so that an object whose creation
+//! was refused can be corrected instead of deleted. Writing the value in `status.resolved` is always allowed, so that a
+//! wrong value can be corrected.
 
 use crate::api::rules::Rule;
 
@@ -164,7 +164,7 @@ pub const SPEC: &[Rule] = &[
     },
 ];
 
-/// The fields that cannot change, each with what the instance really has; and the object's own name.
+/// The immutable fields, each compared with the observed value; and the length of the object's name.
 pub const OBJECT: &[Rule] = &[
     Rule {
         at: "",

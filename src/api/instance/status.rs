@@ -1,7 +1,7 @@
-//! What the operator says about an instance.
+//! The status of a DcsInstance.
 //!
-//! Everything here must be readable whatever version wrote it: words are open, and what is not required to make
-//! sense of the rest is optional.
+//! Every version must read what any other version wrote: sets of words are open, and fields are optional where the rest
+//! makes sense without them.
 
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Condition};
 use schemars::JsonSchema;
@@ -10,74 +10,77 @@ use serde::{Deserialize, Serialize};
 use super::operation::OperationStatus;
 use crate::api::{conditions, words::Impact};
 
-/// What the operator found in the cloud, and what it is doing about it.
+/// What the operator observed in the cloud, and what it is doing about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DcsInstanceStatus {
-    /// The generation of the spec that this status is about; -1 before the first look.
+    /// Generation of the spec that this status is about; -1 before the first observation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// ID of the instance in the cloud. A hint only: whose instance it is, its tags say.
+    /// ID of the instance in the cloud. A hint only: the tags of the instance decide to which object it belongs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub id: Option<String>,
 
-    /// The cloud's own word for what the instance is doing: RUNNING, EXTENDING, FROZEN …
+    /// Status that DCS reports: RUNNING, EXTENDING, FROZEN …
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub cloud_status: Option<String>,
 
-    /// Where the instance is. Recorded when it was made or taken over; credentials that lead elsewhere are refused.
+    /// Region, project and endpoint of the instance, recorded when it was created or adopted. Credentials that lead
+    /// elsewhere are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<CloudAccount>,
 
-    /// What the instance is, as last seen, and the policies in force; before it exists, what will be asked for.
+    /// The instance as last observed, and the effective policies. Before the instance exists: the values that will be
+    /// requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
 
-    /// Where clients connect. The Secret in binding has all that they need.
+    /// Addresses that clients connect to. The Secret in binding holds everything that they need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Endpoints>,
 
-    /// The Secret with all that clients need (a Provisioned Service of the Service Binding specification).
+    /// The Secret with everything that clients need (a Provisioned Service of the Service Binding specification).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
 
-    /// What was declared here and carried out, so that removing it from the spec can undo it. Never a value.
+    /// What was declared in the spec and applied, so that removing it from the spec removes it from the instance. Never a
+    /// secret value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
 
-    /// What is being done to the instance.
+    /// The operation on the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationStatus>,
 
-    /// How often a lost instance was replaced by a new one; at a limit, a person is asked.
+    /// How often a deleted instance was replaced by a new one; at a limit the object is Stalled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub recreations: Option<i32>,
 
-    /// What the spec asks for and is not done yet.
+    /// Differences between the spec and the instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Vec<PendingChange>,
 
-    /// What waits for a person's consent.
+    /// Changes that wait for approval. Not set by this version, which knows no approvals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_approval: Option<PendingApproval>,
 
-    /// Ready: clients can use it now. Synced: the cloud matches the spec. Reconciling: work is under way. Stalled: a
-    /// person is needed. BindingPublished: the Secret in binding is current.
+    /// Ready: clients can use the instance. Synced: the instance matches the spec. Reconciling: work is in progress.
+    /// Stalled: a person is needed. BindingPublished: the Secret in binding is current.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions::schema")]
     pub conditions: Vec<Condition>,
 }
 
-/// A place in the cloud.
+/// Region, project and endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudAccount {
-    /// The region, such as cn-north-4.
+    /// Region code, such as cn-north-4.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub region: Option<String>,
@@ -85,13 +88,13 @@ pub struct CloudAccount {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub project_id: Option<String>,
-    /// URL of the service.
+    /// URL of the DCS API.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub endpoint: Option<String>,
 }
 
-/// What the instance is, and the policies in force.
+/// The instance as last observed, and the effective policies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resolved {
@@ -107,25 +110,25 @@ pub struct Resolved {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "quantity_schema")]
     pub capacity: Option<Quantity>,
-    /// The flavor.
+    /// Code of the flavor.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub spec_code: Option<String>,
-    /// How it is built.
+    /// Cache mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub cache_mode: Option<String>,
-    /// Processor of the nodes.
+    /// CPU architecture of the nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub cpu_type: Option<String>,
     /// Copies of the data, the master included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
-    /// Parts that the data is divided into.
+    /// Shards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<i32>,
-    /// Codes of the zones.
+    /// Codes of the availability zones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 64)), extend("x-kubernetes-list-type" = "atomic"))]
     pub availability_zones: Vec<String>,
@@ -137,7 +140,7 @@ pub struct Resolved {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub subnet_id: Option<String>,
-    /// Its address.
+    /// IPv4 address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub private_ip: Option<String>,
@@ -148,18 +151,18 @@ pub struct Resolved {
     /// Port that clients connect to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<i32>,
-    /// When the cloud may do maintenance.
+    /// When DCS may do maintenance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<ResolvedWindow>,
     /// ID of the enterprise project.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub enterprise_project_id: Option<String>,
-    /// Created or Adopted: whether the operator made the instance or took it over.
+    /// Created or Adopted: whether the operator created the instance or took it over.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub origin: Option<String>,
-    /// How clients prove who they are: Generated, SecretRef or None.
+    /// How clients authenticate: Generated, SecretRef or None.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub auth_type: Option<String>,
@@ -167,7 +170,7 @@ pub struct Resolved {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub management_policy: Option<String>,
-    /// Delete or Retain: what becomes of the instance when this object is deleted.
+    /// Delete or Retain: what happens to the instance when this object is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub deletion_policy: Option<String>,
@@ -177,8 +180,8 @@ pub struct Resolved {
     pub on_external_deletion: Option<String>,
 }
 
-/// When the cloud may do maintenance, in the cloud's own format. Without the rules of the spec: nothing that the
-/// cloud answers may stop a status from being written.
+/// When DCS may do maintenance, in the format of DCS. It has none of the rules of the spec: no answer of the cloud may
+/// prevent a status write.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedWindow {
@@ -192,7 +195,7 @@ pub struct ResolvedWindow {
     pub end: Option<String>,
 }
 
-/// Where clients connect.
+/// Addresses that clients connect to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoints {
@@ -202,7 +205,7 @@ pub struct Endpoints {
     /// For reading only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<Endpoint>,
-    /// For reading and writing through TLS.
+    /// For reading and writing through TLS. Not set by this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Endpoint>,
 }
@@ -211,11 +214,11 @@ pub struct Endpoints {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
-    /// Name, or address where the cloud gives no name.
+    /// DNS name, or the IP address if DCS gives no name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub host: Option<String>,
-    /// Address.
+    /// IP address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub ip: Option<String>,
@@ -233,7 +236,7 @@ pub struct Binding {
     pub name: String,
 }
 
-/// What was declared and carried out.
+/// What was declared and applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
@@ -241,40 +244,40 @@ pub struct Applied {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 128)), extend("x-kubernetes-list-type" = "atomic"))]
     pub tag_keys: Vec<String>,
-    /// A keyed hash of the password.
+    /// Keyed hash of the password that DCS accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub auth_hash: Option<String>,
 }
 
-/// One difference between spec and cloud.
+/// One difference between the spec and the instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingChange {
     /// The field of the spec.
     #[schemars(length(max = 253))]
     pub field: String,
-    /// What the instance has. Absent if it has nothing, or if it is secret.
+    /// Present value. Absent if the instance has none, or if it is secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub from: Option<String>,
-    /// What the spec asks for. Absent if it asks for nothing, or if it is secret.
+    /// Desired value. Absent if the spec has none, or if it is secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub to: Option<String>,
-    /// What the change does to clients: Online, Disruptive, Destructive, or Immutable where it cannot be made.
+    /// Impact of the change: Online, Disruptive, Destructive or Immutable. This version makes Online changes only and
+    /// refuses the others.
     pub impact: Impact,
 }
 
-/// What waits for a person's consent.
+/// Changes that wait for approval. Not set by this version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingApproval {
-    /// To consent, give this object the annotation dcs.huaweicloud.com/approve with this value. It stands for
-    /// exactly the pending changes, and for once.
+    /// Token of the approval.
     #[schemars(length(max = 64))]
     pub token: String,
-    /// What will happen then.
+    /// Why approval is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
@@ -289,9 +292,9 @@ mod tests {
     use super::*;
     use crate::api::words::{OperationOutcome, OperationType};
 
-    /// A status that a later version wrote must not take the object away from an earlier one.
+    /// An earlier version must be able to read a status that a later version wrote.
     #[test]
-    fn read_whatever_version_wrote_it() {
+    fn a_status_of_another_version_is_read() {
         let status: DcsInstanceStatus = serde_json::from_value(serde_json::json!({
             "observedGeneration": 3,
             "cloudStatus": "DEFRAGMENTING",

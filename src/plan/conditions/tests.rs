@@ -61,9 +61,9 @@ fn each_row_of_the_table() {
             ["False/Frozen", "True/InSync", FINE, FINE],
         ),
         (
-            S::Waiting(Reason::WaitingForWindow),
+            S::Waiting(Reason::ApprovalRequired),
             R::Serving,
-            ["True/Available", "False/WaitingForWindow", FINE, FINE],
+            ["True/Available", "False/ApprovalRequired", FINE, FINE],
         ),
         (
             S::Waiting(Reason::DriftDetected),

@@ -1,0 +1,246 @@
+//! The runbook of conditions and reasons. Which condition carries a reason comes from the truth table itself.
+
+use chrono::DateTime;
+
+use super::{GENERATED, Page, cell, head, row};
+use crate::{
+    api::{ConditionType, Reason},
+    plan::conditions::{Assessment, Readiness, Situation, conditions},
+};
+
+/// The conditions of a DcsInstance: type, what True means, what else it can be.
+const TYPES: [(ConditionType, &str, &str); 5] = [
+    (
+        ConditionType::Ready,
+        "Clients can use the instance.",
+        "False: the instance does not serve; the reason names the cause. Unknown: the last observation is too old.",
+    ),
+    (
+        ConditionType::Synced,
+        "The instance matches the spec.",
+        "False: it differs; see status.pendingChanges. Unknown: it was not compared, since the object is paused or the \
+         cloud does not answer.",
+    ),
+    (
+        ConditionType::Reconciling,
+        "The operator works on the present generation.",
+        "False: nothing is in progress. Never True together with Stalled.",
+    ),
+    (
+        ConditionType::Stalled,
+        "A person is needed.",
+        "False: no action is needed. While True, the operator tries again slowly, and at once when it sees that the \
+         cause has changed.",
+    ),
+    (
+        ConditionType::BindingPublished,
+        "The Secret in status.binding holds what clients need.",
+        "False: the Secret is not written yet, or cannot be written.",
+    ),
+];
+
+const INTRO: &str = r#"# Conditions and reasons
+
+Every object reports its state in `status.conditions`. The conditions follow the Kubernetes API conventions: `kubectl wait`,
+kstatus (Flux) and Argo CD read them. `status.observedGeneration` is the generation that the conditions are about.
+
+```console
+$ kubectl get dcsi -n shop                                    # READY and REASON of each instance
+$ kubectl describe dcsi sessions -n shop                      # all conditions with messages, and the Events
+$ kubectl wait dcsi/sessions -n shop --for=condition=Ready --timeout=15m
+$ kubectl get dcsi -A -o json | jq -r '.items[] | select(any(.status.conditions[]?; .type == "Stalled" and
+    .status == "True")) | .metadata.namespace + "/" + .metadata.name'
+```
+
+The message of a condition says what is the matter, with the error code and the request id of DCS if there is one, and what
+happens next. Every change of a condition is also an Event and a log line.
+
+## Conditions of a DcsInstance
+
+"#;
+
+const REASONS: &str = "
+## Reasons
+
+The column *Conditions* shows where a reason usually appears. While the instance serves, Ready keeps its own reason: a
+blocked change, for example, makes Stalled True and leaves Ready True.
+
+After the cause is corrected, nothing needs a restart. The operator reacts at once to a change of the spec, of a Secret that
+the object uses, and of the instance in the account's list. It cannot see a changed permission or balance; those it finds at
+the next retry, after at most one hour by default (`--stalled-retry` in [operations](operations.md)).
+";
+
+/// How an object comes to report a reason.
+enum Source {
+    /// In these rows of the truth table.
+    Rows(Vec<(Situation, Readiness)>),
+    /// In these rows, and in BindingPublished=False.
+    RowsAndBinding(Vec<(Situation, Readiness)>),
+    /// In BindingPublished only.
+    Binding {
+        /// Whether the Secret is published.
+        published: bool,
+    },
+}
+
+/// The page.
+pub(super) fn page() -> Page {
+    let types: String = TYPES
+        .iter()
+        .map(|(type_, yes, no)| row([type_.to_string(), (*yes).to_owned(), (*no).to_owned()]))
+        .collect();
+    let (needed, idle): (Vec<Reason>, Vec<Reason>) =
+        Reason::ALL.iter().partition(|reason| needs_action(**reason));
+    let content = format!(
+        "{GENERATED}{INTRO}{}{types}{REASONS}\n### Reasons that may need action\n\n{}\n### Reasons that need no action\n\n{}",
+        head(["Condition", "True", "Otherwise"]),
+        table(&needed),
+        table(&idle),
+    );
+    Page { file: "conditions.md".to_owned(), content }
+}
+
+fn needs_action(reason: Reason) -> bool {
+    !["Nothing", "Wait.", "Wait:"].iter().any(|idle| reason.remedy().starts_with(idle))
+}
+
+fn table(reasons: &[Reason]) -> String {
+    let rows = reasons.iter().map(|reason| {
+        let anchor = reason.as_str().to_lowercase();
+        row([
+            format!("<a id=\"{anchor}\"></a>{reason}"),
+            carriers(*reason).join(", "),
+            cell(reason.meaning()),
+            cell(reason.remedy()),
+        ])
+    });
+    head(["Reason", "Conditions", "Meaning", "What to do"]) + &rows.collect::<String>()
+}
+
+/// The conditions that can carry the reason, such as `Synced=False`.
+fn carriers(reason: Reason) -> Vec<String> {
+    let (rows, binding) = match source(reason) {
+        Source::Rows(rows) => (rows, None),
+        Source::RowsAndBinding(rows) => (rows, Some(false)),
+        Source::Binding { published } => (Vec::new(), Some(published)),
+    };
+    let mut carriers: Vec<(ConditionType, String)> = Vec::new();
+    for (situation, readiness) in rows {
+        let assessment = Assessment { situation, message: String::new() };
+        for condition in conditions(&assessment, (readiness, ""), &[], 1, DateTime::UNIX_EPOCH) {
+            let type_ = ConditionType::ALL.iter().find(|type_| type_.as_str() == condition.type_);
+            let entry = type_.map(|type_| (*type_, condition.status.clone()));
+            carriers.extend(entry.filter(|_| condition.reason == reason.as_str()));
+        }
+    }
+    let published = |published| if published { "True" } else { "False" }.to_owned();
+    carriers.extend(binding.map(|is| (ConditionType::BindingPublished, published(is))));
+    carriers.sort();
+    carriers.dedup();
+    carriers.into_iter().map(|(type_, status)| format!("{type_}={status}")).collect()
+}
+
+/// A person is needed: with an instance, without one, and during deletion.
+fn blocked(reason: Reason) -> Vec<(Situation, Readiness)> {
+    vec![
+        (Situation::Blocked(reason), Readiness::Serving),
+        (Situation::Blocked(reason), Readiness::Missing(Reason::Creating)),
+        (Situation::DeletionBlocked(reason), Readiness::Serving),
+    ]
+}
+
+fn unreachable(reason: Reason) -> Vec<(Situation, Readiness)> {
+    vec![(Situation::Unreachable(reason), Readiness::Serving)]
+}
+
+fn not_serving(reason: Reason) -> Vec<(Situation, Readiness)> {
+    vec![(Situation::NotServing { why: reason, ours: false }, Readiness::NotServing(reason))]
+}
+
+/// Where a reason comes from.
+fn source(reason: Reason) -> Source {
+    use Source::{Binding, Rows, RowsAndBinding};
+    match reason {
+        Reason::Available | Reason::InSync | Reason::AsExpected => {
+            Rows(vec![(Situation::InSync, Readiness::Serving)])
+        }
+        Reason::Published => Binding { published: true },
+        Reason::WaitingForEndpoint => Binding { published: false },
+        Reason::ObservationPending => Rows(vec![(Situation::NotObservedYet, Readiness::Unchanged)]),
+        Reason::Creating => Rows(vec![(Situation::Creating, Readiness::Missing(reason))]),
+        Reason::Adopting => Rows(vec![(Situation::Changing(reason), Readiness::Missing(reason))]),
+        Reason::Applying => RowsAndBinding(vec![(Situation::Changing(reason), Readiness::Serving)]),
+        Reason::Resizing => Rows(vec![(Situation::Changing(reason), Readiness::Serving)]),
+        Reason::Deleting => Rows(vec![(Situation::Deleting, Readiness::Serving)]),
+        Reason::Paused => Rows(vec![(Situation::Paused, Readiness::Serving)]),
+        Reason::DriftDetected => Rows(vec![(Situation::Waiting(reason), Readiness::Serving)]),
+        Reason::ObservationTooOld => Rows(vec![(Situation::TooOld, Readiness::TooOld)]),
+        Reason::Restarting
+        | Reason::Starting
+        | Reason::Restoring
+        | Reason::Flushing
+        | Reason::Migrating
+        | Reason::Upgrading
+        | Reason::Closed
+        | Reason::Frozen
+        | Reason::Paying
+        | Reason::InstanceError
+        | Reason::NotServing => Rows(not_serving(reason)),
+        Reason::ExternallyDeleted => {
+            Rows([blocked(reason), vec![(Situation::Blocked(reason), Readiness::Missing(reason))]].concat())
+        }
+        Reason::CloudUnreachable | Reason::Throttled | Reason::ListIncomplete | Reason::CloudError => {
+            Rows(unreachable(reason))
+        }
+        Reason::WaitingForInstance | Reason::ClusterError => RowsAndBinding(unreachable(reason)),
+        Reason::SecretNotFound | Reason::SecretRefused | Reason::SecretConflict => {
+            RowsAndBinding(blocked(reason))
+        }
+        Reason::ApprovalRequired => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
+        Reason::PrepaidNotDeletable => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
+        Reason::InvalidSpec
+        | Reason::UnsupportedChange
+        | Reason::ReferenceInvalid
+        | Reason::PasswordInvalid
+        | Reason::CredentialsMissing
+        | Reason::CredentialsInvalid
+        | Reason::Forbidden
+        | Reason::EndpointNotAllowed
+        | Reason::AccountChanged
+        | Reason::NotAllowed
+        | Reason::QuotaExceeded
+        | Reason::InsufficientBalance
+        | Reason::SoldOut
+        | Reason::AmbiguousOwnership
+        | Reason::NameTaken
+        | Reason::MarkMissing
+        | Reason::AlreadyOwned
+        | Reason::InstanceNotFound
+        | Reason::CreateFailed => Rows(blocked(reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_condition() {
+        for reason in Reason::ALL {
+            assert!(!carriers(*reason).is_empty(), "{reason}");
+        }
+        assert_eq!(carriers(Reason::Available), ["Ready=True"]);
+        assert_eq!(carriers(Reason::AsExpected), ["Reconciling=False", "Stalled=False"]);
+        assert_eq!(carriers(Reason::QuotaExceeded), ["Ready=False", "Synced=False", "Stalled=True"]);
+        assert_eq!(carriers(Reason::ClusterError), ["Synced=Unknown", "BindingPublished=False"]);
+    }
+
+    #[test]
+    fn every_reason_is_on_the_page_once() {
+        let page = page().content;
+        for reason in Reason::ALL {
+            let anchor = format!("<a id=\"{}\"></a>{reason} |", reason.as_str().to_lowercase());
+            assert_eq!(page.matches(&anchor).count(), 1, "{reason}");
+        }
+    }
+}
