@@ -5,10 +5,12 @@
 
 pub mod conditions;
 pub mod instance;
+pub mod operation;
 pub mod reasons;
 pub mod rules;
 mod schema;
 pub mod time;
+mod transform;
 pub mod words;
 
 pub use self::{

@@ -12,11 +12,6 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![installable(DcsInstance::crd(), instance::rules::OBJECT)]
 }
 
-/// For enums: what an optional field says about itself gives way to what its type says, so the type keeps silent.
-pub(super) fn described_by_field(schema: &mut schemars::Schema) {
-    schema.remove("description");
-}
-
 /// What the derive macro leaves to be done.
 fn installable(mut crd: CustomResourceDefinition, rules: &[Rule]) -> CustomResourceDefinition {
     let schemas = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());

@@ -5,7 +5,6 @@
 
 pub mod auth;
 pub mod network;
-pub mod operation;
 pub mod policy;
 pub mod rules;
 pub mod status;
@@ -20,16 +19,15 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     auth::{Auth, AuthType, PasswordSecretRef},
     network::Network,
-    operation::{Holder, OperationStatus},
     policy::{
         Adopt, CredentialsRef, DeletionPolicy, MaintenanceWindow, ManagementPolicy, OnExternalDeletion,
     },
     status::{
-        Applied, Binding, CloudAccount, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval,
-        PendingChange, Resolved, ResolvedWindow,
+        Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval, Resolved, ResolvedWindow,
     },
 };
-use super::{rules::validations, schema::described_by_field};
+pub use super::operation::{CloudAccount, Holder, OperationStatus, PendingChange};
+use super::{rules::validations, transform::described_by_field};
 
 /// The desired instance. The operator compares only the fields that are set; it leaves every other setting alone.
 ///

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{
     rules::{self, Rule, validations},
-    schema::described_by_field,
+    transform::described_by_field,
 };
 
 /// The rules for a window.

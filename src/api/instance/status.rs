@@ -7,8 +7,10 @@ use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Co
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::operation::OperationStatus;
-use crate::api::{conditions, words::Impact};
+use crate::api::{
+    conditions,
+    operation::{CloudAccount, OperationStatus, PendingChange},
+};
 
 /// What the operator observed in the cloud, and what it is doing about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,24 +76,6 @@ pub struct DcsInstanceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions::schema")]
     pub conditions: Vec<Condition>,
-}
-
-/// Region, project and endpoint.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CloudAccount {
-    /// Region code, such as cn-north-4.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
-    pub region: Option<String>,
-    /// ID of the project.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub project_id: Option<String>,
-    /// URL of the DCS API.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub endpoint: Option<String>,
 }
 
 /// The instance as last observed, and the effective policies.
@@ -250,26 +234,6 @@ pub struct Applied {
     pub auth_hash: Option<String>,
 }
 
-/// One difference between the spec and the instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PendingChange {
-    /// The field of the spec.
-    #[schemars(length(max = 253))]
-    pub field: String,
-    /// Present value. Absent if the instance has none, or if it is secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub from: Option<String>,
-    /// Desired value. Absent if the spec has none, or if it is secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub to: Option<String>,
-    /// Impact of the change: Online, Disruptive, Destructive or Immutable. This version makes Online changes only and
-    /// refuses the others.
-    pub impact: Impact,
-}
-
 /// Changes that wait for approval. Not set by this version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -290,7 +254,7 @@ fn quantity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::words::{OperationOutcome, OperationType};
+    use crate::api::words::{Impact, OperationOutcome, OperationType};
 
     /// An earlier version must be able to read a status that a later version wrote.
     #[test]

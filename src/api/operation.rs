@@ -1,11 +1,10 @@
-//! `status.operation`: the intent that is written before each mutating call, and its outcome.
+//! `status.operation`, as every kind has it: the intent that is written before each mutating call, and its outcome.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{CloudAccount, PendingChange};
-use crate::api::words::{OperationOutcome, OperationType};
+use super::words::{Impact, OperationOutcome, OperationType};
 
 /// The operation on the instance. The operator writes it before it calls the cloud (an intent). After a crash the next
 /// process reads it, finds out from the cloud what happened, and does not repeat the call blindly.
@@ -69,7 +68,7 @@ pub struct OperationStatus {
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub changes: Vec<PendingChange>,
 
-    /// OperationOutcome of the present attempt: Accepted or Refused. Absent while the outcome is unknown.
+    /// Outcome of the present attempt: Accepted or Refused. Absent while the outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OperationOutcome>,
 
@@ -112,6 +111,44 @@ pub struct Holder {
     /// UID. An object created later under the same name has another UID.
     #[schemars(length(max = 128))]
     pub uid: String,
+}
+
+/// Region, project and endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudAccount {
+    /// Region code, such as cn-north-4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub region: Option<String>,
+    /// ID of the project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub project_id: Option<String>,
+    /// URL of the DCS API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub endpoint: Option<String>,
+}
+
+/// One difference between the spec and the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingChange {
+    /// The field of the spec.
+    #[schemars(length(max = 253))]
+    pub field: String,
+    /// Present value. Absent if the instance has none, or if it is secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub from: Option<String>,
+    /// Desired value. Absent if the spec has none, or if it is secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub to: Option<String>,
+    /// Impact of the change: Online, Disruptive, Destructive or Immutable. This version makes Online changes only and
+    /// refuses the others.
+    pub impact: Impact,
 }
 
 fn time_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
