@@ -126,6 +126,8 @@ reasons! {
     ListIncomplete => "Nothing; if it lasts, report it to the cloud's support.",
     /// Kubernetes did not answer a question that had to be asked first.
     ClusterError => "Nothing; the operator keeps trying.",
+    /// The lease of this operator process may end before the cloud answers, so the request was not sent.
+    NotLeader => "Nothing; the process that holds the lease tries again.",
     /// The cloud failed in a way of its own.
     CloudError => "See the message for the cloud's code; the operator keeps trying.",
 

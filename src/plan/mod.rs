@@ -1,15 +1,19 @@
-//! The mind: decides, from what is desired and what was observed, what is done next and what is said about it.
+//! The planner: decides, from the desired and the observed state, the next step and the status to publish.
 //!
-//! Pure: no IO, no clock, no randomness. What an object says in which situation is [`conditions`]; what may destroy
-//! something needs a [`Consent`]; how long to wait is [`schedule`]; the rest is about one kind each.
+//! Pure: no IO, no clock, no randomness. Shared by all kinds: [`operation`] (exactly-once: intent, attempt, outcome),
+//! [`blocker`] (why an object cannot go on), [`conditions`], [`consent`] (a destructive step needs a [`Consent`]) and
+//! [`schedule`] (waits). Each kind adds a module.
 
+pub mod blocker;
 pub mod conditions;
 pub mod consent;
 pub mod instance;
+pub mod operation;
 pub mod schedule;
 mod step;
 
 pub use self::{
+    blocker::Blocker,
     consent::Consent,
     step::{Follow, Plan, Step},
 };
