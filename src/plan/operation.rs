@@ -162,8 +162,25 @@ impl ChangeOutcome {
         Self::Refused { reason, message: format!("{why}, so the request was not sent") }
     }
 
+    /// The word in logs and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "Accepted",
+            Self::Refused { .. } => "Refused",
+            Self::Unknown { .. } => "Unknown",
+        }
+    }
+
+    /// Why the call was refused, or what is known of it.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { .. } => None,
+            Self::Refused { message, .. } | Self::Unknown { message, .. } => Some(message),
+        }
+    }
+
     /// The outcome of an attempt whose intent may or may not have been written.
-    pub fn unconfirmed() -> Self {
+    fn unconfirmed() -> Self {
         Self::not_sent(Reason::ClusterError, "the API server did not confirm the intent")
     }
 }
@@ -405,7 +422,11 @@ mod tests {
         let mut operation = intent().record(None, &context);
         assert_eq!(context.blocked_for(&operation), Some(Duration::from_secs(50)));
         operation.window_seconds = Some(100);
-        assert_eq!(context.blocked_for(&operation), Some(Duration::from_secs(70)), "the longer window counts");
+        assert_eq!(
+            context.blocked_for(&operation),
+            Some(Duration::from_secs(70)),
+            "the longer window counts"
+        );
         let late = AttemptContext { monotonic: Duration::from_secs(200), ..context };
         assert_eq!(late.blocked_for(&operation), None);
     }

@@ -3,7 +3,10 @@
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus, instance::CloudAccount},
-    controller::{ClusterError, KubeObjects, KubeSecrets, NamespacedName, ObjectApi, SecretApi},
+    controller::{
+        ClusterError, KubeObjects, KubeSecrets, ManagedResource, NamespacedName, ObjectApi, ObjectId,
+        SecretApi,
+    },
 };
 use futures::StreamExt;
 use k8s_openapi::{
@@ -39,8 +42,8 @@ struct Side<O, S, U> {
 /// What a user does.
 trait User {
     async fn create(&self, object: DcsInstance);
-    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance));
-    async fn delete(&self, key: &NamespacedName);
+    async fn edit(&self, key: &ObjectId, change: impl Fn(&mut DcsInstance));
+    async fn delete(&self, key: &ObjectId);
 }
 
 impl User for MemoryCluster {
@@ -48,11 +51,11 @@ impl User for MemoryCluster {
         MemoryCluster::create(self, object);
     }
 
-    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance)) {
+    async fn edit(&self, key: &ObjectId, change: impl Fn(&mut DcsInstance)) {
         self.change(key, change);
     }
 
-    async fn delete(&self, key: &NamespacedName) {
+    async fn delete(&self, key: &ObjectId) {
         MemoryCluster::delete(self, key);
     }
 }
@@ -64,14 +67,14 @@ impl User for Client {
         api.create(&PostParams::default(), &object).await.unwrap();
     }
 
-    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance)) {
+    async fn edit(&self, key: &ObjectId, change: impl Fn(&mut DcsInstance)) {
         let api: Api<DcsInstance> = Api::namespaced(self.clone(), &key.namespace);
         let mut object = api.get(&key.name).await.unwrap();
         change(&mut object);
         api.replace(&key.name, &PostParams::default(), &object).await.unwrap();
     }
 
-    async fn delete(&self, key: &NamespacedName) {
+    async fn delete(&self, key: &ObjectId) {
         let api: Api<DcsInstance> = Api::namespaced(self.clone(), &key.namespace);
         let _ = api.delete(&key.name, &DeleteParams::default()).await.unwrap();
     }
@@ -104,8 +107,8 @@ async fn real(namespace: &str) -> Side<KubeObjects<DcsInstance>, KubeSecrets, Cl
 }
 
 impl<O: ObjectApi<DcsInstance>, S: SecretApi, U: User> Side<O, S, U> {
-    fn key(&self) -> NamespacedName {
-        NamespacedName::new(&self.namespace, "sessions")
+    fn key(&self) -> ObjectId {
+        ObjectId::new(DcsInstance::KIND, &self.namespace, "sessions")
     }
 
     /// A new object, as the API server has it.
@@ -239,6 +242,7 @@ async fn what_is_gone_or_made_anew_takes_no_status<O: ObjectApi<DcsInstance>, S:
     let refused = side.objects.publish_status(&second, &status("one")).await;
     assert!(matches!(refused, Err(ClusterError::Conflict(_) | ClusterError::Gone)), "{refused:?}");
     assert_eq!(side.get().await, None);
+    assert_eq!(side.objects.exists(&side.key()).await, Ok(false));
 }
 
 async fn only_the_user_changes_the_generation<O: ObjectApi<DcsInstance>, S: SecretApi>(

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dcs_operator::controller::NamespacedName;
+use dcs_operator::controller::ObjectId;
 use serde_json::json;
 
 use crate::support::world::{
@@ -17,7 +17,7 @@ use crate::support::world::{
 
 const LIMIT: Duration = Duration::from_secs(1800);
 
-fn sessions() -> NamespacedName {
+fn sessions() -> ObjectId {
     key("sessions")
 }
 

@@ -95,7 +95,7 @@ fn hours(begin: u8) -> (String, String) {
     (format!("{begin:02}:00"), format!("{:02}:00", begin + 1))
 }
 
-fn apply(world: &mut World, key: &dcs_operator::controller::NamespacedName, deed: &Deed) {
+fn apply(world: &mut World, key: &dcs_operator::controller::ObjectId, deed: &Deed) {
     let id = world.instances().iter().find(|instance| is_live(instance)).map(|instance| instance.id.clone());
     match deed {
         Deed::Describe(text) => world.edit(key, |spec| spec.description = Some(text.clone())),

@@ -15,6 +15,7 @@ mod layering;
 mod leader;
 mod loop_counts;
 mod loop_faults;
+mod loop_kinds;
 mod loop_leaders;
 mod loop_lease;
 mod loop_life;

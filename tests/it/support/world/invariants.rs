@@ -108,7 +108,8 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpR
     let uid = tag(instance, "dcs-operator-uid");
     let owns = |object: &Value| {
         let adopts = object["spec"]["adopt"]["instanceId"] == instance.id.as_str();
-        has_uid(object, &uid) || (uid.is_none() && adopts)
+        let probes = object["spec"]["probedInstanceId"] == instance.id.as_str();
+        has_uid(object, &uid) || (uid.is_none() && adopts) || probes
     };
     let known = objects.iter().any(|object| owns(object) && intends(object, Some(&instance.id)));
     (!known).then(|| format!("{process} sends {} {path}, marked {uid:?}, not written down", request.method))

@@ -1,5 +1,5 @@
-//! The whole loop in one thread: objects, processes, fleet and the simulated cloud on one stepped clock, with
-//! something going wrong wherever a test wants it. After every step the invariants are checked.
+//! The whole loop in one thread: objects, processes, inventory and the simulated cloud on one stepped clock, with
+//! faults where a test wants them. The invariants are checked after every step.
 
 pub(crate) mod invariants;
 pub(crate) mod objects;
@@ -16,7 +16,7 @@ use std::{
 use dcs_operator::{
     api::DcsInstance,
     clock::Clock,
-    controller::NamespacedName,
+    controller::{ManagedResource, ObjectId},
     simulator::{Settings as CloudSettings, Simulator, http::Shared, service::Service},
 };
 
@@ -132,7 +132,7 @@ impl World {
     /// What a process knew goes with it; what it did before rests on that.
     fn replace(&mut self, process: usize) {
         self.invariants.check(&self.traffic);
-        let name = self.processes[process].operator.settings.process.clone();
+        let name = self.processes[process].shared.settings.process.clone();
         self.traffic.lock().unwrap().reported.remove(&name);
         self.processes[process] = self.new_process();
     }
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// The object, as it is.
-    pub(crate) fn object(&self, key: &NamespacedName) -> Option<DcsInstance> {
+    pub(crate) fn object(&self, key: &ObjectId) -> Option<DcsInstance> {
         self.cluster.read(key)
     }
 
@@ -253,7 +253,7 @@ impl World {
         for secret in self.cluster.secrets_since(&mut seen) {
             let of = |suffix: &str| secret.name.strip_suffix(suffix);
             if let Some(name) = of("-redis").or(of("-pending-auth")) {
-                let key = NamespacedName::new(&secret.namespace, name);
+                let key = ObjectId::new(DcsInstance::KIND, &secret.namespace, name);
                 for process in &mut self.processes {
                     process.inform(&key, now + Duration::from_secs(u64::from(process.lags())));
                 }
@@ -275,12 +275,13 @@ impl World {
 
     /// All there is, for a failed test.
     pub(crate) fn describe(&self) -> String {
-        let objects: Vec<_> = self.cluster.keys().iter().filter_map(|key| self.object(key)).collect();
+        let objects = self.cluster.objects();
         let simulator = self.cloud.lock();
         let instances: Vec<_> =
             simulator.service().instances().map(|i| (&i.id, i.status(), &i.tags)).collect();
         let secrets: Vec<_> = self.cluster.secrets_since(&mut 0).iter().map(|key| key.name.clone()).collect();
-        let objects = serde_json::to_string_pretty(&objects).unwrap();
+        let objects: Vec<_> = objects.iter().map(ToString::to_string).collect();
+        let objects = objects.join("\n");
         format!("{objects}\n{instances:#?}\nSecrets written, the last one last: {secrets:?}")
     }
 }
