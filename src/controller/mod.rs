@@ -16,6 +16,7 @@ mod ports;
 mod projects;
 mod random;
 mod reconcile;
+mod reconciler;
 mod shared;
 mod write_guard;
 
@@ -36,9 +37,9 @@ pub use self::{
     ports::{ClusterError, ManagedResource, ObjectApi, SecretApi, prune_empty},
     projects::Projects,
     random::{NoRandomness, Random, SystemRandom},
-    reconcile::{
+    reconcile::{reconcile, request},
+    reconciler::{
         CloudOf, ContextOf, Known, ObservedState, PlanOf, ReconcileContext, Reconciler, StatusOf, Time,
-        reconcile, request,
     },
     shared::Shared,
     write_guard::{AlwaysAllowed, WriteGuard},

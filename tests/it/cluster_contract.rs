@@ -1,5 +1,5 @@
-//! One contract for both implementations of the port to Kubernetes: what the real API server does, the one in memory
-//! does too, so that what the loop's tests show holds on a real cluster.
+//! One contract for both implementations of the port to Kubernetes: the one in memory behaves as the real API server, so
+//! that the loop's tests hold on a real cluster.
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus, instance::CloudAccount},
@@ -31,7 +31,7 @@ use crate::{
 const OURS: &str = "dcs.huaweicloud.com/instance";
 const THEIRS: &str = "example.com/theirs";
 
-/// One implementation, and what a user does beside it.
+/// One implementation, and a user beside it.
 struct Side<O, S, U> {
     objects: O,
     secrets: S,
@@ -39,7 +39,7 @@ struct Side<O, S, U> {
     namespace: String,
 }
 
-/// What a user does.
+/// The actions of a user.
 trait User {
     async fn create(&self, object: DcsInstance);
     async fn edit(&self, key: &ObjectId, change: impl Fn(&mut DcsInstance));
@@ -124,7 +124,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, U: User> Side<O, S, U> {
         self.objects.get(&self.key()).await.unwrap()
     }
 
-    /// Removed and made again under the same name.
+    /// Deletes the object and creates another under the same name.
     async fn recreate(&self, finalizers: &[&str]) -> DcsInstance {
         self.user.delete(&self.key()).await;
         gone(self).await;
@@ -193,7 +193,7 @@ async fn a_status_is_written_whole<O: ObjectApi<DcsInstance>, S: SecretApi>(side
     assert_eq!(object.status.as_ref().unwrap().observed_generation, Some(-1), "the definition's default");
     let written = side.objects.publish_status(&object, &status("one")).await.unwrap();
     assert_eq!(written.status, Some(status("one")));
-    // What is not said any more is gone, whole members too, and what is inside of others.
+    // Fields that are no longer applied are removed, whole members and nested ones.
     let less = DcsInstanceStatus {
         observed_generation: Some(1),
         account: Some(CloudAccount { project_id: Some("p".to_owned()), ..CloudAccount::default() }),

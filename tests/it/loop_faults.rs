@@ -197,7 +197,7 @@ fn run(scenario: &Scenario, lag: usize, injection: Option<Injection>) -> Points 
     match injection {
         None => {}
         Some(Injection::Await(at, interruption)) => {
-            world.blows.insert(before.awaits + at, interruption);
+            world.interruptions.insert(before.awaits + at, interruption);
         }
         Some(Injection::Cloud(at, fault)) => {
             world.traffic.lock().unwrap().faults.insert(before.cloud_calls + at, fault);

@@ -82,7 +82,7 @@ fn make_one_instance_even_if_answers_are_lost() {
 fn make_one_instance_even_if_one_of_them_ends() {
     for seed in 0..seeds() {
         let mut world = both(seed);
-        world.blows.insert(seed as usize % 90, Interruption::Replaced);
+        world.interruptions.insert(seed as usize % 90, Interruption::Replaced);
         world.apply("sessions", spec(json!({})));
         world.until(&format!("ready with seed {seed}"), LIMIT, |world| world.is_well(&sessions()));
         world.run_for(Duration::from_secs(120));

@@ -8,6 +8,7 @@ mod client_identity;
 mod cloud_command;
 mod cluster_contract;
 mod cluster_control_plane;
+mod cluster_kinds;
 mod contract;
 mod crds;
 mod crds_rules;

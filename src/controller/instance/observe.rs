@@ -10,7 +10,7 @@ use crate::{
     controller::{
         accounts::ClientFactory,
         ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
-        reconcile::Known,
+        reconciler::Known,
     },
     dcs::model::InstanceFacts,
     formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},

@@ -8,7 +8,7 @@ use crate::{
         calls::RetryAt,
         local_state::LocalStateStore,
         ports::{ClusterError, ObjectApi, SecretApi},
-        reconcile::{Known, ObservedState, PlanOf, Reconciler, Time},
+        reconciler::{Known, ObservedState, PlanOf, Reconciler, Time},
         shared::Shared,
     },
     dcs::Error,

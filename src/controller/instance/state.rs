@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::{
     api::DcsInstance,
     controller::{
-        accounts::ClientFactory, local_state::LocalStateStore, reconcile::ReconcileContext, shared::Shared,
+        accounts::ClientFactory, local_state::LocalStateStore, reconciler::ReconcileContext, shared::Shared,
     },
     plan::instance::{Observed, observed::LocalState},
 };

@@ -33,7 +33,8 @@ use crate::{
         instance::Instances,
         local_state::Requeue,
         ports::{ManagedResource, ObjectApi},
-        reconcile::{Reconciler, forget, reconcile},
+        reconcile::{forget, reconcile},
+        reconciler::Reconciler,
         shared::Shared,
     },
 };

@@ -93,7 +93,7 @@ impl Observed {
 }
 
 /// The status that is written before `change` is sent. `status` is what is published without it.
-pub(super) fn record_intent(
+pub(in crate::plan::instance) fn record_intent(
     o: &Observed,
     change: &CloudAction,
     status: &DcsInstanceStatus,
@@ -180,11 +180,11 @@ fn failures(o: &Observed, change: &CloudAction) -> Option<i32> {
 }
 
 /// How long the last attempt blocks the next; `None` if it does not.
-pub(super) fn blocked_for(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
+pub(in crate::plan::instance) fn blocked_for(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
     o.attempts().blocked_for(operation)
 }
 
 /// How long to wait before the same operation is tried again; `None` if it may be tried now.
-pub(super) fn retry_after(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
+pub(in crate::plan::instance) fn retry_after(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
     o.attempts().retry_after(operation)
 }

@@ -24,7 +24,7 @@ use super::{
     probe::Probe,
 };
 
-/// What goes wrong with one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClusterFault {
     /// It is refused with a conflict.
@@ -136,12 +136,12 @@ impl MemoryCluster {
         self.inner.lock().unwrap().calls
     }
 
-    /// Lets no call go wrong any more.
+    /// Removes all faults.
     pub(crate) fn stop_failing(&self) {
         self.inner.lock().unwrap().faults.clear();
     }
 
-    /// Lets the call of this number go wrong.
+    /// Sets the fault of the call of this number.
     pub(crate) fn fail(&self, call: usize, fault: ClusterFault) {
         self.inner.lock().unwrap().faults.insert(call, fault);
     }
@@ -210,7 +210,7 @@ impl MemoryCluster {
         self.with(|store| store.get(&secret_id(key))).map(|secret| decode(&secret))
     }
 
-    /// The Secrets that were written since `seen`, which then is brought up to date.
+    /// The Secrets written since `seen`, which is advanced.
     pub(crate) fn secrets_since(&self, seen: &mut usize) -> Vec<NamespacedName> {
         self.with(|store| {
             let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
@@ -225,7 +225,7 @@ impl MemoryCluster {
         all.into_iter().collect()
     }
 
-    /// What was written to objects since `seen`, which then is brought up to date.
+    /// The writes to objects since `seen`, which is advanced.
     pub(crate) fn written_since(&self, seen: &mut usize) -> Vec<Written> {
         self.with(|store| {
             let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
@@ -243,7 +243,7 @@ impl MemoryCluster {
         self.with(|store| KINDS.iter().flat_map(|kind| store.all(kind)).collect())
     }
 
-    /// One call: yields before and after its effect, and goes wrong if told to.
+    /// One call: yields before and after its effect, and fails where a fault is set.
     async fn call<T>(
         &self,
         act: impl FnOnce(&mut Store) -> Result<T, ClusterError>,
@@ -257,7 +257,7 @@ impl MemoryCluster {
             let lost = || ClusterError::Unavailable("cut".to_owned());
             match fault {
                 None => act(&mut inner.store),
-                Some(ClusterFault::Conflict) => Err(ClusterError::Conflict("somebody was faster".to_owned())),
+                Some(ClusterFault::Conflict) => Err(ClusterError::Conflict("the object changed".to_owned())),
                 Some(ClusterFault::LostBefore) => Err(lost()),
                 Some(ClusterFault::LostAfter) => act(&mut inner.store).and_then(|_| Err(lost())),
             }
@@ -268,12 +268,12 @@ impl MemoryCluster {
 }
 
 impl MemoryView {
-    /// From now on the watch is so many versions of each object behind.
+    /// Sets how many versions of each object the watch lags.
     pub(crate) fn lag(&self, versions: usize) {
         self.lag.store(versions, Ordering::Relaxed);
     }
 
-    /// What the watch shows.
+    /// The object in the watch.
     fn shown(&self, id: &Id) -> Option<Arc<Value>> {
         self.cluster.with(|store| {
             let all = store.versions(id);

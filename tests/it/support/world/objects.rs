@@ -1,4 +1,4 @@
-//! What users do, and what they see.
+//! Actions of users, and the state that they see.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 pub(crate) const NAMESPACE: &str = "shop";
-/// Where the cloud is said to answer; nothing listens there.
+/// The endpoint in the credentials; nothing listens there.
 const ENDPOINT: &str = "http://127.0.0.1:8080";
 pub(crate) const VPC: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 pub(crate) const SUBNET: &str = "0a1b2c3d-0000-4000-8000-000000000002";
@@ -161,7 +161,7 @@ impl World {
         let text = |key: &str| binding.get(key).map(|value| String::from_utf8(value.0.clone()).unwrap());
         let instances = self.instances();
         let Some(instance) = instances.iter().find(|instance| instance.id == id) else { return false };
-        // Of an instance that was taken over, nobody here knows the password.
+        // The password of an adopted instance is unknown.
         let admits = text("password").is_none_or(|password| instance.admits(Some(&password)));
         admits && port.is_some() && text("port") == port && text("host") == primary.host
     }

@@ -35,7 +35,7 @@ pub(crate) struct Process {
     queue: BTreeMap<ObjectId, Duration>,
     /// When the watch has something new about an object.
     news: BTreeMap<ObjectId, Duration>,
-    /// How many versions behind its watch is.
+    /// How many versions its watch lags.
     lag: usize,
     pub(crate) running: Vec<Running>,
 }
@@ -85,7 +85,7 @@ impl Random for FromName {
 pub(crate) struct Setup {
     pub(crate) inventory: InventorySettings,
     pub(crate) lag: usize,
-    /// Who may change the cloud; everybody if none.
+    /// The write guard; none allows everything.
     pub(crate) lease: Option<Lease>,
 }
 
@@ -95,24 +95,24 @@ pub(crate) struct Lease(Arc<Mutex<Term>>);
 
 #[derive(Debug, Default)]
 struct Term {
-    /// How often it still says yes.
+    /// How many more requests it covers.
     left: usize,
-    /// Until when it was to last, each time that it was asked.
+    /// The times that it was asked to cover.
     asked: Vec<Duration>,
 }
 
 impl Lease {
-    /// That says yes so often.
+    /// A lease that covers this many requests.
     pub(crate) fn lasting(left: usize) -> Self {
         Self(Arc::new(Mutex::new(Term { left, asked: Vec::new() })))
     }
 
-    /// From now on it says yes so often.
+    /// Covers this many more requests from now on.
     pub(crate) fn extend(&self, left: usize) {
         self.0.lock().unwrap().left = left;
     }
 
-    /// Until when it was to last, each time that it was asked.
+    /// The times that it was asked to cover.
     pub(crate) fn asked(&self) -> Vec<Duration> {
         self.0.lock().unwrap().asked.clone()
     }
