@@ -121,7 +121,7 @@ reasons! {
     Throttled => "Nothing; if it lasts, lower the operator's request rates.",
     /// The list of instances is incomplete, so the operator infers nothing from what it lacks.
     ListIncomplete => "Nothing; if it lasts, report it to the provider's support.",
-    /// The Kubernetes API server did not answer a request that had to succeed first.
+    /// The Kubernetes API server did not answer a request that had to succeed first, such as the renewal of the lease.
     ClusterError => "Nothing; the operator keeps trying.",
     /// DCS failed.
     CloudError => "See the message for the error code; the operator keeps trying.",

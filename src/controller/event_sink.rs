@@ -1,65 +1,43 @@
-//! Who is told what happens: logs, events, metrics. Nothing that a pass does depends on it.
+//! Receives what happens, for logs, Events and metrics. No reconcile depends on it.
 
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
-use crate::{api::words::OperationType, inventory::Work, plan::conditions::Transition};
+use crate::{
+    api::words::OperationType,
+    inventory::Work,
+    plan::{conditions::Transition, operation::ChangeOutcome},
+};
 
-/// Is told what happens.
+/// Receives what happens to objects of all kinds.
 pub trait EventSink: Send + Sync {
-    /// An object says something new.
-    fn on_transition(&self, object: &ObjectReference, news: &Transition);
+    /// A condition of an object changed.
+    fn on_transition(&self, object: &ObjectReference, transition: &Transition);
 
-    /// Something was asked of the cloud, and came to this.
+    /// A mutating call was sent, or refused.
     fn on_cloud_action(&self, object: &ObjectReference, action: &Action<'_>);
 
-    /// A pass was told to come back later, since the budget has no room.
+    /// A reconcile is delayed, since the request budget is used up.
     fn on_budget_wait(&self, work: Work, wait: Duration);
 }
 
-/// What was asked of the cloud.
+/// A mutating call.
 #[derive(Debug, Clone)]
 pub struct Action<'a> {
-    /// As `status.operation.type` has it.
+    /// The word in `status.operation.type`.
     pub type_: OperationType,
-    /// ID of the instance, as far as there is one.
+    /// ID of the instance, if it has one.
     pub instance: Option<&'a str>,
-    /// What it came to.
-    pub outcome: Outcome,
-    /// More about that, where there is more.
-    pub message: Option<&'a str>,
-    /// By what consent, where something is destroyed.
+    /// The outcome.
+    pub outcome: &'a ChangeOutcome,
+    /// Where something is destroyed, why that is allowed.
     pub consent: Option<&'static str>,
 }
 
-/// What a request to the cloud came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The cloud took it.
-    Accepted,
-    /// Nothing was changed.
-    Refused,
-    /// Nobody knows yet.
-    Unknown,
-}
-
-/// Tells nobody.
+/// Ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoopSink;
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// In a word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "Accepted",
-            Self::Refused => "Refused",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
 
 // === impl NoopSink ===
 

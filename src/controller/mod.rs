@@ -1,34 +1,46 @@
-//! The hands: looks at the world, lets `plan` decide, carries out what it decided, and publishes what it found.
+//! The reconcilers: read what a planner decides from, execute its step, publish the status.
 //!
-//! Two ports lead out: [`dcs::Cloud`](crate::dcs::Cloud), and [`ObjectApi`] with [`SecretApi`] to Kubernetes. Time and
-//! randomness are passed in. Nothing here decides anything about an instance. [`reconcile()`] is written once; a kind says
-//! in its own folder what is gathered and how a step is carried out.
+//! Two ports lead out: [`dcs::Cloud`](crate::dcs::Cloud) to the cloud, [`ObjectApi`] and [`SecretApi`] to Kubernetes.
+//! Time and randomness are passed in. Nothing here decides: planners do. [`reconcile()`] is written once for all kinds,
+//! with what they share in [`Shared`]; a kind adds a folder with its [`Reconciler`].
 
-mod account;
-mod endpoints;
+mod accounts;
+mod calls;
 mod event_sink;
+mod ids;
 pub mod instance;
 mod kube;
+mod links;
 mod local_state;
 mod ports;
 mod projects;
+mod random;
 mod reconcile;
-mod secret_users;
+mod reconciler;
+mod shared;
 mod write_guard;
 
 pub use self::{
-    account::{ClientFactory, ParsedCredentials, read_credentials},
-    endpoints::Endpoints,
-    event_sink::{Action, EventSink, NoopSink, Outcome},
-    instance::SystemRandom,
-    kube::{
-        KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, Stores,
-        WatchErrorHandler, Watches, WorkQueue,
+    accounts::{
+        ClientFactory, CredentialsCache, Endpoints, Namespaces, OwnCredentials, ParsedCredentials,
+        read_credentials,
     },
+    calls::RetryAt,
+    event_sink::{Action, EventSink, NoopSink},
+    ids::{NamespacedName, ObjectId},
+    kube::{
+        KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
+        WatchErrorHandler, WatchedStore, Watches, WorkQueue, WorkQueues,
+    },
+    links::{Link, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},
-    ports::{ClusterError, ManagedResource, NamespacedName, ObjectApi, SecretApi, prune_empty},
+    ports::{ClusterError, ManagedResource, ObjectApi, SecretApi, prune_empty},
     projects::Projects,
-    reconcile::{PlanOf, Reconciler, RetryAt, reconcile},
-    secret_users::SecretUsers,
+    random::{NoRandomness, Random, SystemRandom},
+    reconcile::{reconcile, request},
+    reconciler::{
+        CloudOf, ContextOf, Known, ObservedState, PlanOf, ReconcileContext, Reconciler, StatusOf, Time,
+    },
+    shared::Shared,
     write_guard::{AlwaysAllowed, WriteGuard},
 };

@@ -1,29 +1,37 @@
-//! The port to Kubernetes: what the operator asks of it, whoever answers.
+//! The port to Kubernetes.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{
+    NamespaceResourceScope, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::api::DcsInstance;
+use super::{
+    ids::{NamespacedName, ObjectId},
+    links::Link,
+};
+use crate::plan::operation::HasOperation;
 
-/// Namespace and name of an object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamespacedName {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
+/// The Secret with credentials if a spec names none.
+pub(super) const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
 
 /// A kind that the operator manages: namespaced, with a status that only the operator writes.
 pub trait ManagedResource:
-    Resource<DynamicType = ()> + Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + fmt::Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
-    /// What the operator says about it.
-    type Status: Clone
+    /// The status.
+    type Status: HasOperation
+        + Clone
         + fmt::Debug
         + Default
         + PartialEq
@@ -33,44 +41,87 @@ pub trait ManagedResource:
         + Sync
         + 'static;
 
-    /// What it said last.
+    /// The kind, such as `DcsInstance`.
+    const KIND: &'static str;
+
+    /// The last published status.
     fn status(&self) -> Option<&Self::Status>;
 
-    /// Whether it has said anything yet: the API server gives every new object a status that says nothing.
-    fn has_conditions(&self) -> bool;
+    /// `spec.credentialsRef.name`.
+    fn credentials_ref(&self) -> Option<&str>;
+
+    /// An object of which only the metadata is known.
+    fn from_metadata(metadata: ObjectMeta) -> Self;
+
+    /// What the object refers to, besides its credentials.
+    fn links(&self) -> BTreeSet<Link> {
+        BTreeSet::new()
+    }
+
+    /// A hash of what objects that refer to this one depend on. A change wakes them.
+    fn projection(&self) -> u64 {
+        0
+    }
+
+    /// The key of the object.
+    fn object_id(&self) -> ObjectId {
+        ObjectId::of(Self::KIND, self)
+    }
+
+    /// The Secret that the object takes its credentials from.
+    fn credentials_secret(&self) -> NamespacedName {
+        let namespace = self.meta().namespace.as_deref().unwrap_or_default();
+        NamespacedName::new(namespace, self.credentials_ref().unwrap_or(DEFAULT_CREDENTIALS))
+    }
+
+    /// Whether a status was published: the API server gives every new object one without conditions.
+    fn has_conditions(&self) -> bool {
+        self.status().is_some_and(|status| !status.conditions().is_empty())
+    }
+
+    /// Whether the object is being deleted.
+    fn is_deleting(&self) -> bool {
+        self.meta().deletion_timestamp.is_some()
+    }
 }
 
-/// What the operator asks about the objects of one kind. Production has kube behind it; tests put a store of their
-/// own there, which one contract suite holds to what the real API server does.
+/// Whether an object carries a finalizer.
+pub(super) fn has_finalizer<K: Resource>(object: &K, finalizer: &str) -> bool {
+    object.finalizers().iter().any(|own| own == finalizer)
+}
+
+/// The objects of one kind: over kube in production, in memory in tests. One contract suite runs over both.
 pub trait ObjectApi<K: ManagedResource>: Send + Sync {
-    /// The object as the watch last showed it: it may be older than what the API server has. `None` also while the
-    /// watch has not shown it yet.
-    fn cached(&self, key: &NamespacedName) -> Option<Arc<K>>;
+    /// The object in the watch cache, which may be older than the one in the API server. `None` also while the watch has
+    /// not shown it yet.
+    fn cached(&self, id: &ObjectId) -> Option<Arc<K>>;
 
-    /// The object as the API server has it; `None` means that it does not exist.
-    fn get(&self, key: &NamespacedName) -> impl Future<Output = Result<Option<K>, ClusterError>> + Send;
+    /// The object in the API server; `None` means that it does not exist.
+    fn get(&self, id: &ObjectId) -> impl Future<Output = Result<Option<K>, ClusterError>> + Send;
 
-    /// Writes the whole status of `object`: what an earlier write of ours said and this one does not is removed.
-    /// Empty objects and lists count as not said (see [`prune_empty`]), and are absent when read back.
-    /// Fails as [`ClusterError::Conflict`] unless the API server still has exactly this version of it. Returns the
-    /// object as written.
+    /// Whether the object exists in the API server, readable or not.
+    fn exists(&self, id: &ObjectId) -> impl Future<Output = Result<bool, ClusterError>> + Send;
+
+    /// Writes the whole status of `object`: fields of our earlier writes that this one lacks are removed. Empty objects
+    /// and lists count as absent (see [`prune_empty`]). Returns the object as written.
+    /// [`ClusterError::Conflict`] unless the API server still has exactly this version of the object.
     fn publish_status(
         &self,
         object: &K,
         status: &K::Status,
     ) -> impl Future<Output = Result<K, ClusterError>> + Send;
 
-    /// Adds a finalizer to the object with this uid; that it has it already is no error. Never makes an object:
-    /// [`ClusterError::Gone`] if none of this uid is there. [`ClusterError::Conflict`] if it is being deleted,
-    /// or its finalizers changed in between.
+    /// Adds a finalizer to the object with this uid. Succeeds if the object has it already. Never creates an object:
+    /// [`ClusterError::Gone`] if none has this uid. [`ClusterError::Conflict`] if it is being deleted, or if its
+    /// finalizers changed since it was read.
     fn add_finalizer(
         &self,
         object: &K,
         finalizer: &str,
     ) -> impl Future<Output = Result<K, ClusterError>> + Send;
 
-    /// Removes a finalizer from the object with this uid; that it, or the whole object, is not there is no error.
-    /// [`ClusterError::Conflict`] if its finalizers changed in between.
+    /// Removes a finalizer from the object with this uid. Succeeds if the finalizer or the object does not exist.
+    /// [`ClusterError::Conflict`] if its finalizers changed since it was read.
     fn remove_finalizer(
         &self,
         object: &K,
@@ -78,52 +129,52 @@ pub trait ObjectApi<K: ManagedResource>: Send + Sync {
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 }
 
-/// What the operator asks about Secrets.
+/// The Secrets.
 pub trait SecretApi: Send + Sync {
-    /// The Secret as the API server has it; `None` means that it does not exist.
+    /// The Secret in the API server; `None` means that it does not exist.
     fn get_secret(
         &self,
         key: &NamespacedName,
     ) -> impl Future<Output = Result<Option<Secret>, ClusterError>> + Send;
 
-    /// The version of the Secret as the watch last showed it: it may be older than what the API server has. `None`
-    /// if the watch shows none.
+    /// The version of the Secret in the watch cache, which may be older than the one in the API server. `None` if the
+    /// watch shows none.
     fn version(&self, key: &NamespacedName) -> Option<String>;
 
-    /// Makes a Secret; [`ClusterError::Conflict`] if one of that name exists.
+    /// Creates a Secret; [`ClusterError::Conflict`] if one of that name exists.
     fn create_secret(&self, secret: &Secret) -> impl Future<Output = Result<Secret, ClusterError>> + Send;
 
     /// Writes a Secret that was read before; [`ClusterError::Conflict`] if it has changed since, or
-    /// [`ClusterError::Gone`] if it does not exist any more.
+    /// [`ClusterError::Gone`] if it no longer exists.
     fn replace_secret(&self, secret: &Secret) -> impl Future<Output = Result<Secret, ClusterError>> + Send;
 
-    /// Deletes a Secret that was read before; that it is not there is no error. [`ClusterError::Conflict`] if it has
-    /// changed since, or if another one has the name.
+    /// Deletes a Secret that was read before. Succeeds if it does not exist. [`ClusterError::Conflict`] if it has changed
+    /// since, or if another one has the name.
     fn delete_secret(&self, secret: &Secret) -> impl Future<Output = Result<(), ClusterError>> + Send;
 }
 
-/// What went wrong with a request to Kubernetes. Holds no secret.
+/// An error of a request to Kubernetes. Contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {
-    /// The object changed, or exists already, so that the request no longer fits. Nothing was changed.
+    /// The object has changed, or exists already. The request had no effect.
     #[error("the object changed in the meantime: {0}")]
     Conflict(String),
-    /// The object that the request is about does not exist any more. Nothing was changed.
-    #[error("the object does not exist any more")]
+    /// The object no longer exists. The request had no effect.
+    #[error("the object no longer exists")]
     Gone,
-    /// The operator lacks a permission. Nothing was changed.
+    /// The operator lacks a permission. The request had no effect.
     #[error("not allowed: {0}")]
     Forbidden(String),
-    /// The API server does not take what was sent. Nothing was changed.
+    /// The API server rejected the request as invalid. It had no effect.
     #[error("refused as invalid: {0}")]
     Invalid(String),
-    /// No answer, or none that says what happened: the request may have been carried out.
+    /// No answer, or one that leaves open whether the request had an effect.
     #[error("no answer from the API server: {0}")]
     Unavailable(String),
 }
 
-/// What a status says, without empty objects, empty lists and nulls. An API server turns an object that became
-/// empty into null, and then refuses the whole status for it.
+/// The status as JSON without empty objects, empty lists and nulls. An API server turns an object that became empty
+/// into null, and then rejects the whole status.
 ///
 /// # Errors
 ///
@@ -134,58 +185,24 @@ pub fn prune_empty<S: Serialize>(status: &S) -> Result<Value, ClusterError> {
     Ok(value)
 }
 
-/// Members only: a list keeps its length.
+/// Removes members only: a list keeps its length.
 fn prune(value: &mut Value) {
     match value {
         Value::Object(members) => {
             members.values_mut().for_each(prune);
-            members.retain(|_, member| !says_nothing(member));
+            members.retain(|_, member| !is_empty(member));
         }
         Value::Array(items) => items.iter_mut().for_each(prune),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn says_nothing(value: &Value) -> bool {
+fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Object(members) => members.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-// === impl NamespacedName ===
-
-impl NamespacedName {
-    /// Of `name` in `namespace`.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.to_owned(), name: name.to_owned() }
-    }
-
-    /// Of a namespaced object.
-    pub fn of<K: Resource>(object: &K) -> Self {
-        Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
-    }
-}
-
-impl fmt::Display for NamespacedName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-// === impl DcsInstance ===
-
-impl ManagedResource for DcsInstance {
-    type Status = crate::api::DcsInstanceStatus;
-
-    fn status(&self) -> Option<&Self::Status> {
-        self.status.as_ref()
-    }
-
-    fn has_conditions(&self) -> bool {
-        self.status.as_ref().is_some_and(|status| !status.conditions.is_empty())
     }
 }
 
@@ -196,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_says_nothing_is_left_out() {
+    fn empty_members_are_removed() {
         let status = json!({
             "zero": 0, "no": false, "text": "", "null": null, "object": {}, "list": [],
             "outer": {"inner": {"leaf": null}}, "items": [{}, null, {"kept": 1, "left": {}}],

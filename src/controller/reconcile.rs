@@ -1,165 +1,89 @@
-//! The pass: gather, plan, execute, publish. Written once, for every kind.
+//! The reconcile, written once for every kind: gather, plan, execute, publish.
 //!
-//! It may be dropped at any await, and the process may end there: whatever was not written down is found out again.
+//! It may be dropped at any await, and the process may end there. The next one then finds out what happened.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 
 use super::{
-    local_state::{LocalStateStore, Requeue, Version},
-    ports::{ClusterError, ManagedResource, NamespacedName, ObjectApi, prune_empty},
+    accounts::AccountUnavailable,
+    calls::RetryAt,
+    event_sink::Action,
+    ids::ObjectId,
+    local_state::{Requeue, Version},
+    ports::{ClusterError, ManagedResource, ObjectApi, prune_empty},
+    reconciler::{ContextOf, Known, ObservedState, PlanOf, ReconcileContext, Reconciler, StatusOf, Time},
 };
 use crate::{
-    clock::Clock,
+    inventory::{Priority, Work},
     plan::{
-        Plan, Step,
+        Step,
+        conditions::transitions,
+        operation::{ChangeOutcome, HasOperation, MutatingAction, record_outcome},
         schedule::{INITIAL_STATUS_GRACE, RequeuePolicy, RetryClass},
     },
 };
 
-/// Looks that one pass may take.
-const MOST_LOOKS: usize = 6;
+/// Lookups in one reconcile, at most.
+const MAX_LOOKUPS: usize = 6;
 
-/// The plan of a kind.
-pub type PlanOf<T> = Plan<
-    <<T as Reconciler>::Object as ManagedResource>::Status,
-    <T as Reconciler>::Lookup,
-    <T as Reconciler>::KubeAction,
-    <T as Reconciler>::CloudAction,
->;
-
-/// What a kind brings along. Nothing here decides: what to do is said by `plan`.
-pub trait Reconciler: Send + Sync {
-    /// The objects.
-    type Object: ManagedResource;
-    /// Everything that a plan rests on, and what is needed to carry it out.
-    type ReconcileContext: Send + Sync;
-    /// What is remembered of an object from pass to pass.
-    type LocalState: Default + Clone + Send;
-    /// What can be looked up.
-    type Lookup: Send + Sync;
-    /// What can be made in Kubernetes.
-    type KubeAction: Send + Sync;
-    /// What can be changed in the cloud.
-    type CloudAction: Send + Sync;
-    /// What becomes of a change.
-    type ChangeOutcome: Send + Sync;
-
-    /// The finalizer that its objects carry while there may be something in the cloud.
-    const FINALIZER: &'static str;
-
-    /// The objects in Kubernetes.
-    fn objects(&self) -> &impl ObjectApi<Self::Object>;
-    /// What is remembered of them.
-    fn local_states(&self) -> &LocalStateStore<Self::Object, Self::LocalState>;
-    /// The time.
-    fn clock(&self) -> &dyn Clock;
-    /// How long to wait for what.
-    fn requeue(&self) -> &RequeuePolicy;
-
-    /// Puts together what is known of an object, without asking the cloud about it. `None` while something that many
-    /// objects need is being found out for another one.
-    fn gather(
-        &self,
-        object: &Arc<Self::Object>,
-    ) -> impl Future<Output = Result<Option<Self::ReconcileContext>, ClusterError>> + Send;
-    /// Decides. Pure.
-    fn plan(&self, context: &Self::ReconcileContext) -> PlanOf<Self>
-    where
-        Self: Sized;
-    /// Looks something up. What comes of it, a failure too, goes into the view.
-    fn lookup(
-        &self,
-        context: &mut Self::ReconcileContext,
-        lookup: &Self::Lookup,
-    ) -> impl Future<Output = Result<(), RetryAt>> + Send;
-    /// Makes something in Kubernetes.
-    fn prepare(
-        &self,
-        context: &Self::ReconcileContext,
-        preparation: &Self::KubeAction,
-    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
-    /// Asks for the right to change something in the cloud: until when it may be sent.
-    fn reserve_write(&self, context: &Self::ReconcileContext) -> Result<Duration, RetryAt>;
-    /// Changes something in the cloud. `until` is when it may be sent at the latest.
-    fn send(
-        &self,
-        context: &Self::ReconcileContext,
-        send: &Self::CloudAction,
-        until: Duration,
-    ) -> impl Future<Output = Self::ChangeOutcome> + Send;
-    /// Takes note of what an object says now, and what it said before.
-    fn on_status_written(
-        &self,
-        object: &Self::Object,
-        before: &<Self::Object as ManagedResource>::Status,
-        after: &<Self::Object as ManagedResource>::Status,
-    );
-    /// Takes note of an intent that may have been written down or not: nothing was asked of the cloud for it.
-    fn on_intent_unconfirmed(
-        &self,
-        object: &Self::Object,
-        intent: &<Self::Object as ManagedResource>::Status,
-    );
-    /// Takes note of an intent that was written down, as `object`.
-    fn on_intent_recorded(&self, context: &mut Self::ReconcileContext, object: &Arc<Self::Object>);
-    /// Takes note of what became of it.
-    fn record_outcome(&self, context: &mut Self::ReconcileContext, outcome: &Self::ChangeOutcome);
-    /// Takes note of what the object is to be woken by.
-    fn subscribe(&self, context: &Self::ReconcileContext, plan: &PlanOf<Self>)
-    where
-        Self: Sized;
-    /// Forgets an object that is gone.
-    fn forget(&self, key: &NamespacedName);
-}
-
-/// The budget has no room before this time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryAt(pub Duration);
-
-/// One pass over one object: at most one change in the cloud, or one in Kubernetes.
-pub async fn reconcile<T: Reconciler>(kind: &T, key: &NamespacedName) -> Requeue {
-    let object = match newest(kind, key).await {
+/// Reconciles one object: at most one change in the cloud, or one in Kubernetes.
+pub async fn reconcile<T: Reconciler>(kind: &T, id: &ObjectId) -> Requeue {
+    let object = match newest(kind, id).await {
         Ok(Some(object)) => object,
         Ok(None) => {
-            forget(kind, key);
+            forget(kind, id);
             return Requeue::Gone;
         }
-        Err(error) => return requeue_after_error(kind, key, &error),
+        Err(error) => return requeue_after_error(kind, id, &error),
     };
-    let before = kind.local_states().failures(key);
+    let before = kind.local_states().failures(id);
     match run(kind, &object).await {
         Ok(next) => {
-            // A look that failed was counted, though the pass as a whole went through.
-            if kind.local_states().failures(key) == before {
-                kind.local_states().succeeded(key);
+            // A failed lookup was counted, though the reconcile succeeded.
+            if kind.local_states().failures(id) == before {
+                kind.local_states().succeeded(id);
             }
             Requeue::At(next)
         }
         Err(error) => {
             kind.local_states().invalidate(&object);
-            requeue_after_error(kind, key, &error)
+            requeue_after_error(kind, id, &error)
         }
     }
 }
 
-/// Forgets an object that does not exist any more.
-pub(super) fn forget<T: Reconciler>(kind: &T, key: &NamespacedName) {
-    kind.local_states().forget(key);
-    kind.forget(key);
+/// Drops the state of an object that no longer exists.
+pub(super) fn forget<T: Reconciler>(kind: &T, id: &ObjectId) {
+    kind.local_states().forget(id);
+    kind.shared().inventory.unsubscribe(id);
 }
 
-/// The object, never older than our own last write to it.
-async fn newest<T: Reconciler>(
-    kind: &T,
-    key: &NamespacedName,
-) -> Result<Option<Arc<T::Object>>, ClusterError> {
-    match kind.local_states().newest(key, kind.objects().cached(key)) {
+/// Requests one call from the budget. Returns when the grant expires.
+///
+/// # Errors
+/// [`RetryAt`] if the budget has no room.
+pub fn request<T: Reconciler>(kind: &T, context: &ContextOf<T>, work: Work) -> Result<Duration, RetryAt> {
+    let shared = kind.shared();
+    let Some((account, _)) = &context.cloud else { return Err(RetryAt(shared.clock.monotonic())) };
+    let priority = if context.observed.is_urgent() { Priority::Urgent } else { Priority::Periodic };
+    shared.request(account, work, priority, &context.object.object_id())
+}
+
+/// The time now.
+pub(super) fn now<T: Reconciler>(kind: &T) -> Time {
+    let clock = &kind.shared().clock;
+    Time { wall: clock.now(), monotonic: clock.monotonic() }
+}
+
+/// The object, never older than the last write of this process.
+async fn newest<T: Reconciler>(kind: &T, id: &ObjectId) -> Result<Option<Arc<T::Object>>, ClusterError> {
+    match kind.local_states().newest(id, kind.objects().cached(id)) {
         Version::Is(object) => Ok(Some(object)),
         Version::None => Ok(None),
         Version::Ask => {
-            let object = kind.objects().get(key).await?.map(Arc::new);
+            let object = kind.objects().get(id).await?.map(Arc::new);
             if let Some(object) = &object {
                 kind.local_states().wrote(object);
             }
@@ -168,33 +92,68 @@ async fn newest<T: Reconciler>(
     }
 }
 
-async fn run<T: Reconciler>(kind: &T, object: &Arc<T::Object>) -> Result<Duration, ClusterError> {
-    let Some(mut context) = kind.gather(object).await? else {
-        return Ok(kind.clock().monotonic().saturating_add(kind.requeue().retry_delay(RetryClass::Kube, 1)));
+/// What is known without a call to the account. `None` while another reconcile looks the account up.
+async fn gather<T: Reconciler>(
+    kind: &T,
+    object: &Arc<T::Object>,
+) -> Result<Option<ContextOf<T>>, ClusterError> {
+    let shared = kind.shared();
+    let (account, cloud) = match shared.resolve_account(object.as_ref()).await? {
+        Ok((account, cloud)) => (Ok(account), Some(cloud)),
+        Err(AccountUnavailable::Blocker(blocker)) => (Err(blocker), None),
+        Err(AccountUnavailable::InProgress) => return Ok(None),
     };
-    let mut plan = kind.plan(&context);
-    for _ in 0..MOST_LOOKS {
+    let now = now(kind);
+    let mut status = object.status().cloned().unwrap_or_default();
+    let snapshot = cloud.as_ref().and_then(|(account, _)| shared.inventory.snapshot(account));
+    let known = kind.local_states().with(object, |entry| {
+        entry.attempts.observe(status.operation(), now.monotonic);
+        entry.attempts.restore_outcome(&mut status);
+        Known {
+            object: Arc::clone(object),
+            status,
+            account,
+            snapshot,
+            first_seen: entry.first_seen(now.monotonic),
+            intent_seen: entry.attempts.first_seen(),
+            failures: entry.failures(),
+            local: entry.more.clone(),
+            now,
+        }
+    });
+    let observed = kind.observe(known);
+    Ok(Some(ReconcileContext { object: Arc::clone(object), cloud, observed, scratch: T::Scratch::default() }))
+}
+
+async fn run<T: Reconciler>(kind: &T, object: &Arc<T::Object>) -> Result<Duration, ClusterError> {
+    let Some(mut context) = gather(kind, object).await? else {
+        return Ok(later(kind, RetryClass::Kube));
+    };
+    let mut plan = kind.plan(&context.observed);
+    for _ in 0..MAX_LOOKUPS {
         let Step::Lookup(lookup) = &plan.step else { break };
         if let Err(RetryAt(until)) = kind.lookup(&mut context, lookup).await {
-            kind.subscribe(&context, &plan);
+            subscribe(kind, &context, &plan);
             return Ok(until);
         }
-        plan = kind.plan(&context);
+        // The lookup took time.
+        context.observed.set_time(now(kind));
+        plan = kind.plan(&context.observed);
     }
-    kind.subscribe(&context, &plan);
+    subscribe(kind, &context, &plan);
     execute(kind, object, context, plan).await
 }
 
 async fn execute<T: Reconciler>(
     kind: &T,
     object: &Arc<T::Object>,
-    context: T::ReconcileContext,
+    context: ContextOf<T>,
     plan: PlanOf<T>,
 ) -> Result<Duration, ClusterError> {
-    let now = kind.clock().monotonic();
+    let now = kind.shared().clock.monotonic();
     match &plan.step {
-        // Looking led nowhere: later, perhaps.
-        Step::Lookup(_) => Ok(now.saturating_add(kind.requeue().retry_delay(RetryClass::Transient, 1))),
+        // The lookups do not end.
+        Step::Lookup(_) => Ok(later(kind, RetryClass::Transient)),
         Step::Nothing => {
             publish(kind, object, &plan).await?;
             Ok(now.saturating_add(plan.wait))
@@ -206,20 +165,20 @@ async fn execute<T: Reconciler>(
         }
         Step::RemoveFinalizer => {
             kind.objects().remove_finalizer(object, T::FINALIZER).await?;
-            // What is left of the object, if anything, only the API server knows.
+            // Only the API server knows whether the object still exists.
             kind.local_states().invalidate(object);
             Ok(now)
         }
-        Step::Prepare(preparation) => {
-            kind.prepare(&context, preparation).await?;
+        Step::Prepare(action) => {
+            kind.prepare(&context, action).await?;
             Ok(now)
         }
-        Step::CloudAction(send) => match kind.reserve_write(&context) {
+        Step::CloudAction(action) => match reserve_write(kind, &context) {
             Ok(until) => {
-                execute_cloud_action(kind, object, context, (send, plan.intent.as_deref()), until).await
+                execute_cloud_action(kind, object, context, (action, plan.intent.as_deref()), until).await
             }
             Err(RetryAt(until)) => {
-                // An object that says something already says what it waits for; a new one only if it takes long.
+                // A published status already says what the object waits for; a new object gets one if the wait is long.
                 if object.has_conditions() || until.saturating_sub(now) > INITIAL_STATUS_GRACE {
                     publish(kind, object, &plan).await?;
                 }
@@ -229,35 +188,40 @@ async fn execute<T: Reconciler>(
     }
 }
 
-/// Writes the intent down, asks the cloud, and writes down what became of it.
+/// Requests a mutating call. Returns when it may be sent at the latest.
+fn reserve_write<T: Reconciler>(kind: &T, context: &ContextOf<T>) -> Result<Duration, RetryAt> {
+    let shared = kind.shared();
+    if !shared.may_write() {
+        return Err(RetryAt(shared.clock.monotonic().saturating_add(INITIAL_STATUS_GRACE)));
+    }
+    request(kind, context, Work::Write)
+}
+
+/// Writes the intent, sends the call, and writes the outcome.
 async fn execute_cloud_action<T: Reconciler>(
     kind: &T,
     object: &Arc<T::Object>,
-    mut context: T::ReconcileContext,
-    (send, intent): (&T::CloudAction, Option<&<T::Object as ManagedResource>::Status>),
+    mut context: ContextOf<T>,
+    (action, intent): (&T::CloudAction, Option<&StatusOf<T>>),
     until: Duration,
 ) -> Result<Duration, ClusterError> {
-    // Nothing is asked of the cloud that is not written down before.
-    let Some(intent) = intent else {
-        return Ok(kind
-            .clock()
-            .monotonic()
-            .saturating_add(kind.requeue().retry_delay(RetryClass::Transient, 1)));
+    // No call without a written intent, nor without an account.
+    let (Some(intent), Some((account, cloud))) = (intent, context.cloud.clone()) else {
+        return Ok(later(kind, RetryClass::Transient));
     };
-    let object = match write(kind, object, intent).await {
-        Ok(object) => object,
-        Err(error) => {
-            kind.on_intent_unconfirmed(object, intent);
-            return Err(error);
-        }
-    };
-    kind.on_intent_recorded(&mut context, &object);
-    let outcome = kind.send(&context, send, until).await;
-    kind.record_outcome(&mut context, &outcome);
-    let after = kind.plan(&context);
-    kind.subscribe(&context, &after);
+    let object = write_intent(kind, object, &mut context, intent).await?;
+    let call = kind.execute(&context, action, &cloud);
+    let outcome = kind.shared().send(&account, until, call).await;
+    let action = describe(action, &outcome);
+    kind.shared().event_sink.on_cloud_action(&object.object_ref(&()), &action);
+    kind.local_states().with(&object, |entry| entry.attempts.record_outcome(&outcome));
+    record_outcome(context.observed.status_mut(), &outcome);
+    context.observed.on_change();
+    context.observed.set_time(now(kind));
+    let after = kind.plan(&context.observed);
+    subscribe(kind, &context, &after);
     publish(kind, &object, &after).await?;
-    let now = kind.clock().monotonic();
+    let now = kind.shared().clock.monotonic();
     Ok(match after.step {
         Step::Nothing => now.saturating_add(after.wait),
         Step::Lookup(_)
@@ -268,7 +232,58 @@ async fn execute_cloud_action<T: Reconciler>(
     })
 }
 
-/// Writes the status, if it says anything new.
+/// Writes the intent. Without a confirmation from the API server, no call follows.
+async fn write_intent<T: Reconciler>(
+    kind: &T,
+    object: &Arc<T::Object>,
+    context: &mut ContextOf<T>,
+    intent: &StatusOf<T>,
+) -> Result<Arc<T::Object>, ClusterError> {
+    let written = match write(kind, object, intent).await {
+        Ok(written) => written,
+        Err(error) => {
+            let operation = intent.operation();
+            kind.local_states().with(object, |entry| entry.attempts.on_intent_unconfirmed(operation));
+            return Err(error);
+        }
+    };
+    let now = kind.shared().clock.monotonic();
+    let status = written.status().cloned().unwrap_or_default();
+    let first_seen = kind.local_states().with(&written, |entry| {
+        entry.attempts.on_intent_recorded(status.operation(), now);
+        entry.attempts.first_seen()
+    });
+    context.object = Arc::clone(&written);
+    context.observed.on_intent_recorded(status, first_seen);
+    Ok(written)
+}
+
+fn describe<'a>(action: &'a impl MutatingAction, outcome: &'a ChangeOutcome) -> Action<'a> {
+    let created = match outcome {
+        ChangeOutcome::Accepted { instance_id } => instance_id.as_deref(),
+        ChangeOutcome::Refused { .. } | ChangeOutcome::Unknown { .. } => None,
+    };
+    Action {
+        type_: action.operation_type(),
+        instance: action.instance_id().or(created),
+        outcome,
+        consent: action.consent(),
+    }
+}
+
+/// Subscribes the object to changes of its account.
+fn subscribe<T: Reconciler>(kind: &T, context: &ContextOf<T>, plan: &PlanOf<T>) {
+    let (inventory, id) = (&kind.shared().inventory, context.object.object_id());
+    match &context.cloud {
+        Some((account, _)) => {
+            let subscription = kind.subscription(&context.observed, plan);
+            inventory.subscribe(id, account, subscription);
+        }
+        None => inventory.unsubscribe(&id),
+    }
+}
+
+/// Writes the status if it differs.
 async fn publish<T: Reconciler>(
     kind: &T,
     object: &Arc<T::Object>,
@@ -284,38 +299,40 @@ async fn publish<T: Reconciler>(
 async fn write<T: Reconciler>(
     kind: &T,
     object: &Arc<T::Object>,
-    status: &<T::Object as ManagedResource>::Status,
+    status: &StatusOf<T>,
 ) -> Result<Arc<T::Object>, ClusterError> {
     let written = Arc::new(kind.objects().publish_status(object, status).await?);
     kind.local_states().wrote(&written);
-    kind.on_status_written(&written, &object.status().cloned().unwrap_or_default(), status);
+    let before = object.status().map(HasOperation::conditions).unwrap_or_default();
+    for transition in transitions(before, status.conditions()) {
+        kind.shared().event_sink.on_transition(&written.object_ref(&()), &transition);
+    }
     Ok(written)
 }
 
-/// Whether both would be stored alike.
+/// Whether both are stored alike.
 fn is_unchanged<S: PartialEq + serde::Serialize>(
-    on_status_written: Option<&S>,
+    published: Option<&S>,
     status: &S,
 ) -> Result<bool, ClusterError> {
-    let Some(on_status_written) = on_status_written else { return Ok(false) };
-    Ok(on_status_written == status || prune_empty(on_status_written)? == prune_empty(status)?)
+    let Some(published) = published else { return Ok(false) };
+    Ok(published == status || prune_empty(published)? == prune_empty(status)?)
 }
 
-/// When to try again after a failed pass. The first time at once: mostly the object just changed.
-fn requeue_after_error<T: Reconciler>(kind: &T, key: &NamespacedName, error: &ClusterError) -> Requeue {
-    let failures = kind.local_states().failed(key);
+fn policy<T: Reconciler>(kind: &T) -> &RequeuePolicy {
+    &kind.shared().settings.requeue
+}
+
+/// The time of the first retry.
+fn later<T: Reconciler>(kind: &T, class: RetryClass) -> Duration {
+    kind.shared().clock.monotonic().saturating_add(policy(kind).retry_delay(class, 1))
+}
+
+/// The retry of a failed reconcile. A conflict is retried at once: mostly the object has just changed.
+fn requeue_after_error<T: Reconciler>(kind: &T, id: &ObjectId, error: &ClusterError) -> Requeue {
+    let failures = kind.local_states().failed(id);
     let at_once = matches!(error, ClusterError::Conflict(_) | ClusterError::Gone) && failures < 3;
-    let gap = if at_once { Duration::ZERO } else { kind.requeue().retry_delay(RetryClass::Kube, failures) };
-    tracing::debug!(kind = %T::Object::kind(&()), %key, %error, "the pass is repeated");
-    Requeue::Failed(kind.clock().monotonic().saturating_add(gap))
-}
-
-/// Whether an object is to be removed.
-pub(super) fn is_deleting<K: ManagedResource>(object: &K) -> bool {
-    object.meta().deletion_timestamp.is_some()
-}
-
-/// Whether it carries a finalizer.
-pub(super) fn has_finalizer<K: Resource>(object: &K, finalizer: &str) -> bool {
-    object.finalizers().iter().any(|own| own == finalizer)
+    let delay = if at_once { Duration::ZERO } else { policy(kind).retry_delay(RetryClass::Kube, failures) };
+    tracing::debug!(object = %id, %error, "reconcile failed; it is retried");
+    Requeue::Failed(kind.shared().clock.monotonic().saturating_add(delay))
 }

@@ -1,14 +1,14 @@
-//! Who may change the cloud: of several operators on one cluster, one.
+//! Whether this process may change the cloud: only the leader may.
 
 use std::time::Duration;
 
-/// Says how long this process may go on changing the cloud.
+/// Tells how long this process may change the cloud.
 pub trait WriteGuard: Send + Sync {
-    /// Whether it surely may until then, by the monotonic clock.
+    /// Whether this process certainly may until then, by the monotonic clock.
     fn covers(&self, until: Duration) -> bool;
 }
 
-/// Always: there is no other operator.
+/// Always: no other process runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlwaysAllowed;
 

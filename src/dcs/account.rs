@@ -102,6 +102,12 @@ fn regional(service: &str, region: &str) -> Result<Url, InvalidAccount> {
     Url::parse(&format!("https://{service}.{region}.myhuaweicloud.com")).map_err(|_| invalid())
 }
 
+/// Whether `value` can be an ID in a path: not empty, and only letters, digits, hyphens and underscores. An empty ID
+/// would name the whole collection, dots another path.
+pub fn is_identifier(value: &str) -> bool {
+    !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
 /// Reads an endpoint given by a person. Anything but scheme, host, port and path is refused, since it would be
 /// lost or leak; plain http is for loopback addresses only.
 ///

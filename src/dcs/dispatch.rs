@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Position, Url};
 
 use super::{
+    account::is_identifier,
     error::{Class, Error, Failure},
     operation::Operation,
     redact,
@@ -239,8 +240,7 @@ fn url(request: &Request<'_>, session: &Session) -> Result<Url, Failure> {
     let mut path = request.operation.path.to_owned();
     let project = session.project_id.as_deref().map(|id| ("project_id", id));
     for (name, value) in request.arguments.iter().copied().chain(project) {
-        // An empty id would name the whole collection, dots another path: neither may ever be sent.
-        if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        if !is_identifier(value) {
             let (value, what) = (redact::word(value, []), name.replace('_', " "));
             let reason =
                 format!("{value:?} is no {what}, which has letters, digits, hyphens and underscores only");

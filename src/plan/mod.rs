@@ -1,15 +1,19 @@
-//! The planner: computes the next step and the status from the spec and the observations.
+//! The planner: decides, from the desired and the observed state, the next step and the status to publish.
 //!
-//! Pure: no IO, no clock, no randomness. [`conditions`] is the truth table of the conditions; destructive actions need
-//! a [`Consent`]; [`schedule`] holds the retry delays; each kind has a folder of its own.
+//! Pure: no IO, no clock, no randomness. Shared by all kinds: [`operation`] (exactly-once: intent, attempt, outcome),
+//! [`blocker`] (why an object cannot go on), [`conditions`], [`consent`] (a destructive step needs a [`Consent`]) and
+//! [`schedule`] (waits). Each kind adds a module.
 
+pub mod blocker;
 pub mod conditions;
 pub mod consent;
 pub mod instance;
+pub mod operation;
 pub mod schedule;
 mod step;
 
 pub use self::{
+    blocker::Blocker,
     consent::Consent,
     step::{Plan, Step},
 };

@@ -1,9 +1,12 @@
-//! One contract for both implementations of the port to Kubernetes: what the real API server does, the one in memory
-//! does too, so that what the loop's tests show holds on a real cluster.
+//! One contract for both implementations of the port to Kubernetes: the one in memory behaves as the real API server, so
+//! that the loop's tests hold on a real cluster.
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus, instance::CloudAccount},
-    controller::{ClusterError, KubeObjects, KubeSecrets, NamespacedName, ObjectApi, SecretApi},
+    controller::{
+        ClusterError, KubeObjects, KubeSecrets, ManagedResource, NamespacedName, ObjectApi, ObjectId,
+        SecretApi,
+    },
 };
 use futures::StreamExt;
 use k8s_openapi::{
@@ -28,7 +31,7 @@ use crate::{
 const OURS: &str = "dcs.huaweicloud.com/instance";
 const THEIRS: &str = "example.com/theirs";
 
-/// One implementation, and what a user does beside it.
+/// One implementation, and a user beside it.
 struct Side<O, S, U> {
     objects: O,
     secrets: S,
@@ -36,11 +39,11 @@ struct Side<O, S, U> {
     namespace: String,
 }
 
-/// What a user does.
+/// The actions of a user.
 trait User {
     async fn create(&self, object: DcsInstance);
-    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance));
-    async fn delete(&self, key: &NamespacedName);
+    async fn edit(&self, key: &ObjectId, change: impl Fn(&mut DcsInstance));
+    async fn delete(&self, key: &ObjectId);
 }
 
 impl User for MemoryCluster {
@@ -48,11 +51,11 @@ impl User for MemoryCluster {
         MemoryCluster::create(self, object);
     }
 
-    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance)) {
+    async fn edit(&self, key: &ObjectId, change: impl Fn(&mut DcsInstance)) {
         self.change(key, change);
     }
 
-    async fn delete(&self, key: &NamespacedName) {
+    async fn delete(&self, key: &ObjectId) {
         MemoryCluster::delete(self, key);
     }
 }
@@ -64,14 +67,14 @@ impl User for Client {
         api.create(&PostParams::default(), &object).await.unwrap();
     }
 
-    async fn edit(&self, key: &NamespacedName, change: impl Fn(&mut DcsInstance)) {
+    async fn edit(&self, key: &ObjectId, change: impl Fn(&mut DcsInstance)) {
         let api: Api<DcsInstance> = Api::namespaced(self.clone(), &key.namespace);
         let mut object = api.get(&key.name).await.unwrap();
         change(&mut object);
         api.replace(&key.name, &PostParams::default(), &object).await.unwrap();
     }
 
-    async fn delete(&self, key: &NamespacedName) {
+    async fn delete(&self, key: &ObjectId) {
         let api: Api<DcsInstance> = Api::namespaced(self.clone(), &key.namespace);
         let _ = api.delete(&key.name, &DeleteParams::default()).await.unwrap();
     }
@@ -104,8 +107,8 @@ async fn real(namespace: &str) -> Side<KubeObjects<DcsInstance>, KubeSecrets, Cl
 }
 
 impl<O: ObjectApi<DcsInstance>, S: SecretApi, U: User> Side<O, S, U> {
-    fn key(&self) -> NamespacedName {
-        NamespacedName::new(&self.namespace, "sessions")
+    fn key(&self) -> ObjectId {
+        ObjectId::new(DcsInstance::KIND, &self.namespace, "sessions")
     }
 
     /// A new object, as the API server has it.
@@ -121,7 +124,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, U: User> Side<O, S, U> {
         self.objects.get(&self.key()).await.unwrap()
     }
 
-    /// Removed and made again under the same name.
+    /// Deletes the object and creates another under the same name.
     async fn recreate(&self, finalizers: &[&str]) -> DcsInstance {
         self.user.delete(&self.key()).await;
         gone(self).await;
@@ -190,7 +193,7 @@ async fn a_status_is_written_whole<O: ObjectApi<DcsInstance>, S: SecretApi>(side
     assert_eq!(object.status.as_ref().unwrap().observed_generation, Some(-1), "the definition's default");
     let written = side.objects.publish_status(&object, &status("one")).await.unwrap();
     assert_eq!(written.status, Some(status("one")));
-    // What is not said any more is gone, whole members too, and what is inside of others.
+    // Fields that are no longer applied are removed, whole members and nested ones.
     let less = DcsInstanceStatus {
         observed_generation: Some(1),
         account: Some(CloudAccount { project_id: Some("p".to_owned()), ..CloudAccount::default() }),
@@ -239,6 +242,7 @@ async fn what_is_gone_or_made_anew_takes_no_status<O: ObjectApi<DcsInstance>, S:
     let refused = side.objects.publish_status(&second, &status("one")).await;
     assert!(matches!(refused, Err(ClusterError::Conflict(_) | ClusterError::Gone)), "{refused:?}");
     assert_eq!(side.get().await, None);
+    assert_eq!(side.objects.exists(&side.key()).await, Ok(false));
 }
 
 async fn only_the_user_changes_the_generation<O: ObjectApi<DcsInstance>, S: SecretApi>(

@@ -1,4 +1,5 @@
-//! Arrows of use point downward: a room uses only rooms below it, and the pure ones no IO at all.
+//! Uses point downward: a module uses only modules below it, pure modules do no IO, and no modules use each other in a
+//! circle.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +11,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
 use walkdir::WalkDir;
 
-/// Every room and the rooms it may use. A room is a top-level module; rooms whose parts differ are split.
-const ROOMS: &[(&str, &[&str])] = &[
+/// Every top-level module and the modules that it may use.
+const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
         "cli",
@@ -32,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("controller", &["plan", "inventory", "api", "formats", "dcs", "telemetry", "clock"]),
     ("inventory", &["dcs", "clock"]),
-    ("plan", &["api", "formats", "inventory::demand", "dcs::model", "dcs::error"]),
+    ("plan", &["api", "formats", "dcs::model", "dcs::error", "inventory::demand"]),
     ("api", &[]),
     ("formats", &[]),
     ("simulator", &["dcs::model", "dcs::sign", "dcs::operation", "dcs::error", "dcs::redact", "clock"]),
@@ -64,10 +65,10 @@ const IO: &[&str] = &[
     "chrono::Utc::now",
     "crate::clock::SystemClock",
 ];
-/// What of that does none after all.
+/// Parts of these that do none.
 const NOT_IO: &[&str] =
     &["kube::CustomResource", "kube::CustomResourceExt", "kube::core", "kube::Resource", "kube::ResourceExt"];
-/// The rooms that stay pure of it, but for the named parts.
+/// The modules that stay pure, except for the named parts.
 const PURE: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("controller", &["controller::kube"]),
@@ -85,6 +86,9 @@ const PURE: &[(&str, &[&str])] = &[
     ("simulator", &["simulator::http", "simulator::persist"]),
 ];
 
+/// Modules that still use each other in circles. To be emptied; an entry covers everything below it.
+const CIRCLES: &[&str] = &[];
+
 /// A use of a path: where, and what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrow {
@@ -97,7 +101,7 @@ struct Arrow {
 fn sources() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = WalkDir::new(&root).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path());
-    // Tests may do as they like, whether they stand in a file of their own or at the end of another.
+    // Tests are free, in a file of their own or at the end of another.
     let is_code = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs")
     };
@@ -115,7 +119,7 @@ fn module_of(path: &Path) -> String {
     parts.join("::")
 }
 
-/// Collects every path of a file, also from inside macros, and resolves `self` and `super`.
+/// Collects every path of a file, inside macros too, and resolves `self` and `super`.
 struct Paths<'a> {
     module: &'a str,
     arrows: BTreeSet<Arrow>,
@@ -239,27 +243,126 @@ fn arrows() -> BTreeSet<Arrow> {
     sources.iter().filter(|path| !path.ends_with("src/lib.rs")).flat_map(arrows).collect()
 }
 
-fn is_within(path: &str, room: &str) -> bool {
-    path == room || path.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
+fn is_within(path: &str, module: &str) -> bool {
+    path == module || path.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"))
 }
 
-/// Arrows that no room's list allows.
+/// The files, as a graph: who uses whom.
+#[derive(Default)]
+struct Graph {
+    modules: BTreeSet<String>,
+    /// What each file re-exports: the path behind each name.
+    reexports: BTreeMap<String, BTreeMap<String, String>>,
+    /// Files that only declare modules and re-export: users of a name use the file that defines it.
+    facades: BTreeSet<String>,
+    arrows: BTreeSet<Arrow>,
+}
+
+// === impl Graph ===
+
+impl Graph {
+    fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut graph = Self::default();
+        for (module, source) in files {
+            let file = syn::parse_file(source).unwrap();
+            let mut reexports = BTreeMap::new();
+            for item in &file.items {
+                let syn::Item::Use(item) = item else { continue };
+                if !matches!(item.vis, syn::Visibility::Inherited) {
+                    let mut paths = Paths { module, arrows: BTreeSet::new() };
+                    paths.tree(&[], &item.tree);
+                    let name = |path: &str| path.rsplit("::").next().unwrap().to_owned();
+                    reexports.extend(paths.arrows.into_iter().map(|arrow| (name(&arrow.to), arrow.to)));
+                }
+            }
+            let is_facade = |item: &syn::Item| matches!(item, syn::Item::Use(_) | syn::Item::Mod(_));
+            if file.items.iter().all(is_facade) {
+                graph.facades.insert(module.to_owned());
+            }
+            graph.modules.insert(module.to_owned());
+            graph.reexports.insert(module.to_owned(), reexports);
+            graph.arrows.extend(arrows_of(module, source));
+        }
+        graph
+    }
+
+    /// The file that defines what a path names.
+    fn definition(&self, path: &str) -> Option<String> {
+        let mut path = path.strip_prefix("crate::")?.to_owned();
+        for _ in 0..8 {
+            let mut module = path.as_str();
+            while !self.modules.contains(module) {
+                module = module.rsplit_once("::")?.0;
+            }
+            let rest = path[module.len()..].trim_start_matches("::").to_owned();
+            let (name, below) = rest.split_once("::").unwrap_or((&rest, ""));
+            let Some(target) = self.reexports[module].get(name).and_then(|to| to.strip_prefix("crate::"))
+            else {
+                return Some(module.to_owned());
+            };
+            path = if below.is_empty() { target.to_owned() } else { format!("{target}::{below}") };
+        }
+        None
+    }
+
+    fn uses(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for Arrow { from, to } in self.arrows.iter().filter(|arrow| !self.facades.contains(&arrow.from)) {
+            if let Some(target) = self.definition(to).filter(|target| target != from) {
+                uses.entry(from.clone()).or_default().insert(target);
+            }
+        }
+        uses
+    }
+
+    /// Groups of files that use each other in circles.
+    fn circles(&self) -> BTreeSet<Vec<String>> {
+        let uses = self.uses();
+        let reachable = |from: &String| {
+            let (mut found, mut open) = (BTreeSet::new(), vec![from.clone()]);
+            while let Some(module) = open.pop() {
+                let next = uses.get(&module).into_iter().flatten();
+                open.extend(next.filter(|next| found.insert((*next).clone())).cloned());
+            }
+            found
+        };
+        let reached: BTreeMap<_, _> = uses.keys().map(|from| (from, reachable(from))).collect();
+        let circle = |(from, to): (&&String, &BTreeSet<String>)| {
+            let back = |other: &&String| reached.get(other).is_some_and(|back| back.contains(*from));
+            let circle: Vec<_> = to.iter().filter(back).cloned().collect();
+            (!circle.is_empty()).then_some(circle)
+        };
+        reached.iter().filter_map(circle).collect()
+    }
+}
+
+fn circles() -> BTreeSet<Vec<String>> {
+    let files: Vec<_> =
+        sources().iter().map(|path| (module_of(path), fs::read_to_string(path).unwrap())).collect();
+    let is_code = |(module, _): &&(String, String)| {
+        !module.is_empty() && module.split("::").all(|part| part != "tests")
+    };
+    Graph::of(files.iter().filter(is_code).map(|(module, source)| (module.as_str(), source.as_str())))
+        .circles()
+}
+
+/// Uses that no list allows.
 fn forbidden(arrows: &BTreeSet<Arrow>) -> Vec<String> {
-    let rooms: BTreeMap<_, _> = ROOMS.iter().copied().collect();
+    let layers: BTreeMap<_, _> = LAYERS.iter().copied().collect();
     let mut found = Vec::new();
     for Arrow { from, to } in arrows {
         if matches!(to.as_str(), "crate" | "dcs_operator") {
             found.push(format!("{from} takes the whole crate, by a glob or under another name"));
         }
         let Some(target) = to.strip_prefix("crate::") else { continue };
-        let room = from.split("::").next().unwrap();
-        let Some(allowed) = rooms.get(room) else {
-            found.push(format!("{from} is in no room"));
+        let layer = from.split("::").next().unwrap();
+        let Some(allowed) = layers.get(layer) else {
+            found.push(format!("{from} is in no list"));
             continue;
         };
-        let target_room = target.split("::").next().unwrap();
-        let known = rooms.contains_key(target_room);
-        if known && target_room != room && !allowed.iter().any(|allowed| is_within(target, allowed)) {
+        let target_layer = target.split("::").next().unwrap();
+        let known = layers.contains_key(target_layer);
+        if known && target_layer != layer && !allowed.iter().any(|allowed| is_within(target, allowed)) {
             found.push(format!("{from} uses {target}"));
         }
     }
@@ -269,8 +372,8 @@ fn forbidden(arrows: &BTreeSet<Arrow>) -> Vec<String> {
 /// Uses of IO by what must stay pure.
 fn impure(arrows: &BTreeSet<Arrow>) -> Vec<String> {
     let pure = |from: &str| {
-        let within = |room: &&str| is_within(from, room);
-        PURE.iter().any(|(room, impure)| within(room) && !impure.iter().any(within))
+        let within = |module: &&str| is_within(from, module);
+        PURE.iter().any(|(module, impure)| within(module) && !impure.iter().any(within))
     };
     let within = |to: &str, names: &[&str]| names.iter().any(|name| is_within(to, name));
     let io = |to: &str| within(to, IO) && !within(to, NOT_IO);
@@ -287,16 +390,36 @@ fn arrows_of_use_point_downward() {
 }
 
 #[test]
-fn pure_rooms_do_no_io() {
+fn no_modules_use_each_other_in_a_circle() {
+    let allowed = |module: &String| CIRCLES.iter().any(|allowed| is_within(module, allowed));
+    let found: Vec<_> = circles().into_iter().filter(|circle| !circle.iter().all(allowed)).collect();
+    assert_eq!(found, Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_circle_is_found_through_reexports() {
+    let facade = "mod one; mod two; pub use self::{one::One, two::Two};";
+    let files = |two| [("a", facade), ("a::one", "use super::Two; pub struct One;"), ("a::two", two)];
+    let both = vec!["a::one".to_owned(), "a::two".to_owned()];
+    for two in ["use crate::a::One; pub struct Two;", "pub struct Two(super::one::One);"] {
+        assert_eq!(Graph::of(files(two)).circles(), [both.clone()].into(), "{two}");
+    }
+    assert_eq!(Graph::of(files("pub struct Two;")).circles(), BTreeSet::new());
+    let parent = [("a", "mod one; pub use self::one::One; pub struct Own;"), ("a::one", "use super::Own;")];
+    assert_eq!(Graph::of(parent).circles().len(), 1, "a parent with items of its own is no facade");
+}
+
+#[test]
+fn pure_modules_do_no_io() {
     assert_eq!(impure(&arrows()), Vec::<String>::new());
 }
 
 #[test]
-fn every_room_is_listed() {
+fn every_layer_is_listed() {
     let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     for line in lib.lines().filter_map(|line| line.strip_prefix("pub mod ")) {
         let name = line.trim_end_matches(';');
-        assert!(ROOMS.iter().any(|(room, _)| *room == name), "{name} is in no list");
+        assert!(LAYERS.iter().any(|(layer, _)| *layer == name), "{name} is in no list");
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use dcs_operator::controller::NamespacedName;
+use dcs_operator::controller::ObjectId;
 use serde_json::json;
 
 use crate::support::{
@@ -21,13 +21,13 @@ use crate::support::{
 };
 
 /// An operation that is tried at every point.
-struct Scenario {
+pub(crate) struct Scenario {
     /// Before anything goes wrong.
-    prepare: fn(&mut World),
+    pub(crate) prepare: fn(&mut World),
     /// What the user does, or somebody behind the operator's back.
-    act: fn(&mut World),
+    pub(crate) act: fn(&mut World),
     /// What has to come of it.
-    reached: fn(&World) -> bool,
+    pub(crate) reached: fn(&World) -> bool,
 }
 
 /// What goes wrong, and where.
@@ -54,7 +54,7 @@ const PROMPT: Duration = Duration::from_secs(30);
 /// Nothing more happens after the end.
 const QUIET: Duration = Duration::from_secs(300);
 
-fn sessions() -> NamespacedName {
+fn sessions() -> ObjectId {
     key("sessions")
 }
 
@@ -197,7 +197,7 @@ fn run(scenario: &Scenario, lag: usize, injection: Option<Injection>) -> Points 
     match injection {
         None => {}
         Some(Injection::Await(at, interruption)) => {
-            drop(world.blows.insert(before.awaits + at, interruption))
+            world.interruptions.insert(before.awaits + at, interruption);
         }
         Some(Injection::Cloud(at, fault)) => {
             world.traffic.lock().unwrap().faults.insert(before.cloud_calls + at, fault);
@@ -230,7 +230,7 @@ fn points(world: &World) -> Points {
 }
 
 /// Tries everything that can go wrong at every point.
-fn at_every_point(name: &str, scenario: &Scenario) {
+pub(crate) fn at_every_point(name: &str, scenario: &Scenario) {
     let points = run(scenario, 0, None);
     assert!(points.awaits > 0 && points.cloud_calls > 0 && points.cluster_calls > 0, "{points:?}");
     let awaits = (0..points.awaits).flat_map(|at| {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dcs_operator::controller::NamespacedName;
+use dcs_operator::controller::ObjectId;
 use serde_json::json;
 
 use crate::support::world::{
@@ -17,7 +17,7 @@ use crate::support::world::{
 
 const LIMIT: Duration = Duration::from_secs(1800);
 
-fn sessions() -> NamespacedName {
+fn sessions() -> ObjectId {
     key("sessions")
 }
 
@@ -82,7 +82,7 @@ fn make_one_instance_even_if_answers_are_lost() {
 fn make_one_instance_even_if_one_of_them_ends() {
     for seed in 0..seeds() {
         let mut world = both(seed);
-        world.blows.insert(seed as usize % 90, Interruption::Replaced);
+        world.interruptions.insert(seed as usize % 90, Interruption::Replaced);
         world.apply("sessions", spec(json!({})));
         world.until(&format!("ready with seed {seed}"), LIMIT, |world| world.is_well(&sessions()));
         world.run_for(Duration::from_secs(120));

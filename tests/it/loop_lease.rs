@@ -52,6 +52,8 @@ fn one_that_ends_between_the_intent_and_the_request() {
         status.operation.is_some_and(|operation| operation.outcome.is_some())
     };
     world.until("written down, and refused", LIMIT, refused);
+    let operation = world.object(&key).unwrap().status.unwrap().operation.unwrap();
+    assert_eq!(operation.reason.as_deref(), Some("ClusterError"));
     assert_eq!(world.changes(), 0);
     lease.extend(usize::MAX);
     let begun = world.clock_now();

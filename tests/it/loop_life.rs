@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dcs_operator::{controller::NamespacedName, dcs::model::InstanceStatus};
+use dcs_operator::{controller::ObjectId, dcs::model::InstanceStatus};
 use serde_json::{Value, json};
 
 use crate::support::world::{
@@ -35,7 +35,7 @@ fn line(status: &Value) -> String {
 /// A world with one object that is well, and what it says from then on.
 struct StatusRecorder {
     world: World,
-    key: NamespacedName,
+    key: ObjectId,
     seen: usize,
 }
 

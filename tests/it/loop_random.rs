@@ -43,7 +43,7 @@ enum Deed {
 struct Trouble {
     cloud: BTreeMap<usize, CloudFault>,
     cluster: BTreeMap<usize, ClusterFault>,
-    blows: BTreeMap<usize, Interruption>,
+    interruptions: BTreeMap<usize, Interruption>,
     lag: usize,
     mixer: Option<u64>,
 }
@@ -67,12 +67,13 @@ fn deed() -> impl Strategy<Value = Deed> {
 fn trouble() -> impl Strategy<Value = Trouble> {
     let cloud = vec((0..60_usize, select(CloudFault::ALL.to_vec())), 0..6);
     let cluster = vec((0..100_usize, select(ClusterFault::ALL.to_vec())), 0..6);
-    let blows = vec((0..300_usize, select(vec![Interruption::Dropped, Interruption::Replaced])), 0..6);
-    (cloud, cluster, blows, select(vec![0, 1, 20]), proptest::option::of(1..u64::MAX)).prop_map(
-        |(cloud, cluster, blows, lag, mixer)| Trouble {
+    let interruptions =
+        vec((0..300_usize, select(vec![Interruption::Dropped, Interruption::Replaced])), 0..6);
+    (cloud, cluster, interruptions, select(vec![0, 1, 20]), proptest::option::of(1..u64::MAX)).prop_map(
+        |(cloud, cluster, interruptions, lag, mixer)| Trouble {
             cloud: cloud.into_iter().collect(),
             cluster: cluster.into_iter().collect(),
-            blows: blows.into_iter().collect(),
+            interruptions: interruptions.into_iter().collect(),
             lag,
             mixer,
         },
@@ -85,7 +86,7 @@ fn troubled(trouble: &Trouble) -> World {
         world.add_process();
     }
     world.mixer = trouble.mixer;
-    world.blows.clone_from(&trouble.blows);
+    world.interruptions.clone_from(&trouble.interruptions);
     world.traffic.lock().unwrap().faults.clone_from(&trouble.cloud);
     trouble.cluster.iter().for_each(|(at, fault)| world.cluster.fail(*at, *fault));
     world
@@ -95,7 +96,7 @@ fn hours(begin: u8) -> (String, String) {
     (format!("{begin:02}:00"), format!("{:02}:00", begin + 1))
 }
 
-fn apply(world: &mut World, key: &dcs_operator::controller::NamespacedName, deed: &Deed) {
+fn apply(world: &mut World, key: &dcs_operator::controller::ObjectId, deed: &Deed) {
     let id = world.instances().iter().find(|instance| is_live(instance)).map(|instance| instance.id.clone());
     match deed {
         Deed::Describe(text) => world.edit(key, |spec| spec.description = Some(text.clone())),
@@ -149,7 +150,7 @@ fn converge(trouble: &Trouble, deeds: &[(u64, Deed)], delete: bool) {
     // Nothing goes wrong any more, nobody does anything, and what cannot be done is taken back.
     world.traffic.lock().unwrap().faults.clear();
     world.cluster.stop_failing();
-    world.blows.clear();
+    world.interruptions.clear();
     world.edit(&key, |spec| {
         (spec.paused, spec.port) = (None, None);
         spec.on_external_deletion = Some(OnExternalDeletion::Recreate);

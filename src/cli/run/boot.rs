@@ -16,8 +16,7 @@ use super::flags::RunArgs;
 use crate::{
     cli::Failure,
     clock::Clock,
-    controller::SystemRandom,
-    controller::instance::{NoRandomness, Random},
+    controller::{NoRandomness, Random, SystemRandom},
     formats::HashKey,
 };
 

@@ -15,8 +15,8 @@ use super::Failure;
 use crate::{
     clock::{Clock, SystemClock},
     controller::{
-        ClientFactory, KubeInstances, Manager, Stores, SystemRandom, Watches, WorkQueue, WriteGuard,
-        instance::Instances,
+        ClientFactory, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchedStore,
+        Watches, WriteGuard,
     },
     dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
     inventory::Inventory,
@@ -230,17 +230,15 @@ impl Parts {
             id = boot::cluster_id(&client, self.args.cluster_id.as_deref(), clock.as_ref()) => id,
             () = halt.cancelled() => return Ok(()),
         };
-        let stores = Stores::new();
         let timeouts = self.args.timeouts();
-        let (objects, secrets) = stores.ports(&client, &timeouts);
+        let (instance_store, secret_store) = (WatchedStore::new(), WatchedStore::new());
         let (sink, events) = TelemetrySink::new(self.metrics.clone(), self.probes.clone());
         let sink = Arc::new(sink);
         let publishing = tokio::spawn(telemetry_sink::publish(events, client.clone(), self.identity.clone()));
         let write_guard = LeaderWriteGuard { halt: halt.clone(), leadership: self.leadership.clone() };
-        let instances: KubeInstances<HttpConnect> = Instances {
-            objects,
-            secrets,
-            connect: HttpConnect {
+        let shared = Arc::new(Shared {
+            secrets: KubeSecrets::new(client.clone(), secret_store.reader(), timeouts.answer),
+            client_factory: HttpConnect {
                 policy: self.args.retry_policy(),
                 clock: Arc::clone(&clock),
                 metrics: self.metrics.clone(),
@@ -257,27 +255,23 @@ impl Parts {
             event_sink: Arc::clone(&sink) as _,
             credentials_cache: Default::default(),
             projects: Default::default(),
+        });
+        let instances = KubeInstances {
+            objects: KubeObjects::new(client.clone(), instance_store.reader(), timeouts.answer),
+            shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
-        let instances = Arc::new(instances);
-        let watches = Arc::new(Watches {
-            client,
-            users: Default::default(),
-            queue: WorkQueue::default(),
-            released: WorkQueue::default(),
-            own_credentials: self.args.own_credentials().map(|own| own.secret),
-            seen: CancellationToken::new(),
-            timeouts,
-            error_handler: Arc::clone(&sink) as _,
-        });
+        let own_secret = self.args.own_credentials().map(|own| own.secret);
+        let watches = Arc::new(Watches::new(client, own_secret, timeouts, Arc::clone(&sink) as _));
         self.metrics.ask(telemetry_sink::snapshot(
-            stores.objects(),
-            Arc::clone(&instances),
+            instance_store.reader(),
+            Arc::clone(&shared),
             self.leadership.clone(),
         ));
-        let operation = Manager::new(instances, watches, sink);
+        let mut manager = Manager::new(shared, watches, secret_store, sink, self.args.concurrency);
+        manager.add(Arc::new(instances), instance_store);
         self.at_work.cancel();
-        operation.run(stores, self.args.concurrency, halt).await;
+        manager.run(halt).await;
         publishing.abort();
         Ok(())
     }

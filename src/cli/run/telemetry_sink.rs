@@ -15,7 +15,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
     api::DcsInstance,
-    controller::{Action, ClientFactory, EventSink, KubeInstances, Requeue, RunObserver, WatchErrorHandler},
+    controller::{
+        Action, ClientFactory, EventSink, KubeSecrets, Requeue, RunObserver, Shared, WatchErrorHandler,
+    },
     dcs::{Class, RequestObserver},
     inventory::Work,
     leader::Leadership,
@@ -98,7 +100,8 @@ impl EventSink for TelemetrySink {
     }
 
     fn on_cloud_action(&self, object: &ObjectReference, action: &Action<'_>) {
-        let Action { type_, instance, outcome, message, consent } = action;
+        let Action { type_, instance, outcome, consent } = action;
+        let message = outcome.message();
         let (kind, object) = (kind(object), shown(object));
         let (action, outcome) = (type_.as_str(), outcome.as_str());
         self.metrics.acted(kind, action, outcome);
@@ -174,7 +177,7 @@ pub(super) async fn publish(
 /// What is counted when somebody asks for metrics.
 pub(super) fn snapshot<N: ClientFactory + 'static>(
     objects: Store<DcsInstance>,
-    instances: Arc<KubeInstances<N>>,
+    shared: Arc<Shared<KubeSecrets, N>>,
     leadership: Option<Leadership>,
 ) -> impl Fn() -> Snapshot + Send + 'static
 where
@@ -197,7 +200,7 @@ where
                 *words.entry(word.clone()).or_insert(0) += 1;
             }
         }
-        let ages = instances.inventory.ages();
+        let ages = shared.inventory.ages();
         Snapshot {
             objects: said.into_iter().collect(),
             instances: words.into_iter().collect(),

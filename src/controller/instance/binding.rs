@@ -1,81 +1,72 @@
-//! The Secret with all that clients need (the Service Binding specification's), and the password's way into it.
+//! The binding Secret (Service Binding specification), and the password in it.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::Secret,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
-};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::ResourceExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Instances, ReconcileContext,
-    secret::{PASSWORD, owner, value},
+    secret::{PASSWORD, is_controlled, owned_metadata, value},
+    state::{BindingDraft, Context, Instances},
 };
 use crate::{
-    api::{DcsInstance, Reason},
+    api::DcsInstance,
     controller::{
-        account::ClientFactory,
-        ports::{ClusterError, NamespacedName, ObjectApi, SecretApi},
+        accounts::ClientFactory,
+        ids::NamespacedName,
+        ports::{ClusterError, ManagedResource, ObjectApi, SecretApi},
     },
-    formats::{Purpose, binding_secret_name, pending_auth_secret_name},
-    plan::instance::{
-        binding::{BindingState, Content, WhichPassword},
-        observed::{Blocker, Published, SecretVersions},
+    formats::{binding_secret_name, pending_auth_secret_name},
+    plan::{
+        Blocker,
+        instance::{
+            binding::{BindingState, Content, WhichPassword},
+            observed::{Published, SecretVersions},
+        },
     },
 };
 
-/// The Secret's type, by the Service Binding specification; it cannot be changed later.
+/// The type by the Service Binding specification. It is immutable.
 const TYPE: &str = "servicebinding.io/redis";
-/// What the specification has every binding say about itself.
+/// What the specification asks of every binding.
 const KIND: [(&str, &str); 2] = [("type", "redis"), ("provider", "huaweicloud-dcs")];
-
-/// The binding Secret, as it is to be written.
-pub(super) struct Draft {
-    secret: Secret,
-    /// Whether one is there already, of which this is the next version.
-    replaces: bool,
-    /// The Secret that its password waited in, and that can go once this one is there.
-    superseded: Option<Secret>,
-}
 
 /// The password for the binding Secret.
 #[derive(Default)]
 struct Found {
-    /// None where none is needed.
+    /// None if the instance is open.
     password: Option<SecretString>,
-    /// The Secret that it waited in.
-    waited: Option<Secret>,
+    /// The Secret with the pending password that it comes from.
+    pending: Option<Secret>,
 }
 
 // === impl Instances ===
 
 impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
-    /// What the watch shows of the object's Secrets.
+    /// The versions of the object's Secrets in the watch cache.
     pub(super) fn versions(&self, object: &DcsInstance) -> SecretVersions {
-        let key = NamespacedName::of(object);
-        let of = |name: &str| self.secrets.version(&NamespacedName::new(&key.namespace, name));
+        let id = object.object_id();
+        let of = |name: &str| self.shared.secrets.version(&id.secret(name));
         let chosen = object.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
         SecretVersions {
-            binding: of(&binding_secret_name(&key.name)),
-            pending: self.pending_version(object, of(&pending_auth_secret_name(&key.name))),
+            binding: of(&binding_secret_name(&id.name)),
+            pending: self.pending_version(object, of(&pending_auth_secret_name(&id.name))),
             chosen: chosen.and_then(|chosen| of(&chosen.name)),
         }
     }
 
-    /// The watch may still show what was dropped already.
+    /// The watch may still show a Secret that was deleted.
     fn pending_version(&self, object: &DcsInstance, shown: Option<String>) -> Option<String> {
         let settled = self.local_states.with(object, |entry| entry.more.settled_pending.clone());
         shown.filter(|shown| settled.as_ref() != Some(shown))
     }
 
-    /// Compares the binding Secret with `content`; what is to be written, if anything, goes into the view.
+    /// Compares the binding Secret with `content`. The Secret to write, if any, goes into the context.
     pub(super) async fn find_binding(
         &self,
-        context: &mut ReconcileContext<N::Cloud>,
+        context: &mut Context<N::Cloud>,
         content: &Content,
     ) -> Result<BindingState, Blocker> {
         let subject = &context.observed.subject;
@@ -84,32 +75,31 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let held = |present: &Option<Secret>| {
             present.as_ref().filter(ours).and_then(|secret| value(secret, PASSWORD))
         };
-        // What the watch does not show is made, which fails if it is there all the same: nothing is overwritten by that.
-        let made = self.local_states.with(&context.object, |entry| entry.more.made_binding);
-        let unseen = !made && context.observed.secrets.binding.is_none();
+        // A Secret that the watch does not show is created. That fails with a conflict if it exists all the same.
+        let unseen = context.observed.secrets.binding.is_none() && !self.was_created(context, &key.name);
         let mut present = if unseen { None } else { self.read(&key).await? };
         let mut found = self.which_password(context, &content.password, held(&present)).await?;
         if unseen && found.is_err() {
-            // Before a password is called lost, it is looked for where the watch may be late to show it.
+            // The watch may lag: read the Secret before the password counts as lost.
             present = self.read(&key).await?;
             found = self.which_password(context, &content.password, held(&present)).await?;
         }
         if let Some(secret) = present.as_ref().filter(|secret| !ours(secret)) {
-            return self.not_ours(context, secret).map(|()| BindingState::Foreign);
+            return self.check_leftover(context, secret).map(|()| BindingState::Foreign);
         }
         let Ok(found) = found else { return Ok(BindingState::PasswordLost) };
         let data = data(content, found.password.as_ref());
         match present {
             Some(secret) if secret.data.as_ref() == Some(&data) => {
                 self.remember_published(context, &secret, content);
-                let superseded =
-                    context.observed.secrets.pending.is_some() && self.is_spent(context, &secret).await?;
-                context.binding = Some(Draft { secret, replaces: true, superseded: None });
+                let superseded = context.observed.secrets.pending.is_some()
+                    && self.is_superseded(context, &secret).await?;
+                context.scratch.binding = Some(BindingDraft { secret, replaces: true, superseded: None });
                 Ok(if superseded { BindingState::Superseded } else { BindingState::Current })
             }
             present => {
-                context.binding = Some(Draft {
-                    superseded: found.waited,
+                context.scratch.binding = Some(BindingDraft {
+                    superseded: found.pending,
                     ..draft(&context.object, &key.name, present, data)
                 });
                 Ok(BindingState::Outdated)
@@ -117,30 +107,30 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         }
     }
 
-    /// The password for the binding Secret, if one is needed; fails with `Err(())` within if it is lost.
+    /// The password for the binding Secret. The inner `Err(())` means that it is lost.
     async fn which_password(
         &self,
-        context: &ReconcileContext<N::Cloud>,
+        context: &Context<N::Cloud>,
         which: &WhichPassword,
         held: Option<SecretString>,
     ) -> Result<Result<Found, ()>, Blocker> {
         let subject = &context.observed.subject;
-        let plainly = |password| Found { password, waited: None };
+        let plainly = |password| Found { password, pending: None };
         match which {
             WhichPassword::Open => Ok(Ok(Found::default())),
             WhichPassword::Chosen { name, key } => {
                 self.chosen(&subject.namespace, name, key).await.map(|password| Ok(plainly(Some(password))))
             }
             WhichPassword::Unrecorded if held.is_some() => Ok(Ok(plainly(held))),
-            WhichPassword::Unrecorded => Ok(Ok(self.waiting(context).await?)),
+            WhichPassword::Unrecorded => Ok(Ok(self.pending(context).await?)),
             WhichPassword::Accepted(hash) => {
                 let is_it = |password: &SecretString| self.password_hash(&subject.uid, password) == *hash;
                 if let Some(held) = held.filter(is_it) {
                     return Ok(Ok(plainly(Some(held))));
                 }
-                let waiting = self.waiting(context).await?;
-                if waiting.password.as_ref().is_some_and(is_it) {
-                    return Ok(Ok(waiting));
+                let pending = self.pending(context).await?;
+                if pending.password.as_ref().is_some_and(is_it) {
+                    return Ok(Ok(pending));
                 }
                 let chosen = context.object.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
                 let Some(chosen) = chosen else { return Ok(Err(())) };
@@ -151,23 +141,19 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         }
     }
 
-    /// The password that waits to be published.
-    async fn waiting(&self, context: &ReconcileContext<N::Cloud>) -> Result<Found, Blocker> {
+    /// The pending password.
+    async fn pending(&self, context: &Context<N::Cloud>) -> Result<Found, Blocker> {
         let subject = &context.observed.subject;
         let key = NamespacedName::new(&subject.namespace, &pending_auth_secret_name(&subject.name));
-        let waited = self.read(&key).await?.filter(|secret| is_controlled(secret, &subject.uid));
-        let password = waited.as_ref().and_then(|secret| value(secret, PASSWORD));
-        Ok(Found { waited: waited.filter(|_| password.is_some()), password })
+        let pending = self.read(&key).await?.filter(|secret| is_controlled(secret, &subject.uid));
+        let password = pending.as_ref().and_then(|secret| value(secret, PASSWORD));
+        Ok(Found { pending: pending.filter(|_| password.is_some()), password })
     }
 
-    /// Whether the Secret with the unpublished password holds what `binding` has published. If not, it is meant for an
-    /// instance that is still to be made, perhaps by another process: it stays.
-    async fn is_spent(
-        &self,
-        context: &ReconcileContext<N::Cloud>,
-        binding: &Secret,
-    ) -> Result<bool, Blocker> {
-        let pending = self.waiting(context).await?.password;
+    /// Whether the pending password is the one that `binding` publishes. If not, it belongs to an instance that is still
+    /// to be created, perhaps by another process, and its Secret stays.
+    async fn is_superseded(&self, context: &Context<N::Cloud>, binding: &Secret) -> Result<bool, Blocker> {
+        let pending = self.pending(context).await?.password;
         let superseded = is_same(pending.as_ref(), value(binding, PASSWORD).as_ref());
         if !superseded {
             self.settle_pending(context);
@@ -175,67 +161,57 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         Ok(superseded)
     }
 
-    /// This version of the Secret with the unpublished password needs no more thought.
-    fn settle_pending(&self, context: &ReconcileContext<N::Cloud>) {
+    /// This version of the Secret with the pending password needs no more attention.
+    fn settle_pending(&self, context: &Context<N::Cloud>) {
         let version = context.observed.secrets.pending.clone();
         self.local_states.with(&context.object, |entry| entry.more.settled_pending = version);
     }
 
-    /// One keyed hash per object and password: two objects with the same one do not show it.
-    pub(super) fn password_hash(&self, uid: &str, password: &SecretString) -> String {
-        self.hash_key.hash(Purpose::Password, [uid, password.expose_secret()])
-    }
-
-    /// Writes the binding Secret, and then drops the one that held the password before.
+    /// Writes the binding Secret, and then deletes the Secret with the pending password.
     pub(super) async fn write_binding(
         &self,
-        context: &ReconcileContext<N::Cloud>,
+        context: &Context<N::Cloud>,
         content: &Content,
     ) -> Result<(), ClusterError> {
-        let Some(draft) = &context.binding else { return Ok(()) };
+        let Some(draft) = &context.scratch.binding else { return Ok(()) };
         let written = if draft.replaces {
-            self.secrets.replace_secret(&draft.secret).await?
+            self.shared.secrets.replace_secret(&draft.secret).await?
         } else {
-            let made = self.secrets.create_secret(&draft.secret).await;
-            if matches!(made, Ok(_) | Err(ClusterError::Conflict(_))) {
-                self.local_states.with(&context.object, |entry| entry.more.made_binding = true);
-            }
-            made?
+            self.create_secret(context, &draft.secret).await?
         };
         self.remember_published(context, &written, content);
         if let Some(superseded) = &draft.superseded {
-            self.secrets.delete_secret(superseded).await?;
+            self.shared.secrets.delete_secret(superseded).await?;
             self.settle_pending(context);
             return Ok(());
         }
-        // One that had to stay while it was meant for what is published now can go.
-        let pending = NamespacedName::new(
-            &NamespacedName::of(&written).namespace,
-            &pending_auth_secret_name(&context.object.name_any()),
-        );
-        if self.secrets.version(&pending).is_some() { self.drop_pending(context).await } else { Ok(()) }
+        // A pending password that belonged to the new instance is published now.
+        let id = context.object.object_id();
+        let pending = id.secret(&pending_auth_secret_name(&id.name));
+        if self.shared.secrets.version(&pending).is_some() {
+            self.delete_pending(context).await
+        } else {
+            Ok(())
+        }
     }
 
-    /// Removes the Secret that held the password until it was published, if it still holds the same.
-    pub(super) async fn drop_pending(
-        &self,
-        context: &ReconcileContext<N::Cloud>,
-    ) -> Result<(), ClusterError> {
-        let Some(Draft { secret: binding, .. }) = &context.binding else { return Ok(()) };
+    /// Deletes the Secret with the pending password, if that is the published one.
+    pub(super) async fn delete_pending(&self, context: &Context<N::Cloud>) -> Result<(), ClusterError> {
+        let Some(BindingDraft { secret: binding, .. }) = &context.scratch.binding else { return Ok(()) };
         let subject = &context.observed.subject;
         let key = NamespacedName::new(&subject.namespace, &pending_auth_secret_name(&subject.name));
         let published = value(binding, PASSWORD);
-        if let Some(secret) = self.secrets.get_secret(&key).await?
+        if let Some(secret) = self.shared.secrets.get_secret(&key).await?
             && is_controlled(&secret, &subject.uid)
             && is_same(value(&secret, PASSWORD).as_ref(), published.as_ref())
         {
-            self.secrets.delete_secret(&secret).await?;
+            self.shared.secrets.delete_secret(&secret).await?;
         }
         self.settle_pending(context);
         Ok(())
     }
 
-    fn remember_published(&self, context: &ReconcileContext<N::Cloud>, secret: &Secret, content: &Content) {
+    fn remember_published(&self, context: &Context<N::Cloud>, secret: &Secret, content: &Content) {
         let published = Published {
             content: content.clone(),
             version: secret.resource_version().unwrap_or_default(),
@@ -244,31 +220,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         };
         self.local_states.with(&context.object, |entry| entry.more.local.published = Some(published));
     }
-
-    /// Whether the Secret of an earlier object of the same name is still on its way out.
-    pub(super) fn not_ours(
-        &self,
-        context: &ReconcileContext<N::Cloud>,
-        secret: &Secret,
-    ) -> Result<(), Blocker> {
-        let subject = &context.observed.subject;
-        let namesake = |owner: &OwnerReference| owner.kind == "DcsInstance" && owner.name == subject.name;
-        if !secret.owner_references().iter().any(namesake) {
-            return Ok(());
-        }
-        // The garbage collector is slower than whoever made the object anew.
-        let message =
-            format!("Secret {} of an earlier object of this name is still being removed", secret.name_any());
-        Err(Blocker { reason: Reason::WaitingForInstance, message })
-    }
 }
 
 fn is_same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
     one.is_some() && one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
-}
-
-pub(super) fn is_controlled(secret: &Secret, uid: &str) -> bool {
-    secret.owner_references().iter().any(|owner| owner.uid == uid)
 }
 
 fn draft(
@@ -276,19 +231,14 @@ fn draft(
     name: &str,
     present: Option<Secret>,
     data: BTreeMap<String, ByteString>,
-) -> Draft {
+) -> BindingDraft {
     let replaces = present.is_some();
     let secret = present.unwrap_or_else(|| Secret {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            namespace: object.namespace(),
-            owner_references: Some(vec![owner(object)]),
-            ..ObjectMeta::default()
-        },
+        metadata: owned_metadata(object, name),
         type_: Some(TYPE.to_owned()),
         ..Secret::default()
     });
-    Draft { secret: Secret { data: Some(data), ..secret }, replaces, superseded: None }
+    BindingDraft { secret: Secret { data: Some(data), ..secret }, replaces, superseded: None }
 }
 
 /// The keys of the Service Binding specification, and `read-host` besides.

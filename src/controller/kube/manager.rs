@@ -1,184 +1,157 @@
-//! Everything that runs: kube's controller hands over keys, the fleet looks at the cloud, Secrets are let go.
+//! Runs any number of kinds over one Secret watch, one inventory and one set of links.
+//!
+//! Each kind has a `Controller` of kube, which hands over keys: one run per key at a time, the sooner visit wins, a
+//! trigger during a run is kept, runs end before shutdown. A queue of our own would have to do all of that again. One
+//! Controller per kind also means that a kind with many objects cannot take the workers of another.
 
 use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
 use kube::runtime::{
     Controller,
     controller::{Action, Config, Error as ControllerError},
-    reflector::{ObjectRef, Store, store::Writer},
+    reflector::ObjectRef,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    KubeObjects, KubeSecrets, KubeTimeouts,
-    release::release_credentials,
-    watch::{SecretMeta, Watches, store},
+    objects::KubeObjects,
+    release::{UsesCredentials, release_credentials, uses_credentials},
+    secrets::KubeSecrets,
+    watch::{SecretMeta, WatchedStore, Watches},
 };
 use crate::{
     api::DcsInstance,
-    clock::Clock,
     controller::{
-        account::ClientFactory,
+        accounts::ClientFactory,
+        ids::ObjectId,
         instance::Instances,
         local_state::Requeue,
-        ports::{NamespacedName, ObjectApi},
+        ports::{ManagedResource, ObjectApi},
         reconcile::{forget, reconcile},
+        reconciler::Reconciler,
+        shared::Shared,
     },
-    inventory::Inventory,
 };
 
-/// DcsInstances over kube and a way to the cloud.
+/// DcsInstances over kube.
 pub type KubeInstances<N> = Instances<KubeObjects<DcsInstance>, KubeSecrets, N>;
 
-/// Is told how passes end, and that they go on.
+/// Observes the run.
 pub trait RunObserver: Send + Sync {
-    /// A pass ended, after so long.
+    /// A reconcile of an object of `kind` ended, after this time.
     fn on_reconcile_end(&self, kind: &'static str, next: Requeue, took: Duration);
 
-    /// Objects and Secrets are all there: passes can begin.
+    /// The first lists of all kinds and of Secrets are complete.
     fn on_synced(&self);
 
-    /// Work goes on.
+    /// The poll loop is alive.
     fn heartbeat(&self);
 }
 
-/// What everything that runs has in common.
+/// Runs kinds until it is stopped.
 pub struct Manager<N: ClientFactory> {
-    instances: Arc<KubeInstances<N>>,
+    core: Arc<Core<N>>,
+    secrets: WatchedStore<SecretMeta>,
+    concurrency: u16,
+    kinds: Vec<Start<N>>,
+    uses_credentials: Vec<UsesCredentials>,
+}
+
+/// Starts one kind.
+type Start<N> = Box<dyn FnOnce(Arc<Core<N>>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
+
+/// What all kinds share.
+struct Core<N: ClientFactory> {
+    shared: Arc<Shared<KubeSecrets, N>>,
     watches: Arc<Watches>,
     observer: Arc<dyn RunObserver>,
-    /// The account that is due next may be another one now.
-    due: Arc<Notify>,
+    /// Another account may be due next.
+    due: Notify,
 }
 
-/// Stores that watches fill.
-pub struct Stores {
-    objects: Store<DcsInstance>,
-    object_writer: Writer<DcsInstance>,
-    secrets: Store<SecretMeta>,
-    secret_writer: Writer<SecretMeta>,
+/// One kind that runs.
+struct Running<T, N: ClientFactory> {
+    kind: Arc<T>,
+    core: Arc<Core<N>>,
 }
 
-/// How long the fleet waits at most without a look at what is due: work that stands still is noticed by that.
-const LONGEST_REST: Duration = Duration::from_secs(10);
-
-// === impl Stores ===
-
-impl Stores {
-    /// Empty ones.
-    pub fn new() -> Self {
-        let ((objects, object_writer), (secrets, secret_writer)) = (store(), store());
-        Self { objects, object_writer, secrets, secret_writer }
-    }
-
-    /// The ports that read from them.
-    pub fn ports(
-        &self,
-        client: &kube::Client,
-        timeouts: &KubeTimeouts,
-    ) -> (KubeObjects<DcsInstance>, KubeSecrets) {
-        let timeout = timeouts.answer;
-        let objects = KubeObjects::new(client.clone(), self.objects.clone(), timeout);
-        (objects, KubeSecrets::new(client.clone(), self.secrets.clone(), timeout))
-    }
-
-    /// The DcsInstances that were seen.
-    pub fn objects(&self) -> Store<DcsInstance> {
-        self.objects.clone()
-    }
-}
-
-impl Default for Stores {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+/// The longest wait of the poll loop, so that its heartbeat shows that it is alive.
+const MAX_POLL_WAIT: Duration = Duration::from_secs(10);
 
 // === impl Manager ===
 
-impl<N: ClientFactory + 'static> Manager<N>
+impl<N> Manager<N>
 where
-    N::Cloud: 'static,
+    N: ClientFactory<Cloud: 'static> + 'static,
 {
-    /// Of these parts.
+    /// Without kinds yet. `concurrency` limits the reconciles of each kind.
     pub fn new(
-        instances: Arc<KubeInstances<N>>,
+        shared: Arc<Shared<KubeSecrets, N>>,
         watches: Arc<Watches>,
+        secrets: WatchedStore<SecretMeta>,
         observer: Arc<dyn RunObserver>,
+        concurrency: u16,
     ) -> Self {
-        Self { instances, watches, observer, due: Arc::default() }
+        let core = Arc::new(Core { shared, watches, observer, due: Notify::new() });
+        Self { core, secrets, concurrency, kinds: Vec::new(), uses_credentials: Vec::new() }
     }
 
-    /// Runs until `stop`, and then until the passes under way have ended.
-    pub async fn run(self, stores: Stores, concurrency: u16, stop: CancellationToken) {
-        let this = Arc::new(self);
-        let Stores { objects, object_writer, secrets, secret_writer } = stores;
-        let watched = Arc::clone(&this.watches).secrets(secret_writer, secrets.clone());
-        let mut others = tokio::task::JoinSet::new();
-        others.spawn(watched);
-        others.spawn(release_credentials(Arc::clone(&this.watches), this.instances.secrets.clone()));
-        others.spawn(Arc::clone(&this).look_at_accounts());
-        // Without the Secrets' versions a pass would read what it need not read. A watch that dies ends the process
-        // elsewhere; here nothing has to be decided on it.
+    /// Adds a kind, with the store that its objects are read from.
+    pub fn add<T>(&mut self, kind: Arc<T>, store: WatchedStore<T::Object>)
+    where
+        T: Reconciler<Secrets = KubeSecrets, Clients = N> + 'static,
+    {
+        let watches = &self.core.watches;
+        watches.expect(T::Object::KIND);
+        let uses = uses_credentials::<T::Object>(watches.client.clone(), watches.timeouts.answer);
+        self.uses_credentials.push(uses);
+        let concurrency = self.concurrency;
+        self.kinds
+            .push(Box::new(move |core, stop| Box::pin(Running { kind, core }.run(store, concurrency, stop))));
+    }
+
+    /// Runs until `stop`, and then until the running reconciles have ended.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { core, secrets, concurrency: _, kinds, uses_credentials } = self;
+        let reader = secrets.reader();
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&core.watches).secrets(secrets));
+        let own = core.shared.clone();
+        let watches = Arc::clone(&core.watches);
+        background.spawn(async move {
+            release_credentials(watches, own.secrets.clone(), uses_credentials).await;
+        });
+        background.spawn(Arc::clone(&core).poll_accounts());
+        // Without the versions of the Secrets, reconciles would read Secrets needlessly.
         tokio::select! {
-            _ = secrets.wait_until_ready() => {}
+            _ = reader.wait_until_ready() => {}
             () = stop.cancelled() => return,
         }
-        let (seen, observer) = (this.watches.seen.clone(), Arc::clone(&this.observer));
-        others.spawn(async move {
-            seen.cancelled().await;
+        let (synced, observer) = (core.watches.synced.clone(), Arc::clone(&core.observer));
+        background.spawn(async move {
+            synced.cancelled().await;
             observer.on_synced();
         });
-        let remembering = Arc::clone(&this.instances);
-        let watch =
-            this.watches.instances(object_writer, move |object| remembering.local_states.shown(object));
-        let queue = this.watches.queue.stream().map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-        let controller = Controller::for_stream(watch, objects)
-            .reconcile_on(queue)
-            .with_config(Config::default().concurrency(concurrency))
-            .graceful_shutdown_on(stop.cancelled_owned());
-        let ended =
-            controller.run(run_reconcile, |_, error: &Infallible, _| match *error {}, Arc::clone(&this));
-        let mut gone = tokio::task::JoinSet::new();
-        ended
-            .for_each(|ended| {
-                if let Err(ControllerError::ObjectNotFound(reference)) = ended {
-                    let key = NamespacedName::new(&reference.namespace.unwrap_or_default(), &reference.name);
-                    gone.spawn(Arc::clone(&this).look_whether_gone(key));
-                    while gone.try_join_next().is_some() {}
-                }
-                future::ready(())
-            })
-            .await;
+        join_all(kinds.into_iter().map(|start| start(Arc::clone(&core), stop.clone()))).await;
     }
+}
 
-    /// Forgets an object that no watch shows, once the API server says so, too. If it is there, the watch brings it.
-    async fn look_whether_gone(self: Arc<Self>, key: NamespacedName) {
-        match self.instances.objects.is_there(&key).await {
-            Ok(true) => {}
-            Ok(false) => {
-                forget(self.instances.as_ref(), &key);
-                self.due.notify_one();
-                // One that was made in between may have been forgotten with it.
-                if self.instances.objects.cached(&key).is_some() {
-                    self.watches.queue.wake(key);
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%key, %error, "whether it is gone is asked again");
-                self.instances.clock.sleep(self.watches.timeouts.max_backoff).await;
-                self.watches.queue.wake(key);
-            }
-        }
-    }
+// === impl Core ===
 
-    /// Looks at each account when it is due, and wakes whom it concerns.
-    async fn look_at_accounts(self: Arc<Self>) {
-        let clock = Arc::clone(&self.instances.clock);
-        let inventory = self.inventory();
-        // In one task: a tick is taken as soon as it is asked for, so that the next round finds another account.
+impl<N> Core<N>
+where
+    N: ClientFactory<Cloud: 'static> + 'static,
+{
+    /// Polls each account when it is due, and wakes the objects that its lists concern.
+    async fn poll_accounts(self: Arc<Self>) {
+        let (clock, inventory) = (&self.shared.clock, &self.shared.inventory);
+        // In one task: a poll is marked as running when it is created, so that the next round finds another account.
         let mut polls = FuturesUnordered::new();
         loop {
             self.observer.heartbeat();
@@ -188,37 +161,85 @@ where
                 polls.push(inventory.poll(account));
                 continue;
             }
-            let rest = due.map_or(LONGEST_REST, |(at, _)| at.saturating_sub(now).min(LONGEST_REST));
+            let wait = due.map_or(MAX_POLL_WAIT, |(at, _)| at.saturating_sub(now).min(MAX_POLL_WAIT));
             tokio::select! {
-                Some(polled) = polls.next() => self.watches.queue.wake_all(polled.wake),
-                () = clock.sleep(rest) => {}
+                Some(polled) = polls.next() => self.watches.queues.wake_all(polled.wake),
+                () = clock.sleep(wait) => {}
                 () = self.due.notified() => {}
             }
         }
     }
-
-    fn inventory(&self) -> &Inventory<N::Cloud, NamespacedName> {
-        &self.instances.inventory
-    }
 }
 
-async fn run_reconcile<N: ClientFactory + 'static>(
-    object: Arc<DcsInstance>,
-    this: Arc<Manager<N>>,
-) -> Result<Action, Infallible>
+// === impl Running ===
+
+impl<T, N> Running<T, N>
 where
-    N::Cloud: 'static,
+    T: Reconciler<Secrets = KubeSecrets, Clients = N> + 'static,
+    N: ClientFactory<Cloud: 'static> + 'static,
 {
-    let key = NamespacedName::of(object.as_ref());
-    let clock: &Arc<dyn Clock> = &this.instances.clock;
-    let begun = clock.monotonic();
-    let next = reconcile(this.instances.as_ref(), &key).await;
-    let now = clock.monotonic();
-    this.observer.on_reconcile_end("DcsInstance", next, now.saturating_sub(begun));
-    // What the object is woken by may have changed, and with it when its account is due.
-    this.due.notify_one();
-    Ok(match next {
-        Requeue::At(at) | Requeue::Failed(at) => Action::requeue(at.saturating_sub(now)),
-        Requeue::Gone => Action::await_change(),
-    })
+    async fn run(self, store: WatchedStore<T::Object>, concurrency: u16, stop: CancellationToken) {
+        let this = Arc::new(self);
+        let WatchedStore { store, writer } = store;
+        let (watches, kind) = (&this.core.watches, Arc::clone(&this.kind));
+        let watch = watches.objects(writer, move |object| kind.local_states().shown(object));
+        let queue = watches.queues.of(T::Object::KIND).stream();
+        let controller = Controller::for_stream(watch, store)
+            .reconcile_on(queue.map(|id| ObjectRef::new(&id.name).within(&id.namespace)))
+            .with_config(Config::default().concurrency(concurrency))
+            .graceful_shutdown_on(stop.cancelled_owned());
+        let ended = controller.run(
+            |object, this| Self::run_reconcile(object, this),
+            |_, error: &Infallible, _| match *error {},
+            Arc::clone(&this),
+        );
+        let mut gone = JoinSet::new();
+        ended
+            .for_each(|ended| {
+                if let Err(ControllerError::ObjectNotFound(reference)) = ended {
+                    let namespace = reference.namespace.unwrap_or_default();
+                    let id = ObjectId::new(T::Object::KIND, &namespace, &reference.name);
+                    gone.spawn(Arc::clone(&this).forget_if_gone(id));
+                    while gone.try_join_next().is_some() {}
+                }
+                future::ready(())
+            })
+            .await;
+    }
+
+    async fn run_reconcile(object: Arc<T::Object>, this: Arc<Self>) -> Result<Action, Infallible> {
+        let clock = &this.core.shared.clock;
+        let begun = clock.monotonic();
+        let next = reconcile(this.kind.as_ref(), &object.object_id()).await;
+        let now = clock.monotonic();
+        this.core.observer.on_reconcile_end(T::Object::KIND, next, now.saturating_sub(begun));
+        // The object's subscription may have changed, and with it when its account is due.
+        this.core.due.notify_one();
+        Ok(match next {
+            Requeue::At(at) | Requeue::Failed(at) => Action::requeue(at.saturating_sub(now)),
+            Requeue::Gone => Action::await_change(),
+        })
+    }
+
+    /// Drops the state of an object that the watch does not show, once the API server confirms that it is gone. If it
+    /// exists, the watch brings it.
+    async fn forget_if_gone(self: Arc<Self>, id: ObjectId) {
+        let Core { shared, watches, due, .. } = self.core.as_ref();
+        match self.kind.objects().exists(&id).await {
+            Ok(true) => {}
+            Ok(false) => {
+                forget(self.kind.as_ref(), &id);
+                due.notify_one();
+                // The state of an object created in between may have been dropped with it.
+                if self.kind.objects().cached(&id).is_some() {
+                    watches.queues.wake_all([id]);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(object = %id, %error, "whether the object is gone is checked again");
+                shared.clock.sleep(watches.timeouts.max_backoff).await;
+                watches.queues.wake_all([id]);
+            }
+        }
+    }
 }

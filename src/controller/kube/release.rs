@@ -1,66 +1,95 @@
-//! Lets Secrets with credentials go once nobody needs them any more.
+//! Removes the in-use finalizer from Secrets with credentials once no object of any kind uses them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use kube::{Api, Client, ResourceExt, api::ListParams, core::DeserializeGuard};
 
-use super::{KubeSecrets, answer, refusal, watch::Watches};
+use super::{
+    answer::{answer, refusal},
+    secrets::KubeSecrets,
+    watch::Watches,
+};
 use crate::{
-    api::DcsInstance,
     controller::{
-        instance::credentials::credentials_secret,
-        ports::{ClusterError, NamespacedName, SecretApi},
-        reconcile::has_finalizer,
+        ids::NamespacedName,
+        ports::{ClusterError, ManagedResource, SecretApi, has_finalizer},
     },
     formats::IN_USE_FINALIZER,
 };
 
-/// Looks at every Secret that nobody may need any more, for as long as it runs.
-pub(super) async fn release_credentials(watches: Arc<Watches>, secrets: KubeSecrets) {
-    // Before all objects were seen, every Secret seems to be unused.
-    watches.seen.cancelled().await;
+/// Whether an object of one kind uses the credentials in a Secret, by a live list.
+pub(super) type UsesCredentials =
+    Box<dyn Fn(NamespacedName) -> BoxFuture<'static, Result<bool, ClusterError>> + Send + Sync>;
+
+/// The check for one kind.
+pub(super) fn uses_credentials<K: ManagedResource>(client: Client, timeout: Duration) -> UsesCredentials {
+    Box::new(move |secret| {
+        let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &secret.namespace);
+        Box::pin(async move {
+            let listed = answer(timeout, api.list(&ListParams::default())).await?;
+            let objects = listed.map_err(|status| refusal(&status))?.items;
+            let uses = |object: &DeserializeGuard<K>| {
+                object.0.as_ref().is_ok_and(|object| object.credentials_secret() == secret)
+            };
+            if objects.iter().any(uses) {
+                return Ok(true);
+            }
+            // An unreadable object may use it. No watch reports when that changes.
+            if objects.iter().any(|object| object.0.is_err()) {
+                let kind = K::KIND;
+                return Err(ClusterError::Unavailable(format!("a {kind} of its namespace cannot be read")));
+            }
+            Ok(false)
+        })
+    })
+}
+
+/// Checks every Secret that may have lost its last user, for as long as it runs.
+pub(super) async fn release_credentials(
+    watches: Arc<Watches>,
+    secrets: KubeSecrets,
+    kinds: Vec<UsesCredentials>,
+) {
+    // Before all objects of all kinds were seen, every Secret seems to be unused.
+    watches.synced.cancelled().await;
     loop {
-        let key = watches.released.next().await;
-        if !watches.is_unused(&key) {
+        let secret = watches.released.next().await;
+        if !watches.is_unused(&secret) {
             continue;
         }
-        if let Err(error) = release(&watches.client, &secrets, &key).await {
-            tracing::debug!(secret = %key, %error, "the Secret cannot be let go yet");
-            let (queue, gap) = (watches.released.clone(), watches.timeouts.max_backoff);
+        if let Err(error) = release(&secrets, &kinds, &secret).await {
+            tracing::debug!(%secret, %error, "the in-use finalizer cannot be removed yet");
+            let (queue, delay) = (watches.released.clone(), watches.timeouts.max_backoff);
             tokio::spawn(async move {
-                tokio::time::sleep(gap).await;
-                queue.wake(key);
+                tokio::time::sleep(delay).await;
+                queue.wake(secret);
             });
         }
     }
 }
 
-/// Takes our finalizer off, if the API server itself, and not only a watch, shows nobody who needs the Secret.
-async fn release(client: &Client, secrets: &KubeSecrets, key: &NamespacedName) -> Result<(), ClusterError> {
+/// Removes the finalizer if the API server itself, not only a watch, lists no user of any kind.
+async fn release(
+    secrets: &KubeSecrets,
+    kinds: &[UsesCredentials],
+    key: &NamespacedName,
+) -> Result<(), ClusterError> {
     let Some(mut secret) =
         secrets.get_secret(key).await?.filter(|secret| has_finalizer(secret, IN_USE_FINALIZER))
     else {
         return Ok(());
     };
-    let instances: Api<DeserializeGuard<DcsInstance>> = Api::namespaced(client.clone(), &key.namespace);
-    let listed = answer(secrets.timeout, instances.list(&ListParams::default()))
-        .await?
-        .map_err(|status| refusal(&status))?;
-    let needs = |object: &DeserializeGuard<DcsInstance>| {
-        object.0.as_ref().is_ok_and(|object| credentials_secret(&object.spec) == key.name)
-    };
-    if listed.items.iter().any(needs) {
-        return Ok(());
+    for uses in kinds {
+        if uses(key.clone()).await? {
+            return Ok(());
+        }
     }
-    // What cannot be read may need it. Nobody tells when that changes.
-    if listed.items.iter().any(|object| object.0.is_err()) {
-        return Err(ClusterError::Unavailable("an object of its namespace cannot be read".to_owned()));
-    }
-    // An object that came since the list, and saw the Secret held, is woken by this and holds it again.
+    // An object created since the lists, which saw the finalizer, is woken by this write and adds it again.
     secret.finalizers_mut().retain(|finalizer| finalizer != IN_USE_FINALIZER);
     match secrets.replace_secret(&secret).await {
         Ok(_) | Err(ClusterError::Gone) => {
-            tracing::info!(secret = %key, "nobody needs the Secret any more; it can go");
+            tracing::info!(secret = %key, "no object uses the Secret; its in-use finalizer is removed");
             Ok(())
         }
         Err(error) => Err(error),

@@ -1,15 +1,16 @@
-//! What is watched, and who is woken by it: DcsInstances, and the metadata of Secrets.
+//! The watches: one per kind, and one of the metadata of Secrets. They fill the stores and wake objects.
 
 use std::{
+    collections::BTreeSet,
     future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, ResourceExt,
     api::PartialObjectMeta,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
@@ -19,59 +20,84 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-
 use tokio_util::sync::CancellationToken;
 
-use super::{KubeTimeouts, work_queue::WorkQueue};
+use super::{
+    timeouts::KubeTimeouts,
+    work_queue::{WorkQueue, WorkQueues},
+};
 use crate::{
-    api::{DcsInstance, DcsInstanceSpec, GROUP},
-    controller::{ports::NamespacedName, reconcile::has_finalizer, secret_users::SecretUsers},
+    api::GROUP,
+    controller::{
+        ids::{NamespacedName, ObjectId},
+        links::{Link, Links, Referent, Relation},
+        ports::{ManagedResource, has_finalizer},
+    },
     formats::IN_USE_FINALIZER,
 };
 
-/// How long a watch that broke off is left alone: kube's own waits, but not as long as those grow.
+/// The wait before a watch is restarted: kube's own, capped.
 struct CappedBackoff {
     waits: watcher::DefaultBackoff,
     longest: Duration,
 }
 
-/// Is told what a watch has trouble with.
+/// Receives the errors of watches.
 pub trait WatchErrorHandler: Send + Sync {
-    /// A watch broke off; it is begun again.
+    /// A watch failed. It is restarted.
     fn on_watch_error(&self, kind: &'static str, error: &watcher::Error);
 
-    /// An object cannot be read: its kind's definition in the cluster allows what this operator does not know.
-    fn on_unreadable_object(
-        &self,
-        kind: &'static str,
-        object: &k8s_openapi::api::core::v1::ObjectReference,
-        error: &str,
-    );
+    /// An object cannot be decoded: the definition in the cluster allows what this operator does not know.
+    fn on_unreadable_object(&self, kind: &'static str, object: &ObjectReference, error: &str);
 }
 
-/// What the watches have in common.
+/// A store, and the writer that a watch fills it by.
+pub struct WatchedStore<K: reflector::Lookup<DynamicType = ()> + Clone + 'static> {
+    pub(super) store: Store<K>,
+    pub(super) writer: Writer<K>,
+}
+
+/// What all watches share.
 pub struct Watches {
-    /// The cluster.
-    pub client: Client,
-    /// Who needs which Secret.
-    pub users: Mutex<SecretUsers>,
-    /// Objects to visit.
-    pub queue: WorkQueue<NamespacedName>,
-    /// Secrets with credentials that nobody may need any more.
-    pub released: WorkQueue<NamespacedName>,
-    /// The Secret with the operator's own credentials.
-    pub own_credentials: Option<NamespacedName>,
-    /// Cancelled once all DcsInstances were seen. The store's own `wait_until_ready` wakes only the last of several who
-    /// wait, and kube's controller is one.
-    pub seen: CancellationToken,
-    /// How long the API server is waited for.
-    pub timeouts: KubeTimeouts,
-    /// Is told of trouble.
-    pub error_handler: Arc<dyn WatchErrorHandler>,
+    pub(super) client: Client,
+    links: Mutex<Links>,
+    /// Objects to reconcile.
+    pub(super) queues: WorkQueues,
+    /// Secrets with credentials that may have lost their last user.
+    pub(super) released: WorkQueue<NamespacedName>,
+    own_credentials: Option<NamespacedName>,
+    /// Kinds whose first list is not complete.
+    unsynced: Mutex<BTreeSet<&'static str>>,
+    /// Cancelled once the first list of every kind is complete. The store's own `wait_until_ready` wakes only the last
+    /// of several waiters, and kube's controller is one.
+    pub(super) synced: CancellationToken,
+    pub(super) timeouts: KubeTimeouts,
+    error_handler: Arc<dyn WatchErrorHandler>,
 }
 
 /// Metadata of a Secret.
-pub(super) type SecretMeta = PartialObjectMeta<Secret>;
+pub type SecretMeta = PartialObjectMeta<Secret>;
+
+// === impl WatchedStore ===
+
+impl<K: reflector::Lookup<DynamicType = ()> + Clone + 'static> WatchedStore<K> {
+    /// An empty store.
+    pub fn new() -> Self {
+        let (store, writer) = reflector::store();
+        Self { store, writer }
+    }
+
+    /// A reader of the store.
+    pub fn reader(&self) -> Store<K> {
+        self.store.clone()
+    }
+}
+
+impl<K: reflector::Lookup<DynamicType = ()> + Clone + 'static> Default for WatchedStore<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 // === impl CappedBackoff ===
 
@@ -92,52 +118,87 @@ impl kube::runtime::utils::Backoff for CappedBackoff {
 // === impl Watches ===
 
 impl Watches {
-    /// Fills `writer`, and brings the objects that a user has changed. `shown` is told what the store holds from now on,
-    /// but for what a list brings. It never ends by itself.
-    pub fn instances<F: Fn(&DcsInstance) + Send + 'static>(
+    /// For a cluster; `own_credentials` is the Secret with the operator's own credentials.
+    pub fn new(
+        client: Client,
+        own_credentials: Option<NamespacedName>,
+        timeouts: KubeTimeouts,
+        error_handler: Arc<dyn WatchErrorHandler>,
+    ) -> Self {
+        Self {
+            client,
+            links: Mutex::default(),
+            queues: WorkQueues::default(),
+            released: WorkQueue::default(),
+            own_credentials,
+            unsynced: Mutex::default(),
+            synced: CancellationToken::new(),
+            timeouts,
+            error_handler,
+        }
+    }
+
+    /// Registers a kind, before any watch runs.
+    pub(super) fn expect(&self, kind: &'static str) {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
+    }
+
+    /// The first list of a kind is complete.
+    fn listed(&self, kind: &'static str) {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.remove(kind);
+        if unsynced.is_empty() {
+            self.synced.cancel();
+        }
+    }
+
+    /// Fills `writer` and yields the objects that a user has changed. `shown` is called with every object of an event
+    /// that is not part of a list. The stream does not end by itself.
+    pub(super) fn objects<K: ManagedResource, F: Fn(&K) + Send + 'static>(
         self: &Arc<Self>,
-        writer: Writer<DcsInstance>,
+        writer: Writer<K>,
         shown: F,
-    ) -> impl Stream<Item = watcher::Result<DcsInstance>> + Send + use<F> {
-        let api: Api<DeserializeGuard<DcsInstance>> = Api::all(self.client.clone());
-        let (on_error, decode, inform) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
-        let mut seen = Vec::new();
-        // What a user changes, and what makes a pass go on: a finalizer is no change of the generation. A status is
-        // ours, and would wake its own writer.
-        let news = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
+    ) -> impl Stream<Item = watcher::Result<K>> + Send + use<K, F> {
+        let api: Api<DeserializeGuard<K>> = Api::all(self.client.clone());
+        let (on_error, decode, index) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let mut listed = Vec::new();
+        // A finalizer does not change the generation, but lets a reconcile go on. A status is written by the operator
+        // itself, and would wake its own writer.
+        let changed = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
         watcher(api, self.config())
-            .inspect(move |event| on_error.note("DcsInstance", event))
+            .inspect(move |event| on_error.report(K::KIND, event))
             .backoff(self.backoff())
             .filter_map(move |event| future::ready(decode.decode(event)))
             .modify(|object| {
                 object.managed_fields_mut().clear();
-                // What kubectl notes down there is as long as the object.
+                // The annotation of kubectl is as long as the object.
                 object.annotations_mut().retain(|key, _| key.starts_with(GROUP));
             })
             .reflect(writer)
             .inspect(move |event| {
                 if let Ok(event) = event {
-                    inform.instance_seen(event, &mut seen);
+                    index.on_event(event, &mut listed);
                     if let Event::Apply(object) = event {
                         shown(object);
                     }
                 }
             })
             .applied_objects()
-            // The controller would hold back everything else for a watch that is being begun again.
+            // The controller would pause everything else while a watch is restarted.
             .filter(|object| future::ready(object.is_ok()))
-            .predicate_filter(news, PredicateConfig::default())
+            .predicate_filter(changed, PredicateConfig::default())
     }
 
-    /// Fills `writer` with the metadata of all Secrets, for as long as it runs.
-    pub async fn secrets(self: Arc<Self>, writer: Writer<SecretMeta>, store: Store<SecretMeta>) {
+    /// Fills a store with the metadata of all Secrets, for as long as it runs.
+    pub(super) async fn secrets(self: Arc<Self>, secrets: WatchedStore<SecretMeta>) {
+        let WatchedStore { store, writer } = secrets;
         let api: Api<SecretMeta> = Api::all(self.client.clone());
         let on_error = Arc::clone(&self);
         watcher(api, self.config())
-            .inspect(move |event| on_error.note("Secret", event))
+            .inspect(move |event| on_error.report("Secret", event))
             .backoff(self.backoff())
             .modify(|secret| {
-                // Name, version, finalizers: nothing else is needed of some thousand Secrets.
+                // Of thousands of Secrets, only name, version and finalizers are needed.
                 let metadata = &mut secret.metadata;
                 (metadata.managed_fields, metadata.annotations, metadata.labels) = (None, None, None);
                 metadata.owner_references = None;
@@ -146,32 +207,32 @@ impl Watches {
             .reflect(writer)
             .for_each(|event| {
                 if let Ok(event) = event {
-                    self.secret_seen(&event, &store);
+                    self.on_secret_event(&event, &store);
                 }
                 future::ready(())
             })
             .await;
     }
 
-    fn note<K>(&self, kind: &'static str, event: &watcher::Result<Event<K>>) {
+    fn report<K>(&self, kind: &'static str, event: &watcher::Result<Event<K>>) {
         if let Err(error) = event {
             self.error_handler.on_watch_error(kind, error);
         }
     }
 
-    /// Takes out what cannot be read: one such object must not stop the watch of all others. It leaves the store, too,
-    /// if it could be read before: what was known of it is no longer so.
-    fn decode(
+    /// Filters out undecodable objects: one must not stop the watch of all others. It also leaves the store, since its
+    /// former state no longer holds.
+    fn decode<K: ManagedResource>(
         &self,
-        event: watcher::Result<Event<DeserializeGuard<DcsInstance>>>,
-    ) -> Option<watcher::Result<Event<DcsInstance>>> {
+        event: watcher::Result<Event<DeserializeGuard<K>>>,
+    ) -> Option<watcher::Result<Event<K>>> {
         let event = match event {
             Ok(event) => event,
             Err(error) => return Some(Err(error)),
         };
         let unreadable = |invalid: InvalidObject| {
-            let object = metadata_only(invalid.metadata);
-            self.error_handler.on_unreadable_object("DcsInstance", &object.object_ref(&()), &invalid.error);
+            let object = K::from_metadata(invalid.metadata);
+            self.error_handler.on_unreadable_object(K::KIND, &object.object_ref(&()), &invalid.error);
             object
         };
         Some(Ok(match event {
@@ -185,77 +246,92 @@ impl Watches {
                 return None;
             }
             Event::Apply(DeserializeGuard(Err(invalid))) => Event::Delete(unreadable(invalid)),
-            Event::Delete(DeserializeGuard(Err(invalid))) => Event::Delete(metadata_only(invalid.metadata)),
+            Event::Delete(DeserializeGuard(Err(invalid))) => {
+                Event::Delete(K::from_metadata(invalid.metadata))
+            }
         }))
     }
 
-    /// Keeps the index of Secrets, and wakes what is gone, so that it is forgotten. `seen`: what a list under way has
-    /// shown so far.
-    fn instance_seen(&self, event: &Event<DcsInstance>, seen: &mut Vec<NamespacedName>) {
-        let mut users = self.users();
+    /// Updates the links. Wakes referrers of the object, and an object that is gone, so that its state is dropped.
+    /// `listed`: the objects of a list so far.
+    fn on_event<K: ManagedResource>(&self, event: &Event<K>, listed: &mut Vec<ObjectId>) {
         match event {
-            Event::Init => seen.clear(),
+            Event::Init => listed.clear(),
             Event::InitApply(object) => {
-                seen.push(NamespacedName::of(object));
-                self.set(&mut users, object);
+                listed.push(object.object_id());
+                self.on_object(object);
             }
-            Event::Apply(object) => self.set(&mut users, object),
-            Event::Delete(object) => self.gone(&mut users, &NamespacedName::of(object)),
+            Event::Apply(object) => self.on_object(object),
+            Event::Delete(object) => self.on_gone(&object.object_id()),
             Event::InitDone => {
-                let shown: std::collections::BTreeSet<_> = std::mem::take(seen).into_iter().collect();
-                let gone: Vec<_> = users.objects().filter(|key| !shown.contains(key)).cloned().collect();
-                gone.iter().for_each(|key| self.gone(&mut users, key));
-                self.seen.cancel();
+                let listed: BTreeSet<_> = std::mem::take(listed).into_iter().collect();
+                let is_gone = |id: &&ObjectId| id.kind == K::KIND && !listed.contains(*id);
+                let links = self.links();
+                let gone: Vec<_> = links.objects().filter(is_gone).cloned().collect();
+                drop(links);
+                gone.iter().for_each(|id| self.on_gone(id));
+                self.listed(K::KIND);
             }
         }
     }
 
-    fn set(&self, users: &mut SecretUsers, object: &DcsInstance) {
-        if let Some(secret) = users.set(object) {
-            self.released.wake(secret);
+    fn on_object<K: ManagedResource>(&self, object: &K) {
+        let id = object.object_id();
+        let mut all = object.links();
+        all.insert(Link::secret(Relation::Credentials, object.credentials_secret()));
+        let mut links = self.links();
+        self.on_dropped(&links.set(&id, all));
+        if links.set_projection(&id, object.projection()) {
+            self.queues.wake_all(links.referrers(&Referent::Object(id)).cloned());
         }
     }
 
-    fn gone(&self, users: &mut SecretUsers, key: &NamespacedName) {
-        if let Some(secret) = users.remove(key) {
-            self.released.wake(secret);
-        }
-        self.queue.wake(key.clone());
+    fn on_gone(&self, id: &ObjectId) {
+        let mut links = self.links();
+        self.on_dropped(&links.remove(id));
+        let referrers = links.referrers(&Referent::Object(id.clone())).cloned();
+        self.queues.wake_all(referrers.chain([id.clone()]));
     }
 
-    fn secret_seen(&self, event: &Event<SecretMeta>, store: &Store<SecretMeta>) {
+    fn on_dropped(&self, links: &BTreeSet<Link>) {
+        self.released.wake_all(links.iter().filter_map(Link::credentials).cloned());
+    }
+
+    fn on_secret_event(&self, event: &Event<SecretMeta>, store: &Store<SecretMeta>) {
         match event {
             Event::Init | Event::InitApply(_) => {}
-            // A list tells nothing of what is gone: whoever needs any Secret looks whether it is still there.
+            // A list does not report what is gone: every object checks its Secrets.
             Event::InitDone => {
-                store.state().iter().for_each(|secret| self.consider(secret));
-                let users = self.users();
-                self.queue.wake_all(users.objects().cloned());
+                store.state().iter().for_each(|secret| self.release_if_unused(secret));
+                self.queues.wake_all(self.links().objects().cloned());
             }
             Event::Apply(secret) | Event::Delete(secret) => {
-                self.consider(secret);
+                self.release_if_unused(secret);
                 let key = NamespacedName::of(secret);
-                let users = self.users();
+                let links = self.links();
                 if self.own_credentials.as_ref() == Some(&key) {
-                    self.queue.wake_all(users.objects().cloned());
+                    self.queues.wake_all(links.objects().cloned());
                 } else {
-                    self.queue.wake_all(users.of(&key).cloned());
+                    self.queues.wake_all(links.referrers(&Referent::Secret(key)).cloned());
                 }
             }
         }
     }
 
-    /// A Secret that we keep from going, and that nobody takes credentials from.
-    fn consider(&self, secret: &SecretMeta) {
-        let held = has_finalizer(secret, IN_USE_FINALIZER);
+    fn release_if_unused(&self, secret: &SecretMeta) {
         let key = NamespacedName::of(secret);
-        if held && !self.users().has_credentials_from(&key) {
+        if has_finalizer(secret, IN_USE_FINALIZER) && self.is_unused(&key) {
             self.released.wake(key);
         }
     }
 
-    fn users(&self) -> MutexGuard<'_, SecretUsers> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether no object uses the credentials in a Secret, as far as the watches show.
+    pub(super) fn is_unused(&self, secret: &NamespacedName) -> bool {
+        !self.links().has_credentials_from(secret)
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn config(&self) -> watcher::Config {
@@ -266,22 +342,4 @@ impl Watches {
     fn backoff(&self) -> CappedBackoff {
         CappedBackoff { waits: watcher::DefaultBackoff::default(), longest: self.timeouts.max_backoff }
     }
-
-    /// Whether nobody takes credentials from a Secret, as far as the watch shows.
-    pub fn is_unused(&self, secret: &NamespacedName) -> bool {
-        !self.users().has_credentials_from(secret)
-    }
-}
-
-/// An object of which only the metadata can be told.
-fn metadata_only(metadata: ObjectMeta) -> DcsInstance {
-    DcsInstance { metadata, spec: DcsInstanceSpec::default(), status: None }
-}
-
-/// A store, and what fills it.
-pub(super) fn store<K>() -> (Store<K>, Writer<K>)
-where
-    K: reflector::Lookup<DynamicType = ()> + Clone + 'static,
-{
-    reflector::store()
 }

@@ -1,17 +1,24 @@
-//! A set of what is to be looked at, each at most once, for one reader. It cannot be full: what is in it already is not
-//! put in again.
+//! Deduplicated sets of keys to process. They are never full: a key that is in already is not added again.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use futures::{Stream, stream};
 use tokio::sync::Notify;
 
-/// A set of what is to be looked at. Clones share it.
+use crate::controller::ids::ObjectId;
+
+/// A set of keys for one reader. Clones share it.
 #[derive(Debug)]
 pub struct WorkQueue<T>(Arc<Inner<T>>);
+
+/// One queue per kind, for one reader each.
+#[derive(Debug, Default)]
+pub struct WorkQueues {
+    by_kind: Mutex<BTreeMap<&'static str, WorkQueue<ObjectId>>>,
+}
 
 #[derive(Debug)]
 struct Inner<T> {
@@ -34,12 +41,12 @@ impl<T> Default for WorkQueue<T> {
 }
 
 impl<T: Ord> WorkQueue<T> {
-    /// Puts one in.
+    /// Adds a key.
     pub fn wake(&self, one: T) {
         self.wake_all([one]);
     }
 
-    /// Puts some in.
+    /// Adds keys.
     pub fn wake_all(&self, some: impl IntoIterator<Item = T>) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let before = waiting.len();
@@ -49,7 +56,7 @@ impl<T: Ord> WorkQueue<T> {
         }
     }
 
-    /// Takes one out, once there is one.
+    /// Removes a key, waiting for one.
     pub async fn next(&self) -> T {
         loop {
             let notified = self.0.notify.notified();
@@ -64,12 +71,35 @@ impl<T: Ord> WorkQueue<T> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
     }
 
-    /// Takes all out, as they come. For one reader.
+    /// Removes keys as they come.
     pub fn stream(&self) -> impl Stream<Item = T> + Send + use<T>
     where
         T: Send,
     {
         stream::unfold(self.clone(), |queue| async move { Some((queue.next().await, queue)) })
+    }
+}
+
+// === impl WorkQueues ===
+
+impl WorkQueues {
+    /// The queue of a kind.
+    pub fn of(&self, kind: &'static str) -> WorkQueue<ObjectId> {
+        self.by_kind.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default().clone()
+    }
+
+    /// Adds objects, each to the queue of its kind. A kind without a reader is ignored.
+    pub fn wake_all(&self, objects: impl IntoIterator<Item = ObjectId>) {
+        let mut grouped: BTreeMap<&'static str, Vec<ObjectId>> = BTreeMap::new();
+        for object in objects {
+            grouped.entry(object.kind).or_default().push(object);
+        }
+        let by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kind, objects) in grouped {
+            if let Some(queue) = by_kind.get(kind) {
+                queue.wake_all(objects);
+            }
+        }
     }
 }
 
@@ -80,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_taken_once_however_often_it_was_put_in() {
+    fn a_key_is_taken_once_however_often_it_was_added() {
         let queue = WorkQueue::default();
         let mut stream = Box::pin(queue.stream());
         assert_eq!(stream.next().now_or_never(), None);
@@ -91,5 +121,15 @@ mod tests {
         queue.wake(1);
         assert_eq!(stream.next().now_or_never(), Some(Some(1)));
         assert_eq!(stream.next().now_or_never(), None);
+    }
+
+    #[test]
+    fn objects_go_to_the_queue_of_their_kind() {
+        let queues = WorkQueues::default();
+        let id = |kind| ObjectId::new(kind, "shop", "a");
+        let mut instances = Box::pin(queues.of("DcsInstance").stream());
+        queues.wake_all([id("DcsBackup"), id("DcsInstance")]);
+        assert_eq!(instances.next().now_or_never(), Some(Some(id("DcsInstance"))));
+        assert_eq!(instances.next().now_or_never(), None);
     }
 }

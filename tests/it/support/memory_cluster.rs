@@ -1,4 +1,4 @@
-//! Kubernetes in memory: what processes see of it, lagging behind if they are told to, and with faults in between.
+//! Kubernetes in memory, as processes see it: with lagging watches and faults where a test wants them.
 
 use std::{
     collections::BTreeMap,
@@ -10,19 +10,24 @@ use std::{
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec},
-    controller::{ClusterError, ManagedResource, NamespacedName, ObjectApi, SecretApi, prune_empty},
+    controller::{
+        ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, SecretApi, prune_empty,
+    },
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::Value;
 use tokio::task::yield_now;
 
-use super::memory_store::{Id, Store, Write};
+use super::{
+    memory_store::{Id, Store, Write},
+    probe::Probe,
+};
 
-/// What goes wrong with one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClusterFault {
-    /// It is refused, since somebody else was faster.
+    /// It is refused with a conflict.
     Conflict,
     /// It fails without effect.
     LostBefore,
@@ -34,7 +39,7 @@ impl ClusterFault {
     pub(crate) const ALL: [Self; 3] = [Self::Conflict, Self::LostBefore, Self::LostAfter];
 }
 
-/// A cluster that several processes look at.
+/// A cluster that several processes share.
 #[derive(Clone)]
 pub(crate) struct MemoryCluster {
     inner: Arc<Mutex<Inner>>,
@@ -47,22 +52,22 @@ struct Inner {
     faults: BTreeMap<usize, ClusterFault>,
 }
 
-/// A write, with whether a watch would tell of it.
+/// A write to an object.
 pub(crate) struct Written {
-    pub(crate) key: NamespacedName,
+    pub(crate) key: ObjectId,
     pub(crate) uid: String,
     pub(crate) before: Option<Arc<Value>>,
     pub(crate) after: Option<Arc<Value>>,
-    /// Whether it is more than a status.
+    /// Whether a watch wakes the object for it: more than the status changed.
     pub(crate) is_news: bool,
 }
 
-/// What one process sees.
+/// The cluster as one process sees it.
 #[derive(Clone)]
 pub(crate) struct MemoryView {
     cluster: MemoryCluster,
     lag: Arc<AtomicUsize>,
-    /// Which version of each object it has seen: a watch never goes back.
+    /// The version of each object that it has seen: a watch never goes back.
     shown: Arc<Mutex<BTreeMap<Id, usize>>>,
 }
 
@@ -74,12 +79,17 @@ impl Written {
     }
 }
 
-fn kind_of<K: ManagedResource>() -> String {
-    K::kind(&()).into_owned()
+/// The kinds of the objects.
+const KINDS: [&str; 2] = [DcsInstance::KIND, Probe::KIND];
+
+fn id(key: &ObjectId) -> Id {
+    (key.kind.to_owned(), NamespacedName::new(&key.namespace, &key.name))
 }
 
-fn id<K: ManagedResource>(key: &NamespacedName) -> Id {
-    (kind_of::<K>(), key.clone())
+/// The object of a write; `None` if it is a Secret.
+fn object_of(write: &Write) -> Option<ObjectId> {
+    let kind = KINDS.into_iter().find(|kind| *kind == write.kind)?;
+    Some(ObjectId::new(kind, &write.key.namespace, &write.key.name))
 }
 
 fn secret_id(key: &NamespacedName) -> Id {
@@ -90,7 +100,8 @@ fn decode<T: serde::de::DeserializeOwned>(object: &Value) -> T {
     serde_json::from_value(object.clone()).unwrap()
 }
 
-fn written(write: &Write) -> Written {
+fn written(write: &Write) -> Option<Written> {
+    let key = object_of(write)?;
     let (before, after) = (write.before.clone(), write.after.clone());
     let metadata = |object: &Option<Arc<Value>>| {
         let object = object.as_ref()?;
@@ -98,7 +109,7 @@ fn written(write: &Write) -> Written {
         Some([of("generation"), of("finalizers"), of("deletionTimestamp"), of("annotations")])
     };
     let is_news = metadata(&before) != metadata(&after);
-    Written { key: write.key.clone(), uid: write.uid.clone(), before, after, is_news }
+    Some(Written { key, uid: write.uid.clone(), before, after, is_news })
 }
 
 fn id_of(write: &Write) -> Id {
@@ -125,18 +136,18 @@ impl MemoryCluster {
         self.inner.lock().unwrap().calls
     }
 
-    /// Lets no call go wrong any more.
+    /// Removes all faults.
     pub(crate) fn stop_failing(&self) {
         self.inner.lock().unwrap().faults.clear();
     }
 
-    /// Lets the call of this number go wrong.
+    /// Sets the fault of the call of this number.
     pub(crate) fn fail(&self, call: usize, fault: ClusterFault) {
         self.inner.lock().unwrap().faults.insert(call, fault);
     }
 
-    pub(crate) fn create(&self, object: DcsInstance) {
-        let id = id::<DcsInstance>(&NamespacedName::of(&object));
+    pub(crate) fn create(&self, object: impl ManagedResource) {
+        let id = id(&object.object_id());
         let object = serde_json::to_value(object).unwrap();
         self.with(|store| store.create("user", &id, object)).unwrap();
     }
@@ -147,23 +158,23 @@ impl MemoryCluster {
         self.with(|store| store.create("user", &id, object)).unwrap();
     }
 
-    pub(crate) fn edit(&self, key: &NamespacedName, change: impl FnOnce(&mut DcsInstanceSpec)) {
-        self.change(key, |object| change(&mut object.spec));
+    pub(crate) fn edit(&self, key: &ObjectId, change: impl FnOnce(&mut DcsInstanceSpec)) {
+        self.change(key, |object: &mut DcsInstance| change(&mut object.spec));
     }
 
     /// Anything that a user may change.
-    pub(crate) fn change(&self, key: &NamespacedName, change: impl FnOnce(&mut DcsInstance)) {
-        let id = id::<DcsInstance>(key);
+    pub(crate) fn change<K: ManagedResource>(&self, key: &ObjectId, change: impl FnOnce(&mut K)) {
+        let id = id(key);
         let edit = |value: &mut Value| {
-            let mut object: DcsInstance = decode(value);
+            let mut object: K = decode(value);
             change(&mut object);
             *value = serde_json::to_value(object).unwrap();
         };
         self.with(|store| store.change("user", &id, edit)).unwrap();
     }
 
-    pub(crate) fn delete(&self, key: &NamespacedName) {
-        let id = id::<DcsInstance>(key);
+    pub(crate) fn delete(&self, key: &ObjectId) {
+        let id = id(key);
         self.with(|store| store.delete("user", &id)).unwrap();
     }
 
@@ -185,13 +196,13 @@ impl MemoryCluster {
     }
 
     /// As a restore from a backup of the cluster does.
-    pub(crate) fn wipe_status(&self, key: &NamespacedName) {
-        let id = id::<DcsInstance>(key);
+    pub(crate) fn wipe_status(&self, key: &ObjectId) {
+        let id = id(key);
         self.with(|store| store.change_status("user", &id, |status| *status = Value::Null)).unwrap();
     }
 
-    pub(crate) fn read(&self, key: &NamespacedName) -> Option<DcsInstance> {
-        let id = id::<DcsInstance>(key);
+    pub(crate) fn read<K: ManagedResource>(&self, key: &ObjectId) -> Option<K> {
+        let id = id(key);
         self.with(|store| store.get(&id)).map(|object| decode(&object))
     }
 
@@ -199,7 +210,7 @@ impl MemoryCluster {
         self.with(|store| store.get(&secret_id(key))).map(|secret| decode(&secret))
     }
 
-    /// The Secrets that were written since `seen`, which then is brought up to date.
+    /// The Secrets written since `seen`, which is advanced.
     pub(crate) fn secrets_since(&self, seen: &mut usize) -> Vec<NamespacedName> {
         self.with(|store| {
             let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
@@ -208,21 +219,17 @@ impl MemoryCluster {
     }
 
     /// All objects that were ever written, those that are gone too.
-    pub(crate) fn keys(&self) -> Vec<NamespacedName> {
-        let kind = kind_of::<DcsInstance>();
-        let all = self.with(|store| {
-            let of_kind = store.writes.iter().filter(|write| write.kind == kind);
-            of_kind.map(|write| write.key.clone()).collect::<std::collections::BTreeSet<_>>()
-        });
+    pub(crate) fn keys(&self) -> Vec<ObjectId> {
+        let all: std::collections::BTreeSet<_> =
+            self.with(|store| store.writes.iter().filter_map(object_of).collect());
         all.into_iter().collect()
     }
 
-    /// What was written to objects since `seen`, which then is brought up to date.
+    /// The writes to objects since `seen`, which is advanced.
     pub(crate) fn written_since(&self, seen: &mut usize) -> Vec<Written> {
-        let kind = kind_of::<DcsInstance>();
         self.with(|store| {
             let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
-            new.filter(|write| write.kind == kind).map(written).collect()
+            new.filter_map(written).collect()
         })
     }
 
@@ -233,10 +240,10 @@ impl MemoryCluster {
 
     /// All objects, as they are stored.
     pub(crate) fn objects(&self) -> Vec<Arc<Value>> {
-        self.with(|store| store.all(&kind_of::<DcsInstance>()))
+        self.with(|store| KINDS.iter().flat_map(|kind| store.all(kind)).collect())
     }
 
-    /// One call: yields before and after its effect, and goes wrong if told to.
+    /// One call: yields before and after its effect, and fails where a fault is set.
     async fn call<T>(
         &self,
         act: impl FnOnce(&mut Store) -> Result<T, ClusterError>,
@@ -250,7 +257,7 @@ impl MemoryCluster {
             let lost = || ClusterError::Unavailable("cut".to_owned());
             match fault {
                 None => act(&mut inner.store),
-                Some(ClusterFault::Conflict) => Err(ClusterError::Conflict("somebody was faster".to_owned())),
+                Some(ClusterFault::Conflict) => Err(ClusterError::Conflict("the object changed".to_owned())),
                 Some(ClusterFault::LostBefore) => Err(lost()),
                 Some(ClusterFault::LostAfter) => act(&mut inner.store).and_then(|_| Err(lost())),
             }
@@ -261,12 +268,12 @@ impl MemoryCluster {
 }
 
 impl MemoryView {
-    /// From now on the watch is so many versions of each object behind.
+    /// Sets how many versions of each object the watch lags.
     pub(crate) fn lag(&self, versions: usize) {
         self.lag.store(versions, Ordering::Relaxed);
     }
 
-    /// What the watch shows.
+    /// The object in the watch.
     fn shown(&self, id: &Id) -> Option<Arc<Value>> {
         self.cluster.with(|store| {
             let all = store.versions(id);
@@ -279,17 +286,22 @@ impl MemoryView {
 }
 
 impl<K: ManagedResource> ObjectApi<K> for MemoryView {
-    fn cached(&self, key: &NamespacedName) -> Option<Arc<K>> {
-        Some(Arc::new(decode(self.shown(&id::<K>(key))?.as_ref())))
+    fn cached(&self, key: &ObjectId) -> Option<Arc<K>> {
+        Some(Arc::new(decode(self.shown(&id(key))?.as_ref())))
     }
 
-    async fn get(&self, key: &NamespacedName) -> Result<Option<K>, ClusterError> {
-        let id = id::<K>(key);
+    async fn get(&self, key: &ObjectId) -> Result<Option<K>, ClusterError> {
+        let id = id(key);
         self.cluster.call(|store| Ok(store.get(&id).map(|object| decode(&object)))).await
     }
 
+    async fn exists(&self, key: &ObjectId) -> Result<bool, ClusterError> {
+        let id = id(key);
+        self.cluster.call(|store| Ok(store.get(&id).is_some())).await
+    }
+
     async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
-        let id = id::<K>(&NamespacedName::of(object));
+        let id = id(&object.object_id());
         let version = object.resource_version().unwrap();
         let status = prune_empty(status)?;
         self.cluster
@@ -298,7 +310,7 @@ impl<K: ManagedResource> ObjectApi<K> for MemoryView {
     }
 
     async fn add_finalizer(&self, object: &K, finalizer: &str) -> Result<K, ClusterError> {
-        let id = id::<K>(&NamespacedName::of(object));
+        let id = id(&object.object_id());
         let seen = (object.uid().unwrap(), object.finalizers().to_vec());
         self.cluster
             .call(|store| {
@@ -309,7 +321,7 @@ impl<K: ManagedResource> ObjectApi<K> for MemoryView {
     }
 
     async fn remove_finalizer(&self, object: &K, finalizer: &str) -> Result<(), ClusterError> {
-        let id = id::<K>(&NamespacedName::of(object));
+        let id = id(&object.object_id());
         let seen = (object.uid().unwrap(), object.finalizers().to_vec());
         self.cluster
             .call(|store| store.remove_finalizer("finalizer", &id, (&seen.0, &seen.1), finalizer))

@@ -1,5 +1,5 @@
-//! What an API server does with objects, in memory: versions, generations, finalizers, deletion, and server-side
-//! apply of a status by one manager. Who calls it, and what fails on the way, is for `memory_cluster`.
+//! The object store of an API server, in memory: versions, generations, finalizers, deletion, and server-side apply of
+//! a status by one manager. Calls and faults are in `memory_cluster`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 const PAST: usize = 64;
 /// When the first version was written, in seconds since 1970; each further one is a second later.
 const BEGIN: u64 = 1_767_225_600;
-/// In the metadata, what only the API server sets.
+/// Metadata that only the API server sets.
 const SET_BY_SERVER: &[&str] = &[
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -58,15 +58,15 @@ pub(crate) struct Store {
 #[derive(Debug, Default)]
 struct Entry {
     now: Option<Arc<Value>>,
-    /// What the present status has from applying, and from nobody who wrote it later.
+    /// The part of the status that was applied and not changed by others since.
     owned: Value,
     /// How many versions there were, the present one included.
     versions: usize,
-    /// What was there before, the latest last.
+    /// Earlier versions, the latest last.
     past: VecDeque<Option<Arc<Value>>>,
 }
 
-/// What the definition says that a status is before anybody wrote one.
+/// The default status of the definition.
 fn default_status(kind: &str) -> Value {
     static DEFAULTS: OnceLock<BTreeMap<String, Value>> = OnceLock::new();
     let read = || {
@@ -111,7 +111,7 @@ fn set(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// Takes out of `target` what was applied and is applied no more.
+/// Removes from `target` what was applied before and is not now.
 fn withdraw(target: &mut Map<String, Value>, owned: &Value, applied: &Value) {
     for (name, owned) in owned.as_object().into_iter().flatten() {
         let still = applied.get(name);
@@ -137,7 +137,7 @@ fn overlay(target: &mut Map<String, Value>, applied: &Value) {
     }
 }
 
-/// What of `owned` nobody else wrote since.
+/// The part of `owned` that others have not written since.
 fn still_owned(owned: &Value, now: &Value) -> Value {
     let kept = |(name, value): (&String, &Value)| {
         let now = now.get(name)?;
@@ -198,7 +198,7 @@ impl Store {
         Ok(self.put(by, id, object))
     }
 
-    /// What a user may write: anything but the status and what only the API server sets.
+    /// A write by a user: anything but the status and the metadata of the API server.
     pub(crate) fn change(
         &mut self,
         by: &'static str,
@@ -224,7 +224,7 @@ impl Store {
         Ok(if after == *before { before } else { self.put(by, id, after) })
     }
 
-    /// What somebody writes who has read it, guarded by the version that was read.
+    /// A write of a whole object, guarded by the version that was read.
     pub(crate) fn replace(
         &mut self,
         by: &'static str,
@@ -238,7 +238,7 @@ impl Store {
         self.change(by, id, |now| *now = object)
     }
 
-    /// What somebody else writes into the status.
+    /// A write to the status by another manager.
     pub(crate) fn change_status(
         &mut self,
         by: &'static str,
@@ -402,7 +402,7 @@ impl fmt::Display for Write {
         if is_deleting(after) {
             f.write_str(" being deleted")?;
         }
-        // What a Secret holds is left out.
+        // The content of a Secret is left out.
         write!(f, " status {}", after["status"])
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod many;
 pub(crate) mod memory_cluster;
 pub(crate) mod memory_store;
 pub(crate) mod operator;
+pub(crate) mod probe;
 pub(crate) mod raw_server;
 pub(crate) mod scripted;
 pub(crate) mod sim_harness;

@@ -9,10 +9,7 @@ use clap::Args;
 use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, TenantFlags, WaitFlags};
 use crate::{
     cli::Failure,
-    controller::{
-        Endpoints, KubeTimeouts,
-        instance::credentials::{Namespaces, OwnCredentials},
-    },
+    controller::{Endpoints, KubeTimeouts, Namespaces, OwnCredentials},
     dcs::RetryPolicy,
     formats::RESERVED_PREFIX,
     inventory::InventorySettings,

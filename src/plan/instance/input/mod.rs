@@ -11,7 +11,6 @@ pub mod policies;
 mod quantity;
 mod window;
 
-pub(super) use self::observed::retry_class;
 pub use self::{
     defaults::Defaults,
     desired::{AuthSpec, Desired, FlavorSpec, NetworkSpec},

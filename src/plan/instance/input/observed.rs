@@ -12,11 +12,13 @@ use super::{
     policies::Policies,
 };
 use crate::{
-    api::{DcsInstanceStatus, Reason, instance::CloudAccount, words::OperationType},
+    api::{DcsInstanceStatus, instance::CloudAccount, words::OperationType},
     dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
     formats::OwnerHash,
     plan::schedule::{RequeuePolicy, RetryClass},
 };
+
+pub use crate::plan::blocker::{Blocker, retry_class};
 
 /// What is known of an object, its instance and the cloud.
 #[derive(Debug, Clone)]
@@ -118,15 +120,6 @@ pub struct Published {
     pub source: Option<String>,
     /// Whether the watch has shown it since.
     pub shown: bool,
-}
-
-/// Why something cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocker {
-    /// In a word.
-    pub reason: Reason,
-    /// What is the matter and what to do about it.
-    pub message: String,
 }
 
 /// What the account's lists say. Times are monotonic.
@@ -299,21 +292,6 @@ impl Observed {
         self.now.monotonic.saturating_sub(since.unwrap_or(self.local.first_seen))
     }
 
-    /// When the present attempt can no longer show an effect that lists do not show.
-    pub(in crate::plan::instance) fn window_end(&self) -> Duration {
-        let own = self.settings.window();
-        // Another process may have been set up to take longer.
-        let theirs = self.status.operation.as_ref().and_then(|operation| operation.window_seconds);
-        let theirs = theirs.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-        let seen = self.local.intent_seen.unwrap_or(self.now.monotonic);
-        seen.saturating_add(own.max(theirs.unwrap_or_default()))
-    }
-
-    /// How long an attempt whose outcome is unknown may still show an effect; `None` if no longer.
-    pub(in crate::plan::instance) fn window_rest(&self) -> Option<Duration> {
-        self.window_end().checked_sub(self.now.monotonic).filter(|rest| !rest.is_zero())
-    }
-
     /// How long to wait after what was looked up stood in the way.
     pub(in crate::plan::instance) fn retry_delay_for(&self, blocker: &Blocker) -> Duration {
         self.retry_delay(blocker.retry_class(), self.local.failures.max(1))
@@ -388,27 +366,5 @@ impl Default for PlannerSettings {
             throttled: Duration::from_secs(5),
             requeue: RequeuePolicy::default(),
         }
-    }
-}
-
-// === impl Blocker ===
-
-impl Blocker {
-    /// How fast to try again what it stands in the way of.
-    pub fn retry_class(&self) -> RetryClass {
-        retry_class(self.reason)
-    }
-}
-
-/// Whether something can pass by itself or needs a person.
-pub(in crate::plan::instance) fn retry_class(reason: Reason) -> RetryClass {
-    match reason {
-        Reason::CloudUnreachable
-        | Reason::CloudError
-        | Reason::Throttled
-        | Reason::ListIncomplete
-        | Reason::ClusterError
-        | Reason::WaitingForInstance => RetryClass::Transient,
-        _ => RetryClass::NeedsUser,
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     dcs::model::InstanceFacts,
     formats::{Origin, OwnershipTags, cloud_name},
     plan::{
+        blocker::retry_class,
         conditions::Readiness,
         instance::{
             action::{CloudAction, KubeAction, Lookup, Step},
@@ -18,7 +19,6 @@ use crate::{
                 Desired, Observed,
                 observed::PasswordState,
                 ownership::{Claims, ids},
-                retry_class,
             },
             intent,
             status::observation::spelled,

@@ -10,14 +10,15 @@ use crate::{
         words::OperationOutcome,
     },
     plan::{
+        Blocker,
+        blocker::retry_class,
         conditions::{Readiness, Situation},
         instance::{
             action::Step,
             decision::Decision,
             input::{
                 Desired, Observed,
-                observed::{AccountLists, Blocker, ResolvedAccount},
-                retry_class,
+                observed::{AccountLists, ResolvedAccount},
             },
         },
         schedule::RetryClass,

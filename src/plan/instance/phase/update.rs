@@ -8,6 +8,7 @@ use crate::{
     dcs::model::{InstanceFacts, InstanceStatus},
     formats::Origin,
     plan::{
+        blocker::retry_class,
         conditions::Situation,
         instance::{
             action::{CloudAction, Lookup, Step},
@@ -17,7 +18,6 @@ use crate::{
                 Desired, Observed,
                 observed::{Blocker, InstanceSnapshot},
                 ownership::{Ownership, ownership_of},
-                retry_class,
             },
             intent,
             locate::Sighting,

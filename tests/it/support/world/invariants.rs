@@ -1,4 +1,4 @@
-//! What must hold after every step (the design's invariants 1, 2, 3, 5 and 7).
+//! The invariants after every step (the design's 1, 2, 3, 5 and 7).
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::wire::{Judge, Traffic};
 use crate::support::{account::assert_no_canary, memory_cluster::MemoryCluster};
 
-/// What is checked, and against what.
+/// Checks the cloud and the cluster.
 pub(crate) struct Invariants {
     cloud: Shared,
     cluster: MemoryCluster,
@@ -103,12 +103,13 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpR
         return (!known).then(|| format!("{process} creates for {uid:?}, which nobody wrote down"));
     }
     let simulator = cloud.lock();
-    // What is gone already cannot be harmed.
+    // A call to a deleted instance does no harm.
     let instance = simulator.service().instances().find(|instance| path.contains(&instance.id))?;
     let uid = tag(instance, "dcs-operator-uid");
     let owns = |object: &Value| {
         let adopts = object["spec"]["adopt"]["instanceId"] == instance.id.as_str();
-        has_uid(object, &uid) || (uid.is_none() && adopts)
+        let probes = object["spec"]["probedInstanceId"] == instance.id.as_str();
+        has_uid(object, &uid) || (uid.is_none() && adopts) || probes
     };
     let known = objects.iter().any(|object| owns(object) && intends(object, Some(&instance.id)));
     (!known).then(|| format!("{process} sends {} {path}, marked {uid:?}, not written down", request.method))

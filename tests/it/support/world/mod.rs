@@ -1,5 +1,5 @@
-//! The whole loop in one thread: objects, processes, fleet and the simulated cloud on one stepped clock, with
-//! something going wrong wherever a test wants it. After every step the invariants are checked.
+//! The whole loop in one thread: objects, processes, inventory and the simulated cloud on one stepped clock, with
+//! faults where a test wants them. The invariants are checked after every step.
 
 pub(crate) mod invariants;
 pub(crate) mod objects;
@@ -16,7 +16,7 @@ use std::{
 use dcs_operator::{
     api::DcsInstance,
     clock::Clock,
-    controller::NamespacedName,
+    controller::{ManagedResource, ObjectId},
     simulator::{Settings as CloudSettings, Simulator, http::Shared, service::Service},
 };
 
@@ -41,17 +41,17 @@ pub(crate) struct World {
     pub(crate) processes: Vec<Process>,
     pub(crate) invariants: Invariants,
     setup: Setup,
-    /// Awaits so far: a pass or a tick that was not done when it was polled.
+    /// Awaits so far: polls of a reconcile or an inventory poll that did not end it.
     pub(crate) awaits: usize,
-    /// What happens at which await.
-    pub(crate) blows: BTreeMap<usize, Interruption>,
-    /// Whether passes of the processes are mixed, by these bits.
+    /// The interruption at each await.
+    pub(crate) interruptions: BTreeMap<usize, Interruption>,
+    /// The random bits that mix the reconciles of the processes, if they are mixed.
     pub(crate) mixer: Option<u64>,
     started: usize,
     seen_writes: usize,
 }
 
-/// What happens to whatever runs at an await.
+/// An interruption at an await.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interruption {
     /// It is dropped; the process goes on.
@@ -60,7 +60,7 @@ pub(crate) enum Interruption {
     Replaced,
 }
 
-/// Runs something that waits for nobody else.
+/// Runs a future that never waits.
 pub(crate) fn drive<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -88,7 +88,7 @@ impl World {
             processes: Vec::new(),
             setup,
             awaits: 0,
-            blows: BTreeMap::new(),
+            interruptions: BTreeMap::new(),
             mixer: None,
             started: 0,
             seen_writes: 0,
@@ -118,7 +118,7 @@ impl World {
         let now = self.clock.monotonic();
         for key in self.cluster.keys() {
             process.visit(&key, now);
-            // A first list may be old; what the watch brings after it is not.
+            // The first list may be old; the watch after it is not.
             process.inform(&key, now + Duration::from_secs(1));
         }
         process
@@ -129,15 +129,15 @@ impl World {
         (0..self.processes.len()).for_each(|n| self.replace(n));
     }
 
-    /// What a process knew goes with it; what it did before rests on that.
+    /// Checks the invariants first: they depend on what the process received.
     fn replace(&mut self, process: usize) {
         self.invariants.check(&self.traffic);
-        let name = self.processes[process].operator.settings.process.clone();
+        let name = self.processes[process].shared.settings.process.clone();
         self.traffic.lock().unwrap().reported.remove(&name);
         self.processes[process] = self.new_process();
     }
 
-    /// Does something to the cloud behind everybody's back.
+    /// Changes the cloud outside the operator.
     pub(crate) fn mutate_cloud<T>(&self, change: impl FnOnce(&mut Service) -> T) -> T {
         self.cloud.lock().mutate(self.clock.monotonic(), |service, _| change(service))
     }
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// The object, as it is.
-    pub(crate) fn object(&self, key: &NamespacedName) -> Option<DcsInstance> {
+    pub(crate) fn object(&self, key: &ObjectId) -> Option<DcsInstance> {
         self.cluster.read(key)
     }
 
@@ -181,7 +181,7 @@ impl World {
         self.processes.iter().filter_map(Process::next).map(|(at, _)| at.max(now)).min()
     }
 
-    /// One thing: something that runs goes on, or something that is due starts, or time passes.
+    /// One step: a future is polled, or a due one starts after its wait.
     fn turn(&mut self) {
         self.watch();
         if let Some((process, running)) = self.choose() {
@@ -196,7 +196,7 @@ impl World {
         self.invariants.check(&self.traffic);
     }
 
-    /// What goes on. Unless they are mixed, one thing runs to its end before another starts.
+    /// The future to poll. Unless they are mixed, one runs to its end before another starts.
     fn choose(&mut self) -> Option<(usize, usize)> {
         let running: Vec<_> = (0..self.processes.len())
             .flat_map(|process| (0..self.processes[process].running.len()).map(move |n| (process, n)))
@@ -230,12 +230,12 @@ impl World {
             Poll::Pending => {
                 let here = self.awaits;
                 self.awaits += 1;
-                match self.blows.get(&here) {
+                match self.interruptions.get(&here) {
                     None => {}
                     Some(Interruption::Dropped) => {
                         let dropped = self.processes[process].running.remove(running);
                         if let process::What::Pass(key) = dropped.what {
-                            // As after any pass, there is another; nobody knows when, and never is not an answer.
+                            // A reconcile always follows another.
                             self.processes[process].visit(&key, now + Duration::from_secs(1));
                         }
                     }
@@ -245,7 +245,7 @@ impl World {
         }
     }
 
-    /// Lets the watches show what was written: at once, or, where they lag, a second later.
+    /// Delivers the writes to the watches: at once, or a second later where they lag.
     fn watch(&mut self) {
         let mut seen = self.seen_writes;
         let writes = self.cluster.written_since(&mut self.seen_writes);
@@ -253,7 +253,7 @@ impl World {
         for secret in self.cluster.secrets_since(&mut seen) {
             let of = |suffix: &str| secret.name.strip_suffix(suffix);
             if let Some(name) = of("-redis").or(of("-pending-auth")) {
-                let key = NamespacedName::new(&secret.namespace, name);
+                let key = ObjectId::new(DcsInstance::KIND, &secret.namespace, name);
                 for process in &mut self.processes {
                     process.inform(&key, now + Duration::from_secs(u64::from(process.lags())));
                 }
@@ -275,12 +275,13 @@ impl World {
 
     /// All there is, for a failed test.
     pub(crate) fn describe(&self) -> String {
-        let objects: Vec<_> = self.cluster.keys().iter().filter_map(|key| self.object(key)).collect();
+        let objects = self.cluster.objects();
         let simulator = self.cloud.lock();
         let instances: Vec<_> =
             simulator.service().instances().map(|i| (&i.id, i.status(), &i.tags)).collect();
         let secrets: Vec<_> = self.cluster.secrets_since(&mut 0).iter().map(|key| key.name.clone()).collect();
-        let objects = serde_json::to_string_pretty(&objects).unwrap();
+        let objects: Vec<_> = objects.iter().map(ToString::to_string).collect();
+        let objects = objects.join("\n");
         format!("{objects}\n{instances:#?}\nSecrets written, the last one last: {secrets:?}")
     }
 }

@@ -1,10 +1,10 @@
-//! What users do, and what they see.
+//! Actions of users, and the state that they see.
 
 use std::{sync::Arc, time::Duration};
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec},
-    controller::NamespacedName,
+    controller::{ManagedResource, ObjectId},
     dcs::{Client, Cloud, RetryPolicy, model::InstanceStatus},
     inventory::InventorySettings,
     simulator::{Options, Settings as CloudSettings, service::Instance},
@@ -19,14 +19,14 @@ use crate::support::{
 };
 
 pub(crate) const NAMESPACE: &str = "shop";
-/// Where the cloud is said to answer; nothing listens there.
+/// The endpoint in the credentials; nothing listens there.
 const ENDPOINT: &str = "http://127.0.0.1:8080";
 pub(crate) const VPC: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 pub(crate) const SUBNET: &str = "0a1b2c3d-0000-4000-8000-000000000002";
 
 /// The object's key.
-pub(crate) fn key(name: &str) -> NamespacedName {
-    NamespacedName::new(NAMESPACE, name)
+pub(crate) fn key(name: &str) -> ObjectId {
+    ObjectId::new(DcsInstance::KIND, NAMESPACE, name)
 }
 
 /// A spec that needs nothing else; `more` goes over it.
@@ -95,35 +95,39 @@ impl World {
         self.cluster.put_secret(secret);
     }
 
-    /// Makes an instance without any object, as in the cloud's console.
-    pub(crate) fn make_instance(&self, name: &str) {
+    /// A client of a person beside the operator.
+    pub(crate) fn client(&self) -> Client {
         let carrier = Arc::new(InProcess(self.cloud.clone()));
         let account = account(ENDPOINT, access_key(SECRET_KEY, None), &self.cloud);
         let clock = Arc::clone(self.cloud.clock());
-        let client = Client::over(carrier, account, RetryPolicy::default(), clock, 1);
-        super::drive(client.create_instance(&instance(name))).unwrap();
+        Client::over(carrier, account, RetryPolicy::default(), clock, 1)
+    }
+
+    /// Makes an instance without any object, as in the cloud's console.
+    pub(crate) fn make_instance(&self, name: &str) {
+        super::drive(self.client().create_instance(&instance(name))).unwrap();
         let id = self.instances()[0].id.clone();
         self.mutate_cloud(|service| service.force_status(service.now(), &id, InstanceStatus::Running, None));
     }
 
     /// Makes an object, as `kubectl apply` would.
-    pub(crate) fn apply(&mut self, name: &str, spec: DcsInstanceSpec) -> NamespacedName {
+    pub(crate) fn apply(&mut self, name: &str, spec: DcsInstanceSpec) -> ObjectId {
         let mut object = DcsInstance::new(name, spec);
         object.metadata.namespace = Some(NAMESPACE.to_owned());
         self.cluster.create(object);
         key(name)
     }
 
-    pub(crate) fn edit(&mut self, key: &NamespacedName, change: impl FnOnce(&mut DcsInstanceSpec)) {
+    pub(crate) fn edit(&mut self, key: &ObjectId, change: impl FnOnce(&mut DcsInstanceSpec)) {
         self.cluster.edit(key, change);
     }
 
-    pub(crate) fn delete(&mut self, key: &NamespacedName) {
+    pub(crate) fn delete(&mut self, key: &ObjectId) {
         self.cluster.delete(key);
     }
 
     /// `True/Available`.
-    pub(crate) fn condition(&self, key: &NamespacedName, type_: &str) -> String {
+    pub(crate) fn condition(&self, key: &ObjectId, type_: &str) -> String {
         let object = self.object(key);
         let conditions = object.and_then(|object| object.status).map(|status| status.conditions);
         let found = conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == type_);
@@ -131,7 +135,7 @@ impl World {
     }
 
     /// Whether all is well with the object, as it is now.
-    pub(crate) fn is_well(&self, key: &NamespacedName) -> bool {
+    pub(crate) fn is_well(&self, key: &ObjectId) -> bool {
         let current = self.object(key).is_some_and(|object| {
             object.status.is_some_and(|status| status.observed_generation == object.metadata.generation)
         });
@@ -143,9 +147,9 @@ impl World {
     }
 
     /// Whether the binding Secret lets a client into the instance, and no other Secret still has its password.
-    pub(crate) fn is_bound(&self, key: &NamespacedName) -> bool {
+    pub(crate) fn is_bound(&self, key: &ObjectId) -> bool {
         let secret = |suffix: &str| {
-            let key = NamespacedName::new(&key.namespace, &format!("{}-{suffix}", key.name));
+            let key = key.secret(&format!("{}-{suffix}", key.name));
             self.cluster.read_secret(&key).map(|secret| secret.data.unwrap_or_default())
         };
         let status = self.object(key).and_then(|object| object.status).unwrap_or_default();
@@ -157,7 +161,7 @@ impl World {
         let text = |key: &str| binding.get(key).map(|value| String::from_utf8(value.0.clone()).unwrap());
         let instances = self.instances();
         let Some(instance) = instances.iter().find(|instance| instance.id == id) else { return false };
-        // Of an instance that was taken over, nobody here knows the password.
+        // The password of an adopted instance is unknown.
         let admits = text("password").is_none_or(|password| instance.admits(Some(&password)));
         admits && port.is_some() && text("port") == port && text("host") == primary.host
     }

@@ -1,5 +1,5 @@
-//! One operator process: passes over objects, ticks over accounts, and a queue with the rules of kube's scheduler.
-//! One run per key, the sooner visit wins, and a trigger during a run is kept.
+//! One operator process: reconciles of objects of all kinds, polls of accounts, and a queue with the rules of kube's
+//! scheduler: one run per key, the sooner visit wins, a trigger during a run is kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,9 +10,8 @@ use std::{
 use dcs_operator::{
     clock::Clock,
     controller::{
-        AlwaysAllowed, ClientFactory, Endpoints, NamespacedName, NoopSink, Requeue, WriteGuard,
-        instance::{Instances, NoRandomness, Random},
-        reconcile,
+        AlwaysAllowed, ClientFactory, Endpoints, ManagedResource, NoRandomness, NoopSink, ObjectId, Random,
+        Requeue, Shared, WriteGuard, instance::Instances, reconcile,
     },
     dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -22,23 +21,26 @@ use dcs_operator::{
 use futures::future::BoxFuture;
 
 use super::wire::Wire;
-use crate::support::memory_cluster::MemoryView;
-
-pub(crate) type Operator = Instances<MemoryView, MemoryView, Wire>;
+use crate::support::{
+    memory_cluster::MemoryView,
+    probe::{Probe, Probes},
+};
 
 /// A process.
 pub(crate) struct Process {
-    pub(crate) operator: Arc<Operator>,
+    pub(crate) shared: Arc<Shared<MemoryView, Wire>>,
+    instances: Arc<Instances<MemoryView, MemoryView, Wire>>,
+    probes: Arc<Probes<MemoryView, MemoryView, Wire>>,
     /// When which object is visited next.
-    queue: BTreeMap<NamespacedName, Duration>,
+    queue: BTreeMap<ObjectId, Duration>,
     /// When the watch has something new about an object.
-    news: BTreeMap<NamespacedName, Duration>,
-    /// How many versions behind its watch is.
+    news: BTreeMap<ObjectId, Duration>,
+    /// How many versions its watch lags.
     lag: usize,
     pub(crate) running: Vec<Running>,
 }
 
-/// A pass or a tick under way.
+/// A reconcile or a poll that runs.
 pub(crate) struct Running {
     pub(crate) what: What,
     pub(crate) future: BoxFuture<'static, Done>,
@@ -47,14 +49,14 @@ pub(crate) struct Running {
 /// What is under way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
-    Pass(NamespacedName),
+    Pass(ObjectId),
     Poll(AccountKey),
 }
 
 /// How it ended.
 pub(crate) enum Done {
-    Pass(NamespacedName, Requeue),
-    Poll(BTreeSet<NamespacedName>),
+    Pass(ObjectId, Requeue),
+    Poll(BTreeSet<ObjectId>),
 }
 
 impl ClientFactory for Wire {
@@ -67,7 +69,7 @@ impl ClientFactory for Wire {
     }
 }
 
-/// Bytes that differ from process to process.
+/// Bytes that differ between processes.
 struct FromName(String);
 
 impl Random for FromName {
@@ -83,7 +85,7 @@ impl Random for FromName {
 pub(crate) struct Setup {
     pub(crate) inventory: InventorySettings,
     pub(crate) lag: usize,
-    /// Who may change the cloud; everybody if none.
+    /// The write guard; none allows everything.
     pub(crate) lease: Option<Lease>,
 }
 
@@ -93,24 +95,24 @@ pub(crate) struct Lease(Arc<Mutex<Term>>);
 
 #[derive(Debug, Default)]
 struct Term {
-    /// How often it still says yes.
+    /// How many more requests it covers.
     left: usize,
-    /// Until when it was to last, each time that it was asked.
+    /// The times that it was asked to cover.
     asked: Vec<Duration>,
 }
 
 impl Lease {
-    /// That says yes so often.
+    /// A lease that covers this many requests.
     pub(crate) fn lasting(left: usize) -> Self {
         Self(Arc::new(Mutex::new(Term { left, asked: Vec::new() })))
     }
 
-    /// From now on it says yes so often.
+    /// Covers this many more requests from now on.
     pub(crate) fn extend(&self, left: usize) {
         self.0.lock().unwrap().left = left;
     }
 
-    /// Until when it was to last, each time that it was asked.
+    /// The times that it was asked to cover.
     pub(crate) fn asked(&self) -> Vec<Duration> {
         self.0.lock().unwrap().asked.clone()
     }
@@ -134,10 +136,9 @@ impl Process {
         clock: Arc<dyn Clock>,
         setup: &Setup,
     ) -> Self {
-        let operator = Instances {
-            objects: view.clone(),
+        let shared = Arc::new(Shared {
             secrets: view.clone(),
-            connect: wire,
+            client_factory: wire,
             inventory: Inventory::new(setup.inventory.clone(), Arc::clone(&clock)),
             clock,
             random: Arc::new(FromName(name.to_owned())),
@@ -153,10 +154,18 @@ impl Process {
             event_sink: Arc::new(NoopSink),
             credentials_cache: Default::default(),
             projects: Default::default(),
+        });
+        let instances = Instances {
+            objects: view.clone(),
+            shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
+        let probes =
+            Probes { objects: view.clone(), shared: Arc::clone(&shared), local_states: Default::default() };
         Self {
-            operator: Arc::new(operator),
+            shared,
+            instances: Arc::new(instances),
+            probes: Arc::new(probes),
             queue: BTreeMap::new(),
             news: BTreeMap::new(),
             lag: setup.lag,
@@ -165,13 +174,13 @@ impl Process {
     }
 
     /// Asks for a visit; the sooner one wins.
-    pub(crate) fn visit(&mut self, key: &NamespacedName, at: Duration) {
+    pub(crate) fn visit(&mut self, key: &ObjectId, at: Duration) {
         let visit = self.queue.entry(key.clone()).or_insert(at);
         *visit = at.min(*visit);
     }
 
     /// The watch shows something new, from `at` on.
-    pub(crate) fn inform(&mut self, key: &NamespacedName, at: Duration) {
+    pub(crate) fn inform(&mut self, key: &ObjectId, at: Duration) {
         self.news.insert(key.clone(), at);
     }
 
@@ -179,30 +188,33 @@ impl Process {
     pub(crate) fn next(&self) -> Option<(Duration, What)> {
         let is_running = |what: &What| self.running.iter().any(|running| running.what == *what);
         let passes = self.queue.iter().chain(&self.news).map(|(key, at)| (*at, What::Pass(key.clone())));
-        let polls = self.operator.inventory.next_poll().map(|(at, account)| (at, What::Poll(account)));
+        let polls = self.shared.inventory.next_poll().map(|(at, account)| (at, What::Poll(account)));
         passes.chain(polls).filter(|(_, what)| !is_running(what)).min()
     }
 
     pub(crate) fn start_next(&mut self, what: What) {
-        let operator = Arc::clone(&self.operator);
         let future: BoxFuture<'static, Done> = match &what {
             What::Pass(key) => {
                 self.queue.remove(key);
-                let now = self.operator.clock.monotonic();
+                let now = self.shared.clock.monotonic();
                 let lag = if self.news.get(key).is_some_and(|at| *at <= now) { 0 } else { self.lag };
                 if lag == 0 {
                     self.news.remove(key);
                 }
-                self.operator.objects.lag(lag);
+                self.shared.secrets.lag(lag);
                 let key = key.clone();
+                let (instances, probes) = (Arc::clone(&self.instances), Arc::clone(&self.probes));
                 Box::pin(async move {
-                    let next = reconcile(operator.as_ref(), &key).await;
+                    let next = match key.kind {
+                        Probe::KIND => reconcile(probes.as_ref(), &key).await,
+                        _ => reconcile(instances.as_ref(), &key).await,
+                    };
                     Done::Pass(key, next)
                 })
             }
             What::Poll(account) => {
-                let account = account.clone();
-                Box::pin(async move { Done::Poll(operator.inventory.poll(&account).await.wake) })
+                let (account, shared) = (account.clone(), Arc::clone(&self.shared));
+                Box::pin(async move { Done::Poll(shared.inventory.poll(&account).await.wake) })
             }
         };
         self.running.push(Running { what, future });

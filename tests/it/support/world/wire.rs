@@ -1,4 +1,4 @@
-//! The way from a process to the simulated cloud: counts calls, breaks one when told to, and looks at each change
+//! The transport from a process to the simulated cloud: counts calls, injects faults, and checks each mutating call
 //! before it arrives.
 
 use std::{
@@ -17,7 +17,7 @@ use http::{HeaderMap, Method};
 
 use crate::support::in_process::InProcess;
 
-/// What goes wrong with one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloudFault {
     /// No connection comes about.
@@ -26,21 +26,21 @@ pub(crate) enum CloudFault {
     LostBefore,
     /// The request has its effect, and the answer is lost.
     LostAfter,
-    /// The gateway says that it is too much.
+    /// The gateway answers that there are too many calls.
     Throttled,
 }
 
-/// What all processes' wires have in common.
+/// What the wires of all processes share.
 #[derive(Default)]
 pub(crate) struct Traffic {
     /// Calls so far.
     pub(crate) calls: usize,
     /// Which calls go wrong, and how.
     pub(crate) faults: BTreeMap<usize, CloudFault>,
-    /// What each process was told by its last two lists, the latest last: a pass that began before the last one came
-    /// still rests on the one before. After them, what it was told by close looks since.
+    /// What each process received in its last two lists, the latest last: a reconcile that began before the last one
+    /// arrived uses the one before. After them, what it received in detail reads since.
     pub(crate) reported: BTreeMap<String, [BTreeMap<String, InstanceStatus>; 3]>,
-    /// What is wrong with changes that were sent.
+    /// Violations by mutating calls.
     pub(crate) wrong: Vec<String>,
     /// Changes whose answers were lost.
     pub(crate) lost_changes: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Traffic {
     pub(crate) changes: BTreeMap<String, usize>,
 }
 
-/// Judges a change before it arrives: what is wrong with it, if anything.
+/// Checks a mutating call before it arrives. Returns the violation, if any.
 pub(crate) type Judge = Arc<dyn Fn(&str, &HttpRequest) -> Option<String> + Send + Sync>;
 
 /// One process's wire.
@@ -71,7 +71,7 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Counts a call; what goes wrong with it.
+    /// Counts a call. Returns its fault, if any.
     fn count(&self, request: &HttpRequest) -> Option<CloudFault> {
         let wrong = if request.method == Method::GET { None } else { (self.judge)(&self.process, request) };
         let mut traffic = self.traffic.lock().unwrap();
@@ -81,7 +81,7 @@ impl Wire {
         traffic.faults.get(&call).copied()
     }
 
-    /// Remembers what the cloud tells.
+    /// Records the answer.
     fn record_answer(&self, request: &HttpRequest) {
         let mut traffic = self.traffic.lock().unwrap();
         if request.method != Method::GET {
@@ -99,7 +99,7 @@ impl Wire {
                 *before = std::mem::replace(last, all.collect());
                 closely.clear();
             }
-            // A close look counts until the next list.
+            // A detail read counts until the next list.
             Some((_, one)) => closely.extend(all.filter(|(id, _)| one.strip_prefix('/') == Some(id))),
             None => {}
         }

@@ -1,47 +1,47 @@
-//! From a Secret to an account of the cloud.
+//! Parses a Secret with credentials.
 
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::endpoints::Endpoints;
+use super::endpoints::{Endpoints, redacted_message};
 use crate::{
     api::Reason,
     dcs::{
         AccountConfig, Cloud, Credentials,
-        account::{InvalidAccount, dcs_endpoint, iam_endpoint},
+        account::{InvalidAccount, dcs_endpoint, iam_endpoint, is_identifier},
     },
     formats::{HashKey, Purpose},
-    plan::instance::{Defaults, observed::Blocker},
+    plan::{Blocker, instance::Defaults},
 };
 
-/// Makes clients for accounts. Production has HTTP behind it.
+/// Makes clients for accounts: over HTTP in production.
 pub trait ClientFactory: Send + Sync {
-    /// What it makes.
+    /// The client.
     type Cloud: Cloud;
 
-    /// A client for `account`. Nothing is called yet.
+    /// Makes a client for `account`. Sends nothing.
     ///
     /// # Errors
-    /// [`InvalidAccount`] where the account's settings do not allow for it.
+    /// [`InvalidAccount`] if a setting of the account is invalid.
     fn connect(&self, account: &AccountConfig) -> Result<Self::Cloud, InvalidAccount>;
 }
 
-/// What a Secret with credentials holds.
+/// The content of a Secret with credentials.
 #[derive(Debug, Clone)]
 pub struct ParsedCredentials {
-    /// Whom we speak for and where.
+    /// The credentials and the endpoints.
     pub account: AccountConfig,
-    /// What new instances of the namespace get unless their spec says otherwise.
+    /// Defaults for new instances of the namespace.
     pub defaults: Defaults,
-    /// A keyed hash of all that proves who we are.
+    /// A keyed hash of the credential values.
     pub hash: String,
 }
 
-/// Reads a Secret with credentials.
+/// Parses a Secret with credentials.
 ///
 /// # Errors
-/// An [`Blocker`] that names the key to mend; never its value.
+/// A [`Blocker`] that names the key to correct, never its value.
 pub fn read_credentials(
     secret: &Secret,
     key: &HashKey,
@@ -61,9 +61,8 @@ pub fn read_credentials(
         None => iam_endpoint(&region).map_err(invalid)?,
     };
     let project_id = fields.text("projectId")?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if project_id.as_ref().is_some_and(|id| id.len() > 64 || !id.chars().all(plain)) {
-        return Err(fields.wrong("its projectId is none: a project's ID has 32 letters and digits, mostly"));
+    if project_id.as_ref().is_some_and(|id| id.len() > 64 || !is_identifier(id)) {
+        return Err(fields.wrong("its projectId is not the ID of a project: mostly 32 letters and digits"));
     }
     let defaults = Defaults {
         vpc_id: fields.text("vpcId")?,
@@ -85,21 +84,7 @@ pub fn read_credentials(
     Ok(ParsedCredentials { account, defaults, hash })
 }
 
-/// What is wrong, without the value: whoever mixes keys up may have put a password there.
-pub(super) fn redacted_message(error: &InvalidAccount) -> String {
-    match error {
-        InvalidAccount::Region(_) => "region is not a region code: write one such as cn-north-4".to_owned(),
-        InvalidAccount::Endpoint { .. } => {
-            "it is not a URL: write one such as https://dcs.cn-north-4.myhuaweicloud.com".to_owned()
-        }
-        InvalidAccount::Insecure(_) => "it is not https".to_owned(),
-        InvalidAccount::CaBundle(_) | InvalidAccount::Unprintable(_) | InvalidAccount::HttpClient(_) => {
-            error.to_string()
-        }
-    }
-}
-
-/// An access key, or a user of IAM.
+/// An access key or an IAM user.
 fn credentials(fields: &Fields<'_>) -> Result<Credentials, Blocker> {
     if let Some(id) = fields.text("accessKey")? {
         let secret = SecretString::from(fields.needed("secretKey")?);
@@ -141,7 +126,7 @@ impl Fields<'_> {
         let Some(value) = self.secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
         let text =
             std::str::from_utf8(&value.0).map_err(|_| self.wrong(&format!("its {key} is not text")))?;
-        // A line break at the end comes from a file or an editor, and is meant by nobody.
+        // Files and editors add a line break at the end.
         let text = text.trim();
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }

@@ -1,33 +1,33 @@
-//! Where credentials may lead: whoever writes a Secret could otherwise aim the operator at any address of the network.
+//! The endpoints that credentials may name. Without this check, the author of a Secret could aim the operator at any
+//! address of the network.
 
 use url::Url;
 
-use super::account::redacted_message;
 use crate::{
     api::Reason,
     dcs::account::{InvalidAccount, parse_endpoint},
-    plan::instance::observed::Blocker,
+    plan::Blocker,
 };
 
 /// The provider's own domains.
 const PROVIDER: [&str; 2] = ["myhuaweicloud.com", "myhuaweicloud.eu"];
 
-/// Which endpoints the installer allows.
+/// The endpoints that the installer allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Hosts besides the provider's own; one that begins with a dot stands for all hosts below it.
+    /// Hosts besides the provider's own. A leading dot stands for all hosts below the domain.
     pub hosts: Vec<String>,
-    /// Hosts that may be called without TLS: a simulator.
+    /// Hosts that may be called without TLS, such as a simulator.
     pub insecure: Vec<String>,
 }
 
 // === impl Endpoints ===
 
 impl Endpoints {
-    /// The endpoint that a Secret names.
+    /// Parses the endpoint under the key `what` of a Secret.
     ///
     /// # Errors
-    /// Whether it is none, or none that may be called; `what` is the key that names it.
+    /// A [`Blocker`] if it is not an endpoint, or not an allowed one.
     pub fn parse(&self, what: &str, text: &str) -> Result<Url, Blocker> {
         let url = match parse_endpoint(text) {
             Ok(url) => url,
@@ -42,8 +42,8 @@ impl Endpoints {
         let host = url.host_str().unwrap_or_default();
         let how = if url.scheme() == "https" { "--allow-endpoint" } else { "--allow-insecure-endpoint" };
         let message = format!(
-            "{what} leads to {host}, which the operator may not call: correct it, or let whoever installed the operator \
-             add {how} {host}"
+            "{what} names {host}, which the operator may not call: correct it, or let the installer of the operator add \
+             {how} {host}"
         );
         Err(Blocker { reason: Reason::EndpointNotAllowed, message })
     }
@@ -57,6 +57,20 @@ impl Endpoints {
         }
         let provider = PROVIDER.iter().any(|domain| is_below(host, domain));
         insecure || provider || self.hosts.iter().any(|allowed| matches(host, allowed))
+    }
+}
+
+/// The error without the value, which may be a password under the wrong key.
+pub(super) fn redacted_message(error: &InvalidAccount) -> String {
+    match error {
+        InvalidAccount::Region(_) => "region is not a region code: write one such as cn-north-4".to_owned(),
+        InvalidAccount::Endpoint { .. } => {
+            "it is not a URL: write one such as https://dcs.cn-north-4.myhuaweicloud.com".to_owned()
+        }
+        InvalidAccount::Insecure(_) => "it is not https".to_owned(),
+        InvalidAccount::CaBundle(_) | InvalidAccount::Unprintable(_) | InvalidAccount::HttpClient(_) => {
+            error.to_string()
+        }
     }
 }
 
@@ -81,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_allowed() {
+    fn only_allowed_endpoints_are_parsed() {
         let endpoints = Endpoints {
             hosts: vec!["dcs.example.com".to_owned(), ".cloud.example.org".to_owned()],
             insecure: vec!["127.0.0.1".to_owned(), "simulator.dev".to_owned(), "::1".to_owned()],

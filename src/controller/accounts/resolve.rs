@@ -1,0 +1,208 @@
+//! Resolves the account of an object: the Secret that its spec names, else `dcs-credentials` of its namespace, else
+//! the operator's own credentials where the installer allows them.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use super::{
+    cache::CredentialsSecret,
+    credentials::{ClientFactory, ParsedCredentials, read_credentials},
+};
+use crate::{
+    api::{Reason, instance::CloudAccount},
+    controller::{
+        ids::NamespacedName,
+        ports::{ClusterError, ManagedResource, SecretApi, has_finalizer},
+        shared::Shared,
+    },
+    dcs::Error,
+    formats::IN_USE_FINALIZER,
+    inventory::AccountKey,
+    plan::{
+        Blocker,
+        instance::observed::{CredentialsSource, ResolvedAccount},
+    },
+};
+
+/// The account of an object, and the client for it.
+pub(in crate::controller) type Resolved<C> =
+    Result<(ResolvedAccount, (AccountKey, Arc<C>)), AccountUnavailable>;
+
+/// Why an object has no account.
+pub(in crate::controller) enum AccountUnavailable {
+    /// The user has to act, or the cause has to pass.
+    Blocker(Blocker),
+    /// Another reconcile is looking it up.
+    InProgress,
+}
+
+/// Why a project was not found.
+enum ProjectError {
+    /// No client could be made.
+    Client(Blocker),
+    /// The call failed.
+    Call(Error),
+}
+
+impl From<Error> for ProjectError {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Blocker> for AccountUnavailable {
+    fn from(blocker: Blocker) -> Self {
+        Self::Blocker(blocker)
+    }
+}
+
+// === impl Shared ===
+
+impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
+    /// The account of an object.
+    pub(in crate::controller) async fn resolve_account(
+        &self,
+        object: &impl ManagedResource,
+    ) -> Result<Resolved<N::Cloud>, ClusterError> {
+        Ok(match self.credentials(object).await? {
+            Ok((parsed, source)) => self.join(&parsed, source).await,
+            Err(blocker) => Err(blocker.into()),
+        })
+    }
+
+    /// The credentials of an object.
+    async fn credentials(
+        &self,
+        object: &impl ManagedResource,
+    ) -> Result<Result<(ParsedCredentials, CredentialsSource), Blocker>, ClusterError> {
+        let key = object.credentials_secret();
+        if let Some(secret) = self.read_credentials(&key).await? {
+            let source = CredentialsSource::Namespace {
+                secret: key.name,
+                in_use: secret.in_use,
+                deleting: secret.deleting,
+            };
+            return Ok(secret.credentials.clone().map(|parsed| (parsed, source)));
+        }
+        let own = self
+            .own_credentials
+            .as_ref()
+            .filter(|own| object.credentials_ref().is_none() && own.namespaces.contain(&key.namespace));
+        let Some(own) = own else {
+            let message = format!(
+                "namespace {} has no Secret {} with credentials: create it, or name another one in credentialsRef",
+                key.namespace, key.name
+            );
+            return Ok(Err(Blocker { reason: Reason::CredentialsMissing, message }));
+        };
+        Ok(match self.read_credentials(&own.secret).await? {
+            Some(secret) => {
+                let source = CredentialsSource::Operator { trusted: own.trusted.contain(&key.namespace) };
+                secret.credentials.clone().map(|parsed| (parsed, source))
+            }
+            None => {
+                let message =
+                    format!("the Secret {} with the operator's own credentials is missing", own.secret);
+                Err(Blocker { reason: Reason::CredentialsMissing, message })
+            }
+        })
+    }
+
+    /// A Secret with credentials: read once for all objects that use it, and again when it changes.
+    async fn read_credentials(
+        &self,
+        key: &NamespacedName,
+    ) -> Result<Option<Arc<CredentialsSecret>>, ClusterError> {
+        let shown = self.secrets.version(key);
+        if let Some(secret) = shown.as_ref().and_then(|shown| self.credentials_cache.get(key, shown)) {
+            return Ok(Some(secret));
+        }
+        let Some(secret) = self.secrets.get_secret(key).await? else {
+            self.credentials_cache.forget(key);
+            return Ok(None);
+        };
+        let parsed = Arc::new(CredentialsSecret {
+            credentials: read_credentials(&secret, &self.hash_key, &self.endpoints),
+            in_use: has_finalizer(&secret, IN_USE_FINALIZER),
+            deleting: secret.metadata.deletion_timestamp.is_some(),
+        });
+        if let Some(version) = secret.resource_version() {
+            self.credentials_cache.put(key, version, &parsed);
+        }
+        Ok(Some(parsed))
+    }
+
+    /// The account of some credentials, joined to the inventory.
+    async fn join(&self, parsed: &ParsedCredentials, source: CredentialsSource) -> Resolved<N::Cloud> {
+        let connect = || {
+            self.client_factory.connect(&parsed.account).map_err(|error| Blocker {
+                reason: Reason::CredentialsInvalid,
+                message: format!("the credentials cannot be used: {error}"),
+            })
+        };
+        let endpoint = parsed.account.endpoint.to_string();
+        let project_id = match &parsed.account.project_id {
+            Some(id) => id.clone(),
+            None => self.find_project(parsed, connect).await?,
+        };
+        let account = AccountKey {
+            endpoint: endpoint.clone(),
+            project_id: project_id.clone(),
+            credentials: parsed.hash.clone(),
+        };
+        let cloud = match self.inventory.cloud(&account) {
+            Some(cloud) => cloud,
+            None => {
+                let made = connect()?;
+                self.inventory.join(&account, || made)
+            }
+        };
+        let resolved = ResolvedAccount {
+            account: CloudAccount {
+                region: Some(parsed.account.region.clone()),
+                project_id: Some(project_id),
+                endpoint: Some(endpoint),
+            },
+            credentials_hash: parsed.hash.clone(),
+            defaults: parsed.defaults.clone(),
+            source,
+        };
+        Ok((resolved, (account, cloud)))
+    }
+
+    /// The project of the region, if the credentials do not name one.
+    async fn find_project(
+        &self,
+        parsed: &ParsedCredentials,
+        connect: impl FnOnce() -> Result<N::Cloud, Blocker>,
+    ) -> Result<String, AccountUnavailable> {
+        let account = &parsed.account;
+        let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, parsed.hash);
+        let connect = || connect().map_err(ProjectError::Client);
+        let found = self.projects.find(&key, connect, self.clock.as_ref(), &self.settings.requeue).await;
+        let found = found.map_err(|problem| match problem {
+            ProjectError::Client(blocker) => blocker,
+            ProjectError::Call(error) => {
+                let what = format!("the project of region {} cannot be looked up", account.region);
+                Blocker::of(&what, &error)
+            }
+        })?;
+        found.ok_or(AccountUnavailable::InProgress)
+    }
+
+    /// Adds the in-use finalizer to the Secret with the object's credentials.
+    ///
+    /// # Errors
+    /// [`ClusterError`] if the Secret cannot be read or written.
+    pub async fn add_in_use_finalizer(&self, object: &impl ManagedResource) -> Result<(), ClusterError> {
+        let key = object.credentials_secret();
+        let Some(mut secret) = self.secrets.get_secret(&key).await? else { return Err(ClusterError::Gone) };
+        if !has_finalizer(&secret, IN_USE_FINALIZER) {
+            secret.metadata.finalizers.get_or_insert_default().push(IN_USE_FINALIZER.to_owned());
+            self.secrets.replace_secret(&secret).await?;
+        }
+        self.credentials_cache.forget(&key);
+        Ok(())
+    }
+}

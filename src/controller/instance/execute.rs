@@ -1,0 +1,73 @@
+//! Mutating calls: one for each action.
+
+use std::collections::BTreeMap;
+
+use super::state::{Context, Instances};
+use crate::{
+    api::DcsInstance,
+    controller::{
+        accounts::ClientFactory,
+        ports::{ObjectApi, SecretApi},
+    },
+    dcs::{
+        Class, Cloud, Error,
+        model::{Tag, TagsAction, TagsChange},
+    },
+    formats::{ORIGIN_TAG, OWNER_TAG, RELEASED_TAG, UID_TAG},
+    plan::instance::CloudAction,
+};
+
+// === impl Instances ===
+
+impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
+    /// Sends the call of an action. Returns the id of a new instance.
+    pub(super) async fn call(
+        &self,
+        context: &Context<N::Cloud>,
+        action: &CloudAction,
+        cloud: &N::Cloud,
+    ) -> Result<Option<String>, Error> {
+        match action {
+            CloudAction::Create(create_spec) => {
+                let request = create_spec.request(context.scratch.password.clone());
+                cloud.create_instance(&request).await.map(|created| Some(created.instance_id))
+            }
+            CloudAction::Delete { id, consent: _, failed: _ } => {
+                absent_is_deleted(cloud.delete_instance(id).await)
+            }
+            CloudAction::Update { id, request } => cloud.update_instance(id, request).await.map(|()| None),
+            CloudAction::Adopt { .. }
+            | CloudAction::TagReleased { .. }
+            | CloudAction::RemoveOwnershipTags { .. }
+            | CloudAction::SetTags { .. }
+            | CloudAction::RemoveTags { .. } => change_tags(cloud, action).await.map(|()| None),
+        }
+    }
+}
+
+/// An instance that no longer exists counts as deleted.
+fn absent_is_deleted(outcome: Result<(), Error>) -> Result<Option<String>, Error> {
+    match outcome {
+        Err(error) if error.class() == Class::NotFound => Ok(None),
+        outcome => outcome.map(|()| None),
+    }
+}
+
+async fn change_tags(cloud: &impl Cloud, action: &CloudAction) -> Result<(), Error> {
+    let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: Some(value.to_owned()) };
+    let all = |tags: &BTreeMap<String, String>| tags.iter().map(|(key, value)| tag(key, value)).collect();
+    let (id, action, tags) = match action {
+        CloudAction::Adopt { id, mark } => {
+            (id, TagsAction::Create, mark.tags().into_iter().map(|(key, value)| tag(key, value)).collect())
+        }
+        CloudAction::TagReleased { id, uid } => (id, TagsAction::Create, vec![tag(RELEASED_TAG, uid)]),
+        CloudAction::RemoveOwnershipTags { id } => {
+            let keys = [UID_TAG, OWNER_TAG, ORIGIN_TAG].map(|key| Tag { key: key.to_owned(), value: None });
+            (id, TagsAction::Delete, keys.to_vec())
+        }
+        CloudAction::SetTags { id, tags } => (id, TagsAction::Create, all(tags)),
+        CloudAction::RemoveTags { id, tags } => (id, TagsAction::Delete, all(tags)),
+        CloudAction::Create(_) | CloudAction::Delete { .. } | CloudAction::Update { .. } => return Ok(()),
+    };
+    cloud.change_tags(id, &TagsChange { action, tags }).await
+}

@@ -1,0 +1,131 @@
+//! What the planner of DcsInstances decides from, before any lookup.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use super::state::Instances;
+use crate::{
+    api::{DcsInstance, Reason},
+    controller::{
+        accounts::ClientFactory,
+        ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
+        reconciler::Known,
+    },
+    dcs::model::InstanceFacts,
+    formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
+    inventory::{AccountSnapshot, Cause, List},
+    plan::{
+        Blocker,
+        instance::{
+            Desired, Observed, Policies,
+            observed::{AccountLists, ListTimes, LocalState, LookupResults, Now, Subject},
+        },
+    },
+};
+
+// === impl Instances ===
+
+impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
+    pub(super) fn observed(&self, known: Known<Self>) -> Observed {
+        let object = known.object;
+        let local = LocalState {
+            first_seen: known.first_seen,
+            intent_seen: known.intent_seen,
+            failures: known.failures,
+            ..known.local.local
+        };
+        let mut observed = Observed {
+            subject: self.subject(&object),
+            policies: Policies::of(&object.spec),
+            desired: Desired::parse(&object.spec),
+            status: known.status,
+            account: known.account,
+            lists: None,
+            secrets: self.versions(&object),
+            lookups: LookupResults::default(),
+            local,
+            now: Now { wall: known.now.wall, monotonic: known.now.monotonic },
+            settings: self.shared.settings.clone(),
+        };
+        if let Some(snapshot) = known.snapshot {
+            let mut lists = lists(&observed, &snapshot);
+            lists.overlay_recent_reads(&observed.local);
+            observed.lists = Some(lists);
+        }
+        if let Some(published) = &mut observed.local.published {
+            published.shown |= observed.secrets.binding.is_some();
+            let shown = published.shown;
+            self.local_states.with(&object, |entry| {
+                entry.more.local.published.as_mut().map(|published| published.shown = shown)
+            });
+        }
+        observed
+    }
+
+    fn subject(&self, object: &DcsInstance) -> Subject {
+        let id = object.object_id();
+        Subject {
+            owner: OwnerHash::new(&self.shared.cluster_id, &id.namespace, &id.name),
+            namespace: id.namespace,
+            name: id.name,
+            uid: object.uid().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            deleting: object.is_deleting(),
+            finalizer: has_finalizer(object, INSTANCE_FINALIZER),
+        }
+    }
+}
+
+/// The part of the account's lists that is about this object.
+fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
+    let known = o.known_id().and_then(|id| snapshot.latest.as_ref()?.get(id)).cloned();
+    let begun = |list: &Option<Arc<List>>| list.as_ref().map(|list| list.begun);
+    AccountLists {
+        joined: snapshot.joined,
+        latest: snapshot.latest.as_ref().map(|list| ListTimes { begun: list.begun, finished: list.finished }),
+        before: begun(&snapshot.previous),
+        failed_latest: begun(&snapshot.failed_latest),
+        failed_before: begun(&snapshot.failed_previous),
+        known,
+        marked: marked(&o.subject, snapshot.latest.as_deref()),
+        vanished: vanished(&o.subject, snapshot),
+        failed: failed(o, snapshot.failed_latest.as_deref()),
+        trouble: snapshot.trouble.as_ref().map(|trouble| blocker_for(&trouble.cause)),
+        overlaid: false,
+    }
+}
+
+/// Instances with our uid or owner in their tags, each once.
+fn marked(subject: &Subject, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
+    let Some(list) = list else { return Vec::new() };
+    let others = list.tagged(OWNER_TAG, subject.owner.as_str());
+    let others = others.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
+    list.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
+}
+
+fn vanished(subject: &Subject, snapshot: &AccountSnapshot) -> Vec<Arc<InstanceFacts>> {
+    let mut before = marked(subject, snapshot.previous.as_deref());
+    before.retain(|facts| snapshot.latest.as_ref().is_none_or(|latest| latest.get(&facts.id).is_none()));
+    before
+}
+
+fn failed(o: &Observed, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
+    let Some(list) = list else { return Vec::new() };
+    let known = o.status.id.as_deref().and_then(|id| list.get(id)).into_iter();
+    let mut found: Vec<_> = known.chain(list.tagged(UID_TAG, &o.subject.uid)).cloned().collect();
+    found.dedup_by(|one, other| one.id == other.id);
+    found
+}
+
+fn blocker_for(cause: &Cause) -> Blocker {
+    match cause {
+        Cause::Error(error) => Blocker::of("the account cannot be listed", error),
+        Cause::Incomplete => Blocker {
+            reason: Reason::ListIncomplete,
+            message:
+                "the list of instances is incomplete: it has fewer than the count that the cloud reports"
+                    .to_owned(),
+        },
+    }
+}

@@ -1,0 +1,163 @@
+//! Objects of one kind over kube's client, and the store that a watch fills.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::reflector::{ObjectRef, Store},
+};
+use serde_json::{Value, json};
+
+use super::answer::{answer, found, is_failed_test, is_missing, refusal};
+use crate::{
+    controller::{
+        ids::{NamespacedName, ObjectId},
+        ports::{ClusterError, ManagedResource, ObjectApi, has_finalizer, prune_empty},
+    },
+    formats::FIELD_MANAGER,
+};
+
+/// Objects of one kind. The client should have `default_retry: false`: its retries share the time limit.
+#[derive(Clone)]
+pub struct KubeObjects<K: ManagedResource> {
+    client: Client,
+    store: Store<K>,
+    timeout: Duration,
+}
+
+/// The outcome of a JSON patch.
+enum Patched<K> {
+    /// It was applied, or changed nothing.
+    Done(K),
+    /// No object of that name exists.
+    Missing,
+    /// A test in it failed, so nothing was changed. The API server does not name the test.
+    Unmet,
+}
+
+// === impl KubeObjects ===
+
+impl<K: ManagedResource> KubeObjects<K> {
+    /// Over a client, and a store that a watch of the same cluster fills. Requests fail after `timeout`.
+    pub fn new(client: Client, store: Store<K>, timeout: Duration) -> Self {
+        Self { client, store, timeout }
+    }
+
+    fn api(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Applies `operations` if the object has this uid and, in this order, these finalizers.
+    async fn patch_finalizers(
+        &self,
+        object: &K,
+        operations: impl IntoIterator<Item = Value>,
+    ) -> Result<Patched<K>, ClusterError> {
+        // A test for null passes where the field is absent: kube's own finalizer helper relies on it, too.
+        let present = object.meta().finalizers.as_ref().filter(|finalizers| !finalizers.is_empty());
+        let tests = [
+            json!({"op": "test", "path": "/metadata/uid", "value": object.meta().uid}),
+            json!({"op": "test", "path": "/metadata/finalizers", "value": present}),
+        ];
+        let patch = serde_json::from_value(tests.into_iter().chain(operations).collect())
+            .map_err(|error| ClusterError::Invalid(error.to_string()))?;
+        let patch = Patch::<()>::Json(patch);
+        let key = NamespacedName::of(object);
+        let api = self.api(&key.namespace);
+        match answer(self.timeout, api.patch(&key.name, &PatchParams::default(), &patch)).await? {
+            Ok(object) => Ok(Patched::Done(without_managed_fields(object))),
+            Err(status) if is_missing(&status) => Ok(Patched::Missing),
+            Err(status) if is_failed_test(&status) => Ok(Patched::Unmet),
+            Err(status) => Err(refusal(&status)),
+        }
+    }
+
+    /// The object in the API server; `None` also if another uid has its name.
+    async fn present(&self, object: &K) -> Result<Option<K>, ClusterError> {
+        let found = self.get(&object.object_id()).await?;
+        Ok(found.filter(|found| found.meta().uid == object.meta().uid))
+    }
+}
+
+impl<K: ManagedResource> ObjectApi<K> for KubeObjects<K> {
+    fn cached(&self, id: &ObjectId) -> Option<Arc<K>> {
+        self.store.get(&ObjectRef::new(&id.name).within(&id.namespace))
+    }
+
+    async fn get(&self, id: &ObjectId) -> Result<Option<K>, ClusterError> {
+        let found = found(answer(self.timeout, self.api(&id.namespace).get(&id.name)).await?)?;
+        Ok(found.map(without_managed_fields))
+    }
+
+    async fn exists(&self, id: &ObjectId) -> Result<bool, ClusterError> {
+        let found = found(answer(self.timeout, self.api(&id.namespace).get_metadata(&id.name)).await?)?;
+        Ok(found.is_some())
+    }
+
+    /// By server-side apply. The resourceVersion also guards the object's identity, since no two objects share one. The
+    /// API server ignores a uid here.
+    async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
+        let key = NamespacedName::of(object);
+        let Some(version) = object.resource_version() else {
+            return Err(ClusterError::Invalid(format!("{key} has no resourceVersion")));
+        };
+        let patch = Patch::Apply(json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"name": key.name, "namespace": key.namespace, "resourceVersion": version},
+            "status": prune_empty(status)?,
+        }));
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let api = self.api(&key.namespace);
+        let written = answer(self.timeout, api.patch_status(&key.name, &parameters, &patch)).await?;
+        written.map(without_managed_fields).map_err(|status| refusal(&status))
+    }
+
+    /// By JSON patch: server-side apply would create a missing object.
+    async fn add_finalizer(&self, object: &K, finalizer: &str) -> Result<K, ClusterError> {
+        let mut operations =
+            vec![json!({"op": "test", "path": "/metadata/deletionTimestamp", "value": null})];
+        if !has_finalizer(object, finalizer) {
+            operations.push(match object.finalizers() {
+                [] => json!({"op": "add", "path": "/metadata/finalizers", "value": [finalizer]}),
+                _ => json!({"op": "add", "path": "/metadata/finalizers/-", "value": finalizer}),
+            });
+        }
+        match self.patch_finalizers(object, operations).await? {
+            Patched::Done(object) => Ok(object),
+            Patched::Missing => Err(ClusterError::Gone),
+            Patched::Unmet => match self.present(object).await? {
+                None => Err(ClusterError::Gone),
+                Some(now) if now.meta().deletion_timestamp.is_some() => {
+                    Err(ClusterError::Conflict(format!("{} is being deleted", NamespacedName::of(object))))
+                }
+                Some(now) if has_finalizer(&now, finalizer) => Ok(now),
+                Some(_) => Err(changed_finalizers(object)),
+            },
+        }
+    }
+
+    async fn remove_finalizer(&self, object: &K, finalizer: &str) -> Result<(), ClusterError> {
+        let index = object.finalizers().iter().position(|present| present == finalizer);
+        let operation =
+            index.map(|index| json!({"op": "remove", "path": format!("/metadata/finalizers/{index}")}));
+        match self.patch_finalizers(object, operation).await? {
+            Patched::Done(_) | Patched::Missing => Ok(()),
+            Patched::Unmet => match self.present(object).await? {
+                Some(now) if has_finalizer(&now, finalizer) => Err(changed_finalizers(object)),
+                Some(_) | None => Ok(()),
+            },
+        }
+    }
+}
+
+/// Managed fields are most of an object, and only the API server needs them.
+fn without_managed_fields<K: Resource>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
+}
+
+fn changed_finalizers<K: Resource>(object: &K) -> ClusterError {
+    ClusterError::Conflict(format!("the finalizers of {} have changed", NamespacedName::of(object)))
+}

@@ -1,0 +1,48 @@
+//! What the reconcilers of all kinds share, once per process.
+
+use std::sync::Arc;
+
+use super::{
+    accounts::{ClientFactory, CredentialsCache, Endpoints, OwnCredentials},
+    event_sink::EventSink,
+    ids::ObjectId,
+    projects::Projects,
+    random::Random,
+    write_guard::WriteGuard,
+};
+use crate::{
+    clock::Clock, formats::HashKey, inventory::Inventory, plan::instance::observed::PlannerSettings,
+};
+
+/// What the reconcilers of all kinds share. A kind adds its objects, their local states, and its part of the
+/// [`Reconciler`](super::Reconciler).
+pub struct Shared<S, N: ClientFactory> {
+    /// The Secrets in Kubernetes.
+    pub secrets: S,
+    /// Makes clients for accounts.
+    pub client_factory: N,
+    /// The lists of each account, and the request budgets.
+    pub inventory: Inventory<N::Cloud, ObjectId>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub random: Arc<dyn Random>,
+    /// The key of hashes of secrets.
+    pub hash_key: HashKey,
+    /// The identity of the cluster in ownership tags: the uid of namespace kube-system, unless configured otherwise.
+    pub cluster_id: String,
+    /// The settings of the planners.
+    pub settings: PlannerSettings,
+    /// The endpoints that credentials may name.
+    pub endpoints: Endpoints,
+    /// The operator's own credentials, if it has any.
+    pub own_credentials: Option<OwnCredentials>,
+    /// Whether this process may change the cloud.
+    pub write_guard: Arc<dyn WriteGuard>,
+    /// Receives transitions and cloud actions.
+    pub event_sink: Arc<dyn EventSink>,
+    /// Credentials that were read.
+    pub credentials_cache: CredentialsCache,
+    /// Projects that were looked up.
+    pub projects: Projects,
+}

@@ -1,0 +1,474 @@
+//! Exactly-once, for every kind: the intent is written before a mutating call, the outcome after it, and an attempt
+//! whose outcome is unknown blocks the next one until it can no longer take effect.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{
+    blocker::{reason_for, retry_class, specific_reason, with_remedy},
+    schedule::{RequeuePolicy, RetryClass},
+};
+use crate::{
+    api::{
+        Reason,
+        instance::{CloudAccount, Holder, OperationStatus, PendingChange},
+        time,
+        words::{OperationOutcome, OperationType},
+    },
+    dcs::error::{Class, Error},
+};
+
+/// The longest message that `status.operation` keeps.
+const MAX_MESSAGE_CHARS: usize = 1000;
+
+/// A status that records the operation on its object.
+pub trait HasOperation {
+    /// The operation, if one was begun.
+    fn operation(&self) -> Option<&OperationStatus>;
+
+    /// The same, for writing.
+    fn operation_mut(&mut self) -> Option<&mut OperationStatus>;
+
+    /// The conditions.
+    fn conditions(&self) -> &[Condition];
+
+    /// The cloud accepted the operation and answered with the id of a new instance.
+    fn on_created(&mut self, instance_id: &str) {
+        let _ = instance_id;
+    }
+}
+
+/// One mutating call to the cloud.
+pub trait MutatingAction {
+    /// The word in `status.operation.type`.
+    fn operation_type(&self) -> OperationType;
+
+    /// The instance that the call changes; a new one has no id yet.
+    fn instance_id(&self) -> Option<&str>;
+
+    /// Where something is destroyed, why that is allowed.
+    fn consent(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The outcome of a mutating call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// The cloud accepted the request.
+    Accepted {
+        /// The id of a new instance.
+        instance_id: Option<String>,
+    },
+    /// The request changed nothing.
+    Refused {
+        /// The reason of the condition.
+        reason: Reason,
+        /// The cloud's words.
+        message: String,
+    },
+    /// The request may have been carried out.
+    Unknown {
+        /// The reason of the condition, if the cloud gave one.
+        reason: Option<Reason>,
+        /// What is known.
+        message: String,
+    },
+}
+
+/// What an intent records.
+#[derive(Debug)]
+pub struct Intent<'a> {
+    /// The operation.
+    pub type_: OperationType,
+    /// The object that it belongs to.
+    pub holder: Holder,
+    /// The instance that it changes.
+    pub instance_id: Option<&'a str>,
+    /// How often the cloud accepted the operation and then failed.
+    pub failures: Option<i32>,
+    /// What the call asks for.
+    pub changes: Vec<PendingChange>,
+    /// A message to keep.
+    pub message: Option<String>,
+}
+
+/// What decides when an attempt ends and when the next may begin.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptContext<'a> {
+    /// The name of this process in `status.operation.process`.
+    pub process: &'a str,
+    /// metadata.generation of the object.
+    pub generation: i64,
+    /// The account that a call is sent to.
+    pub account: Option<&'a CloudAccount>,
+    /// The keyed hash of the credentials.
+    pub credentials_hash: Option<&'a str>,
+    /// How long an attempt of this process may still take effect after its intent was written.
+    pub window: Duration,
+    /// When this process first saw the present attempt, by the monotonic clock.
+    pub first_seen: Option<Duration>,
+    /// The wall clock.
+    pub wall: DateTime<Utc>,
+    /// The monotonic clock.
+    pub monotonic: Duration,
+    /// The waits between attempts.
+    pub requeue: &'a RequeuePolicy,
+}
+
+/// What a process knows of the attempts of one object. It may be lost at any time: then the operator waits longer.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptTracker {
+    /// The attempt in the status.
+    attempt: Option<Attempt>,
+    /// When this process first saw it; for its own, after the intent was written.
+    first_seen: Option<Duration>,
+    /// Its outcome, until the status records it.
+    outcome: Option<ChangeOutcome>,
+    /// The attempt whose intent the API server did not confirm. Nothing was sent for it.
+    unconfirmed: Option<Attempt>,
+}
+
+/// The identity of an attempt: no two attempts of an object are equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Attempt {
+    process: Option<String>,
+    at: Option<i64>,
+    generation: Option<i64>,
+    number: i32,
+    operation: OperationType,
+    instance: Option<String>,
+}
+
+// === impl ChangeOutcome ===
+
+impl ChangeOutcome {
+    /// The outcome of a call that failed.
+    pub fn of(error: &Error) -> Self {
+        let message = error.to_string();
+        if error.class() == Class::Ambiguous {
+            let taken = specific_reason(error).filter(|reason| *reason == Reason::NameTaken);
+            let message = taken.map_or_else(|| message.clone(), |reason| with_remedy(&message, reason));
+            return Self::Unknown { reason: taken, message };
+        }
+        let reason = reason_for(error);
+        Self::Refused { reason, message: with_remedy(&message, reason) }
+    }
+
+    /// The outcome of a call that was not sent, for this reason.
+    pub fn not_sent(reason: Reason, why: &str) -> Self {
+        Self::Refused { reason, message: format!("{why}, so the request was not sent") }
+    }
+
+    /// The word in logs and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "Accepted",
+            Self::Refused { .. } => "Refused",
+            Self::Unknown { .. } => "Unknown",
+        }
+    }
+
+    /// Why the call was refused, or what is known of it.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { .. } => None,
+            Self::Refused { message, .. } | Self::Unknown { message, .. } => Some(message),
+        }
+    }
+
+    /// The outcome of an attempt whose intent may or may not have been written.
+    fn unconfirmed() -> Self {
+        Self::not_sent(Reason::ClusterError, "the API server did not confirm the intent")
+    }
+}
+
+// === impl Intent ===
+
+impl Intent<'_> {
+    /// The operation to write before the call. An attempt at the same operation for the same generation counts up.
+    pub fn record(self, previous: Option<&OperationStatus>, context: &AttemptContext<'_>) -> OperationStatus {
+        let same = previous.filter(|previous| {
+            previous.type_ == self.type_ && previous.generation == Some(context.generation)
+        });
+        let now = time::to_kube(context.wall);
+        OperationStatus {
+            type_: self.type_,
+            holder: self.holder,
+            started_at: same.map_or_else(|| now.clone(), |same| same.started_at.clone()),
+            attempt: same.map_or(0, |same| same.attempt).saturating_add(1),
+            failures: self.failures,
+            generation: Some(context.generation),
+            attempted_at: Some(now),
+            process: Some(context.process.to_owned()),
+            window_seconds: i32::try_from(context.window.as_secs()).ok(),
+            account: context.account.cloned(),
+            credentials_hash: context.credentials_hash.map(str::to_owned),
+            changes: self.changes,
+            outcome: None,
+            reason: None,
+            message: self.message,
+            instance_id: self.instance_id.map(str::to_owned),
+            job_id: None,
+            task_id: None,
+        }
+    }
+}
+
+/// Records the outcome of the operation in `status`.
+pub fn record_outcome<S: HasOperation>(status: &mut S, outcome: &ChangeOutcome) {
+    let Some(operation) = status.operation_mut() else { return };
+    let (word, reason, message) = match outcome {
+        ChangeOutcome::Accepted { instance_id } => {
+            if let Some(id) = instance_id {
+                operation.instance_id = Some(id.clone());
+            }
+            (Some(OperationOutcome::Accepted), None, operation.message.clone())
+        }
+        ChangeOutcome::Refused { reason, message } => {
+            (Some(OperationOutcome::Refused), Some(*reason), Some(message.clone()))
+        }
+        ChangeOutcome::Unknown { reason, message } => (None, *reason, Some(message.clone())),
+    };
+    operation.outcome = word;
+    operation.reason = reason.map(|reason| reason.as_str().to_owned());
+    operation.message = message.map(|message| message.chars().take(MAX_MESSAGE_CHARS).collect());
+    if let ChangeOutcome::Accepted { instance_id: Some(id) } = outcome {
+        status.on_created(id);
+    }
+}
+
+/// Whether the outcome of the present attempt is unknown.
+pub fn is_unresolved(operation: &OperationStatus) -> bool {
+    match operation.outcome {
+        None | Some(OperationOutcome::Other(_)) => true,
+        Some(OperationOutcome::Accepted | OperationOutcome::Failed | OperationOutcome::Refused) => false,
+    }
+}
+
+// === impl AttemptContext ===
+
+impl AttemptContext<'_> {
+    /// The monotonic time after which the present attempt can no longer take effect unseen.
+    pub fn window_end(&self, operation: Option<&OperationStatus>) -> Duration {
+        // Another process may have been configured with a longer window.
+        let recorded = operation.and_then(|operation| operation.window_seconds);
+        let recorded = recorded.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        let seen = self.first_seen.unwrap_or(self.monotonic);
+        seen.saturating_add(self.window.max(recorded.unwrap_or_default()))
+    }
+
+    /// How long an attempt with an unknown outcome may still take effect; `None` if no longer.
+    pub fn window_left(&self, operation: Option<&OperationStatus>) -> Option<Duration> {
+        self.window_end(operation).checked_sub(self.monotonic).filter(|left| !left.is_zero())
+    }
+
+    /// How long the present attempt blocks the next; `None` if it does not.
+    pub fn blocked_for(&self, operation: &OperationStatus) -> Option<Duration> {
+        if is_unresolved(operation) { self.window_left(Some(operation)) } else { self.retry_after(operation) }
+    }
+
+    /// How long to wait before the same operation is tried again; `None` if its wait is over, or if the spec or the
+    /// credentials have changed.
+    pub fn retry_after(&self, operation: &OperationStatus) -> Option<Duration> {
+        let other_credentials =
+            self.credentials_hash.is_some_and(|hash| operation.credentials_hash.as_deref() != Some(hash));
+        if operation.generation != Some(self.generation) || other_credentials {
+            return None;
+        }
+        let attempt = u32::try_from(operation.attempt.max(operation.failures.unwrap_or(0))).unwrap_or(1);
+        let delay = self.requeue.retry_delay(operation_retry_class(operation), attempt);
+        let since = time::from_kube(operation.attempted_at.as_ref()?);
+        let elapsed = self.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std();
+        delay.checked_sub(elapsed.unwrap_or_default()).filter(|left| !left.is_zero())
+    }
+}
+
+fn operation_retry_class(operation: &OperationStatus) -> RetryClass {
+    let reason = operation.reason.as_deref().and_then(Reason::from_word);
+    let failed = operation.failures.is_some_and(|failures| failures > 0);
+    reason.map_or(if failed { RetryClass::CreateFailed } else { RetryClass::Transient }, retry_class)
+}
+
+// === impl AttemptTracker ===
+
+impl AttemptTracker {
+    /// Observes the operation of a status that was read. An attempt that differs from the last one starts now.
+    pub fn observe(&mut self, operation: Option<&OperationStatus>, now: Duration) {
+        let attempt = operation.map(Attempt::of);
+        if self.attempt == attempt {
+            return;
+        }
+        self.first_seen = attempt.as_ref().map(|_| now);
+        let not_made = attempt.is_some() && attempt == self.unconfirmed;
+        self.outcome = not_made.then(ChangeOutcome::unconfirmed);
+        self.attempt = attempt;
+    }
+
+    /// The intent was written, and the call follows.
+    pub fn on_intent_recorded(&mut self, operation: Option<&OperationStatus>, now: Duration) {
+        (self.unconfirmed, self.attempt) = (None, None);
+        self.observe(operation, now);
+    }
+
+    /// The API server did not confirm the intent. No call follows.
+    pub fn on_intent_unconfirmed(&mut self, operation: Option<&OperationStatus>) {
+        self.unconfirmed = operation.map(Attempt::of);
+    }
+
+    /// Keeps the outcome of the call until the status records it.
+    pub fn record_outcome(&mut self, outcome: &ChangeOutcome) {
+        self.outcome = Some(outcome.clone());
+    }
+
+    /// Puts the outcome of the own last attempt into a status that lacks it, because the write failed.
+    pub fn restore_outcome<S: HasOperation>(&self, status: &mut S) {
+        if status.operation().is_some_and(|operation| operation.outcome.is_none())
+            && let Some(outcome) = &self.outcome
+        {
+            record_outcome(status, outcome);
+        }
+    }
+
+    /// When this process first saw the present attempt, by the monotonic clock.
+    pub fn first_seen(&self) -> Option<Duration> {
+        self.first_seen
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    fn of(operation: &OperationStatus) -> Self {
+        // A new instance gets its id with the outcome of the same attempt.
+        let is_create = operation.type_ == OperationType::Create;
+        Self {
+            process: operation.process.clone(),
+            at: operation.attempted_at.as_ref().map(|at| time::from_kube(at).timestamp()),
+            generation: operation.generation,
+            number: operation.attempt,
+            operation: operation.type_.clone(),
+            instance: operation.instance_id.clone().filter(|_| !is_create),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Status {
+        operation: Option<OperationStatus>,
+    }
+
+    impl HasOperation for Status {
+        fn operation(&self) -> Option<&OperationStatus> {
+            self.operation.as_ref()
+        }
+
+        fn operation_mut(&mut self) -> Option<&mut OperationStatus> {
+            self.operation.as_mut()
+        }
+
+        fn conditions(&self) -> &[Condition] {
+            &[]
+        }
+    }
+
+    fn context(requeue: &RequeuePolicy) -> AttemptContext<'_> {
+        AttemptContext {
+            process: "one",
+            generation: 3,
+            account: None,
+            credentials_hash: Some("h"),
+            window: Duration::from_secs(80),
+            first_seen: Some(Duration::from_secs(100)),
+            wall: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+            monotonic: Duration::from_secs(130),
+            requeue,
+        }
+    }
+
+    fn intent() -> Intent<'static> {
+        let holder = Holder { kind: "Probe".to_owned(), name: "a".to_owned(), uid: "u".to_owned() };
+        Intent {
+            type_: OperationType::UpdateTags,
+            holder,
+            instance_id: Some("i"),
+            failures: None,
+            changes: Vec::new(),
+            message: None,
+        }
+    }
+
+    #[test]
+    fn attempts_of_the_same_operation_count_up() {
+        let requeue = RequeuePolicy::default();
+        let context = context(&requeue);
+        let first = intent().record(None, &context);
+        let second = intent().record(Some(&first), &context);
+        assert_eq!((first.attempt, second.attempt), (1, 2));
+        let other = intent().record(Some(&second), &AttemptContext { generation: 4, ..context });
+        assert_eq!(other.attempt, 1);
+    }
+
+    #[test]
+    fn an_unresolved_attempt_blocks_for_its_window() {
+        let requeue = RequeuePolicy::default();
+        let context = context(&requeue);
+        let mut operation = intent().record(None, &context);
+        assert_eq!(context.blocked_for(&operation), Some(Duration::from_secs(50)));
+        operation.window_seconds = Some(100);
+        assert_eq!(
+            context.blocked_for(&operation),
+            Some(Duration::from_secs(70)),
+            "the longer window counts"
+        );
+        let late = AttemptContext { monotonic: Duration::from_secs(200), ..context };
+        assert_eq!(late.blocked_for(&operation), None);
+    }
+
+    #[test]
+    fn a_refused_attempt_waits_unless_spec_or_credentials_change() {
+        let requeue = RequeuePolicy::default();
+        let context = context(&requeue);
+        for (reason, wait) in [(Reason::Throttled, 5), (Reason::ClusterError, 5), (Reason::Forbidden, 600)] {
+            let mut status = Status { operation: Some(intent().record(None, &context)) };
+            record_outcome(&mut status, &ChangeOutcome::Refused { reason, message: "no".to_owned() });
+            let operation = status.operation.unwrap();
+            assert_eq!(context.blocked_for(&operation), Some(Duration::from_secs(wait)), "{reason}");
+            let mended = AttemptContext { credentials_hash: Some("other"), ..context };
+            assert_eq!(mended.blocked_for(&operation), None, "{reason}");
+            let edited = AttemptContext { generation: 4, ..context };
+            assert_eq!(edited.blocked_for(&operation), None, "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_survives_a_failed_status_write() {
+        let requeue = RequeuePolicy::default();
+        let mut status = Status { operation: Some(intent().record(None, &context(&requeue))) };
+        let mut tracker = AttemptTracker::default();
+        tracker.on_intent_recorded(status.operation(), Duration::from_secs(1));
+        tracker.record_outcome(&ChangeOutcome::Accepted { instance_id: None });
+        tracker.observe(status.operation(), Duration::from_secs(9));
+        tracker.restore_outcome(&mut status);
+        let operation = status.operation.unwrap();
+        assert_eq!(operation.outcome, Some(OperationOutcome::Accepted));
+        assert_eq!(tracker.first_seen(), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn an_unconfirmed_intent_was_not_sent() {
+        let requeue = RequeuePolicy::default();
+        let mut status = Status { operation: Some(intent().record(None, &context(&requeue))) };
+        let mut tracker = AttemptTracker::default();
+        tracker.on_intent_unconfirmed(status.operation());
+        tracker.observe(status.operation(), Duration::from_secs(9));
+        tracker.restore_outcome(&mut status);
+        assert_eq!(status.operation.unwrap().outcome, Some(OperationOutcome::Refused));
+    }
+}

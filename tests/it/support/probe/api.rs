@@ -1,0 +1,78 @@
+//! The custom resource.
+
+use std::collections::BTreeSet;
+
+use dcs_operator::{
+    api::instance::OperationStatus,
+    controller::{Link, ManagedResource, ObjectId, Relation},
+    plan::operation::HasOperation,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::{CustomResource, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Tags an instance once.
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(group = "dcs.huaweicloud.com", version = "v1alpha1", kind = "Probe", namespaced)]
+#[kube(status = "ProbeStatus", derive = "PartialEq")]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProbeSpec {
+    /// The instance to tag.
+    pub(crate) probed_instance_id: String,
+    /// The value of the tag.
+    pub(crate) value: String,
+    /// The DcsInstance to wait for, if any.
+    pub(crate) instance: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProbeStatus {
+    /// The operation.
+    pub(crate) operation: Option<OperationStatus>,
+    /// Complete, or why not.
+    #[serde(default)]
+    pub(crate) conditions: Vec<Condition>,
+}
+
+impl HasOperation for ProbeStatus {
+    fn operation(&self) -> Option<&OperationStatus> {
+        self.operation.as_ref()
+    }
+
+    fn operation_mut(&mut self) -> Option<&mut OperationStatus> {
+        self.operation.as_mut()
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+impl ManagedResource for Probe {
+    type Status = ProbeStatus;
+
+    const KIND: &'static str = "Probe";
+
+    fn status(&self) -> Option<&ProbeStatus> {
+        self.status.as_ref()
+    }
+
+    fn credentials_ref(&self) -> Option<&str> {
+        None
+    }
+
+    fn from_metadata(metadata: ObjectMeta) -> Self {
+        Self { metadata, spec: ProbeSpec::default(), status: None }
+    }
+
+    fn links(&self) -> BTreeSet<Link> {
+        let namespace = self.namespace().unwrap_or_default();
+        let instance = self.spec.instance.iter();
+        instance
+            .map(|name| Link::object(Relation::Instance, ObjectId::new("DcsInstance", &namespace, name)))
+            .collect()
+    }
+}
