@@ -87,7 +87,18 @@ const PURE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that still use each other in circles. To be emptied; an entry covers everything below it.
-const CIRCLES: &[&str] = &[];
+const CIRCLES: &[&str] = &[
+    "api::instance",
+    "api::schema",
+    "cli::run",
+    "dcs::error",
+    "formats",
+    "inventory",
+    "plan::instance",
+    "simulator::control",
+    "simulator::endpoint",
+    "simulator::service",
+];
 
 /// A use of a path: where, and what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -405,7 +416,7 @@ fn a_circle_is_found_through_reexports() {
         assert_eq!(Graph::of(files(two)).circles(), [both.clone()].into(), "{two}");
     }
     assert_eq!(Graph::of(files("pub struct Two;")).circles(), BTreeSet::new());
-    let parent = [("a", "mod one; pub use self::one::One; pub struct Own;"), ("a::one", "use super::Own;")];
+    let parent = [("a", "mod one; pub use self::one::One; pub struct Own;"), ("a::one", "use super::Own; pub struct One;")];
     assert_eq!(Graph::of(parent).circles().len(), 1, "a parent with items of its own is no facade");
 }
 
