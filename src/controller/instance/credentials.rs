@@ -14,9 +14,9 @@ use crate::{
     controller::{
         account::{ClientFactory, ParsedCredentials, read_credentials},
         ports::{ClusterError, NamespacedName, ObjectApi, SecretApi},
+        projects::ProjectError,
         reconcile::has_finalizer,
     },
-    dcs::Error,
     formats::IN_USE_FINALIZER,
     inventory::AccountKey,
     plan::instance::observed::{Blocker, CredentialsSource, ResolvedAccount},
@@ -65,20 +65,6 @@ struct Read {
     credentials: Result<ParsedCredentials, Blocker>,
     held: bool,
     leaving: bool,
-}
-
-/// Why a project was not found.
-enum NotFound {
-    /// There is no way to ask.
-    ClientFactory(Blocker),
-    /// The cloud did not say.
-    Cloud(Error),
-}
-
-impl From<Error> for NotFound {
-    fn from(error: Error) -> Self {
-        Self::Cloud(error)
-    }
 }
 
 /// What credentials lead to.
@@ -216,16 +202,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
     ) -> Result<String, AccountUnavailable> {
         let account = &found.account;
         let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, found.hash);
-        let connect = || connect().map_err(NotFound::ClientFactory);
-        let found = self.projects.find(&key, connect, self.clock.as_ref(), &self.settings.requeue).await;
-        let found = found.map_err(|problem| match problem {
-            NotFound::ClientFactory(blocker) => blocker,
-            NotFound::Cloud(error) => {
+        let found = self.projects.find(key, connect, self.clock.as_ref(), &self.settings.requeue).await;
+        found.ok_or(AccountUnavailable::InProgress)?.map_err(|problem| match problem {
+            ProjectError::Connect(blocker) => AccountUnavailable::Blocker(blocker),
+            ProjectError::Cloud(error) => {
                 let what = format!("the project of region {} cannot be looked up", account.region);
-                Blocker::of(&what, &error)
+                AccountUnavailable::Blocker(Blocker::of(&what, &error))
             }
-        })?;
-        found.ok_or(AccountUnavailable::InProgress)
+        })
     }
 
     /// Keeps the Secret with the credentials from going while the object needs it.
