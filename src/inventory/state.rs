@@ -1,4 +1,4 @@
-//! All accounts, and what the sites allow.
+//! All accounts, and the budgets of their sites.
 
 use std::{
     collections::BTreeMap,
@@ -10,20 +10,23 @@ use super::{
     account::{AccountKey, Site},
     account_state::AccountState,
     budget::Budget,
+    catalogue::Interner,
     settings::InventorySettings,
 };
+use crate::dcs::model::Flavor;
 
-/// The state, for one at a time. Never held across an await.
+/// The state behind its lock, which is never held across an await.
 #[derive(Debug)]
 pub(super) struct Shared<C, F>(Mutex<State<C, F>>);
 
-/// All accounts, and what the sites allow.
+/// All accounts, and the budgets of their sites.
 #[derive(Debug)]
 pub(super) struct State<C, F> {
     pub(super) accounts: BTreeMap<Arc<AccountKey>, AccountState<C, F>>,
-    /// The account each follower follows.
-    pub(super) account_by_follower: BTreeMap<F, Arc<AccountKey>>,
+    /// The account of each subscriber.
+    pub(super) account_by_subscriber: BTreeMap<F, Arc<AccountKey>>,
     pub(super) sites: BTreeMap<Site, Budget>,
+    pub(super) flavors: Interner<Flavor>,
     pub(super) last_poll: u64,
 }
 
@@ -33,17 +36,17 @@ impl<C, F> Default for Shared<C, F> {
     fn default() -> Self {
         Self(Mutex::new(State {
             accounts: BTreeMap::new(),
-            account_by_follower: BTreeMap::new(),
+            account_by_subscriber: BTreeMap::new(),
             sites: BTreeMap::new(),
+            flavors: Interner::default(),
             last_poll: 0,
         }))
     }
 }
 
 impl<C, F> Shared<C, F> {
-    /// The state, as long as the guard lives.
     pub(super) fn lock(&self) -> MutexGuard<'_, State<C, F>> {
-        // Every change is whole before something could panic, and a fleet that sees nothing more helps nobody.
+        // Every change completes before anything can panic, so the state is sound after one.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,20 +61,20 @@ impl<C, F> State<C, F> {
         self.sites.entry(account.site()).or_insert_with(new)
     }
 
-    /// Drops accounts that nobody came to follow, and budgets that a new one would replace without a difference.
+    /// Drops accounts that were joined a while ago and have no subscriber, and budgets that equal a new one.
     pub(super) fn prune(&mut self, now: Duration, settings: &InventorySettings) {
-        let patience = settings.poll_interval_idle;
+        let grace = settings.poll_interval_idle;
         self.accounts.retain(|_, account| {
-            !account.subscriptions.is_empty() || account.joined.saturating_add(patience) > now
+            !account.subscriptions.is_empty() || account.joined.saturating_add(grace) > now
         });
         self.sites.retain(|_, budget| !budget.is_at_rest(now));
     }
 }
 
 impl<C, F: Ord + Clone> State<C, F> {
-    /// Takes `subscriber` from the account it follows; an account without followers is dropped.
+    /// Removes `subscriber` from its account; an account without subscribers is dropped.
     pub(super) fn unsubscribe(&mut self, subscriber: &F) {
-        let Some(key) = self.account_by_follower.remove(subscriber) else { return };
+        let Some(key) = self.account_by_subscriber.remove(subscriber) else { return };
         if let Some(account) = self.accounts.get_mut(&key) {
             account.unsubscribe(subscriber);
             if account.subscriptions.is_empty() {

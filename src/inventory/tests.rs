@@ -35,7 +35,7 @@ fn by_id(id: &str) -> Subscription {
 }
 
 fn fast(id: &str) -> Subscription {
-    Subscription { urgency: Urgency::Active, ..by_id(id) }
+    Subscription { demand: Demand::CHANGES, ..by_id(id) }
 }
 
 const fn at(seconds: u64) -> Duration {
@@ -108,7 +108,7 @@ async fn while_something_is_on_its_way_every_five_seconds() {
     }
     assert_eq!(bench.inventory.subscribe("a", &bench.key, by_id("i-a")), Some(at(1075)));
     bench.clock.step(at(40));
-    let waiting = Subscription { each_list: true, ..by_id("i-b") };
+    let waiting = Subscription { demand: Demand::EVERY_LIST, ..by_id("i-b") };
     assert_eq!(bench.inventory.subscribe("b", &bench.key, waiting.clone()), Some(at(1020)), "at once");
     assert_eq!(bench.next().await, (at(1055), of(["b"])), "a complete list, whatever it says");
     assert_eq!(bench.inventory.subscribe("b", &bench.key, waiting), Some(at(1115)), "no more than before");
@@ -135,16 +135,16 @@ async fn a_change_wakes_whom_it_concerns() {
 async fn the_last_two_complete_lists_are_kept() {
     let bench = Bench::settled().await;
     let first = bench.snapshot();
-    assert_eq!((first.joined, first.previous.is_none()), (at(1000), true));
+    assert_eq!((first.joined, first.instances.previous.is_none()), (at(1000), true));
     bench.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
     bench.next().await;
     let second = bench.snapshot();
-    let (latest, previous) = (second.latest.unwrap(), second.previous.unwrap());
-    assert!(Arc::ptr_eq(&previous, &first.latest.unwrap()));
+    let (latest, previous) = (second.instances.latest.unwrap(), second.instances.previous.unwrap());
+    assert!(Arc::ptr_eq(&previous, &first.instances.latest.unwrap()));
     assert_eq!((previous.begun, latest.begun, latest.len()), (at(1000), at(1060), 2));
     assert!(Arc::ptr_eq(previous.get("i-b").unwrap(), latest.get("i-b").unwrap()), "in memory once");
     assert!(!Arc::ptr_eq(previous.get("i-a").unwrap(), latest.get("i-a").unwrap()));
-    assert!(second.failed_latest.is_none());
+    assert!(second.failed_creations.latest.is_none());
 }
 
 #[tokio::test]
@@ -160,11 +160,11 @@ async fn an_incomplete_list_says_nothing() {
     assert_eq!((failed_at, wakes), (at(1120), of(["a", "b"])), "trouble concerns everybody");
     assert_eq!(bench.cloud.take_calls(), ["list"; 3]);
     let snapshot = bench.snapshot();
-    assert!(snapshot.latest.unwrap().get("i-a").is_some(), "absence is not inferred");
-    let trouble = snapshot.trouble.unwrap();
+    assert!(snapshot.instances.latest.unwrap().get("i-a").is_some(), "absence is not inferred");
+    let trouble = snapshot.instances.trouble.unwrap();
     assert!(matches!(trouble.cause, Cause::Incomplete) && trouble.since == at(1120));
     assert_eq!(bench.next().await, (at(1125), of(["a", "b"])), "it is over, and i-a is gone");
-    assert!(bench.snapshot().trouble.is_none());
+    assert!(bench.snapshot().instances.trouble.is_none());
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn trouble_wakes_everybody_when_it_begins_turns_and_ends() {
     for (time, wakes) in expected {
         assert_eq!(bench.next().await, (at(time), wakes));
         if time == 1615 {
-            let trouble = bench.snapshot().trouble.unwrap();
+            let trouble = bench.snapshot().instances.trouble.unwrap();
             assert!(matches!(&trouble.cause, Cause::Error(error) if error.class() == Class::Credentials));
             assert_eq!(trouble.since, at(1000), "of the first in a row");
             assert_eq!(bench.inventory.subscribe("a", &bench.key, fast("i-a")), Some(at(2215)), "no hurry");
@@ -233,35 +233,43 @@ async fn repeated_readings_are_paid_back() {
 async fn failed_creations_are_listed_while_somebody_wants_them() {
     let bench = Bench::settled().await;
     let tags = vec![("dcs-operator-uid".to_owned(), "u-9".to_owned())];
-    let subscription = Subscription { tags, failed_creations: true, ..Subscription::default() };
+    let demand = Demand { failed_creations: true, ..Demand::IDLE };
+    let subscription = Subscription { tags, demand, ..Subscription::default() };
     assert_eq!(bench.inventory.subscribe("c", &bench.key, subscription.clone()), Some(at(1005)));
     let failed = Instance { status: "CREATEFAILED", uid: Some("u-9"), ..Instance::default() };
     bench.cloud.set("i-9", failed);
     assert_eq!(bench.next().await.1, of(["c"]));
     assert_eq!(bench.cloud.take_calls(), ["list", "list CREATEFAILED"]);
     let snapshot = bench.snapshot();
-    assert_eq!((snapshot.latest.unwrap().len(), snapshot.failed_latest.unwrap().len()), (2, 1));
+    assert_eq!(
+        (snapshot.instances.latest.unwrap().len(), snapshot.failed_creations.latest.unwrap().len()),
+        (2, 1)
+    );
 
     bench.cloud.script([Reply::Truth, refused(403, None)]);
     assert_eq!(bench.next().await.1, of(["c"]), "its own trouble, which concerns nobody else");
     let snapshot = bench.snapshot();
-    assert!(snapshot.trouble.is_none() && snapshot.failed_trouble.is_some());
-    assert!(snapshot.failed_latest.is_some(), "as it was");
+    assert!(snapshot.instances.trouble.is_none() && snapshot.failed_creations.trouble.is_some());
+    assert!(snapshot.failed_creations.latest.is_some(), "as it was");
 
-    let _ =
-        bench.inventory.subscribe("c", &bench.key, Subscription { failed_creations: false, ..subscription });
+    let idle = Subscription { demand: Demand::IDLE, ..subscription };
+    let _ = bench.inventory.subscribe("c", &bench.key, idle);
     bench.cloud.take_calls();
     bench.next().await;
     assert_eq!(bench.cloud.take_calls(), ["list"]);
     let snapshot = bench.snapshot();
-    assert!(snapshot.failed_latest.is_none() && snapshot.failed_trouble.is_none(), "too old to be of use");
+    assert!(
+        snapshot.failed_creations.latest.is_none() && snapshot.failed_creations.trouble.is_none(),
+        "too old to be of use"
+    );
 }
 
 #[tokio::test]
 async fn a_tick_can_be_dropped_at_any_await() {
     for polls in 0.. {
         let bench = Bench::settled().await;
-        let subscription = Subscription { failed_creations: true, ..by_id("i-c") };
+        let subscription =
+            Subscription { demand: Demand { failed_creations: true, ..Demand::IDLE }, ..by_id("i-c") };
         let _ = bench.inventory.subscribe("c", &bench.key, subscription);
         bench.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
         bench.clock.step(at(60));
@@ -290,7 +298,7 @@ async fn a_tick_of_a_dropped_account_changes_nothing_of_its_successor() {
     let _cloud = bench.inventory.join(&bench.key, Script::default);
     assert!(bench.inventory.subscribe("a", &bench.key, by_id("i-a")).is_some());
     assert_eq!(late.await.wake, of([]));
-    assert!(bench.snapshot().latest.is_none(), "what others saw is not shown");
+    assert!(bench.snapshot().instances.latest.is_none(), "what others saw is not shown");
     assert_eq!(bench.next().await, (at(1060), of(["a"])));
 }
 
@@ -313,7 +321,7 @@ async fn an_account_without_followers_is_dropped() {
     bench.clock.step(at(3600));
     bench.inventory.unsubscribe(&"b");
     let state = bench.inventory.shared.lock();
-    assert!(state.accounts.is_empty() && state.account_by_follower.is_empty() && state.sites.is_empty());
+    assert!(state.accounts.is_empty() && state.account_by_subscriber.is_empty() && state.sites.is_empty());
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::{
         reconcile::{PlanOf, Reconciler, RetryAt},
     },
     formats::{INSTANCE_FINALIZER, OWNER_TAG, UID_TAG},
-    inventory::{Subscription, Urgency, Work},
+    inventory::{Demand, Subscription, Work},
     plan::{
         conditions::transitions,
         instance::{ChangeOutcome, CloudAction, KubeAction, Lookup, intent, plan},
@@ -147,9 +147,11 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
         let subscription = Subscription {
             ids: ids.map(str::to_owned).collect(),
             tags: vec![tag(UID_TAG, &subject.uid), tag(OWNER_TAG, subject.owner.as_str())],
-            urgency: if plan.follow.fast { Urgency::Active } else { Urgency::Idle },
-            each_list: plan.follow.each_list,
-            failed_creations: plan.follow.failures,
+            demand: Demand {
+                active: plan.follow.fast,
+                every_list: plan.follow.each_list,
+                failed_creations: plan.follow.failures,
+            },
         };
         self.inventory.subscribe(key, account, subscription);
     }
