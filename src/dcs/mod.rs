@@ -10,6 +10,7 @@ mod client;
 mod cloud;
 mod dispatch;
 pub mod error;
+mod http_clients;
 mod listing;
 pub mod model;
 pub mod operation;
@@ -26,6 +27,7 @@ pub use self::{
     client::Client,
     cloud::Cloud,
     error::{Class, Error},
+    http_clients::HttpClients,
     listing::{Listing, list_all},
     request_observer::{RequestObserver, Unobserved},
     retry::RetryPolicy,

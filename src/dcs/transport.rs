@@ -102,8 +102,7 @@ impl HttpTransport {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT);
-        if is_loopback(&account.endpoint) || is_loopback(&account.iam_endpoint) {
-            // What a proxy calls loopback is another machine, and plain http would show it the password.
+        if bypasses_proxy(account) {
             builder = builder.no_proxy();
         }
         if let Some(pem) = &account.ca_bundle {
@@ -145,6 +144,12 @@ impl HttpTransport {
         }
         Ok(HttpResponse { status: response.status().as_u16(), headers: response.headers().clone(), body })
     }
+}
+
+/// Whether the account is called without the system's proxy: a proxy's loopback is another machine, and plain http
+/// would show it the password.
+pub(super) fn bypasses_proxy(account: &AccountConfig) -> bool {
+    is_loopback(&account.endpoint) || is_loopback(&account.iam_endpoint)
 }
 
 /// Neither headers nor bodies are shown: both hold secrets.
