@@ -15,6 +15,7 @@
 //! - [`metrics`] — what is counted
 //! - [`telemetry`] — logs
 //! - `single_flight` — caches for lookups that many callers want at once
+//! - `words` — enums with tolerance for unknown words
 //! - [`clock`] — time, passed in
 
 pub mod api;
@@ -31,3 +32,4 @@ pub mod server;
 pub mod simulator;
 pub(crate) mod single_flight;
 pub mod telemetry;
+pub(crate) mod words;

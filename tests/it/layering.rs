@@ -33,15 +33,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("controller", &["plan", "inventory", "api", "formats", "dcs", "telemetry", "single_flight", "clock"]),
     ("inventory", &["dcs", "single_flight", "clock"]),
     ("plan", &["api", "formats", "dcs::model", "dcs::error"]),
-    ("api", &[]),
+    ("api", &["words"]),
     ("formats", &[]),
     ("simulator", &["dcs::model", "dcs::sign", "dcs::operation", "dcs::error", "dcs::redact", "clock"]),
-    ("dcs", &["single_flight", "clock"]),
+    ("dcs", &["single_flight", "words", "clock"]),
     ("leader", &["clock"]),
     ("server", &["metrics", "clock"]),
     ("metrics", &[]),
     ("telemetry", &[]),
     ("single_flight", &["clock"]),
+    ("words", &[]),
     ("clock", &[]),
 ];
 

@@ -1,4 +1,4 @@
-//! Every way in which the service is known to write a value, read.
+//! Every known notation of a value decodes.
 
 use dcs_operator::dcs::model::{
     AvailabilityZones, BusyTask, Capacity, Flavors, InstanceDetail, InstancePage, InstanceStatus, Job,
@@ -72,7 +72,7 @@ fn busy_is_whatever_the_task_field_holds() {
 
 #[test]
 fn statuses_known_unknown_and_absent() {
-    let status = |value: Value| detail(json!({ "status": value })).status;
+    let status = |value: Value| detail(json!({ "status": value })).summary.status;
     assert_eq!(status(json!("RUNNING")), Some(InstanceStatus::Running));
     assert_eq!(status(json!("deleting")), Some(InstanceStatus::Deleting));
     assert_eq!(status(json!("HIBERNATING")), Some(InstanceStatus::Other("HIBERNATING".to_owned())));
@@ -99,11 +99,15 @@ fn fields_of_any_wrong_kind_read_as_absent() {
         "features": [], "instance_backup_policy": "", "bandwidth_info": { "begin_time": 1684191545379u64 },
         "az_codes": null, "tags": null, "order_id": {}, "charging_mode": "0", "spec_code": 7, "new_field": [1],
     }));
-    assert_eq!((odd.name, odd.port, odd.replica_count, odd.db_number), (None, Some(6379), None, None));
-    assert_eq!((odd.domain_name_info, odd.features, odd.instance_backup_policy), (None, None, None));
+    let common = odd.summary.clone();
+    assert_eq!((common.name, common.port, odd.replica_count, odd.db_number), (None, Some(6379), None, None));
+    assert_eq!((odd.domain_name_info, common.features, odd.instance_backup_policy), (None, None, None));
     assert_eq!(odd.bandwidth_info.and_then(|info| info.begin_time), Some(1_684_191_545_379));
-    assert_eq!((odd.az_codes, odd.tags, odd.order_id, odd.charging_mode), (vec![], vec![], None, Some(0)));
-    assert_eq!(odd.spec_code.as_deref(), Some("7"));
+    assert_eq!(
+        (common.az_codes, common.tags, common.order_id, common.charging_mode),
+        (vec![], vec![], None, Some(0))
+    );
+    assert_eq!(common.spec_code.as_deref(), Some("7"));
 }
 
 #[test]
