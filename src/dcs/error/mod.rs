@@ -1,4 +1,4 @@
-//! What can go wrong with a call, classified once: everything above matches on [`Class`].
+//! Errors of calls, classified once: callers match on [`Class`].
 
 mod class;
 pub mod codes;
@@ -10,7 +10,7 @@ pub(crate) use self::envelope::parse_refusal;
 pub use self::{class::Class, codes::lookup};
 use super::operation::Operation;
 
-/// A failed call: which one, why, and what its class is. Holds no secret.
+/// A failed call with operation, failure and class. Contains no secret.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -25,31 +25,31 @@ struct Inner {
 /// How a single attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The call was not attempted, since its arguments or the account's settings do not allow for it.
+    /// The call was not attempted: its arguments or the account's settings are invalid.
     NotAttempted(String),
-    /// The request surely was not sent: no connection came about, or no time was left.
+    /// The request was certainly not sent: no connection, or no time left.
     NotSent(String),
-    /// No complete answer in time.
+    /// No complete answer arrived in time.
     TimedOut(Duration),
     /// The connection broke before the answer was complete.
     Broken(String),
     /// The answer is larger than this many bytes.
     TooLarge(usize),
-    /// The answer points elsewhere. Never followed: the request would go there with its credentials.
+    /// The answer is a redirect, which is not followed: the request would take its credentials there.
     Redirected {
         /// HTTP status.
         status: u16,
-        /// The host it points to, if that much could be read.
+        /// The target host, if readable.
         host: Option<String>,
     },
-    /// A successful answer that does not hold what the operation promises.
+    /// A successful answer without the operation's expected content.
     Unreadable {
         /// HTTP status.
         status: u16,
-        /// What is wrong with it; never its content.
+        /// The mismatch; never the content.
         reason: String,
     },
-    /// The service, or the gateway before it, answered with an error.
+    /// The service or its gateway answered with an error.
     Refused(Refusal),
 }
 
@@ -60,13 +60,13 @@ pub struct Refusal {
     pub status: u16,
     /// The service's error code, as sent.
     pub code: Option<String>,
-    /// The service's text, cut to a reasonable length, secrets taken out.
+    /// The service's message, shortened and redacted.
     pub message: String,
-    /// The cloud's id of the request, for its support.
+    /// The cloud's request id, for its support.
     pub request_id: Option<String>,
     /// How long the service asks to wait.
     pub retry_after: Option<Duration>,
-    /// How far the service's clock is ahead of the time the request was signed with (whole seconds).
+    /// Lead of the service's clock over the signing time, in whole seconds.
     pub clock_ahead: Option<i64>,
 }
 
@@ -75,9 +75,8 @@ pub struct Refusal {
 impl Failure {
     /// The class of this failure of an operation.
     ///
-    /// Where a mutating request may have been received and no answer says that it was refused, the class is
-    /// always [`Class::Ambiguous`]: unknown is not "no". And an instance is [`Class::NotFound`] only where one was
-    /// asked for and both status and code say that there is none.
+    /// A mutating request that may have been received and was not refused is always [`Class::Ambiguous`]: unknown is not
+    /// absent. [`Class::NotFound`] needs an operation on an instance, HTTP 404 and a code that states its absence.
     pub fn classify(&self, operation: &Operation) -> Class {
         let unknown = if operation.idempotency.mutates() { Class::Ambiguous } else { Class::Transient };
         match self {
@@ -108,14 +107,14 @@ impl fmt::Display for Failure {
             }
             Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
             Self::Redirected { status, host } => {
-                let host = host.as_deref().unwrap_or("an unreadable place");
+                let host = host.as_deref().unwrap_or("an unreadable location");
                 write!(
                     f,
-                    "the answer (HTTP {status}) points to {host}, which is not followed; is the endpoint right?"
+                    "the answer (HTTP {status}) redirects to {host}, which is not followed: correct the endpoint"
                 )
             }
             Self::Unreadable { status, reason } => {
-                write!(f, "the answer (HTTP {status}) is not what this operation returns: {reason}")
+                write!(f, "the answer (HTTP {status}) is not the expected one: {reason}")
             }
             Self::Refused(refusal) => refusal.fmt(f),
         }
@@ -125,7 +124,7 @@ impl fmt::Display for Failure {
 // === impl Refusal ===
 
 impl Refusal {
-    /// The class of the answer itself: by its error code where that is known, else by the HTTP status.
+    /// The class of the answer: by its error code if known, else by the HTTP status.
     pub fn class(&self) -> Class {
         let known = self.code.as_deref().and_then(lookup);
         known.map_or_else(|| Class::of_status(self.status), |code| code.class)
@@ -138,7 +137,7 @@ impl fmt::Display for Refusal {
         if let Some(code) = code {
             write!(f, "{code}: ")?;
         }
-        let message = if message.is_empty() { "no text" } else { message };
+        let message = if message.is_empty() { "no message" } else { message };
         write!(f, "{message} (HTTP {status}")?;
         if let Some(id) = request_id {
             write!(f, ", request {id}")?;
@@ -158,19 +157,18 @@ impl Error {
         Self(Box::new(Inner { operation: operation.name, class, failure, attempts }))
     }
 
-    /// An error whose class follows from something else than the failure: a code in a successful answer's body.
+    /// An error whose class does not follow from the failure, but from a code in a successful answer's body.
     pub(crate) fn with_class(operation: &Operation, class: Class, failure: Failure) -> Self {
         Self(Box::new(Inner { operation: operation.name, class, failure, attempts: 1 }))
     }
 
-    /// The same error, for a call one of whose earlier attempts may have been applied: whatever the last one says,
-    /// the outcome of the whole is unknown.
+    /// The same error as ambiguous: an earlier attempt of the call may have been applied.
     pub(crate) fn after_unknown_outcome(mut self) -> Self {
         self.0.class = Class::Ambiguous;
         self
     }
 
-    /// The class, for decisions.
+    /// The class.
     pub fn class(&self) -> Class {
         self.0.class
     }
@@ -185,12 +183,12 @@ impl Error {
         &self.0.failure
     }
 
-    /// How often the request was tried.
+    /// Number of attempts.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// The service's error answer, if it gave one.
+    /// The service's error answer, if there was one.
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.0.failure {
             Failure::Refused(refusal) => Some(refusal),
@@ -209,15 +207,15 @@ impl Error {
         self.refusal()?.retry_after
     }
 
-    /// How far this machine's clock is off, in seconds, where the credentials were refused and it is off enough
-    /// to be the cause. Positive: the service's clock is ahead.
+    /// Difference of the clocks in seconds, if the credentials were refused and the difference is large enough to be the
+    /// cause. Positive if the service's clock is ahead.
     pub fn clock_skew(&self) -> Option<i64> {
         let refusal = self.refusal().filter(|_| self.class() == Class::Credentials)?;
         refusal.clock_ahead.filter(|ahead| ahead.abs() >= SKEW_SECONDS)
     }
 }
 
-/// A difference of clocks below this is never the reason for a refused signature: the service tolerates minutes.
+/// A smaller difference is never the cause of a refused signature: the service tolerates minutes.
 const SKEW_SECONDS: i64 = 60;
 
 impl fmt::Debug for Error {
@@ -230,10 +228,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed ({}): {}", self.0.operation, self.0.class, self.0.failure)?;
         if self.0.attempts > 1 {
-            write!(f, "; tried {} times", self.0.attempts)?;
+            write!(f, " after {} attempts", self.0.attempts)?;
         }
         if let Some(ahead) = self.clock_skew() {
-            write!(f, "; this machine's clock differs from the service's by {ahead} s: set it right")?;
+            write!(f, "; the local clock differs from the service's by {ahead} s: correct the local clock")?;
         }
         Ok(())
     }
