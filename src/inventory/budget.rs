@@ -41,11 +41,11 @@ pub enum Admission {
     NotBefore(Duration),
 }
 
-/// Calls of one kind: so many a second, one second's worth at once after a rest, and first come first served within
-/// a lane.
+/// Calls of one kind: a rate per second, a burst of one second's calls after an idle time, and first come, first served
+/// within a priority.
 ///
-/// A call is reserved for everyone who waits, so that somebody further behind, who happens to ask, delays nobody. A
-/// call that would be lost, since the bucket is full and nobody came for it, goes to whoever asks.
+/// Each waiting caller has a reserved call, so that a caller further behind, which happens to ask first, delays none. A
+/// call that would be lost, since the bucket is full and its caller did not ask, goes to the next caller that asks.
 #[derive(Debug, Clone)]
 pub struct Queue {
     /// Time between calls at the full rate.

@@ -1,6 +1,6 @@
 //! Which topics of its account an object needs, and how often.
 
-use super::topic::TopicId;
+use super::{schedule::PollInterval, topic::TopicId};
 
 /// What an object demands of its account's lists. Every subscriber demands the instances.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,13 +11,6 @@ pub struct Demand {
     pub every_list: bool,
     /// The failed creations are listed as well.
     pub failed_creations: bool,
-}
-
-/// How often a topic is polled; see [`InventorySettings`](super::InventorySettings).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PollInterval {
-    Idle,
-    Active,
 }
 
 // === impl Demand ===

@@ -35,18 +35,23 @@ pub use self::{
 };
 use self::{
     account_state::AccountState,
-    budget::Budget,
+    catalogue::Catalogue,
     poll::{Poll, Running},
     state::Shared,
 };
-use crate::{clock::Clock, dcs::Cloud};
+use crate::{
+    clock::Clock,
+    dcs::{
+        Cloud, Error,
+        model::{Flavor, FlavorQuery, MaintenanceWindow},
+    },
+    single_flight::SingleFlight,
+};
 
 /// All accounts. `C` is the client of an account. `F` names a subscriber; it is cloned a few times for each, so it
 /// should be small, or shared.
 #[derive(Debug)]
 pub struct Inventory<C, F> {
-    settings: InventorySettings,
-    clock: Arc<dyn Clock>,
     shared: Shared<C, F>,
 }
 
@@ -55,18 +60,18 @@ pub struct Inventory<C, F> {
 impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
     /// An inventory without accounts.
     pub fn new(settings: InventorySettings, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, clock, shared: Shared::default() }
+        Self { shared: Shared::new(settings, clock) }
     }
 
     /// The client of an account, made by `connect` if the account is new. Subscribe right after: an account without
     /// subscribers is dropped in the end. `connect` runs under the inventory's lock and must not use the inventory.
     pub fn join(&self, account: &AccountKey, connect: impl FnOnce() -> C) -> Arc<C> {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
         if let Some(known) = state.accounts.get(account) {
             return Arc::clone(&known.cloud);
         }
-        state.prune(now, &self.settings);
+        state.prune(now, &self.shared.settings);
         let cloud = Arc::new(connect());
         state.accounts.insert(Arc::new(account.clone()), AccountState::new(Arc::clone(&cloud), now));
         cloud
@@ -101,40 +106,39 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
         let key = Arc::clone(key);
         let joined = state.accounts.get_mut(account)?;
         joined.subscribe(&subscriber, subscription);
-        let due = joined.due(&self.settings);
+        let due = joined.due(&self.shared.settings);
         state.account_by_subscriber.insert(subscriber, key);
         due
     }
 
     /// Removes `subscriber`. With its last subscriber an account is dropped: client, lists, catalogue.
     pub fn unsubscribe(&self, subscriber: &F) {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
         state.unsubscribe(subscriber);
-        state.prune(now, &self.settings);
+        state.prune(now, &self.shared.settings);
     }
 
     /// Requests one call at the account's site. Each caller has one place in each queue; it keeps the place as long as
     /// it asks again at the time of the answer.
     pub fn request(&self, account: &AccountKey, work: Work, priority: Priority, caller: &str) -> Admission {
-        let now = self.clock.monotonic();
-        self.with_budget(account, |budget| budget.queue(work).request(priority, caller, now))
+        let now = self.shared.clock.monotonic();
+        self.shared.with_budget(account, |budget| budget.queue(work).request(priority, caller, now))
     }
 
     /// Gives up the places of `caller`.
     pub fn withdraw(&self, account: &AccountKey, caller: &str) {
-        self.with_budget(account, |budget| budget.forget(caller));
+        self.shared.with_budget(account, |budget| budget.forget(caller));
     }
 
     /// Grants no call at the account's site for `pause`: the site answered that there were too many.
     pub fn pause_until(&self, account: &AccountKey, pause: Duration) {
-        let until = self.clock.monotonic().saturating_add(pause);
-        self.with_budget(account, |budget| budget.pause_until(until));
+        self.shared.pause(account, pause);
     }
 
     /// The age of the newest complete list of instances of each account, counted from the join if there is none.
     pub fn ages(&self) -> Vec<Duration> {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let state = self.shared.lock();
         let age = |account: &AccountState<C, F>| {
             let snapshot = account.snapshot();
@@ -149,7 +153,7 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
     pub fn next_poll(&self) -> Option<(Duration, AccountKey)> {
         let state = self.shared.lock();
         let due = |(key, account): (&Arc<AccountKey>, &AccountState<C, F>)| {
-            account.due(&self.settings).map(|due| (due, Arc::clone(key)))
+            account.due(&self.shared.settings).map(|due| (due, Arc::clone(key)))
         };
         let (due, key) = state.accounts.iter().filter_map(due).min()?;
         Some((due, AccountKey::clone(&key)))
@@ -174,21 +178,21 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
 
     /// Begins a poll; without one, returns the subscribers that an earlier poll left.
     fn begin(&self, account: &AccountKey) -> Result<Poll<'_, C, F>, PollResult<F>> {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
-        let due = state.accounts.get(account).map(|known| known.due_topics(&self.settings, now));
+        let due = state.accounts.get(account).map(|known| known.due_topics(&self.shared.settings, now));
         if let Some(topics) = due.filter(|topics| !topics.is_empty()) {
-            let queue = state.budget(account, &self.settings).queue(Work::Read);
+            let queue = state.budget(account, &self.shared.settings).queue(Work::Read);
             // One place for all lists of these credentials. An object's name has no space, so the keys never collide.
             let admission = queue.request(Priority::Shared, &format!("list {}", account.credentials), now);
             state.last_poll += 1;
             let poll = state.last_poll;
             match (admission, state.accounts.get_mut(account)) {
                 (Admission::Granted { .. }, Some(known)) => {
-                    known.begin(poll, topics.clone(), &self.settings, now);
+                    known.begin(poll, topics.clone(), &self.shared.settings, now);
                     let cloud = Arc::clone(&known.cloud);
                     let running = Running { shared: &self.shared, account: account.clone(), poll };
-                    return Ok(Poll { inventory: self, running, cloud, topics });
+                    return Ok(Poll { running, cloud, topics });
                 }
                 (Admission::NotBefore(until), Some(known)) => known.postpone(until),
                 (_, None) => {}
@@ -198,7 +202,50 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
         Err(PollResult { wake: wake.unwrap_or_default() })
     }
 
-    fn with_budget<T>(&self, account: &AccountKey, work: impl FnOnce(&mut Budget) -> T) -> T {
-        work(self.shared.lock().budget(account, &self.settings))
+    /// The flavors on offer, read once for all callers and cached for a while. A failure is cached for one active poll
+    /// interval.
+    pub async fn flavors(&self, account: &AccountKey) -> CatalogueRead<Flavor> {
+        let Some((cloud, catalogue)) = self.catalogue(account) else { return CatalogueRead::NotJoined };
+        let read = || async {
+            let flavors = self.charged(account, cloud.list_flavors(&FlavorQuery::default())).await?;
+            Ok(self.shared.lock().flavors.intern(flavors))
+        };
+        self.cached(&catalogue.flavors, read).await
+    }
+
+    /// The hours on offer as a maintenance window; otherwise as [`flavors`](Self::flavors).
+    pub async fn windows(&self, account: &AccountKey) -> CatalogueRead<MaintenanceWindow> {
+        let Some((cloud, catalogue)) = self.catalogue(account) else { return CatalogueRead::NotJoined };
+        let read = || async { self.charged(account, cloud.list_maintenance_windows()).await.map(Arc::from) };
+        self.cached(&catalogue.windows, read).await
+    }
+
+    fn catalogue(&self, account: &AccountKey) -> Option<(Arc<C>, Arc<Catalogue>)> {
+        let state = self.shared.lock();
+        let known = state.accounts.get(account)?;
+        Some((Arc::clone(&known.cloud), Arc::clone(&known.catalogue)))
+    }
+
+    async fn cached<T, R: Future<Output = Result<Arc<[T]>, Error>>>(
+        &self,
+        part: &SingleFlight<Arc<[T]>, Error>,
+        read: impl FnOnce() -> R,
+    ) -> CatalogueRead<T> {
+        // A failure is kept too, so that not every object that waits for the list repeats the call.
+        let (success, failure) =
+            (self.shared.settings.catalogue_ttl, self.shared.settings.poll_interval_active);
+        let ttl = |result: &Result<_, _>, _| Some(if result.is_ok() { success } else { failure });
+        let known = part.try_get(&*self.shared.clock, ttl, read).await;
+        known.map_or(CatalogueRead::InProgress, CatalogueRead::Read)
+    }
+
+    /// Makes a call that was not requested from the budget.
+    async fn charged<T>(
+        &self,
+        account: &AccountKey,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.shared.charge_reads(account, 1);
+        call.await.inspect_err(|error| self.shared.apply_throttling(account, error))
     }
 }

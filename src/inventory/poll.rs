@@ -6,15 +6,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Inventory,
     account::AccountKey,
     account_state::AccountState,
-    budget::Work,
     snapshot::{Cause, Reading},
     state::Shared,
-    topic::{Topic, TopicId},
+    topic::{Topic, TopicId, TopicPoller},
 };
-use crate::dcs::{Class, Cloud, Error};
+use crate::dcs::Cloud;
 
 /// How often one poll reads a list until it is complete.
 const MAX_READINGS: u32 = 3;
@@ -30,7 +28,6 @@ pub struct PollResult<F> {
 /// A running poll. Dropping it lets the next one start.
 #[derive(Debug)]
 pub(super) struct Poll<'a, C, F> {
-    pub(super) inventory: &'a Inventory<C, F>,
     pub(super) running: Running<'a, C, F>,
     pub(super) cloud: Arc<C>,
     /// The topics to read, in order.
@@ -69,7 +66,7 @@ impl<C: Cloud, F: Ord + Clone + Send> Poll<'_, C, F> {
         let mut prepaid = true;
         for topic in &self.topics {
             // If one list cannot be read at all, the others of the same account cannot either.
-            if !self.poll_topic(*topic, std::mem::take(&mut prepaid)).await {
+            if !topic.poll(&self, std::mem::take(&mut prepaid)).await {
                 break;
             }
         }
@@ -80,52 +77,38 @@ impl<C: Cloud, F: Ord + Clone + Send> Poll<'_, C, F> {
         PollResult { wake: wake.unwrap_or_default() }
     }
 
-    /// Reads and records one topic; `false` if it could not be read at all.
-    pub(super) async fn update<T: Topic>(&self, prepaid: bool) -> bool {
-        let outcome = self.read::<T>(prepaid).await;
-        let failed = match &outcome {
-            Err(Cause::Error(error)) => {
-                self.inventory.apply_throttling(&self.running.account, error);
-                true
-            }
-            Err(Cause::Incomplete) | Ok(_) => false,
-        };
-        let now = self.inventory.clock.monotonic();
-        self.running.with(|account| account.record::<T>(outcome, &self.inventory.settings, now));
-        !failed
-    }
-
     /// Reads a list, again if it is incomplete. Further calls are not requested from the budget but charged to it.
     async fn read<T: Topic>(&self, mut prepaid: bool) -> Result<Reading<T::Item>, Cause> {
+        let shared = self.running.shared;
         for _ in 0..MAX_READINGS {
             if !std::mem::take(&mut prepaid) {
-                self.charge(1);
+                shared.charge_reads(&self.running.account, 1);
             }
-            let begun = self.inventory.clock.monotonic();
+            let begun = shared.clock.monotonic();
             let pages = T::read(&*self.cloud).await.map_err(Cause::Error)?;
-            self.charge(pages.count.saturating_sub(1));
+            shared.charge_reads(&self.running.account, pages.count.saturating_sub(1));
             if pages.complete {
-                let finished = self.inventory.clock.monotonic();
+                let finished = shared.clock.monotonic();
                 return Ok(Reading { begun, finished, items: pages.items });
             }
         }
         Err(Cause::Incomplete)
     }
-
-    fn charge(&self, calls: u32) {
-        let now = self.inventory.clock.monotonic();
-        self.inventory
-            .with_budget(&self.running.account, |budget| budget.queue(Work::Read).charge(calls, now));
-    }
 }
 
-// === impl Inventory ===
-
-impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
-    /// Pauses all calls of the account's site if the site answered with Retry-After.
-    pub(super) fn apply_throttling(&self, account: &AccountKey, error: &Error) {
-        if let (Class::Throttled, Some(pause)) = (error.class(), error.retry_after()) {
-            self.pause_until(account, pause);
-        }
+impl<C: Cloud, F: Ord + Clone + Send> TopicPoller for Poll<'_, C, F> {
+    async fn poll<T: Topic>(&self, prepaid: bool) -> bool {
+        let outcome = self.read::<T>(prepaid).await;
+        let shared = self.running.shared;
+        let failed = match &outcome {
+            Err(Cause::Error(error)) => {
+                shared.apply_throttling(&self.running.account, error);
+                true
+            }
+            Err(Cause::Incomplete) | Ok(_) => false,
+        };
+        let now = shared.clock.monotonic();
+        self.running.with(|account| account.record::<T>(outcome, &shared.settings, now));
+        !failed
     }
 }

@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use super::{demand::PollInterval, settings::InventorySettings};
+use super::settings::InventorySettings;
+
+/// How often a topic is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PollInterval {
+    Idle,
+    Active,
+}
 
 /// When a topic was polled, and with what success.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,15 +9,22 @@ use std::{
 use super::{
     account::{AccountKey, Site},
     account_state::AccountState,
-    budget::Budget,
+    budget::{Budget, Work},
     catalogue::Interner,
     settings::InventorySettings,
 };
-use crate::dcs::model::Flavor;
+use crate::{
+    clock::Clock,
+    dcs::{Class, Error, model::Flavor},
+};
 
-/// The state behind its lock, which is never held across an await.
+/// What polls and callers share. The lock is never held across an await.
 #[derive(Debug)]
-pub(super) struct Shared<C, F>(Mutex<State<C, F>>);
+pub(super) struct Shared<C, F> {
+    pub(super) settings: InventorySettings,
+    pub(super) clock: Arc<dyn Clock>,
+    state: Mutex<State<C, F>>,
+}
 
 /// All accounts, and the budgets of their sites.
 #[derive(Debug)]
@@ -32,22 +39,48 @@ pub(super) struct State<C, F> {
 
 // === impl Shared ===
 
-impl<C, F> Default for Shared<C, F> {
-    fn default() -> Self {
-        Self(Mutex::new(State {
+impl<C, F> Shared<C, F> {
+    /// No accounts.
+    pub(super) fn new(settings: InventorySettings, clock: Arc<dyn Clock>) -> Self {
+        let state = State {
             accounts: BTreeMap::new(),
             account_by_subscriber: BTreeMap::new(),
             sites: BTreeMap::new(),
             flavors: Interner::default(),
             last_poll: 0,
-        }))
+        };
+        Self { settings, clock, state: Mutex::new(state) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<C, F>> {
+        // Every change completes before anything can panic, so the state is sound after one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<C, F> Shared<C, F> {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State<C, F>> {
-        // Every change completes before anything can panic, so the state is sound after one.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Works on the budget of the account's site.
+    pub(super) fn with_budget<T>(&self, account: &AccountKey, work: impl FnOnce(&mut Budget) -> T) -> T {
+        work(self.lock().budget(account, &self.settings))
+    }
+
+    /// Charges calls that were not requested from the budget.
+    pub(super) fn charge_reads(&self, account: &AccountKey, calls: u32) {
+        let now = self.clock.monotonic();
+        self.with_budget(account, |budget| budget.queue(Work::Read).charge(calls, now));
+    }
+
+    /// Grants no call at the account's site for `pause`.
+    pub(super) fn pause(&self, account: &AccountKey, pause: Duration) {
+        let until = self.clock.monotonic().saturating_add(pause);
+        self.with_budget(account, |budget| budget.pause_until(until));
+    }
+
+    /// Pauses all calls of the account's site if the site answered with Retry-After.
+    pub(super) fn apply_throttling(&self, account: &AccountKey, error: &Error) {
+        if let (Class::Throttled, Some(pause)) = (error.class(), error.retry_after()) {
+            self.pause(account, pause);
+        }
     }
 }
 

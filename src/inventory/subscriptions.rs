@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    demand::{Demand, PollInterval},
+    demand::Demand,
+    schedule::PollInterval,
     snapshot::{Change, Item},
     topic::TopicId,
 };

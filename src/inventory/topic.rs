@@ -5,7 +5,6 @@
 use std::{future::Future, time::Duration};
 
 use super::{
-    poll::Poll,
     schedule::Schedule,
     snapshot::{Item, Lists},
 };
@@ -43,6 +42,12 @@ pub(super) trait Topic {
     fn read(cloud: &impl Cloud) -> impl Future<Output = Result<Pages<Self::Item>, Error>> + Send;
 }
 
+/// Polls topics of any item type.
+pub(super) trait TopicPoller {
+    /// Reads and records a topic; `false` if it could not be read at all. `prepaid` if the first call is granted.
+    fn poll<T: Topic>(&self, prepaid: bool) -> impl Future<Output = bool> + Send;
+}
+
 /// Declares the topics in the order in which they are polled, with the fields that hold their lists.
 macro_rules! topics {
     ($($(#[$doc:meta])* $topic:ident, $field:ident: $item:ty;)*) => {
@@ -71,6 +76,13 @@ macro_rules! topics {
         impl TopicId {
             /// All topics, in the order in which they are polled.
             pub(super) const ALL: &[Self] = &[$(Self::$topic,)*];
+
+            /// Has `poller` poll this topic.
+            pub(super) async fn poll<P: TopicPoller + Sync>(self, poller: &P, prepaid: bool) -> bool {
+                match self {
+                    $(Self::$topic => poller.poll::<$topic>(prepaid).await,)*
+                }
+            }
         }
 
         impl Topics {
@@ -98,14 +110,6 @@ macro_rules! topics {
             }
         }
 
-        impl<C: Cloud, F: Ord + Clone + Send> Poll<'_, C, F> {
-            /// Polls one topic. `false` if it could not be read at all.
-            pub(super) async fn poll_topic(&self, topic: TopicId, prepaid: bool) -> bool {
-                match topic {
-                    $(TopicId::$topic => self.update::<$topic>(prepaid).await,)*
-                }
-            }
-        }
     };
 }
 

@@ -1,4 +1,4 @@
-//! How the client calls: what it sends, what it repeats, when it is sure. Without sockets or waiting.
+//! Requests, retries and outcomes of the client, without sockets or real waits.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn every_operation_sends_what_the_reference_says() {
+async fn every_operation_sends_the_documented_request() {
     let ClientHarness { client, service, .. } = harness(
         signing(),
         vec![
@@ -119,7 +119,7 @@ async fn every_operation_sends_what_the_reference_says() {
 }
 
 #[tokio::test]
-async fn ids_that_would_change_the_path_are_never_sent() {
+async fn ids_that_would_change_the_path_are_refused() {
     let ClientHarness { client, service, .. } = harness(signing(), vec![]);
     for id in ["", "..", "a/b", "a?b", "a b", "%2e%2e"] {
         assert_eq!(class(client.delete_instance(id).await), Class::Invalid, "{id:?}");
@@ -128,7 +128,7 @@ async fn ids_that_would_change_the_path_are_never_sent() {
 }
 
 #[tokio::test]
-async fn a_read_is_repeated_and_signed_anew_each_time() {
+async fn a_repeated_read_has_a_new_signature() {
     let script =
         vec![refusal(503, "", &[]), Err(Failure::Broken(String::new())), answer(200, &[], &detail())];
     let ClientHarness { client, service, clock } = harness(signing(), script);
@@ -156,7 +156,7 @@ async fn retry_after_is_honoured() {
 }
 
 #[tokio::test]
-async fn a_create_is_sent_once_whatever_comes() {
+async fn a_create_is_never_repeated() {
     let cases = [
         (Err(Failure::NotSent(String::new())), Class::Transient),
         (Err(Failure::TimedOut(Duration::ZERO)), Class::Ambiguous),
@@ -186,23 +186,23 @@ async fn a_create_is_sent_once_whatever_comes() {
 }
 
 #[tokio::test]
-async fn a_create_is_sent_again_only_where_it_was_turned_away_at_the_door_and_in_time() {
+async fn a_create_is_resent_only_after_refused_authentication_and_in_time() {
     let script = vec![refusal(401, "APIGW.0301", &[("date", SERVICE_AHEAD)]), answer(200, &[], &created())];
     let ClientHarness { client, service, .. } = harness(signing(), script);
     client.create_instance(&create()).await.unwrap();
-    assert_eq!(service.requests().len(), 2, "a wrong clock is mended");
+    assert_eq!(service.requests().len(), 2, "the clock is corrected");
 
     let ClientHarness { client, service, .. } = harness(by_password(), vec![]);
     service.answer_later(Duration::from_secs(13), token("t1", 23));
     service.answer_later(Duration::ZERO, refusal(401, "DCS.1002", &[]));
     service.answer_later(Duration::from_secs(2), token("t2", 23));
-    assert_eq!(class(client.create_instance(&create()).await), Class::Transient, "surely not sent again");
+    assert_eq!(class(client.create_instance(&create()).await), Class::Transient, "certainly not sent again");
     let paths: Vec<_> = service.requests().iter().map(|asked| asked.url.path().to_owned()).collect();
     assert_eq!(paths.iter().filter(|path| path.ends_with("/instances")).count(), 1, "{paths:?}");
 }
 
 #[tokio::test]
-async fn once_an_answer_was_lost_nothing_later_makes_it_certain() {
+async fn a_lost_answer_stays_ambiguous() {
     let lost = || Err(Failure::Broken(String::new()));
     let unsent = || Err(Failure::NotSent(String::new()));
     let cases = [
@@ -222,15 +222,15 @@ async fn once_an_answer_was_lost_nothing_later_makes_it_certain() {
 }
 
 #[tokio::test]
-async fn a_change_is_never_sent_later_than_its_time_allows() {
+async fn a_change_is_never_sent_after_its_deadline() {
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "55")])];
     let ClientHarness { client, clock, .. } = harness(signing(), script);
     assert_eq!(class(client.delete_instance(ID).await), Class::Throttled);
-    assert!(clock.leaps().is_empty(), "the lease may be gone by then");
+    assert!(clock.leaps().is_empty(), "the lease may be lost by then");
 }
 
 #[tokio::test]
-async fn a_change_that_disrupts_is_not_repeated() {
+async fn a_disruptive_change_is_not_repeated() {
     let port = UpdateInstance { port: Some(6380), ..UpdateInstance::default() };
     let commands = UpdateInstance { rename_commands: Some(BTreeMap::new()), ..UpdateInstance::default() };
     for change in [port, commands] {
@@ -242,7 +242,7 @@ async fn a_change_that_disrupts_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn what_is_absent_is_not_sent() {
+async fn absent_fields_are_not_sent() {
     let policy = BackupPolicy { backup_type: Some(BackupType::Manual), ..BackupPolicy::default() };
     let change = UpdateInstance { instance_backup_policy: Some(policy), ..UpdateInstance::default() };
     let ClientHarness { client, service, .. } = harness(signing(), vec![answer(204, &[], "")]);
@@ -252,14 +252,14 @@ async fn what_is_absent_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_detail_of_another_instance_is_no_answer() {
+async fn a_detail_of_another_instance_is_an_error() {
     let other = || answer(200, &[], r#"{"instance_id": "another", "status": "RUNNING"}"#);
     let ClientHarness { client, .. } = harness(signing(), vec![other()]);
     assert_eq!(class(client.show_instance(ID).await), Class::Transient);
 }
 
 #[tokio::test]
-async fn a_password_is_changed_only_if_the_body_says_so() {
+async fn a_password_reset_succeeds_only_if_the_body_confirms_it() {
     let reset = ResetPassword { new_password: Some(SecretString::from(PASSWORD)), no_password_access: None };
     let cases = [
         (r#"{"code": "1", "message": "success"}"#, None),
@@ -282,7 +282,7 @@ async fn a_password_is_changed_only_if_the_body_says_so() {
 }
 
 #[tokio::test]
-async fn an_error_that_repeats_the_password_does_not_show_it() {
+async fn errors_redact_the_password() {
     let body =
         json!({ "error_code": "DCS.4845", "error_msg": format!("{PASSWORD} is too weak") }).to_string();
     let ClientHarness { client, .. } = harness(signing(), vec![answer(400, &[], &body)]);

@@ -1,4 +1,4 @@
-//! How the client proves who it is: keys, tokens, the project, and whose clock is right. Without sockets or waiting.
+//! Authentication of the client: keys, tokens, project and clock correction, without sockets or real waits.
 
 use std::time::Duration;
 
@@ -29,11 +29,11 @@ async fn a_wrong_clock_is_corrected_once() {
     let ClientHarness { client, .. } = harness(signing(), vec![expired(), expired()]);
     let error = client.show_instance(ID).await.unwrap_err();
     assert_eq!((error.class(), error.attempts()), (Class::Credentials, 2));
-    assert_eq!(error.clock_skew(), None, "signed with the service's time, the clock is not to blame");
+    assert_eq!(error.clock_skew(), None, "a request signed with the service's time");
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_apart_from_a_wrong_clock_and_not_repeated() {
+async fn a_wrong_key_is_distinguished_from_a_wrong_clock_and_not_repeated() {
     let ClientHarness { client, service, .. } =
         harness(signing(), vec![refusal(401, "APIGW.0301", &[("date", SERVICE_AGREES)])]);
     let error = client.show_instance(ID).await.unwrap_err();
@@ -70,7 +70,7 @@ async fn a_token_is_fetched_once_and_shared() {
     for asked in &asked[1..] {
         assert_eq!(header(asked, "x-auth-token"), "canary-t1");
         assert_eq!(header(asked, "authorization"), "");
-        assert!(asked.url.path().starts_with(&format!("/v2/{PROJECT}/")), "the token told the project");
+        assert!(asked.url.path().starts_with(&format!("/v2/{PROJECT}/")), "the project of the token");
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_refused_token_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_by_iam() {
+async fn a_wrong_password_is_reported_by_iam() {
     let body = r#"{"error": {"code": 401, "message": "The username or password is wrong.", "title": "Unauthorized"}}"#;
     let ClientHarness { client, .. } = harness(by_password(), vec![answer(401, &[], body)]);
     let error = client.create_instance(&create()).await.unwrap_err();
@@ -129,7 +129,7 @@ async fn a_wrong_password_is_said_by_iam() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_tried_once_for_everyone_and_then_not_for_a_minute() {
+async fn a_wrong_password_is_tried_once_a_minute_for_all_callers() {
     let refused = || answer(401, &[], r#"{"error": {"code": 401, "message": "wrong"}}"#);
     let ClientHarness { client, service, clock } = harness(by_password(), vec![refused()]);
     let calls = (0..8).map(|_| client.show_instance(ID));
@@ -186,7 +186,7 @@ async fn the_project_is_looked_up_once_by_the_region_s_name() {
 }
 
 #[tokio::test]
-async fn no_project_and_several_projects_are_errors_that_say_so() {
+async fn no_project_and_several_projects_are_errors() {
     for (ids, expected) in [(&[][..], "no project named"), (&["p1", "p2"][..], "2 projects are named")] {
         let account = AccountConfig { project_id: None, ..signing() };
         let ClientHarness { client, .. } = harness(account, vec![projects(ids)]);
@@ -197,7 +197,7 @@ async fn no_project_and_several_projects_are_errors_that_say_so() {
 }
 
 #[tokio::test]
-async fn nothing_shows_a_secret() {
+async fn debug_output_shows_no_secret() {
     for account in [signing(), by_password()] {
         let ClientHarness { client, .. } =
             harness(account, vec![token("canary-t1", 23), answer(200, &[], &detail())]);

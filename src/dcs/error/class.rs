@@ -78,7 +78,7 @@ impl Class {
             Self::Quota => "Free unused resources, choose another zone or subnet, or have the quota raised.",
             Self::Balance => "Pay the open order or top up the account.",
             Self::Credentials => {
-                "Stop retrying, since repeated failures lock the key; then check access key, secret key and project."
+                "Check access key, secret key and project before the next attempt: repeated failures lock the key."
             }
             Self::Forbidden => "Grant the user the permission for this action in IAM.",
             Self::Unsupported => {

@@ -5,7 +5,7 @@
 //!
 //! The `DCS.` code and its numeric twin share a row. A numeric code is listed only if it is documented.
 
-use super::Class::{
+use super::class::Class::{
     self, Ambiguous, Balance, Busy, Credentials, Forbidden, Invalid, NotFound, Quota, Throttled, Transient,
     Unsupported,
 };

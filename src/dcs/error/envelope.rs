@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Refusal;
+use super::failure::Refusal;
 
 /// The fields of all formats. Other fields are skipped, since they may hold a large page.
 #[derive(Default, Deserialize)]

@@ -3,11 +3,16 @@
 mod class;
 pub mod codes;
 mod envelope;
+mod failure;
 
 use std::{fmt, time::Duration};
 
 pub(crate) use self::envelope::parse_refusal;
-pub use self::{class::Class, codes::lookup};
+pub use self::{
+    class::Class,
+    codes::lookup,
+    failure::{Failure, Refusal},
+};
 use super::operation::Operation;
 
 /// A failed call with operation, failure and class. Contains no secret.
@@ -20,133 +25,6 @@ struct Inner {
     class: Class,
     failure: Failure,
     attempts: u32,
-}
-
-/// How a single attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The call was not attempted: its arguments or the account's settings are invalid.
-    NotAttempted(String),
-    /// The request was certainly not sent: no connection, or no time left.
-    NotSent(String),
-    /// No complete answer arrived in time.
-    TimedOut(Duration),
-    /// The connection broke before the answer was complete.
-    Broken(String),
-    /// The answer is larger than this many bytes.
-    TooLarge(usize),
-    /// The answer is a redirect, which is not followed: the request would take its credentials there.
-    Redirected {
-        /// HTTP status.
-        status: u16,
-        /// The target host, if readable.
-        host: Option<String>,
-    },
-    /// A successful answer without the operation's expected content.
-    Unreadable {
-        /// HTTP status.
-        status: u16,
-        /// The mismatch; never the content.
-        reason: String,
-    },
-    /// The service or its gateway answered with an error.
-    Refused(Refusal),
-}
-
-/// An error answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: u16,
-    /// The service's error code, as sent.
-    pub code: Option<String>,
-    /// The service's message, shortened and redacted.
-    pub message: String,
-    /// The cloud's request id, for its support.
-    pub request_id: Option<String>,
-    /// How long the service asks to wait.
-    pub retry_after: Option<Duration>,
-    /// Lead of the service's clock over the signing time, in whole seconds.
-    pub clock_ahead: Option<i64>,
-}
-
-// === impl Failure ===
-
-impl Failure {
-    /// The class of this failure of an operation.
-    ///
-    /// A mutating request that may have been received and was not refused is always [`Class::Ambiguous`]: unknown is not
-    /// absent. [`Class::NotFound`] needs an operation on an instance, HTTP 404 and a code that states its absence.
-    pub fn classify(&self, operation: &Operation) -> Class {
-        let unknown = if operation.idempotency.mutates() { Class::Ambiguous } else { Class::Transient };
-        match self {
-            Self::NotAttempted(_) => Class::Invalid,
-            Self::NotSent(_) => Class::Transient,
-            Self::TimedOut(_)
-            | Self::Broken(_)
-            | Self::TooLarge(_)
-            | Self::Redirected { .. }
-            | Self::Unreadable { .. } => unknown,
-            Self::Refused(refusal) => match refusal.class() {
-                Class::Transient => unknown,
-                Class::NotFound if refusal.status != 404 || !operation.names_an_instance() => unknown,
-                class => class,
-            },
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAttempted(reason) => f.write_str(reason),
-            Self::NotSent(reason) => write!(f, "not sent: {reason}"),
-            Self::TimedOut(limit) => write!(f, "no complete answer within {:.1} s", limit.as_secs_f32()),
-            Self::Broken(reason) => {
-                write!(f, "the connection broke before the answer was complete: {reason}")
-            }
-            Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
-            Self::Redirected { status, host } => {
-                let host = host.as_deref().unwrap_or("an unreadable location");
-                write!(
-                    f,
-                    "the answer (HTTP {status}) redirects to {host}, which is not followed: correct the endpoint"
-                )
-            }
-            Self::Unreadable { status, reason } => {
-                write!(f, "the answer (HTTP {status}) is not the expected one: {reason}")
-            }
-            Self::Refused(refusal) => refusal.fmt(f),
-        }
-    }
-}
-
-// === impl Refusal ===
-
-impl Refusal {
-    /// The class of the answer: by its error code if known, else by the HTTP status.
-    pub fn class(&self) -> Class {
-        let known = self.code.as_deref().and_then(lookup);
-        known.map_or_else(|| Class::of_status(self.status), |code| code.class)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, code, message, request_id, retry_after, clock_ahead: _ } = self;
-        if let Some(code) = code {
-            write!(f, "{code}: ")?;
-        }
-        let message = if message.is_empty() { "no message" } else { message };
-        write!(f, "{message} (HTTP {status}")?;
-        if let Some(id) = request_id {
-            write!(f, ", request {id}")?;
-        }
-        if let Some(wait) = retry_after {
-            write!(f, ", retry after {} s", wait.as_secs())?;
-        }
-        f.write_str(")")
-    }
 }
 
 // === impl Error ===
@@ -228,7 +106,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed ({}): {}", self.0.operation, self.0.class, self.0.failure)?;
         if self.0.attempts > 1 {
-            write!(f, " after {} attempts", self.0.attempts)?;
+            write!(f, "; {} attempts", self.0.attempts)?;
         }
         if let Some(ahead) = self.clock_skew() {
             write!(f, "; the local clock differs from the service's by {ahead} s: correct the local clock")?;
@@ -260,7 +138,7 @@ mod tests {
     #[test]
     fn every_documented_code_is_mapped() {
         let codes: Vec<_> = documented().collect();
-        assert_eq!(codes.len(), 286, "as many as section 7.2 of the reference has");
+        assert_eq!(codes.len(), 286, "codes in section 7.2 of the reference");
         let unmapped: Vec<_> = codes
             .iter()
             .filter(|(status, code)| lookup(code).is_none_or(|row| row.status != *status))
@@ -269,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn no_code_is_mapped_twice_and_every_row_says_something() {
+    fn codes_are_unique_and_have_meanings() {
         let mut seen = HashSet::new();
         for row in CODES {
             assert!(row.meaning.ends_with('.'), "{:?}", row.names);
             for name in row.names {
-                assert!(seen.insert(name), "{name} stands in two rows");
+                assert!(seen.insert(name), "{name} is in two rows");
             }
         }
     }
@@ -290,11 +168,11 @@ mod tests {
                 }
             }
         }
-        assert_eq!(lookup("111400927").map(|row| row.names[0]), Some("DCS.4927"), "a twin no document has");
+        assert_eq!(lookup("111400927").map(|row| row.names[0]), Some("DCS.4927"), "an undocumented twin");
         assert_eq!(
             lookup(" dcs. 4113 ").map(|row| row.class),
             Some(Class::Busy),
-            "case and blanks do not matter"
+            "case and blanks are ignored"
         );
         assert!(lookup("111").is_none() && lookup("DCS.9999").is_none() && lookup("").is_none());
     }
@@ -305,7 +183,7 @@ mod tests {
             CODES.iter().filter(|row| row.class == Class::NotFound).flat_map(|row| row.names).collect();
         assert_eq!(absent, [&"DCS.3022", &"111404022"]);
         let vague = Error::new(&SHOW_INSTANCE, refused(404, None), 1);
-        assert_eq!(vague.class(), Class::Unsupported, "a bare 404 says nothing about an instance");
+        assert_eq!(vague.class(), Class::Unsupported, "a 404 without code is not absence");
         let class = |operation, status| refused(status, Some("DCS.3022")).classify(operation);
         assert_eq!(
             (class(&SHOW_INSTANCE, 404), class(&DELETE_INSTANCE, 404)),
@@ -385,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_reads() {
+    fn messages_have_code_request_id_and_advice() {
         let refusal = Refusal {
             status: 400,
             code: Some("DCS.4927".to_owned()),
@@ -398,9 +276,9 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "CreateInstance failed (invalid): DCS.4927: spec_code is invalid (HTTP 400, request r-1, retry after 3 s); \
-             tried 2 times"
+             2 attempts"
         );
-        assert_eq!(error.clock_skew(), None, "a clock is no reason for a wrong flavor");
+        assert_eq!(error.clock_skew(), None, "not a matter of clocks");
         let refusal = Refusal { status: 401, clock_ahead: Some(-900), ..Refusal::default() };
         let error = Error::new(&CREATE_INSTANCE, Failure::Refused(refusal), 1);
         assert!(error.to_string().contains("differs from the service's by -900 s"), "{error}");
