@@ -1,7 +1,7 @@
 //! How much memory a further account needs: `cargo bench --bench accounts`.
 //!
-//! Every account has a client and a place in the inventory, as in the operator. No call is made. The second table
-//! repeats this with an HTTP client per account, to show what sharing saves.
+//! Every account has a client and a subscription in the inventory, as in the operator. No call is made. The second row
+//! has an HTTP client per account, to show what sharing saves.
 
 #![allow(clippy::expect_used, missing_docs)]
 
@@ -14,7 +14,9 @@ use dcs_operator::{
 };
 use secrecy::SecretString;
 
+/// Further accounts with a shared HTTP client, and with one each.
 const ACCOUNTS: u64 = 150;
+const UNSHARED_ACCOUNTS: u64 = 20;
 
 fn account(number: u64) -> AccountConfig {
     let url =
@@ -41,7 +43,7 @@ fn resident() -> Option<u64> {
 }
 
 /// Joins accounts, and prints memory with one and with all of them.
-fn measure(label: &str, connect: impl Fn(&AccountConfig) -> Client, clock: &Arc<dyn Clock>) {
+fn measure(label: &str, accounts: u64, connect: impl Fn(&AccountConfig) -> Client, clock: &Arc<dyn Clock>) {
     let inventory = Inventory::new(InventorySettings::default(), Arc::clone(clock));
     let join = |number: u64| {
         let account = account(number);
@@ -60,11 +62,11 @@ fn measure(label: &str, connect: impl Fn(&AccountConfig) -> Client, clock: &Arc<
     };
     join(0);
     let first = resident();
-    (1..=ACCOUNTS).for_each(join);
+    (1..=accounts).for_each(join);
     let last = resident();
     let cell = |kib: Option<u64>| kib.map_or("unknown".to_owned(), |kib| format!("{kib} KiB"));
-    let each = first.zip(last).map(|(first, last)| last.saturating_sub(first) / ACCOUNTS);
-    println!("| {label} | {} | {} | {} |", cell(first), cell(last), cell(each));
+    let each = first.zip(last).map(|(first, last)| last.saturating_sub(first) / accounts);
+    println!("| {label} | {} | {} | {} | {} |", accounts, cell(first), cell(last), cell(each));
 }
 
 #[tokio::main]
@@ -74,11 +76,11 @@ async fn main() {
     let over = |transport, account: &AccountConfig| {
         Client::over(transport, account.clone(), RetryPolicy::default(), Arc::clone(&clock), 1)
     };
-    println!("| HTTP client | RSS with 1 account | with {} | each further account |", ACCOUNTS + 1);
-    println!("|---|---|---|---|");
-    measure("shared", |account| over(http.get(account).expect("a client"), account), &clock);
+    println!("| HTTP client | further accounts | RSS with 1 account | RSS with all | each further account |");
+    println!("|---|---|---|---|---|");
+    measure("shared", ACCOUNTS, |account| over(http.get(account).expect("a client"), account), &clock);
     let own = |account: &AccountConfig| {
         Client::new(account.clone(), RetryPolicy::default(), Arc::clone(&clock), 1).expect("a client")
     };
-    measure("one per account", own, &clock);
+    measure("one per account", UNSHARED_ACCOUNTS, own, &clock);
 }
