@@ -335,31 +335,31 @@ wire! {
 
     /// Number of instances by status.
     pub struct StatusStatistic {
-        /// PAYING.
+        /// Instances in status PAYING.
         pub paying_count: Option<i64>,
-        /// FREEZING.
+        /// Instances in status FREEZING.
         pub freezing_count: Option<i64>,
-        /// MIGRATING.
+        /// Instances in status MIGRATING.
         pub migrating_count: Option<i64>,
-        /// FLUSHING.
+        /// Instances in status FLUSHING.
         pub flushing_count: Option<i64>,
-        /// UPGRADING.
+        /// Instances in status UPGRADING.
         pub upgrading_count: Option<i64>,
-        /// RESTORING.
+        /// Instances in status RESTORING.
         pub restoring_count: Option<i64>,
-        /// EXTENDING.
+        /// Instances in status EXTENDING.
         pub extending_count: Option<i64>,
-        /// CREATING.
+        /// Instances in status CREATING.
         pub creating_count: Option<i64>,
-        /// RUNNING.
+        /// Instances in status RUNNING.
         pub running_count: Option<i64>,
-        /// ERROR.
+        /// Instances in status ERROR.
         pub error_count: Option<i64>,
-        /// FROZEN.
+        /// Instances in status FROZEN.
         pub frozen_count: Option<i64>,
-        /// CREATEFAILED.
+        /// Instances in status CREATEFAILED.
         pub createfailed_count: Option<i64>,
-        /// RESTARTING.
+        /// Instances in status RESTARTING.
         pub restarting_count: Option<i64>,
     }
 }

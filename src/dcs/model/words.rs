@@ -12,15 +12,15 @@ impl<T: Word> FromScalar for T {
 words! {
     /// Status of an instance (API reference 7.5, and observed values).
     pub enum InstanceStatus {
-        /// CREATING.
+        /// Being created.
         Creating = "CREATING",
         /// Creation failed; the entry costs nothing.
         CreateFailed = "CREATEFAILED",
-        /// RUNNING.
+        /// Serving.
         Running = "RUNNING",
-        /// ERROR.
+        /// Out of order.
         Error = "ERROR",
-        /// RESTARTING.
+        /// Restarting.
         Restarting = "RESTARTING",
         /// Resizing; serving with short interruptions.
         Extending = "EXTENDING",
