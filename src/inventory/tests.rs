@@ -273,6 +273,35 @@ async fn failed_creations_are_listed_while_demanded() {
 }
 
 #[tokio::test]
+async fn each_topic_has_its_own_interval() {
+    let fixture = Fixture::settled().await;
+    let demand = Demand { failed_creations: true, ..Demand::IDLE };
+    let _ = fixture.inventory.subscribe("a", &fixture.key, fast("i-a"));
+    let _ = fixture.inventory.subscribe("c", &fixture.key, Subscription { demand, ..by_id("i-c") });
+    for n in 1..=13 {
+        assert_eq!(fixture.next().await.0, at(1000 + 5 * n));
+    }
+    let calls = fixture.cloud.take_calls();
+    let expected = [&["list", "list CREATEFAILED"][..], &["list"; 11], &["list", "list CREATEFAILED"]];
+    assert_eq!(calls, expected.concat());
+}
+
+#[tokio::test]
+async fn a_failed_topic_is_retried_alone_and_delays_only_later_topics() {
+    let fixture = Fixture::settled().await;
+    let demand = Demand { failed_creations: true, ..Demand::IDLE };
+    let _ = fixture.inventory.subscribe("c", &fixture.key, Subscription { demand, ..by_id("i-c") });
+    fixture.cloud.script([Reply::Truth, refused(403, None)]);
+    assert_eq!(fixture.next().await.0, at(1005));
+    assert_eq!(fixture.next().await.0, at(1010));
+    assert_eq!(fixture.cloud.take_calls(), ["list", "list CREATEFAILED", "list CREATEFAILED"]);
+    fixture.cloud.script([refused(401, None)]);
+    assert_eq!(fixture.next().await.0, at(1065));
+    assert_eq!(fixture.next().await.0, at(1665));
+    assert_eq!(fixture.cloud.take_calls(), ["list", "list", "list CREATEFAILED"]);
+}
+
+#[tokio::test]
 async fn a_poll_can_be_dropped_at_any_await() {
     for polls in 0.. {
         let fixture = Fixture::settled().await;

@@ -168,7 +168,7 @@ pub struct ResetPassword {
 pub struct TagsChange {
     /// Action.
     pub action: TagsAction,
-    /// Name.
+    /// The tags.
     pub tags: Vec<Tag>,
 }
 

@@ -28,7 +28,7 @@ wire! {
         }
         /// Type: `EXTEND` (or `ChangeInstanceSpec`), `AddReplica`, `UpdatePort` …
         pub name: Option<String>,
-        /// Progress.
+        /// Status.
         pub status: Option<TaskStatus>,
         /// The change.
         pub details: Option<TaskDetails>,
@@ -113,7 +113,7 @@ wire! {
         required {
             /// Id.
             pub job_id: String,
-            /// Progress.
+            /// Status.
             pub status: JobStatus,
         }
         /// Type: `masterStandbySwapJob`, `modifyClientIpTransJob` …
