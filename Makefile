@@ -120,7 +120,7 @@ simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it
 bench: need-rust need-go build control-plane ## measure the operator (memory, processor, time to Ready) and the simulator
 	@benches/operator.sh
 	$(call say,measuring (an optimised build comes first))
-	cargo bench --locked --quiet --bench simulator
+	cargo bench --locked --quiet --bench simulator --bench accounts
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -14,6 +14,8 @@
 //! - [`server`] — probes and metrics over HTTP
 //! - [`metrics`] — what is counted
 //! - [`telemetry`] — logs
+//! - `single_flight` — caches for lookups that many callers want at once
+//! - `words` — enums with tolerance for unknown words
 //! - [`clock`] — time, passed in
 
 pub mod api;
@@ -28,4 +30,6 @@ pub mod metrics;
 pub mod plan;
 pub mod server;
 pub mod simulator;
+pub(crate) mod single_flight;
 pub mod telemetry;
+pub(crate) mod words;

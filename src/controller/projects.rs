@@ -1,78 +1,65 @@
-//! Which project credentials lead to where they do not name one: looked up once, and kept.
+//! The projects of credentials that do not name one: looked up once, and cached.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::{
     clock::Clock,
     dcs::{Cloud, Error},
-    plan::schedule::{RequeuePolicy, RetryClass},
+    plan::{
+        instance::observed::Blocker,
+        schedule::{RequeuePolicy, RetryClass},
+    },
+    single_flight::SingleFlightMap,
 };
 
-/// More than any cluster has accounts; beyond it, what is known is forgotten and looked up again.
-const MOST: usize = 1000;
+/// Far above the number of accounts of a cluster.
+const MAX_PROJECTS: usize = 1000;
 
-/// What was looked up, by what the answer depends on.
-#[derive(Debug, Default)]
-pub struct Projects {
-    known: Mutex<HashMap<String, Arc<Entry>>>,
-}
-
-/// Held while it is looked up, so that all who want it at the same time ask once. The others do not wait for it: an
-/// account that does not answer must not keep those busy who have other accounts to see to.
-type Entry = futures::lock::Mutex<Option<Answer>>;
-
+/// Project ids, by everything that the answer depends on.
 #[derive(Debug)]
-enum Answer {
-    Found(String),
-    /// Believed until then; failures in a row.
-    Failed(Error, Duration, u32),
+pub struct Projects(SingleFlightMap<String, String, ProjectError>);
+
+/// Why a project was not found.
+#[derive(Debug, Clone)]
+pub enum ProjectError {
+    /// The credentials do not make a client.
+    Connect(Blocker),
+    /// The call failed.
+    Cloud(Error),
 }
 
 // === impl Projects ===
 
+impl Default for Projects {
+    fn default() -> Self {
+        Self(SingleFlightMap::new(MAX_PROJECTS))
+    }
+}
+
 impl Projects {
-    /// The project's id; `None` while somebody else is looking it up. `key` stands for everything that the answer depends on, and holds no secret; `connect` makes
-    /// the way to ask, if it is not known yet.
+    /// The project's id; `None` while another caller looks it up. `key` holds everything that the answer depends on,
+    /// and no secret; `connect` makes the client if the answer is not cached.
     ///
     /// # Errors
-    /// Why it cannot be told; that too is believed for a while, since asking with wrong credentials gets them locked.
-    pub async fn find<C: Cloud, E: From<Error>>(
+    /// [`ProjectError`]. Failed calls are cached for a while, since calls with wrong credentials lock them.
+    pub async fn find<C: Cloud>(
         &self,
-        key: &str,
-        connect: impl FnOnce() -> Result<C, E>,
+        key: String,
+        connect: impl FnOnce() -> Result<C, Blocker>,
         clock: &dyn Clock,
         requeue: &RequeuePolicy,
-    ) -> Result<Option<String>, E> {
-        let entry = self.entry(key);
-        let Some(mut answer) = entry.try_lock() else { return Ok(None) };
-        let failures = match &*answer {
-            Some(Answer::Found(id)) => return Ok(Some(id.clone())),
-            Some(Answer::Failed(error, until, _)) if clock.monotonic() < *until => {
-                return Err(error.clone().into());
+    ) -> Option<Result<String, ProjectError>> {
+        let ttl = |found: &Result<_, ProjectError>, failures| match found {
+            Ok(_) => Some(Duration::MAX),
+            Err(ProjectError::Connect(_)) => None,
+            Err(ProjectError::Cloud(error)) => {
+                Some(requeue.retry_delay(RetryClass::after(error.class()), failures))
             }
-            Some(Answer::Failed(_, _, failures)) => failures.saturating_add(1),
-            None => 1,
         };
-        let found = connect()?.find_project().await;
-        *answer = Some(match &found {
-            Ok(id) => Answer::Found(id.clone()),
-            Err(error) => {
-                let rest = requeue.retry_delay(RetryClass::after(error.class()), failures);
-                Answer::Failed(error.clone(), clock.monotonic().saturating_add(rest), failures)
-            }
-        });
-        found.map(Some).map_err(E::from)
-    }
-
-    fn entry(&self, key: &str) -> Arc<Entry> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST && !known.contains_key(key) {
-            known.clear();
-        }
-        Arc::clone(known.entry(key.to_owned()).or_default())
+        let look_up = || async {
+            let cloud = connect().map_err(ProjectError::Connect)?;
+            cloud.find_project().await.map_err(ProjectError::Cloud)
+        };
+        self.0.entry(key).try_get(clock, ttl, look_up).await
     }
 }

@@ -1,42 +1,42 @@
-//! Whom we speak for and where: endpoints, project and credentials of one account in one region.
+//! Endpoints, project and credentials of one account in one region.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-/// One account in one region: everything a [`Client`](super::Client) needs to know.
+/// The configuration of a [`Client`](super::Client): one account in one region.
 #[derive(Debug, Clone)]
 pub struct AccountConfig {
     /// Region code such as `cn-north-4`; also the name of the region's default project.
     pub region: String,
-    /// Where DCS answers.
+    /// Endpoint of DCS.
     pub endpoint: Url,
-    /// Where IAM answers: asked for tokens, and for the project id where none is given.
+    /// Endpoint of IAM, which issues tokens and looks up a project id that is not given.
     pub iam_endpoint: Url,
-    /// The project whose instances are managed; looked up by the region's name if absent.
+    /// The project of the instances; looked up by the region's name if absent.
     pub project_id: Option<String>,
-    /// How requests prove who sent them.
+    /// How requests authenticate.
     pub credentials: Credentials,
-    /// Certificates (PEM) to trust besides the system's, for an endpoint with a private authority.
+    /// PEM certificates to trust besides the system's, for an endpoint with a private authority.
     pub ca_bundle: Option<String>,
 }
 
-/// How requests prove who sent them.
+/// How requests authenticate.
 #[derive(Clone)]
 pub enum Credentials {
-    /// Requests are signed (API reference 3.2, "AK/SK").
+    /// By a signature (API reference 3.2, "AK/SK").
     AccessKey {
         /// Access key id.
         id: String,
         /// Secret access key.
         secret: SecretString,
-        /// Goes with temporary credentials.
+        /// Token of temporary credentials.
         security_token: Option<SecretString>,
     },
-    /// A token is fetched from IAM and sent along (API reference 3.2, "Token").
+    /// By a token of IAM (API reference 3.2, "Token").
     Password {
-        /// Name of the account (IAM "domain") the user belongs to.
+        /// Name of the user's account (IAM "domain").
         domain_name: String,
         /// IAM user name.
         user_name: String,
@@ -45,10 +45,10 @@ pub enum Credentials {
     },
 }
 
-/// What is wrong with an account's settings, before anything was called.
+/// An error in an account's configuration, found before any call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAccount {
-    /// The region's name cannot be part of a host name.
+    /// The region cannot be part of a host name.
     #[error("region {0:?} is not a region code: write one such as cn-north-4")]
     Region(String),
     /// The endpoint is not a URL.
@@ -56,20 +56,22 @@ pub enum InvalidAccount {
         "endpoint {url:?} is not a URL ({reason}): write one such as https://dcs.cn-north-4.myhuaweicloud.com"
     )]
     Endpoint {
-        /// As given, without user information.
+        /// The endpoint without user information.
         url: String,
         /// Why.
         reason: String,
     },
-    /// The endpoint would send credentials in the clear.
-    #[error("endpoint {0} is not https: plain http is taken only for a loopback address (a simulator)")]
+    /// The endpoint would receive credentials unencrypted.
+    #[error(
+        "endpoint {0} is not https: use https; http is allowed only for a loopback address (a simulator)"
+    )]
     Insecure(String),
-    /// The certificate bundle holds no certificate that can be read.
+    /// The CA bundle has no readable certificate.
     #[error("the CA bundle has no readable PEM certificate: {0}")]
     CaBundle(String),
-    /// A credential value cannot travel in a header.
+    /// A header cannot carry a credential value.
     #[error(
-        "the {0} holds characters that no header can carry: look for a line break or a space copied along"
+        "the {0} has characters that a header cannot carry: remove line breaks and spaces that were copied with it"
     )]
     Unprintable(&'static str),
     /// The HTTP client cannot be built.
@@ -80,7 +82,7 @@ pub enum InvalidAccount {
 /// The provider's public DCS endpoint of a region.
 ///
 /// # Errors
-/// [`InvalidAccount::Region`] where the code has characters that a region code never has.
+/// [`InvalidAccount::Region`] if the code has characters that no region code has.
 pub fn dcs_endpoint(region: &str) -> Result<Url, InvalidAccount> {
     regional("dcs", region)
 }
@@ -88,7 +90,7 @@ pub fn dcs_endpoint(region: &str) -> Result<Url, InvalidAccount> {
 /// The provider's public IAM endpoint of a region.
 ///
 /// # Errors
-/// [`InvalidAccount::Region`] where the code has characters that a region code never has.
+/// [`InvalidAccount::Region`] if the code has characters that no region code has.
 pub fn iam_endpoint(region: &str) -> Result<Url, InvalidAccount> {
     regional("iam", region)
 }
@@ -108,14 +110,14 @@ pub fn is_identifier(value: &str) -> bool {
     !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// Reads an endpoint given by a person. Anything but scheme, host, port and path is refused, since it would be
-/// lost or leak; plain http is for loopback addresses only.
+/// Parses an endpoint from user input. Anything but scheme, host, port and path is refused, since it would be dropped
+/// or leak; plain http is allowed for loopback addresses only.
 ///
 /// # Errors
 /// [`InvalidAccount::Endpoint`] or [`InvalidAccount::Insecure`].
 pub fn parse_endpoint(text: &str) -> Result<Url, InvalidAccount> {
     let refuse = |reason: &str| {
-        // What stands before an `@` may be a password.
+        // The part before an `@` may be a password.
         let shown = text.rsplit('@').next().unwrap_or_default();
         InvalidAccount::Endpoint { url: shown.to_owned(), reason: reason.to_owned() }
     };
@@ -134,7 +136,7 @@ pub fn parse_endpoint(text: &str) -> Result<Url, InvalidAccount> {
     }
 }
 
-/// The endpoint that a person gave, or else `default`.
+/// The given endpoint, or else `default`.
 ///
 /// # Errors
 /// Those of [`parse_endpoint`], and of `default`.
@@ -145,7 +147,7 @@ pub fn endpoint_or(
     given.map_or_else(default, parse_endpoint)
 }
 
-/// Whether the host is this machine, and nothing else can be meant.
+/// Whether the host is certainly this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -158,7 +160,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 // === impl Credentials ===
 
 impl Credentials {
-    /// Every value that must never be shown, to be taken out of texts that come from outside.
+    /// All secret values, for redaction of external texts.
     pub(crate) fn secrets(&self) -> Vec<&str> {
         match self {
             Self::AccessKey { id, secret, security_token } => {
@@ -172,7 +174,7 @@ impl Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Says which kind, and not one value: even an access key id helps whoever should not have it.
+    /// Shows the kind and no value: an access key id is sensitive too.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AccessKey { security_token: None, .. } => f.write_str("AccessKey(..)"),
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_given_by_a_person() {
+    fn endpoints_from_user_input() {
         for good in [
             "https://dcs.example.com",
             "https://dcs.example.com:8443/prefix",

@@ -1,4 +1,4 @@
-//! The real cloud behind the [`Cloud`] port: HTTP, with the credentials of one account.
+//! The [`Cloud`] port over HTTP, with the credentials of one account.
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,8 +41,8 @@ struct Inner {
 // === impl Client ===
 
 impl Client {
-    /// A client for `account` over HTTP. `seed` is where the jitter of its retries comes from. Nothing is called
-    /// yet.
+    /// A client with an HTTP client of its own; makes no call. `seed` seeds the jitter of retries. See
+    /// [`HttpClients`](super::HttpClients) for a shared HTTP client.
     ///
     /// # Errors
     /// [`InvalidAccount`] if the certificates cannot be read or the HTTP client cannot be built.
@@ -56,29 +56,29 @@ impl Client {
         Ok(Self::over(Arc::new(http), account, policy, clock, seed))
     }
 
-    /// A client whose requests `exchange` carries.
+    /// A client that sends its requests through `transport`.
     pub fn over(
-        exchange: Arc<dyn Transport>,
+        transport: Arc<dyn Transport>,
         account: AccountConfig,
         policy: RetryPolicy,
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Self {
-        let dispatcher = Dispatcher::new(exchange, Arc::clone(&clock), policy, seed);
+        let dispatcher = Dispatcher::new(transport, Arc::clone(&clock), policy, seed);
         Self { inner: Arc::new(Inner { dispatcher, sessions: Sessions::new(account, clock) }) }
     }
 
-    /// Has `meter` count the requests of this client. To be said before it is cloned; later it changes nothing.
+    /// Reports the requests of this client to `observer`. Call it before cloning; later it has no effect.
     #[must_use]
-    pub fn observed_by(mut self, meter: Arc<dyn RequestObserver>) -> Self {
+    pub fn observed_by(mut self, observer: Arc<dyn RequestObserver>) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.dispatcher.set_observer(meter);
+            inner.dispatcher.set_observer(observer);
         }
         self
     }
 
-    /// Calls an operation; a refused token is replaced once. Everything together ends by one deadline. `secrets` are
-    /// values of the request that must not come back in an error.
+    /// Calls an operation, and replaces a refused token once, all within one deadline. `secrets` are values of the
+    /// request to redact from errors.
     async fn call<T: DeserializeOwned + Send>(
         &self,
         request: &Request<'_>,
@@ -166,14 +166,14 @@ impl Cloud for Client {
         let operation = &operation::SHOW_INSTANCE;
         let detail: InstanceDetail = self.get(operation, instance(instance_id), vec![]).await?;
         if detail.instance_id != instance_id {
-            return Err(unreadable(operation, "it shows another instance than the one asked for"));
+            return Err(unreadable(operation, "it shows an instance other than the requested one"));
         }
         Ok(detail)
     }
 
     async fn update_instance(&self, instance_id: &str, request: &UpdateInstance) -> Result<(), Error> {
         let operation = &operation::UPDATE_INSTANCE;
-        // The same again might cut all connections again, or restart the instance again.
+        // A repeated change might cut all connections or restart the instance again.
         let retry = if request.is_disruptive() { Retry::Never } else { Retry::Allowed };
         let Nothing = self.change(operation, instance(instance_id), request, &[], retry).await?;
         Ok(())
@@ -196,11 +196,13 @@ impl Cloud for Client {
         let arguments = instance(instance_id);
         let answer: PasswordReset =
             self.change(operation, arguments, request, &secrets, Retry::Allowed).await?;
-        // The service has answered with HTTP 200 whatever it decided.
+        // The service answers HTTP 200 also when it refuses the password.
         let (class, message) = match answer.outcome() {
             ResetOutcome::Done => return Ok(()),
-            ResetOutcome::Locked => (Class::Busy, "the instance takes no new password for now"),
-            ResetOutcome::Unclear => (Class::Ambiguous, "the answer does not say whether it was done"),
+            ResetOutcome::Locked => (Class::Busy, "the instance is locked after too many failed attempts"),
+            ResetOutcome::Unclear => {
+                (Class::Ambiguous, "the answer does not state whether the password was set")
+            }
         };
         let said = answer.message.as_deref().unwrap_or(message);
         let message = redact::text(said, secrets);

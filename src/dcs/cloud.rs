@@ -1,4 +1,4 @@
-//! The port to the cloud: what the operator asks of it, whoever answers.
+//! The port to the cloud.
 
 use std::future::Future;
 
@@ -11,22 +11,22 @@ use super::{
     },
 };
 
-/// What the operator asks of the cloud. Production has [`Client`](super::Client); tests put a state machine
-/// behind it. Every method fails with a classified [`Error`].
+/// The operations that the operator uses. Production has [`Client`](super::Client); tests have the simulator's state
+/// machine. Every method fails with a classified [`Error`].
 pub trait Cloud: Send + Sync {
-    /// Asks for one new instance (4.1.1). Sent once, whatever comes: the service would make a second one.
+    /// Creates one instance (4.1.1). Sent only once: a repeated request creates a second instance.
     fn create_instance(
         &self,
         request: &CreateInstance,
     ) -> impl Future<Output = Result<CreatedInstance, Error>> + Send;
 
-    /// One page of the instances (4.1.2). A page is no proof of absence: see its `instance_num`.
+    /// One page of the instance list (4.1.2). A page does not prove absence: see its `instance_num`.
     fn list_instances(
         &self,
         query: &InstanceQuery,
     ) -> impl Future<Output = Result<InstancePage, Error>> + Send;
 
-    /// One instance in detail (4.1.4); fails as *not found* only where the service says that it does not exist.
+    /// One instance in detail (4.1.4). Fails as *not found* only if the service states that it does not exist.
     fn show_instance(&self, instance_id: &str) -> impl Future<Output = Result<InstanceDetail, Error>> + Send;
 
     /// Changes name, description, port, maintenance window, backup policy, command names (4.1.6).
@@ -39,14 +39,14 @@ pub trait Cloud: Send + Sync {
     /// Deletes an instance and its backups (4.1.5).
     fn delete_instance(&self, instance_id: &str) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Changes flavor, capacity, replicas, shards (4.1.7). Accepted is not done: the status says when.
+    /// Changes flavor, capacity, replicas, shards (4.1.7). Returns when the service accepts; the status shows the end.
     fn resize_instance(
         &self,
         instance_id: &str,
         request: &ResizeInstance,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Sets a new password, or none (4.2.3). Success means that the service said so, not only HTTP 200.
+    /// Sets or removes the password (4.2.3). Succeeds only if the body of the answer confirms it.
     fn reset_password(
         &self,
         instance_id: &str,
@@ -60,7 +60,7 @@ pub trait Cloud: Send + Sync {
         request: &TagsChange,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// How many instances are in each status (4.2.4).
+    /// Number of instances by status (4.2.4).
     fn count_instances(
         &self,
         include_failures: bool,
@@ -76,20 +76,19 @@ pub trait Cloud: Send + Sync {
         query: &TaskQuery,
     ) -> impl Future<Output = Result<TaskPage, Error>> + Send;
 
-    /// How a job fares (4.8.4).
+    /// A job (4.8.4).
     fn show_job(&self, job_id: &str) -> impl Future<Output = Result<Job, Error>> + Send;
 
-    /// What can be bought (4.9.1).
+    /// Flavors on offer (4.9.1).
     fn list_flavors(&self, query: &FlavorQuery) -> impl Future<Output = Result<Vec<Flavor>, Error>> + Send;
 
-    /// The hours that can be a maintenance window (4.9.2).
+    /// Hours on offer as a maintenance window (4.9.2).
     fn list_maintenance_windows(&self) -> impl Future<Output = Result<Vec<MaintenanceWindow>, Error>> + Send;
 
-    /// How much the tenant may have, and has (4.9.3).
+    /// Quota and usage of the tenant (4.9.3).
     fn show_quota(&self) -> impl Future<Output = Result<Vec<QuotaResource>, Error>> + Send;
 
-    /// ID of the project that all of this is about: the one that was given, else the one named as the region (API
-    /// reference 3.2, IAM).
+    /// Id of the account's project: the given one, else the one named as the region (API reference 3.2, IAM).
     fn find_project(&self) -> impl Future<Output = Result<String, Error>> + Send;
 
     /// The region's zones (4.9.4).

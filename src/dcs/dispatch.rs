@@ -1,4 +1,4 @@
-//! One call: as many attempts as its operation allows, each signed anew, all within one time limit.
+//! One call: as many attempts as its operation allows, each with a new signature, all within one deadline.
 
 use std::{
     sync::{
@@ -27,17 +27,17 @@ use crate::clock::Clock;
 
 const CONTENT_TYPE: &str = "application/json";
 
-/// What to ask for. Not for showing: the body may hold a password.
+/// A request. It has no `Debug`, since the body may contain a password.
 pub(crate) struct Request<'a> {
     pub(crate) operation: &'static Operation,
-    /// Values for the placeholders of the path, but for `project_id`.
+    /// Values for the placeholders of the path except `project_id`.
     pub(crate) arguments: Vec<(&'static str, &'a str)>,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) retry: Retry,
 }
 
-/// On whose behalf, and where.
+/// Endpoint, project and authentication of a call.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) base: Url,
@@ -45,10 +45,10 @@ pub(crate) struct Session {
     pub(crate) authentication: Authentication,
 }
 
-/// What shows that a request may be made.
+/// How a request authenticates.
 #[derive(Debug, Clone)]
 pub(crate) enum Authentication {
-    /// Nothing: for getting a token.
+    /// Not at all: for requesting a token.
     None,
     /// A signature.
     Signature { access_key: AccessKey, secret: SecretString, security_token: Option<SecretString> },
@@ -56,21 +56,20 @@ pub(crate) enum Authentication {
     Token(SecretString),
 }
 
-/// An access key id. Not secret as such, yet shown nowhere.
+/// An access key id, which is hidden from `Debug`.
 #[derive(Clone)]
 pub(crate) struct AccessKey(pub(crate) String);
 
-/// Sends requests, again where that is harmless.
+/// Sends requests, and repeats them where that is harmless.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
-    exchange: Arc<dyn Transport>,
+    transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     policy: RetryPolicy,
-    /// Where the next call's jitter comes from.
+    /// Seed of the next call's jitter.
     seed: AtomicU64,
-    /// Who counts requests.
-    meter: Arc<dyn RequestObserver>,
-    /// How far the service's clock was found to be ahead of ours, in seconds.
+    observer: Arc<dyn RequestObserver>,
+    /// Measured lead of the service's clock over the local one, in seconds.
     clock_ahead: AtomicI64,
 }
 
@@ -78,26 +77,26 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(
-        exchange: Arc<dyn Transport>,
+        transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
         policy: RetryPolicy,
         seed: u64,
     ) -> Self {
         let (seed, clock_ahead) = (AtomicU64::new(seed), AtomicI64::new(0));
-        Self { exchange, clock, policy, seed, meter: Arc::new(Unobserved), clock_ahead }
+        Self { transport, clock, policy, seed, observer: Arc::new(Unobserved), clock_ahead }
     }
 
-    /// Has `meter` count the requests.
-    pub(crate) fn set_observer(&mut self, meter: Arc<dyn RequestObserver>) {
-        self.meter = meter;
+    /// Reports requests to `observer`.
+    pub(crate) fn set_observer(&mut self, observer: Arc<dyn RequestObserver>) {
+        self.observer = observer;
     }
 
-    /// When a call of `operation` that begins now has to be over, on the monotonic clock.
+    /// The deadline, on the monotonic clock, of a call of `operation` that begins now.
     pub(crate) fn deadline(&self, operation: &Operation) -> Duration {
         self.clock.monotonic().saturating_add(self.policy.budget(operation))
     }
 
-    /// Sends `request` until `read` finds a value in an answer, another attempt is of no use, or `deadline` is near.
+    /// Sends `request` until `read` accepts an answer, the failure is final, or `deadline` is near.
     pub(crate) async fn call<T>(
         &self,
         request: &Request<'_>,
@@ -117,8 +116,8 @@ impl Dispatcher {
                 Err(failure) => failure,
             };
             let error = Error::new(request.operation, failure, attempt);
-            // Refused now or not sent now says nothing about an earlier attempt whose answer was lost. Only that
-            // there is no such instance holds for all of them.
+            // A refusal of this attempt does not settle an earlier one whose answer was lost. Only *not found* holds for
+            // all attempts.
             maybe_applied |= error.class() == Class::Ambiguous;
             let error = if maybe_applied && error.class() != Class::NotFound {
                 error.after_unknown_outcome()
@@ -137,7 +136,7 @@ impl Dispatcher {
                 Retry::Never => None,
             };
             let Some(wait) = wait else { return Err(error) };
-            tracing::debug!(%error, ?wait, "trying again");
+            tracing::debug!(%error, ?wait, "retrying the call");
             self.clock.sleep(wait).await;
         }
     }
@@ -155,34 +154,42 @@ impl Dispatcher {
         read: &(impl Fn(&HttpResponse, DateTime<Utc>) -> Result<T, Failure> + Send),
     ) -> Result<T, Failure> {
         if left < SHORTEST_ATTEMPT {
-            return Err(Failure::NotSent("no time was left for it".to_owned()));
+            return Err(Failure::NotSent("the call's time was used up".to_owned()));
         }
         let now = self.clock.now();
         let correction = TimeDelta::try_seconds(ahead).unwrap_or_default();
         let signing_time = now.checked_add_signed(correction).unwrap_or(now);
         let outgoing = prepare(request, session, signing_time)?;
         let begun = self.clock.monotonic();
-        let outcome = self.exchange.exchange(outgoing, request.operation.timeout.min(left)).await;
+        let outcome = self.transport.send(outgoing, request.operation.timeout.min(left)).await;
         let took = self.clock.monotonic().saturating_sub(begun);
         let status = outcome.as_ref().map(|answer| answer.status).ok();
-        tracing::debug!(operation = request.operation.name, status, took_ms = took.as_millis(), "called");
+        tracing::debug!(
+            operation = request.operation.name,
+            status,
+            took_ms = took.as_millis(),
+            "request ended"
+        );
         let read = outcome.and_then(|answer| read(&answer, signing_time));
         let failure = read.as_ref().err().cloned();
         let class = failure.map(|failure| Error::new(request.operation, failure, 1).class());
-        self.meter.requested(request.operation.name, class, took);
+        self.observer.requested(request.operation.name, class, took);
         read
     }
 
-    /// Takes over the service's clock where a signature was refused and the clocks differ enough to be why.
-    /// `used` is the correction the request was signed with: calls that fail together agree on the next one.
+    /// Adopts the service's clock if a signature was refused and the clocks differ enough to be the cause. `used` is the
+    /// correction of the refused request, so that calls that fail together compute the same correction.
     ///
-    /// A wrong key with a right clock is left alone: repeating it would bring the key nearer to being locked.
+    /// A refusal without clock difference means a wrong key; repeated attempts would lock it.
     fn correct_clock(&self, error: &Error, session: &Session, used: i64) -> bool {
         let Authentication::Signature { .. } = session.authentication else { return false };
         let Some(ahead) = error.clock_skew() else { return false };
         let seconds = used.saturating_add(ahead);
         self.clock_ahead.store(seconds, Ordering::Relaxed);
-        tracing::warn!(seconds, "this machine's clock is off; signing with the service's time from now on");
+        tracing::warn!(
+            seconds,
+            "local clock differs from the service's; signing with the service's time: correct the local clock"
+        );
         true
     }
 }
@@ -243,13 +250,13 @@ fn url(request: &Request<'_>, session: &Session) -> Result<Url, Failure> {
         if !is_identifier(value) {
             let (value, what) = (redact::word(value, []), name.replace('_', " "));
             let reason =
-                format!("{value:?} is no {what}, which has letters, digits, hyphens and underscores only");
+                format!("{value:?} is not a valid {what}: use letters, digits, hyphens and underscores only");
             return Err(Failure::NotAttempted(reason));
         }
         path = path.replace(&format!("{{{name}}}"), value);
     }
     if path.contains('{') {
-        return Err(Failure::NotAttempted(format!("{path} still has a placeholder")));
+        return Err(Failure::NotAttempted(format!("the path {path} has an unfilled placeholder")));
     }
     let mut url = session.base.clone();
     let prefix = url.path().trim_end_matches('/').to_owned();
@@ -261,7 +268,7 @@ fn url(request: &Request<'_>, session: &Session) -> Result<Url, Failure> {
 
 fn plain(what: &str, value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(value)
-        .map_err(|_| Failure::NotAttempted(format!("the {what} holds characters that no header can carry")))
+        .map_err(|_| Failure::NotAttempted(format!("the {what} has characters that a header cannot carry: remove line breaks and spaces that were copied with it")))
 }
 
 fn secret(what: &str, value: &str) -> Result<HeaderValue, Failure> {
@@ -273,7 +280,7 @@ fn secret(what: &str, value: &str) -> Result<HeaderValue, Failure> {
 // === impl Authentication ===
 
 impl Authentication {
-    /// The values no text may hold that the account's own do not cover.
+    /// The secret value that the account's credentials do not include.
     pub(crate) fn secrets(&self) -> Option<&str> {
         match self {
             Self::None | Self::Signature { .. } => None,

@@ -1,4 +1,4 @@
-//! All pages of a list put together, and whether they really are all.
+//! Reads all pages of the instance list, and checks that they are complete.
 
 use std::collections::HashSet;
 
@@ -8,36 +8,36 @@ use super::{
     model::{InstanceQuery, InstanceSummary, MAX_PAGE},
 };
 
-/// Ends a list that never does.
-const MOST_PAGES: usize = 1000;
+/// Stops a list without end.
+const MAX_PAGES: usize = 1000;
 
-/// What the pages of a list held.
+/// The pages of a list together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
-    /// The instances, each once.
+    /// The instances, without duplicates.
     pub instances: Vec<InstanceSummary>,
-    /// Whether as many came as the service says there are. If not (instances came or went between two pages, or
-    /// a page was short), what is missing here may still exist.
+    /// Whether as many instances arrived as the service announced. If not (instances were created or deleted between
+    /// two pages, or a page was short), a missing instance may exist.
     pub complete: bool,
-    /// How many pages were asked for.
+    /// Number of requested pages.
     pub pages: u32,
 }
 
-/// Reads every page of the instances that match `query`, whose paging is replaced.
+/// Reads all pages of the instances that match `query`, and ignores its paging.
 ///
 /// # Errors
-/// The error of the first page that could not be read: without it nothing is known about the rest.
+/// The error of the first page that could not be read.
 pub async fn list_all(cloud: &impl Cloud, query: InstanceQuery) -> Result<Listing, Error> {
     let mut instances = Vec::new();
     let mut seen = HashSet::new();
     let mut totals = HashSet::new();
     let mut offset: u32 = 0;
     let mut pages: u32 = 0;
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let page =
             cloud.list_instances(&InstanceQuery { offset, limit: Some(MAX_PAGE), ..query.clone() }).await?;
         pages += 1;
-        // A site may send less than was asked for: the next page begins where this one ended.
+        // A site may send fewer entries than requested: the next page begins where this one ended.
         offset = offset.saturating_add(u32::try_from(page.instances.len()).unwrap_or(u32::MAX));
         totals.insert(page.instance_num);
         let known = instances.len();

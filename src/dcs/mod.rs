@@ -1,15 +1,16 @@
-//! The cloud's API: what travels ([`model`]), what can be asked ([`operation`]), how requests are signed
-//! ([`sign`]), who asks ([`account`]), and what can go wrong ([`error`]).
+//! Client of the DCS API: requests and answers ([`model`]), operations ([`operation`]), signatures ([`sign`]),
+//! accounts ([`account`]) and errors ([`error`]).
 //!
-//! [`Cloud`] is the port the rest of the operator uses; [`Client`] is the real thing behind it. A call goes
-//! `client` → `session` (token, project) → `dispatch` (attempts) → `transport` (one exchange), and its answer
-//! through `answer`. Nothing here decides what should happen to an instance.
+//! [`Cloud`] is the port that the rest of the operator uses, and [`Client`] implements it over HTTP. A call passes
+//! through `client`, `session` (token, project), `dispatch` (attempts) and `transport` (one HTTP request); `response`
+//! interprets the answer. Nothing here decides what happens to an instance.
 
 pub mod account;
 mod client;
 mod cloud;
 mod dispatch;
 pub mod error;
+mod http_clients;
 mod listing;
 pub mod model;
 pub mod operation;
@@ -26,6 +27,7 @@ pub use self::{
     client::Client,
     cloud::Cloud,
     error::{Class, Error},
+    http_clients::HttpClients,
     listing::{Listing, list_all},
     request_observer::{RequestObserver, Unobserved},
     retry::RetryPolicy,

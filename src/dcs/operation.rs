@@ -1,4 +1,4 @@
-//! The operations of the service as data: method, path, what repeating one does, and how long it may take.
+//! The operations of the service as data: method, path, idempotency and timeout.
 
 use std::time::Duration;
 
@@ -7,46 +7,46 @@ use http::Method;
 /// One operation of the service.
 #[derive(Debug)]
 pub struct Operation {
-    /// The name the vendor's SDK gives it.
+    /// Name in the vendor's SDK.
     pub name: &'static str,
-    /// Who answers it.
+    /// Answering service.
     pub service: Service,
     /// HTTP method.
     pub method: Method,
     /// Path with `{placeholders}`.
     pub path: &'static str,
-    /// What a repeated request does.
+    /// Effect of a repeated request.
     pub idempotency: Idempotency,
-    /// How long one attempt may take, answer included; for a mutating operation the whole call.
+    /// Time limit of one attempt, answer included; of the whole call for a mutating operation.
     pub timeout: Duration,
-    /// Where the reference describes it; empty for what only the vendor's SDK knows.
+    /// Section of the API reference; empty for an operation that only the vendor's SDK has.
     pub section: &'static str,
 }
 
-/// Who answers an operation.
+/// A service of the cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// The cache service itself.
+    /// Distributed Cache Service.
     Dcs,
     /// Identity and access management.
     Iam,
 }
 
-/// What a repeated request does. It decides what may be retried, and whether a lost answer is *ambiguous*.
+/// The effect of a repeated request. It decides what is retried, and whether a lost answer is *ambiguous*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Changes nothing: repeated freely.
+    /// Changes nothing; repeated freely.
     Read,
-    /// Changes something, and the same again changes nothing more: repeated, but a lost answer stays ambiguous.
+    /// A repetition has no further effect; repeated, but a lost answer stays ambiguous.
     Idempotent,
-    /// The same again may do it twice: repeated only when the first request surely had no effect.
+    /// A repetition may take effect twice; repeated only if the first request certainly had no effect.
     Once,
 }
 
 // === impl Operation ===
 
 impl Operation {
-    /// Whether its path names one instance, so that an answer can say that there is none.
+    /// Whether the path names an instance, so that an answer can state its absence.
     pub fn names_an_instance(&self) -> bool {
         self.path.contains("{instance_id}")
     }
@@ -55,7 +55,7 @@ impl Operation {
 // === impl Idempotency ===
 
 impl Idempotency {
-    /// Whether it changes anything in the cloud.
+    /// Whether the operation may change something in the cloud.
     pub const fn mutates(self) -> bool {
         !matches!(self, Self::Read)
     }
@@ -63,7 +63,7 @@ impl Idempotency {
 
 const READ: Duration = Duration::from_secs(20);
 const LIST: Duration = Duration::from_secs(30);
-/// Bounds a whole mutating call, its retries included. The leader's lease is checked against it before one starts.
+/// Limits a whole mutating call, retries included. The lease must cover it before the call starts.
 const MUTATE: Duration = Duration::from_secs(15);
 
 const fn operation(
@@ -91,7 +91,7 @@ const fn iam(name: &'static str, method: Method, path: &'static str) -> Operatio
 
 use Idempotency::{Idempotent, Once, Read};
 
-/// Creates an instance. The service knows no idempotency token: the same again is a second, paid instance.
+/// Creates an instance. Without an idempotency token, a repetition creates a second, paid instance.
 pub static CREATE_INSTANCE: Operation =
     operation("4.1.1", "CreateInstance", Method::POST, "/v2/{project_id}/instances", Once, MUTATE);
 /// One page of the instances.
@@ -118,7 +118,7 @@ pub static UPDATE_INSTANCE: Operation = operation(
     Idempotent,
     MUTATE,
 );
-/// Changes flavor, capacity, replicas, shards. The same again, late, may undo what came between.
+/// Changes flavor, capacity, replicas, shards. A late repetition may undo a change made in between.
 pub static RESIZE_INSTANCE: Operation = operation(
     "4.1.7",
     "ResizeInstance",
@@ -127,7 +127,7 @@ pub static RESIZE_INSTANCE: Operation = operation(
     Once,
     MUTATE,
 );
-/// Sets a new password, or none. The service refuses the present password as new, so a repeat reads as failure.
+/// Sets or removes the password. The service refuses the current password, so a repetition looks like a failure.
 pub static RESET_PASSWORD: Operation = operation(
     "4.2.3",
     "ResetPassword",
@@ -136,7 +136,7 @@ pub static RESET_PASSWORD: Operation = operation(
     Once,
     MUTATE,
 );
-/// How many instances there are in each status.
+/// Counts instances by status.
 pub static COUNT_INSTANCES: Operation = operation(
     "4.2.4",
     "ListNumberOfInstancesInDifferentStatus",
@@ -163,19 +163,19 @@ pub static LIST_TASKS: Operation = operation(
     Read,
     READ,
 );
-/// How a job fares.
+/// Shows a job.
 pub static SHOW_JOB: Operation =
     operation("4.8.4", "ShowJobInfo", Method::GET, "/v2/{project_id}/jobs/{job_id}", Read, READ);
-/// What can be bought.
+/// Lists the flavors on offer.
 pub static LIST_FLAVORS: Operation =
     operation("4.9.1", "ListFlavors", Method::GET, "/v2/{project_id}/flavors", Read, LIST);
-/// The hours that can be a maintenance window.
+/// Lists the hours on offer as a maintenance window.
 pub static LIST_MAINTENANCE_WINDOWS: Operation =
     operation("4.9.2", "ListMaintenanceWindows", Method::GET, "/v2/instances/maintain-windows", Read, READ);
-/// How much the tenant may have, and has.
+/// Shows quota and usage of the tenant.
 pub static SHOW_QUOTA: Operation =
     operation("4.9.3", "ShowQuotaOfTenant", Method::GET, "/v2/{project_id}/quota", Read, READ);
-/// The region's zones.
+/// Lists the region's zones.
 pub static LIST_AVAILABILITY_ZONES: Operation =
     operation("4.9.4", "ListAvailableZones", Method::GET, "/v2/available-zones", Read, READ);
 /// Adds, overwrites or removes tags of an instance.
@@ -187,13 +187,13 @@ pub static CHANGE_TAGS: Operation = operation(
     Idempotent,
     MUTATE,
 );
-/// Gets a token for a name and password. Counts as a read: a token more changes nothing of the tenant's.
+/// Issues a token for a name and password. Counts as a read, since it changes nothing of the tenant's.
 pub static CREATE_TOKEN: Operation =
     iam("KeystoneCreateUserTokenByPassword", Method::POST, "/v3/auth/tokens");
 /// Finds a project by its name.
 pub static LIST_PROJECTS: Operation = iam("KeystoneListProjects", Method::GET, "/v3/projects");
 
-/// Every operation the client knows.
+/// All operations.
 pub static ALL: [&Operation; 18] = [
     &CREATE_INSTANCE,
     &LIST_INSTANCES,
@@ -215,7 +215,7 @@ pub static ALL: [&Operation; 18] = [
     &LIST_PROJECTS,
 ];
 
-/// The operation that the vendor's SDK calls `name`.
+/// The operation with this name in the vendor's SDK.
 pub fn by_name(name: &str) -> Option<&'static Operation> {
     ALL.into_iter().find(|operation| operation.name == name)
 }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mutating_call_never_outlasts_what_the_lease_allows_for() {
+    fn the_lease_covers_every_mutating_call() {
         for operation in ALL.iter().filter(|operation| operation.idempotency.mutates()) {
             assert!(operation.timeout <= Duration::from_secs(15), "{}", operation.name);
         }

@@ -1,35 +1,35 @@
-//! Taking secrets out of what others wrote: the service repeats passwords in answers and error texts.
+//! Redaction of external texts: the service repeats passwords in answers and error messages.
 
 use serde_json::Value;
 
-/// Stands where a secret stood.
+/// Replaces a secret.
 pub const MASK: &str = "***";
 
-/// Longest text taken over from an answer, in characters.
-const LONGEST: usize = 512;
-/// Longest code or id taken over from an answer, in characters.
-const LONGEST_WORD: usize = 64;
+/// Length limit of a text from an answer, in characters.
+const MAX_TEXT: usize = 512;
+/// Length limit of a code or id from an answer, in characters.
+const MAX_WORD: usize = 64;
 
-/// Anything shorter is no secret, and may be part of any word.
-const SHORTEST_SECRET: usize = 6;
+/// Shorter values are not replaced: they may be part of any word.
+const MIN_SECRET: usize = 6;
 
-/// Words in the name of a field whose value is a secret whatever it holds.
+/// Words in the names of secret fields.
 const NAMES: [&str; 5] = ["password", "passwd", "secret", "token", "authorization"];
 
-/// Names that hold one of those words but say something harmless about it.
+/// Names of harmless fields with one of those words.
 const HARMLESS: [&str; 1] = ["no_password_access"];
 
-/// `text` without any of `secrets`, control characters or undue length: fit for a log or a status.
+/// `text` for a log or a status: redacted, shortened, without control characters.
 pub fn text<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    clean(text, secrets, LONGEST)
+    clean(text, secrets, MAX_TEXT)
 }
 
-/// The same for a code or an id, which is shorter.
+/// As [`text`], for a code or an id.
 pub fn word<'a>(word: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    clean(word, secrets, LONGEST_WORD)
+    clean(word, secrets, MAX_WORD)
 }
 
-/// `text` on one line: control characters could forge lines or move a terminal's cursor.
+/// `text` without control characters, which could forge log lines or control a terminal.
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -37,7 +37,7 @@ pub fn one_line(text: &str) -> String {
 fn clean<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>, longest: usize) -> String {
     let mut clean = text.to_owned();
     for secret in secrets {
-        if secret.len() >= SHORTEST_SECRET {
+        if secret.len() >= MIN_SECRET {
             clean = clean.replace(secret, MASK);
         }
     }
@@ -48,7 +48,7 @@ fn clean<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>, longest: us
     }
 }
 
-/// Masks every field of `value` whose name says that it holds a secret, however deep.
+/// Masks all fields of `value` with the name of a secret, nested ones too.
 pub fn fields(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_between_characters() {
-        let long = "缓".repeat(LONGEST + 1);
-        assert_eq!(text(&long, []).chars().count(), LONGEST + 1, "with the ellipsis");
-        assert_eq!(word(&long, []).chars().count(), LONGEST_WORD + 1);
+        let long = "缓".repeat(MAX_TEXT + 1);
+        assert_eq!(text(&long, []).chars().count(), MAX_TEXT + 1, "with the ellipsis");
+        assert_eq!(word(&long, []).chars().count(), MAX_WORD + 1);
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! Who counts requests.
+//! Observation of requests.
 
 use std::{fmt, time::Duration};
 
 use super::error::Class;
 
-/// Is told of every request that was sent to the cloud.
+/// Observes every request to the cloud.
 pub trait RequestObserver: fmt::Debug + Send + Sync {
-    /// One request of `operation` (the name that the vendor's SDK gives it) ended after so long: well, or with an
-    /// error of this class.
+    /// A request of `operation` (its name in the vendor's SDK) ended after `took`: successfully, or with an error of
+    /// `class`.
     fn requested(&self, operation: &'static str, class: Option<Class>, took: Duration);
 }
 
-/// Counts nothing.
+/// Ignores requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unobserved;
 

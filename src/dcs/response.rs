@@ -1,4 +1,4 @@
-//! From an HTTP answer to a value or a classified failure. Pure.
+//! Interprets an HTTP answer as a value or a failure. Pure.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,13 +17,13 @@ use super::{
     transport::HttpResponse,
 };
 
-/// The header in which the gateway names a request.
+/// The gateway's header with the request id.
 const REQUEST_ID: &str = "x-request-id";
-/// No `Retry-After` is believed beyond this.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// Upper limit of `Retry-After`.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// The answer of an operation that returns nothing: no body, or an object that nobody reads. A text, a list or a
-/// page is no proof that anything was done.
+/// The answer of an operation without result: no body, or an object, which is ignored. A text, a list or a page does not
+/// prove that the operation was executed.
 #[derive(Debug)]
 pub(crate) struct Nothing;
 
@@ -33,10 +33,10 @@ impl<'de> Deserialize<'de> for Nothing {
     }
 }
 
-/// Reads what a successful `answer` holds.
+/// The value of a successful `answer`.
 ///
-/// A refusal is recognised by its body whatever the HTTP status says, and `secrets` are taken out of its texts. An
-/// empty body reads as JSON `null`: see [`Nothing`].
+/// A refusal is recognised by its body under any HTTP status, and its texts are redacted of `secrets`. An empty body reads
+/// as JSON `null`: see [`Nothing`].
 pub(crate) fn interpret<'a, T: DeserializeOwned>(
     answer: &HttpResponse,
     signed_at: DateTime<Utc>,
@@ -74,13 +74,13 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_path_to_error::Er
     Ok(value)
 }
 
-/// What is wrong and where, without the value that was found there: it may be a secret.
+/// The decoding error and its path, without the value, which may be a secret.
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let reason = match error.inner().classify() {
         Category::Eof => "JSON that ends too early".to_owned(),
         Category::Syntax | Category::Io => "no JSON".to_owned(),
         Category::Data => {
-            // The parser's text on a missing field names the field alone; its other texts quote values.
+            // The parser's message on a missing field quotes only the field's name; its other messages quote values.
             let text = error.inner().to_string();
             let text = text.split(" at line ").next().unwrap_or_default();
             if text.starts_with("missing field") { text.to_owned() } else { "unexpected value".to_owned() }
@@ -97,7 +97,7 @@ fn describe(headers: &HeaderMap, body: &[u8]) -> String {
     format!("{}, {} bytes", redact::text(kind, []), body.len())
 }
 
-/// An error status without any of the known error bodies.
+/// A refusal for an error status without a known error body.
 fn unexplained(headers: &HeaderMap, body: &[u8]) -> Refusal {
     Refusal {
         message: format!("no error code in the answer ({})", describe(headers, body)),
@@ -110,17 +110,17 @@ fn redirect_host(headers: &HeaderMap) -> Option<String> {
     location.host_str().map(str::to_owned)
 }
 
-/// What `Retry-After` asks for, in seconds or as a date, which is compared with the service's own clock.
+/// The wait of `Retry-After`, in seconds or as a date, which is compared with the service's clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = header(headers, header::RETRY_AFTER.as_str())?.trim();
     let asked = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => (http_date(text)? - date(headers)?).to_std().ok()?,
     };
-    Some(asked.min(LONGEST_WAIT))
+    Some(asked.min(MAX_RETRY_AFTER))
 }
 
-/// The service's clock.
+/// The service's time.
 pub(crate) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     http_date(header(headers, header::DATE.as_str())?)
 }
@@ -259,7 +259,7 @@ mod tests {
             [("date", "Mon, 23 Nov 2026 10:00:00 GMT"), ("retry-after", "Mon, 23 Nov 2026 09:00:00 GMT")];
         assert_eq!(refusal(&answer(503, &past, "")).retry_after, None);
         let absurd = [("retry-after", "18446744073709551615")];
-        assert_eq!(refusal(&answer(503, &absurd, "")).retry_after, Some(LONGEST_WAIT));
+        assert_eq!(refusal(&answer(503, &absurd, "")).retry_after, Some(MAX_RETRY_AFTER));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! When a failed request is sent again, and after how long. Pure.
+//! Whether and when a failed request is repeated. Pure.
 
 use std::time::Duration;
 
@@ -9,31 +9,30 @@ use super::{
     operation::{Idempotency, Operation},
 };
 
-/// How hard a call tries.
+/// Limits of a call's attempts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Attempts, the first included.
+    /// Attempts, including the first.
     pub attempts: u32,
-    /// Time for a whole call that reads, waits included. No attempt outlasts it. A mutating call has less: its
-    /// operation's timeout.
+    /// Time for a whole reading call, waits included. A mutating call is also limited by its operation's timeout.
     pub total: Duration,
-    /// Time for a whole call that changes something, if its operation's timeout is not shorter.
+    /// Time for a whole mutating call, unless its operation's timeout is shorter.
     pub changes: Duration,
-    /// The first wait; each later one is twice as long, and up to that much again is added at random.
+    /// The first wait. Each later one is twice as long, plus a random addition of up to the same length.
     pub first_wait: Duration,
-    /// No wait is longer, unless the service asks for it.
+    /// The longest wait, unless the service asks for a longer one.
     pub longest_wait: Duration,
 }
 
-/// No attempt begins with less time than this: it would be cut off, and leave a change ambiguous for nothing.
+/// The least time for an attempt: a shorter one would be cut off and leave a change ambiguous.
 pub(crate) const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Whether a call may be repeated at all.
+/// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// As the client's policy says.
+    /// By the client's policy.
     Allowed,
-    /// One attempt, whatever comes.
+    /// One attempt only.
     Never,
 }
 
@@ -52,14 +51,14 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The time that a whole call of `operation` may take.
+    /// The time limit of a whole call of `operation`.
     pub fn budget(&self, operation: &Operation) -> Duration {
         let mutates = operation.idempotency.mutates();
         if mutates { self.total.min(self.changes).min(operation.timeout) } else { self.total }
     }
 
-    /// How long to wait before the attempt after number `attempt` (from 1), when `left` is left of the call's time;
-    /// `None` ends the call. The jitter is drawn from `seed`.
+    /// The wait after attempt number `attempt` (from 1), with `left` of the call's time remaining; `None` ends the call.
+    /// `seed` determines the jitter.
     pub(crate) fn next_wait(
         &self,
         idempotency: Idempotency,
@@ -95,17 +94,17 @@ impl RetryPolicy {
 fn is_repeatable(failure: &Failure, idempotency: Idempotency) -> bool {
     let harmless = idempotency != Idempotency::Once;
     match failure {
-        // Surely not received.
+        // The service did not receive it.
         Failure::NotSent(_) => true,
         Failure::TimedOut(_) | Failure::Broken(_) | Failure::Unreadable { .. } => harmless,
-        // The same request brings the same answer.
+        // A repeated request brings the same answer.
         Failure::NotAttempted(_) | Failure::TooLarge(_) | Failure::Redirected { .. } => false,
         Failure::Refused(refusal) => match refusal.class() {
-            // Turned away at the door.
+            // Refused before processing.
             Class::Throttled => true,
             Class::Transient => harmless,
-            // Busy takes minutes: the caller's schedule waits, not a call. Wrong credentials lock the key when
-            // repeated.
+            // Busy lasts minutes, so the caller's schedule waits instead of the call. Repeated calls with wrong
+            // credentials lock the key.
             Class::Busy
             | Class::Ambiguous
             | Class::NotFound
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_by_class_of_operation() {
+    fn repeats_depend_on_failure_and_idempotency() {
         use Idempotency::{Idempotent, Once, Read};
         let cases = [
             (Failure::NotSent(String::new()), [true, true, true]),
@@ -161,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn the_service_is_waited_for_when_it_asks_and_time_allows() {
+    fn retry_after_is_honoured_within_the_deadline() {
         let policy = RetryPolicy::default();
         let wait = |asked| {
             policy.next_wait(Idempotency::Read, &refused(429, "", Some(asked)), 1, Duration::from_secs(60), 0)
         };
         assert_eq!(wait(7), Some(Duration::from_secs(7)));
         assert_eq!(wait(59), Some(Duration::from_secs(59)));
-        assert_eq!(wait(60), None, "no time would be left");
+        assert_eq!(wait(60), None, "past the deadline");
         assert_eq!(wait(u64::MAX), None);
     }
 

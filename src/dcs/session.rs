@@ -1,18 +1,13 @@
-//! Who we are, for as long as it holds: the token, fetched once and kept; the project's id, looked up once.
+//! What a call needs besides its request: the token, fetched once and kept until it expires, and the id of the
+//! project, looked up once.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use super::{
     account::{AccountConfig, Credentials},
@@ -23,40 +18,26 @@ use super::{
     retry::Retry,
     transport::HttpResponse,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, single_flight::SingleFlight};
 
-/// A token is replaced this long before it expires.
-const MARGIN: Duration = Duration::from_secs(300);
-/// How long a token is kept whose answer does not say how long it lives (24 h as a rule).
+/// How long before its expiry a token is replaced.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
+/// Lifetime of a token whose answer states none; usual are 24 h.
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(1800);
 
-/// No call waits longer than this for a token or the project's id: what it came for has its own time.
-const LONGEST_OPENING: Duration = Duration::from_secs(20);
-/// A name and password that were refused are not tried again for this long: repeated failures lock the user.
-const REFUSED_FOR: Duration = Duration::from_secs(60);
+/// The longest wait for a token or the project's id; the call itself needs the rest of its time.
+const MAX_OPENING: Duration = Duration::from_secs(20);
+/// How long a refused name and password are not tried again: repeated failures lock the user.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
-/// Keeps what proves who we are.
+/// The sessions of one account.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     account: AccountConfig,
     clock: Arc<dyn Clock>,
     project: OnceCell<String>,
-    login: Mutex<Login>,
-    /// How many logins have ended; whoever waited while one did shares its outcome.
-    logins: AtomicU64,
-}
-
-/// What the latest login came to.
-#[derive(Debug)]
-enum Login {
-    /// There was none, or its token was refused since.
-    None,
-    Token(Token),
-    Failed {
-        error: Error,
-        /// On the monotonic clock.
-        at: Duration,
-    },
+    /// Callers that come together share one login, however it ends.
+    token: SingleFlight<Token, Error>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,8 +45,8 @@ struct Token {
     value: SecretString,
     /// The project it is for.
     project_id: Option<String>,
-    /// On the monotonic clock.
-    renew_at: Duration,
+    /// How long to use it.
+    ttl: Duration,
 }
 
 #[derive(Deserialize)]
@@ -99,18 +80,19 @@ struct Project {
 
 impl Sessions {
     pub(crate) fn new(account: AccountConfig, clock: Arc<dyn Clock>) -> Self {
-        let (project, login, logins) = (OnceCell::new(), Mutex::new(Login::None), AtomicU64::new(0));
-        Self { account, clock, project, login, logins }
+        // The HTTP client has read the bundle; a private authority's can be large.
+        let account = AccountConfig { ca_bundle: None, ..account };
+        Self { account, clock, project: OnceCell::new(), token: SingleFlight::default() }
     }
 
-    /// The values no text may hold.
+    /// The values that no text may contain.
     pub(crate) fn secrets(&self) -> Vec<&str> {
         self.account.credentials.secrets()
     }
 
-    /// What a call to the cache service needs, fetched by `deadline` where it is not known yet.
+    /// The session for a call to DCS. Token and project are fetched by `deadline` if they are not known yet.
     pub(crate) async fn open(&self, dispatcher: &Dispatcher, deadline: Duration) -> Result<Session, Error> {
-        let deadline = deadline.min(self.clock.monotonic().saturating_add(LONGEST_OPENING));
+        let deadline = deadline.min(self.clock.monotonic().saturating_add(MAX_OPENING));
         let (authentication, project_of_token) = self.authentication(dispatcher, deadline).await?;
         let known = self.account.project_id.clone().or(project_of_token);
         let project_id = match known {
@@ -132,16 +114,11 @@ impl Sessions {
         Ok(Session { base: self.account.endpoint.clone(), project_id: Some(project_id), authentication })
     }
 
-    /// Forgets the token of `authentication`, which was refused; `false` if it is none. Whoever came first has replaced it
-    /// already.
+    /// Drops the token of `authentication`, which was refused; `false` if that is no token. Another caller may have
+    /// replaced the token already.
     pub(crate) async fn forget(&self, authentication: &Authentication) -> bool {
         let Authentication::Token(refused) = authentication else { return false };
-        let mut login = self.login.lock().await;
-        if let Login::Token(token) = &*login
-            && token.value.expose_secret() == refused.expose_secret()
-        {
-            *login = Login::None;
-        }
+        self.token.invalidate(|token| token.value.expose_secret() == refused.expose_secret()).await;
         true
     }
 
@@ -167,7 +144,7 @@ impl Sessions {
         }
     }
 
-    /// The token kept from the latest login, or one of a new login.
+    /// The token of the latest login, or of a new one.
     async fn token(
         &self,
         dispatcher: &Dispatcher,
@@ -175,30 +152,16 @@ impl Sessions {
         password: &SecretString,
         deadline: Duration,
     ) -> Result<Token, Error> {
-        let seen = self.logins.load(Ordering::Relaxed);
-        // Held while logging in: callers that come together share one login, however it ends.
-        let mut login = self.login.lock().await;
-        let shared = self.logins.load(Ordering::Relaxed) != seen;
-        let now = self.clock.monotonic();
-        match &*login {
-            Login::Token(token) if now < token.renew_at => return Ok(token.clone()),
-            Login::Failed { error, at }
-                if shared || error.class() == Class::Credentials && now < at.saturating_add(REFUSED_FOR) =>
-            {
-                return Err(error.clone());
-            }
-            Login::None | Login::Token(_) | Login::Failed { .. } => {}
-        }
-        let outcome = self.fetch_token(dispatcher, names, password, deadline).await;
-        self.logins.fetch_add(1, Ordering::Relaxed);
-        *login = match &outcome {
-            Ok(token) => Login::Token(token.clone()),
-            Err(error) => Login::Failed { error: error.clone(), at: self.clock.monotonic() },
+        let ttl = |login: &Result<Token, Error>, _| match login {
+            Ok(token) => Some(token.ttl),
+            Err(error) if error.class() == Class::Credentials => Some(REFUSED_PAUSE),
+            Err(_) => Some(Duration::ZERO),
         };
-        outcome
+        let login = || self.fetch_token(dispatcher, names, password, deadline);
+        self.token.get(&*self.clock, ttl, login).await
     }
 
-    /// Asks IAM for a token of the project, known by id or by the region's name (API reference 3.2).
+    /// Requests a token of IAM for the project, by its id or by the region's name (API reference 3.2).
     async fn fetch_token(
         &self,
         dispatcher: &Dispatcher,
@@ -237,20 +200,19 @@ impl Sessions {
                 status: answer.status,
                 reason: "it has no X-Subject-Token header".to_owned(),
             })?;
-        // Both ends of its life by IAM's clock: ours may differ.
+        // Both times are by IAM's clock; the local clock may differ.
         let time = |text: Option<String>| time::parse(&text?);
         let issued = time(token.issued_at).or_else(|| response::date(&answer.headers));
         let lifetime =
             time(token.expires_at).zip(issued).and_then(|(expires, issued)| (expires - issued).to_std().ok());
-        let keep = lifetime.map_or(UNKNOWN_LIFETIME, |lifetime| lifetime.saturating_sub(MARGIN));
         Ok(Token {
             value: SecretString::from(value),
             project_id: token.project.map(|project| project.id),
-            renew_at: self.clock.monotonic().saturating_add(keep),
+            ttl: lifetime.map_or(UNKNOWN_LIFETIME, |lifetime| lifetime.saturating_sub(RENEWAL_MARGIN)),
         })
     }
 
-    /// The id of the project that bears the region's name.
+    /// The id of the project that is named as the region.
     async fn find_project(
         &self,
         dispatcher: &Dispatcher,
@@ -275,11 +237,11 @@ impl Sessions {
         match (named.next(), named.count()) {
             (Some(project), 0) => Ok(project.id),
             (Some(_), more) => Err(refuse(format!(
-                "{} projects are named {region:?}: say which by its id",
+                "{} projects are named {region:?}: set the project's id",
                 more.saturating_add(1)
             ))),
             (None, _) => Err(refuse(format!(
-                "these credentials see no project named {region:?}: check the region, or give the project's id"
+                "these credentials see no project named {region:?}: correct the region, or set the project's id"
             ))),
         }
     }

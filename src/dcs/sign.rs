@@ -1,7 +1,7 @@
 //! SDK-HMAC-SHA256, the provider's request signature: pure functions over the parts of a request.
 //!
-//! Used from both ends: the client signs what it is about to send, the simulator recomputes the signature of
-//! what it received over whatever headers the request says it signed.
+//! The client signs its requests, and the simulator recomputes the signature over the headers that a request names as
+//! signed.
 
 use std::{fmt, str::FromStr};
 
@@ -10,16 +10,16 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The scheme's name, first word of the `Authorization` header.
+/// Name of the scheme, the first word of the `Authorization` header.
 pub const ALGORITHM: &str = "SDK-HMAC-SHA256";
-/// Carries the time of signing, `YYYYMMDDTHHMMSSZ`.
+/// Header with the signing time, `YYYYMMDDTHHMMSSZ`.
 pub const DATE_HEADER: &str = "x-sdk-date";
-/// When present, stands for the hash of the body (for bodies that are not signed: `UNSIGNED-PAYLOAD`).
+/// Header that replaces the hash of the body, if present (`UNSIGNED-PAYLOAD` for an unsigned body).
 pub const CONTENT_SHA256_HEADER: &str = "x-sdk-content-sha256";
 
 const DATE_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
-/// RFC 3986 unreserved characters stay, everything else is encoded, upper-case.
+/// All characters except the unreserved ones of RFC 3986 are encoded, in upper case.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parts of a request that a signature covers.
@@ -48,17 +48,17 @@ pub struct Authorization {
     pub signature: String,
 }
 
-/// An `Authorization` header that is not of this scheme, or lacks a part.
+/// The `Authorization` header is of another scheme, or incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the Authorization header is not `{ALGORITHM} Access=…, SignedHeaders=…, Signature=…`")]
 pub struct NotOurScheme;
 
-/// Percent-encodes one path segment, query key or query value the way the signature wants it.
+/// Percent-encodes one path segment, query key or query value as the signature requires.
 pub fn encode(text: &str) -> String {
     percent_encode(text.as_bytes(), ENCODED).to_string()
 }
 
-/// The query string for `pairs`, sorted and encoded: as it is signed, and as the client sends it.
+/// The sorted and encoded query string of `pairs`, as it is signed and sent.
 pub fn canonical_query<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> String {
     let mut sorted: Vec<_> = pairs.iter().map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
     sorted.sort_unstable();
@@ -67,17 +67,17 @@ pub fn canonical_query<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> String
     encoded.join("&")
 }
 
-/// The value of [`DATE_HEADER`] for a time of signing.
+/// The value of [`DATE_HEADER`] for a signing time.
 pub fn format_date(time: DateTime<Utc>) -> String {
     time.format(DATE_FORMAT).to_string()
 }
 
-/// The time of signing in a [`DATE_HEADER`]; `None` if it is not in the scheme's form.
+/// The signing time in a [`DATE_HEADER`]; `None` in another format.
 pub fn parse_date(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, DATE_FORMAT).ok().map(|time| time.and_utc())
 }
 
-/// Signs `message`, whose headers must hold `date` as [`DATE_HEADER`].
+/// Signs `message`, whose headers must include `date` as [`DATE_HEADER`].
 pub fn sign(access_key: &str, secret: &SecretString, date: &str, message: &Message<'_>) -> Authorization {
     let tag = hmac::sign(&key(secret), string_to_sign(date, message).as_bytes());
     Authorization {
@@ -87,7 +87,7 @@ pub fn sign(access_key: &str, secret: &SecretString, date: &str, message: &Messa
     }
 }
 
-/// Whether `signature` (hex) is the one `secret` gives for `message`. Takes the same time whatever the answer.
+/// Whether `signature` (hex) is that of `secret` for `message`. Compares in constant time.
 pub fn verify(secret: &SecretString, date: &str, message: &Message<'_>, signature: &str) -> bool {
     let Ok(signature) = hex::decode(signature) else { return false };
     hmac::verify(&key(secret), string_to_sign(date, message).as_bytes(), &signature).is_ok()
@@ -113,7 +113,7 @@ fn decode(text: &str) -> String {
 // === impl Message ===
 
 impl Message<'_> {
-    /// The six lines that are hashed and signed.
+    /// The canonical request, which is hashed and signed.
     pub fn canonical_request(&self) -> String {
         let headers = self.sorted_headers();
         let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -141,7 +141,7 @@ impl Message<'_> {
         headers
     }
 
-    /// The signature wants a slash at the end, whether the request has one or not.
+    /// The signature requires a final slash even if the path has none.
     fn canonical_path(&self) -> String {
         let encoded: Vec<_> = self.path.split('/').map(|segment| encode(&decode(segment))).collect();
         let mut path = encoded.join("/");

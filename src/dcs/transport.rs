@@ -1,4 +1,4 @@
-//! One HTTP exchange: bounded in time and size, never redirected, never repeated.
+//! One HTTP request: bounded in time and size, without redirects and retries.
 
 use std::{
     fmt,
@@ -20,45 +20,44 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// The largest answer that is read, in bytes. A full page of 1,000 instances takes about 2 MiB.
+/// The largest accepted answer in bytes. A full page of 1,000 instances has about 2 MiB.
 pub const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below the idle limit of common load balancers, so that a connection they dropped is not tried.
+/// Below the idle limit of common load balancers, so that a connection they closed is not reused.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// A request, complete and signed.
+/// A complete, signed request.
 #[derive(Clone)]
 pub struct HttpRequest {
     /// HTTP method.
     pub method: Method,
-    /// Where it goes, encoded as signed.
+    /// URL, encoded as signed.
     pub url: Url,
-    /// Every header but `Host`, which follows from the URL.
+    /// All headers except `Host`, which follows from the URL.
     pub headers: HeaderMap,
-    /// The exact bytes of the body.
+    /// Exact bytes of the body.
     pub body: Vec<u8>,
 }
 
-/// An answer, complete but not interpreted.
+/// A complete answer, not interpreted yet.
 #[derive(Clone)]
 pub struct HttpResponse {
     /// HTTP status.
     pub status: u16,
-    /// Its headers.
+    /// Headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// Body.
     pub body: Vec<u8>,
 }
 
-/// Who carries a request to the service and brings the answer back: [`HttpTransport`], or a test's state machine.
+/// Sends requests: [`HttpTransport`] in production, the simulator's state machine in tests.
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Sends `request` once and returns the whole answer, or fails within `limit`.
-    fn exchange(&self, request: HttpRequest, limit: Duration)
-    -> BoxFuture<'_, Result<HttpResponse, Failure>>;
+    /// Sends `request` once, and returns the whole answer or fails within `limit`.
+    fn send(&self, request: HttpRequest, limit: Duration) -> BoxFuture<'_, Result<HttpResponse, Failure>>;
 }
 
-/// The HTTP client, set up so that one call is at most one request.
+/// An HTTP client that sends at most one request for each call.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     http: reqwest::Client,
@@ -68,16 +67,12 @@ pub struct HttpTransport {
 // === impl HttpTransport ===
 
 impl Transport for HttpTransport {
-    fn exchange(
-        &self,
-        request: HttpRequest,
-        limit: Duration,
-    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
+    fn send(&self, request: HttpRequest, limit: Duration) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         Box::pin(async move {
             let deadline = self.clock.monotonic().saturating_add(limit);
             let mut answer = pin!(self.unbounded(request));
-            // Asked before every step, and not left to a timer: after the whole process stood still, a request whose
-            // time is over must not be sent, since another process may have taken over meanwhile.
+            // Checked before every step besides the timer: after the whole process was suspended, a request past its
+            // deadline must not be sent, since another process may lead by then.
             let in_time = future::poll_fn(|context| {
                 let late = self.clock.monotonic() >= deadline;
                 if late { Poll::Ready(Err(Failure::TimedOut(limit))) } else { answer.as_mut().poll(context) }
@@ -91,7 +86,7 @@ impl Transport for HttpTransport {
 }
 
 impl HttpTransport {
-    /// Trusts the account's certificates besides the system's, and goes through the system's proxy, if any.
+    /// A client that trusts the account's certificates besides the system's, and uses the system's proxy.
     ///
     /// # Errors
     /// [`InvalidAccount`] if the certificates cannot be read or the HTTP client cannot be built.
@@ -102,8 +97,7 @@ impl HttpTransport {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT);
-        if is_loopback(&account.endpoint) || is_loopback(&account.iam_endpoint) {
-            // What a proxy calls loopback is another machine, and plain http would show it the password.
+        if bypasses_proxy(account) {
             builder = builder.no_proxy();
         }
         if let Some(pem) = &account.ca_bundle {
@@ -147,20 +141,26 @@ impl HttpTransport {
     }
 }
 
-/// Neither headers nor bodies are shown: both hold secrets.
+/// Whether the account is called without the system's proxy: a proxy's loopback is another machine, and plain http
+/// would show it the password.
+pub(super) fn bypasses_proxy(account: &AccountConfig) -> bool {
+    is_loopback(&account.endpoint) || is_loopback(&account.iam_endpoint)
+}
+
+/// Hides headers and bodies, which contain secrets.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outgoing({} {})", self.method, self.url.path())
+        write!(f, "HttpRequest({} {})", self.method, self.url.path())
     }
 }
 
 impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+        write!(f, "HttpResponse({}, {} bytes)", self.status, self.body.len())
     }
 }
 
-/// An error with its causes in one line, each said once.
+/// An error and its causes in one line, without repetitions.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

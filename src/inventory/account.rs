@@ -1,20 +1,19 @@
-//! Whose instances are seen.
+//! Keys of accounts and sites.
 
-/// An account: a project, and the credentials it is seen with.
+/// An account: a project, and the credentials to read it.
 ///
-/// What one set of credentials has seen is shown to nobody who holds another: whoever uses it must have been able
-/// to read it.
+/// A list serves only the credentials that read it, so the key includes them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {
     /// The service's address.
     pub endpoint: String,
     /// The project.
     pub project_id: String,
-    /// A keyed hash of all values of the credentials, made by the caller. No secret can be told from it.
+    /// A keyed hash of all credential values, computed by the caller. It reveals no secret.
     pub credentials: String,
 }
 
-/// A project at an address: what the service counts calls by, whoever makes them.
+/// A project at an address: the unit by which the service limits calls, whatever the credentials.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
     /// The service's address.
@@ -26,7 +25,7 @@ pub struct Site {
 // === impl AccountKey ===
 
 impl AccountKey {
-    /// Where the account is.
+    /// The site of the account.
     pub fn site(&self) -> Site {
         Site { endpoint: self.endpoint.clone(), project_id: self.project_id.clone() }
     }

@@ -1,172 +1,188 @@
-//! One account: who follows it, what was seen of it, and who has to be woken for that.
+//! One account: its subscribers, the state of its topics, and the subscribers to wake.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     catalogue::Catalogue,
-    schedule::Schedule,
     settings::InventorySettings,
-    snapshot::{AccountSnapshot, Cause, Lists, Reading},
+    snapshot::{Cause, ListUpdate, Reading},
     subscriptions::{Subscription, Subscriptions},
+    topic::{AccountSnapshot, Topic, TopicId, Topics},
 };
+use crate::dcs::Class;
 
-/// An account that was joined.
+/// A joined account.
 #[derive(Debug)]
 pub(super) struct AccountState<C, F> {
     pub(super) cloud: Arc<C>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) joined: Duration,
     pub(super) subscriptions: Subscriptions<F>,
-    schedule: Schedule,
-    /// The number of the tick that is on its way. It may have begun before the account was dropped and joined anew,
-    /// so it is told apart from others.
-    running: Option<u64>,
-    existing: Lists,
-    failed: Lists,
-    /// Who has to be woken and was not yet handed out. Kept here, so that no tick that is given up loses them.
+    topics: Topics,
+    /// No poll starts earlier, whichever topic is due.
+    not_before: Duration,
+    running: Option<RunningPoll>,
+    /// The subscribers to wake that no poll has returned yet. Kept here, so that a dropped poll loses none.
     wakes: BTreeSet<F>,
 }
 
-/// Which list of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ListKind {
-    /// Of all instances.
-    Existing,
-    /// Of those that could not be made.
-    Failed,
+/// The poll that is running.
+#[derive(Debug)]
+struct RunningPoll {
+    /// Its number. A poll may outlive the account it began on; the number tells it from polls of a successor.
+    number: u64,
+    /// The topics it has not recorded yet.
+    topics: Vec<TopicId>,
 }
 
 // === impl AccountState ===
 
 impl<C, F> AccountState<C, F> {
-    /// An account of which nothing is known yet.
+    /// An account without lists.
     pub(super) fn new(cloud: Arc<C>, now: Duration) -> Self {
         Self {
             cloud,
             catalogue: Arc::default(),
             joined: now,
             subscriptions: Subscriptions::default(),
-            schedule: Schedule::default(),
+            topics: Topics::default(),
+            not_before: Duration::ZERO,
             running: None,
-            existing: Lists::default(),
-            failed: Lists::default(),
             wakes: BTreeSet::new(),
         }
     }
 
-    /// What is known of it.
     pub(super) fn snapshot(&self) -> AccountSnapshot {
-        let (existing, failed) = (self.existing.clone(), self.failed.clone());
-        AccountSnapshot {
-            latest: existing.latest,
-            previous: existing.previous,
-            trouble: existing.trouble,
-            failed_latest: failed.latest,
-            failed_previous: failed.previous,
-            failed_trouble: failed.trouble,
-            joined: self.joined,
-        }
+        self.topics.snapshot(self.joined)
     }
 
-    /// Whether this tick is on its way.
+    /// Whether the poll with this number is running.
     pub(super) fn runs(&self, poll: u64) -> bool {
-        self.running == Some(poll)
+        self.running.as_ref().is_some_and(|running| running.number == poll)
     }
 
-    /// Ends a tick that was given up halfway; nothing if it ended otherwise, or is another one's.
-    pub(super) fn interrupt(&mut self, poll: u64) {
-        if self.runs(poll) {
-            self.running = None;
-            self.schedule.interrupted();
+    /// Delays the next poll.
+    pub(super) fn postpone(&mut self, until: Duration) {
+        self.not_before = self.not_before.max(until);
+    }
+
+    /// Begins a poll. The lists of topics that no subscriber demands are dropped.
+    pub(super) fn begin(
+        &mut self,
+        number: u64,
+        topics: Vec<TopicId>,
+        settings: &InventorySettings,
+        now: Duration,
+    ) {
+        for topic in TopicId::ALL {
+            if self.subscriptions.interval(*topic).is_none() {
+                self.topics.reset(*topic);
+            }
+        }
+        for topic in &topics {
+            self.topics.schedule_mut(*topic).begin(now);
+        }
+        self.postpone(now.saturating_add(settings.poll_interval_active));
+        self.running = Some(RunningPoll { number, topics });
+    }
+
+    /// Ends the running poll. The topics that it did not read are due again soon.
+    pub(super) fn finish(&mut self) {
+        for topic in self.running.take().into_iter().flat_map(|running| running.topics) {
+            self.topics.schedule_mut(topic).interrupted();
         }
     }
 
-    /// There is no room for a tick before `until`.
-    pub(super) fn postpone(&mut self, until: Duration) {
-        self.schedule.postpone(until);
+    /// The subscribers to wake; each is returned once.
+    pub(super) fn take_wakes(&mut self) -> BTreeSet<F> {
+        std::mem::take(&mut self.wakes)
     }
 
-    /// Begins a tick.
-    pub(super) fn begin(&mut self, poll: u64, now: Duration) {
-        self.running = Some(poll);
-        self.schedule.begin(now);
+    /// When each demanded topic is due. A topic is not polled while an earlier one waits after a failure: what keeps
+    /// one list from being read concerns the account.
+    fn schedule<'a>(
+        &'a self,
+        settings: &'a InventorySettings,
+    ) -> impl Iterator<Item = (TopicId, Duration)> + 'a {
+        let mut not_before = self.not_before;
+        TopicId::ALL.iter().filter_map(move |topic| {
+            let interval = self.subscriptions.interval(*topic)?;
+            let schedule = self.topics.schedule(*topic);
+            let due = schedule.due(interval, settings).max(not_before);
+            not_before = not_before.max(schedule.not_before());
+            Some((*topic, due))
+        })
+    }
+
+    /// When the next poll is due; `None` without subscribers or while a poll is running.
+    pub(super) fn due(&self, settings: &InventorySettings) -> Option<Duration> {
+        if self.running.is_some() {
+            return None;
+        }
+        self.schedule(settings).map(|(_, due)| due).min()
+    }
+
+    /// The topics to poll now.
+    pub(super) fn due_topics(&self, settings: &InventorySettings, now: Duration) -> Vec<TopicId> {
+        if self.running.is_some() {
+            return Vec::new();
+        }
+        self.schedule(settings).filter(|(_, due)| *due <= now).map(|(topic, _)| topic).collect()
     }
 }
 
 impl<C, F: Ord + Clone> AccountState<C, F> {
-    /// Sets what `subscriber` wants. If it is more than before, the next tick comes sooner.
+    /// Sets the subscription of `subscriber`. If it demands more than before, its topics are polled sooner.
     pub(super) fn subscribe(&mut self, subscriber: &F, subscription: Subscription) {
-        if subscription.wants_more_than(self.subscriptions.subscription(subscriber)) {
-            self.schedule.request_soon();
+        let demand = subscription.demand;
+        let former = self.subscriptions.get(subscriber).map(|former| former.demand);
+        if demand.exceeds(former.unwrap_or_default()) {
+            for topic in TopicId::ALL.iter().filter(|topic| demand.interval(**topic).is_some()) {
+                self.topics.schedule_mut(*topic).request_soon();
+            }
         }
         self.subscriptions.set(subscriber, subscription);
     }
 
-    /// Forgets `subscriber`.
+    /// Removes `subscriber`.
     pub(super) fn unsubscribe(&mut self, subscriber: &F) {
         self.subscriptions.remove(subscriber);
         self.wakes.remove(subscriber);
     }
 
-    /// When the next tick is due; never without followers, nor while one is on its way.
-    pub(super) fn due(&self, settings: &InventorySettings) -> Option<Duration> {
-        let idle = self.subscriptions.is_empty() || self.running.is_some();
-        (!idle).then(|| self.schedule.due(self.subscriptions.any_fast(), settings))
-    }
-
-    /// Takes in a list, or why there is none, and notes who has to be woken.
-    pub(super) fn record(
+    /// Records a list, or why there is none, and the subscribers to wake.
+    pub(super) fn record<T: Topic>(
         &mut self,
-        kind: ListKind,
-        outcome: Result<Reading, Cause>,
-        tag_prefix: &str,
-        now: Duration,
-    ) {
-        let lists = match kind {
-            ListKind::Existing => &mut self.existing,
-            ListKind::Failed => &mut self.failed,
-        };
-        let news = lists.record(outcome, tag_prefix, now);
-        self.wakes.extend(self.subscriptions.affected_by(&news.changes));
-        if news.complete {
-            self.wakes.extend(self.subscriptions.each_list().iter().cloned());
-        }
-        // Before the first list nobody could tell anything, and with trouble everybody has something to say.
-        if news.first || news.turned {
-            match kind {
-                ListKind::Existing => self.wakes.extend(self.subscriptions.all().cloned()),
-                ListKind::Failed => self.wakes.extend(self.subscriptions.failed_creations().iter().cloned()),
-            }
-        }
-    }
-
-    /// Whether the failed creations are wanted. If not, those seen before are forgotten: they grow old.
-    pub(super) fn wants_failed(&mut self) -> bool {
-        let wanted = !self.subscriptions.failed_creations().is_empty();
-        if !wanted {
-            self.failed = Lists::default();
-        }
-        wanted
-    }
-
-    /// Ends a tick.
-    pub(super) fn end(
-        &mut self,
-        now: Duration,
-        failed: bool,
-        retry_after: Option<Duration>,
+        outcome: Result<Reading<T::Item>, Cause>,
         settings: &InventorySettings,
+        now: Duration,
     ) {
-        self.running = None;
-        if failed {
-            self.schedule.failed(now, retry_after, settings);
-        } else {
-            self.schedule.succeeded();
+        if let Some(running) = &mut self.running {
+            running.topics.retain(|topic| *topic != T::ID);
+        }
+        let state = T::state(&mut self.topics);
+        match &outcome {
+            Ok(_) => state.schedule.succeeded(),
+            Err(cause) => state.schedule.failed(now, pause_after(cause, settings), settings),
+        }
+        let ListUpdate { first, complete, trouble_changed, changes } =
+            state.lists.record(outcome, &settings.indexed_tag_prefix, now);
+        self.wakes.extend(self.subscriptions.affected_by(&changes));
+        if complete {
+            self.wakes.extend(self.subscriptions.every_list(T::ID).cloned());
+        }
+        // The first list is what all subscribers wait for, and trouble changes what all of them report.
+        if first || trouble_changed {
+            self.wakes.extend(self.subscriptions.demanding(T::ID).cloned());
         }
     }
+}
 
-    /// Who has to be woken; each is handed out once.
-    pub(super) fn take_wakes(&mut self) -> BTreeSet<F> {
-        std::mem::take(&mut self.wakes)
+/// The shortest pause after a failed list.
+fn pause_after(cause: &Cause, settings: &InventorySettings) -> Option<Duration> {
+    match cause {
+        Cause::Error(error) if error.class() == Class::Credentials => Some(settings.refused_pause),
+        Cause::Error(error) => error.retry_after(),
+        Cause::Incomplete => None,
     }
 }

@@ -1,6 +1,6 @@
-//! How many calls a site gets, and who waits for the next one. Pure: whoever asks says what time it is.
+//! The rate budget of a site: grants calls and keeps a queue of waiting callers. Pure: the time is an argument.
 //!
-//! Nobody sleeps for a call: who is refused is told when to ask again, and keeps a place until then.
+//! No caller sleeps. A refused caller learns when to ask again, and keeps its place until then.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,71 +8,70 @@ use std::{
     time::Duration,
 };
 
-/// How urgent a call is. An earlier lane goes ahead of all later ones.
+/// Priority of a call, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Reads that serve all objects of an account at once: its list.
+    /// Reads that serve all objects of an account: its lists.
     Shared,
-    /// What a person waits for: deletions, edits.
+    /// Calls that a user waits for: deletions, edits.
     Urgent,
-    /// All the rest.
+    /// All other calls.
     Periodic,
 }
 
-/// What a call does. Reads and writes are counted apart.
+/// Kind of call. Reads and writes have separate budgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Work {
-    /// It changes nothing.
+    /// The call changes nothing.
     Read,
-    /// It may change something.
+    /// The call may change something.
     Write,
 }
 
-/// The answer to whoever wants to make a call.
+/// The answer to a request for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Admission {
     /// One call may be sent.
     Granted {
-        /// By then, on the monotonic clock; later the grant is void.
+        /// Monotonic time at which the grant expires.
         expires: Duration,
     },
-    /// Not yet: ask again at this time of the monotonic clock, as it looks at present. The place is kept until then
-    /// and for a grant's life longer.
+    /// Ask again at this monotonic time, an estimate. The place is kept until then and for a grant's lifetime longer.
     NotBefore(Duration),
 }
 
-/// Calls of one kind: so many a second, one second's worth at once after a rest, and first come first served within
-/// a lane.
+/// Calls of one kind: a rate per second, a burst of one second's calls after an idle time, and first come, first served
+/// within a priority.
 ///
-/// A call is reserved for everyone who waits, so that somebody further behind, who happens to ask, delays nobody. A
-/// call that would be lost, since the bucket is full and nobody came for it, goes to whoever asks.
+/// Each waiting caller has a reserved call, so that a caller further behind, which happens to ask first, delays none. A
+/// call that would be lost, since the bucket is full and its caller did not ask, goes to the next caller that asks.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    /// From one call to the next at the full rate.
+    /// Time between calls at the full rate.
     gap: Duration,
-    /// How much earlier than that a call may come after a rest.
+    /// How much earlier a call may come after an idle time.
     burst: Duration,
-    /// How long a grant lives, and for how long somebody may be late without losing the place.
+    /// Lifetime of a grant, and how late a caller may ask again without losing its place.
     ttl: Duration,
-    /// When the bucket is full, if nothing more is granted.
+    /// When the bucket is full again without further grants.
     full_at: Duration,
     waiting: BTreeMap<Position, Waiter>,
     places: HashMap<String, Position>,
     last_ticket: u64,
 }
 
-/// Lane, and ticket within it.
+/// Priority, and ticket within it.
 type Position = (Priority, u64);
 
 #[derive(Debug, Clone)]
 struct Waiter {
     key: String,
-    /// When it was told to come again.
-    told: Duration,
+    /// When it may ask again.
+    due: Duration,
 }
 
-/// The calls of a site: reads and writes.
+/// The budget of a site for reads and writes.
 #[derive(Debug, Clone)]
 pub struct Budget {
     reads: Queue,
@@ -82,9 +81,9 @@ pub struct Budget {
 // === impl Queue ===
 
 impl Queue {
-    /// `rate` calls a second; grants live for `ttl`.
+    /// A queue for `rate` calls per second, with grants that expire after `ttl`.
     pub fn new(rate: NonZeroU32, ttl: Duration) -> Self {
-        // Rounded up, so that it is never more than the rate.
+        // Rounded up, so that the rate is never exceeded.
         let gap = Duration::from_nanos(1_000_000_000_u64.div_ceil(u64::from(rate.get())));
         Self {
             gap,
@@ -97,8 +96,8 @@ impl Queue {
         }
     }
 
-    /// Asks for one call for `key`, which has one place at most. Asking again keeps the place; asking in an earlier
-    /// lane moves it to that lane's end.
+    /// Requests one call for `key`, which has one place at most. A repeated request keeps the place; one with a higher
+    /// priority moves it to that priority's end.
     pub fn request(&mut self, priority: Priority, key: &str, now: Duration) -> Admission {
         let place = self.place(priority, key);
         let ahead = self.ahead(place, now);
@@ -114,11 +113,11 @@ impl Queue {
         if let Some(former) = self.places.insert(key.to_owned(), place) {
             self.waiting.remove(&former);
         }
-        self.waiting.insert(place, Waiter { key: key.to_owned(), told: turn });
+        self.waiting.insert(place, Waiter { key: key.to_owned(), due: turn });
         Admission::NotBefore(turn)
     }
 
-    /// Where `key` stands, or would stand.
+    /// The place of `key`, or a new one.
     fn place(&mut self, priority: Priority, key: &str) -> Position {
         if let Some(place) = self.places.get(key).filter(|(own, _)| *own <= priority) {
             return *place;
@@ -127,9 +126,9 @@ impl Queue {
         (priority, self.last_ticket)
     }
 
-    /// How many wait ahead of `place`. Those who did not come when they were told to are sent away.
+    /// Number of callers ahead of `place`. Callers that did not ask again in time lose their places.
     fn ahead(&mut self, place: Position, now: Duration) -> u32 {
-        let is_late = |waiter: &Waiter| waiter.told.saturating_add(self.ttl) < now;
+        let is_late = |waiter: &Waiter| waiter.due.saturating_add(self.ttl) < now;
         let (late, waiting): (Vec<_>, Vec<_>) =
             self.waiting.range(..place).partition(|(_, waiter)| is_late(waiter));
         let ahead = waiting.len();
@@ -141,14 +140,12 @@ impl Queue {
         u32::try_from(ahead).unwrap_or(u32::MAX)
     }
 
-    /// Counts `calls` that were made without asking. The bucket may go into debt, which is paid before the next
-    /// grant.
+    /// Charges `calls` that were made without a request. The bucket may go into debt, which delays the next grant.
     pub fn charge(&mut self, calls: u32, now: Duration) {
         self.full_at = self.full_at.max(now).saturating_add(self.gap.saturating_mul(calls));
     }
 
-    /// Grants nothing before `until`, and then starts with an empty bucket: the service has just said that it was
-    /// too much.
+    /// Grants nothing before `until`, and then starts with an empty bucket, since the service reported too many calls.
     pub fn pause_until(&mut self, until: Duration) {
         let empty = until.saturating_add(self.burst).saturating_sub(self.gap);
         self.full_at = self.full_at.max(empty);
@@ -161,12 +158,12 @@ impl Queue {
         }
     }
 
-    /// How many wait.
+    /// Number of waiting callers.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether a new queue would behave the same.
+    /// Whether the queue equals a new one.
     fn is_at_rest(&self, now: Duration) -> bool {
         self.waiting.is_empty() && self.full_at <= now
     }
@@ -175,7 +172,7 @@ impl Queue {
 // === impl Budget ===
 
 impl Budget {
-    /// So many reads and so many writes a second; grants live for `ttl`.
+    /// A budget of reads and writes per second, with grants that expire after `ttl`.
     pub fn new(reads: NonZeroU32, writes: NonZeroU32, ttl: Duration) -> Self {
         Self { reads: Queue::new(reads, ttl), writes: Queue::new(writes, ttl) }
     }
@@ -200,7 +197,7 @@ impl Budget {
         self.writes.forget(key);
     }
 
-    /// Whether nothing would be lost with it.
+    /// Whether the budget equals a new one.
     pub fn is_at_rest(&self, now: Duration) -> bool {
         self.reads.is_at_rest(now) && self.writes.is_at_rest(now)
     }
@@ -233,7 +230,7 @@ mod tests {
         queue.forget("other");
     }
 
-    /// Lets everyone ask at the given times and then whenever they were told to; who was granted when.
+    /// Lets callers ask at the given times and then when they may ask again; returns the grants.
     fn run(queue: &mut Queue, arrivals: &[(Duration, Priority)]) -> Vec<(Duration, usize)> {
         let mut agenda: BTreeSet<_> =
             arrivals.iter().enumerate().map(|(n, (at, _))| (*at, arrivals[n].1, n)).collect();
@@ -246,18 +243,18 @@ mod tests {
                     granted.push((now, n));
                 }
                 Admission::NotBefore(at) => {
-                    assert!(at > now, "a time to come");
+                    assert!(at > now, "in the future");
                     agenda.insert((at, priority, n));
                 }
             }
         }
-        assert!(agenda.is_empty(), "everyone is granted in the end: {agenda:?}");
+        assert!(agenda.is_empty(), "not all are granted: {agenda:?}");
         assert_eq!(queue.waiting(), 0);
         granted
     }
 
     #[test]
-    fn a_second_s_worth_at_once_and_then_one_by_one() {
+    fn a_burst_of_one_second_then_the_rate() {
         let mut queue = queue(10);
         let now = ms(60_000);
         for n in 0..10 {
@@ -266,12 +263,15 @@ mod tests {
         assert_eq!(queue.request(Priority::Periodic, "a", now), Admission::NotBefore(now + ms(100)));
         assert_eq!(queue.request(Priority::Periodic, "b", now), Admission::NotBefore(now + ms(200)));
         assert_eq!(queue.request(Priority::Periodic, "b", now + ms(99)), Admission::NotBefore(now + ms(200)));
-        assert!(is_granted(queue.request(Priority::Periodic, "b", now + ms(200))), "one is kept for a");
+        assert!(
+            is_granted(queue.request(Priority::Periodic, "b", now + ms(200))),
+            "one call is reserved for a"
+        );
         assert!(is_granted(queue.request(Priority::Periodic, "a", now + ms(200))));
     }
 
     #[test]
-    fn urgent_goes_ahead_and_a_key_can_be_lifted() {
+    fn urgent_calls_go_first_and_a_key_can_be_raised() {
         let mut queue = queue(10);
         exhaust(&mut queue, ms(0));
         for n in 0..50 {
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(
             queue.request(Priority::Periodic, "49", ms(0)),
             Admission::NotBefore(ms(200)),
-            "never back"
+            "priority is not lowered"
         );
         assert_eq!(queue.request(Priority::Shared, "list", ms(0)), Admission::NotBefore(ms(100)));
         assert_eq!(queue.request(Priority::Periodic, "0", ms(0)), Admission::NotBefore(ms(400)));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_blocks_nobody() {
+    fn an_absent_caller_blocks_no_other() {
         let mut queue = queue(1);
         exhaust(&mut queue, ms(0));
         for n in 0..3 {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_penalty_is_served_in_full() {
+    fn a_pause_is_kept_in_full() {
         let mut queue = queue(10);
         assert_eq!(queue.request(Priority::Urgent, "a", ms(0)), Admission::Granted { expires: LIFE });
         queue.pause_until(ms(7000));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_wait_and_each_has_its_turn() {
+    fn a_thousand_callers_are_granted_in_order() {
         let arrivals = vec![(ms(0), Priority::Periodic); 1000];
         let granted = run(&mut queue(10), &arrivals);
         let order: Vec<_> = granted.iter().map(|(_, n)| *n).collect();
@@ -376,7 +376,7 @@ mod tests {
         }
 
         #[test]
-        fn everyone_has_a_turn_in_order(rate in 1u32..20, arrivals in prop::collection::vec((0u64..3000, priority()), 1..80)) {
+        fn every_caller_is_granted_in_order(rate in 1u32..20, arrivals in prop::collection::vec((0u64..3000, priority()), 1..80)) {
             let mut arrivals: Vec<_> = arrivals.into_iter().map(|(at, priority)| (ms(at), priority)).collect();
             arrivals.sort();
             let granted = run(&mut queue(rate), &arrivals);

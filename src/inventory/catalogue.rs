@@ -1,86 +1,70 @@
-//! What an account can choose from. It hardly ever changes, so it is read when somebody wants it, and then believed
-//! for a while.
+//! What an account can choose from. It hardly ever changes, so it is read on demand and cached.
 
-use std::{future::Future, sync::Arc, time::Duration};
-
-use futures::lock::Mutex;
+use std::sync::{Arc, Weak};
 
 use crate::{
-    clock::Clock,
     dcs::{
         Error,
         model::{Flavor, MaintenanceWindow},
     },
+    single_flight::SingleFlight,
 };
 
 /// What an account can choose from.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
-    pub(super) flavors: CachedList<Flavor>,
-    pub(super) windows: CachedList<MaintenanceWindow>,
+    pub(super) flavors: SingleFlight<Arc<[Flavor]>, Error>,
+    pub(super) windows: SingleFlight<Arc<[MaintenanceWindow]>, Error>,
 }
 
-/// A list that is read once for all who want it at the same time.
-///
-/// Whoever reads holds the lock, and the others are told to come again: an account that does not answer must not keep
-/// those busy who have other accounts to see to. Who gives up leaves it to the next one.
-#[derive(Debug)]
-pub(super) struct CachedList<T>(Mutex<Option<Answer<T>>>);
-
-#[derive(Debug)]
-struct Answer<T> {
-    result: Result<Arc<[T]>, Error>,
-    /// Monotonic time until which it is believed.
-    until: Duration,
-}
-
-/// A part of the catalogue, as far as it is there.
+/// The result of reading a part of the catalogue.
 #[derive(Debug, Clone)]
 pub enum CatalogueRead<T> {
-    /// It was read, or could not be.
+    /// The list, or why it could not be read.
     Read(Result<Arc<[T]>, Error>),
-    /// Somebody is reading it at this moment.
+    /// Another caller is reading it.
     InProgress,
     /// The account is not joined.
     NotJoined,
 }
 
-/// How long an answer is believed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ttl {
-    pub(super) success: Duration,
-    /// Short, but not nothing: a thousand who wait for the same answer must not all ask again.
-    pub(super) failure: Duration,
-}
+/// Lists of which equal ones share their memory: a region offers most accounts the same flavors.
+#[derive(Debug)]
+pub(super) struct Interner<T>(Vec<Weak<[T]>>);
 
-// === impl CachedList ===
+// === impl Interner ===
 
-impl<T> Default for CachedList<T> {
+impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self(Vec::new())
     }
 }
 
-impl<T> CachedList<T> {
-    /// The list: the one that was read before if it is young enough, else what `read` brings. `None` while somebody
-    /// else is reading it.
-    pub(super) async fn get<R>(
-        &self,
-        clock: &dyn Clock,
-        ttl: Ttl,
-        read: impl FnOnce() -> R,
-    ) -> Option<Result<Arc<[T]>, Error>>
-    where
-        R: Future<Output = Result<Vec<T>, Error>>,
-    {
-        let mut answer = self.0.try_lock()?;
-        if let Some(known) = answer.as_ref().filter(|known| clock.monotonic() < known.until) {
-            return Some(known.result.clone());
-        }
-        let result = read().await.map(Arc::from);
-        let ttl = if result.is_ok() { ttl.success } else { ttl.failure };
-        let until = clock.monotonic().saturating_add(ttl);
-        *answer = Some(Answer { result: result.clone(), until });
-        Some(result)
+impl<T: PartialEq> Interner<T> {
+    /// The list in use that equals `items`, or a new one.
+    pub(super) fn intern(&mut self, items: Vec<T>) -> Arc<[T]> {
+        self.0.retain(|list| list.strong_count() > 0);
+        let equal = self.0.iter().filter_map(Weak::upgrade).find(|list| **list == *items);
+        equal.unwrap_or_else(|| {
+            let list = Arc::from(items);
+            self.0.push(Arc::downgrade(&list));
+            list
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lists_share_memory_until_they_are_dropped() {
+        let mut interner = Interner::default();
+        let (one, other, equal) =
+            (interner.intern(vec![1]), interner.intern(vec![2]), interner.intern(vec![1]));
+        assert!(Arc::ptr_eq(&one, &equal) && !Arc::ptr_eq(&one, &other));
+        drop((one, other, equal));
+        interner.intern(vec![3]);
+        assert_eq!(interner.0.len(), 1);
     }
 }

@@ -1,9 +1,11 @@
-//! How often, and when, an object wants the lists of its account.
+//! Which topics of its account an object needs, and how often.
 
-/// What an object demands of its account's lists.
+use super::{schedule::PollInterval, topic::TopicId};
+
+/// What an object demands of its account's lists. Every subscriber demands the instances.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// A change is expected soon: the account is listed at the active poll interval.
+    /// A change is expected soon: the demanded topics are polled at the active interval.
     pub active: bool,
     /// Every complete list wakes the object, not only one that shows a change.
     pub every_list: bool,
@@ -24,4 +26,20 @@ impl Demand {
     pub const NEXT_LIST: Self = Self { active: true, every_list: true, failed_creations: false };
     /// Newer lists are needed soon, of failed creations too.
     pub const ALL_LISTS: Self = Self { active: true, every_list: true, failed_creations: true };
+
+    /// The interval at which `topic` is demanded; `None` if it is not.
+    pub(super) fn interval(self, topic: TopicId) -> Option<PollInterval> {
+        let demanded = match topic {
+            TopicId::Instances => true,
+            TopicId::FailedCreations => self.failed_creations,
+        };
+        demanded.then_some(if self.active { PollInterval::Active } else { PollInterval::Idle })
+    }
+
+    /// Whether this demands something that `former` does not.
+    pub(super) fn exceeds(self, former: Self) -> bool {
+        (self.active && !former.active)
+            || (self.every_list && !former.every_list)
+            || (self.failed_creations && !former.failed_creations)
+    }
 }

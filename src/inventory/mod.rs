@@ -1,9 +1,9 @@
-//! The eyes: sees the instances of each account, and keeps to its site's budget.
+//! Observes the instances of each account and limits the calls to its site.
 //!
-//! One list per account and tick serves all objects that follow it; who follows what has changed is woken. A pass
-//! never waits for anything here but the catalogue: it takes what was seen, and is told when to ask again.
+//! One list per account and poll serves all subscribed objects; a poll returns the subscribers that a change
+//! concerns. A reconcile never waits for a list: it takes the snapshot, and is woken by the next change.
 //!
-//! Whoever runs the fleet asks for [`Inventory::next_poll`], waits until then, and runs [`Inventory::poll`].
+//! The owner of an [`Inventory`] asks for [`Inventory::next_poll`], waits until then, and runs [`Inventory::poll`].
 
 pub mod account;
 mod account_state;
@@ -18,6 +18,7 @@ mod state;
 pub mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod topic;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -25,72 +26,72 @@ pub use self::{
     account::{AccountKey, Site},
     budget::{Admission, Priority, Work},
     catalogue::CatalogueRead,
+    demand::Demand,
     poll::PollResult,
     settings::InventorySettings,
-    snapshot::{AccountSnapshot, Cause, InstanceChange, List, Trouble},
-    subscriptions::{Subscription, Urgency},
+    snapshot::{Cause, Change, List, Lists, Trouble},
+    subscriptions::Subscription,
+    topic::AccountSnapshot,
 };
 use self::{
     account_state::AccountState,
-    budget::Budget,
-    catalogue::{Catalogue, Ttl},
+    catalogue::Catalogue,
     poll::{Poll, Running},
     state::Shared,
 };
 use crate::{
     clock::Clock,
     dcs::{
-        Cloud,
+        Cloud, Error,
         model::{Flavor, FlavorQuery, MaintenanceWindow},
     },
+    single_flight::SingleFlight,
 };
 
-/// All accounts. `C` is the way to the cloud, `F` names a follower; it is cloned a few times for each, so it should
-/// be small, or shared.
+/// All accounts. `C` is the client of an account. `F` names a subscriber; it is cloned a few times for each, so it
+/// should be small, or shared.
 #[derive(Debug)]
 pub struct Inventory<C, F> {
-    settings: InventorySettings,
-    clock: Arc<dyn Clock>,
     shared: Shared<C, F>,
 }
 
 // === impl Inventory ===
 
 impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
-    /// A fleet without accounts.
+    /// An inventory without accounts.
     pub fn new(settings: InventorySettings, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, clock, shared: Shared::default() }
+        Self { shared: Shared::new(settings, clock) }
     }
 
-    /// The way to the cloud for an account, made by `connect` if the account is new. Follow it right after: an
-    /// account that nobody follows is dropped in the end. All others wait for `connect`: it must not use the fleet.
+    /// The client of an account, made by `connect` if the account is new. Subscribe right after: an account without
+    /// subscribers is dropped in the end. `connect` runs under the inventory's lock and must not use the inventory.
     pub fn join(&self, account: &AccountKey, connect: impl FnOnce() -> C) -> Arc<C> {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
         if let Some(known) = state.accounts.get(account) {
             return Arc::clone(&known.cloud);
         }
-        state.prune(now, &self.settings);
+        state.prune(now, &self.shared.settings);
         let cloud = Arc::new(connect());
         state.accounts.insert(Arc::new(account.clone()), AccountState::new(Arc::clone(&cloud), now));
         cloud
     }
 
-    /// The way to the cloud for an account; none if it is not joined.
+    /// The client of an account; `None` if it is not joined.
     pub fn cloud(&self, account: &AccountKey) -> Option<Arc<C>> {
         self.shared.lock().accounts.get(account).map(|account| Arc::clone(&account.cloud))
     }
 
-    /// What is known of an account; nothing if it is not joined.
+    /// The lists of an account; `None` if it is not joined.
     pub fn snapshot(&self, account: &AccountKey) -> Option<AccountSnapshot> {
         self.shared.lock().accounts.get(account).map(AccountState::snapshot)
     }
 
-    /// Has `subscriber` follow `account` and no other, and be woken by `subscription` and nothing else. What is seen from
-    /// now on wakes it, so it should follow first and look then.
+    /// Subscribes `subscriber` to `account` and to no other, in place of its former subscription. Later lists wake it,
+    /// so it should subscribe first and take the snapshot then.
     ///
-    /// Returns when the account's next tick is due (see [`next_poll`](Self::next_tick)), which may be sooner than
-    /// before; none while one is on its way, or if the account is not joined and so cannot be followed.
+    /// Returns when the account's next poll is due (see [`next_poll`](Self::next_poll)), which may be sooner than
+    /// before; `None` while one is running, or if the account is not joined.
     pub fn subscribe(
         &self,
         subscriber: F,
@@ -98,73 +99,70 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
         subscription: Subscription,
     ) -> Option<Duration> {
         let mut state = self.shared.lock();
-        if state.account_by_follower.get(&subscriber).is_some_and(|home| **home != *account) {
+        if state.account_by_subscriber.get(&subscriber).is_some_and(|former| **former != *account) {
             state.unsubscribe(&subscriber);
         }
         let (key, _) = state.accounts.get_key_value(account)?;
         let key = Arc::clone(key);
-        let followed = state.accounts.get_mut(account)?;
-        followed.subscribe(&subscriber, subscription);
-        let due = followed.due(&self.settings);
-        state.account_by_follower.insert(subscriber, key);
+        let joined = state.accounts.get_mut(account)?;
+        joined.subscribe(&subscriber, subscription);
+        let due = joined.due(&self.shared.settings);
+        state.account_by_subscriber.insert(subscriber, key);
         due
     }
 
-    /// Forgets `subscriber`. With its last follower an account is dropped: client, lists, catalogue.
+    /// Removes `subscriber`. With its last subscriber an account is dropped: client, lists, catalogue.
     pub fn unsubscribe(&self, subscriber: &F) {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
         state.unsubscribe(subscriber);
-        state.prune(now, &self.settings);
+        state.prune(now, &self.shared.settings);
     }
 
-    /// Asks for one call at the account's site. `who` has one place in each queue; it keeps it as long as it asks
-    /// when it was told to.
-    pub fn request(&self, account: &AccountKey, work: Work, priority: Priority, who: &str) -> Admission {
-        let now = self.clock.monotonic();
-        self.with_budget(account, |budget| budget.queue(work).request(priority, who, now))
+    /// Requests one call at the account's site. Each caller has one place in each queue; it keeps the place as long as
+    /// it asks again at the time of the answer.
+    pub fn request(&self, account: &AccountKey, work: Work, priority: Priority, caller: &str) -> Admission {
+        let now = self.shared.clock.monotonic();
+        self.shared.with_budget(account, |budget| budget.queue(work).request(priority, caller, now))
     }
 
-    /// Gives up the places of `who`: it has nothing to call for any more.
-    pub fn withdraw(&self, account: &AccountKey, who: &str) {
-        self.with_budget(account, |budget| budget.forget(who));
+    /// Gives up the places of `caller`.
+    pub fn withdraw(&self, account: &AccountKey, caller: &str) {
+        self.shared.with_budget(account, |budget| budget.forget(caller));
     }
 
-    /// The site answered that it was too much: nobody calls it for `rest`.
-    pub fn pause_until(&self, account: &AccountKey, rest: Duration) {
-        let until = self.clock.monotonic().saturating_add(rest);
-        self.with_budget(account, |budget| budget.pause_until(until));
+    /// Grants no call at the account's site for `pause`: the site answered that there were too many.
+    pub fn pause_until(&self, account: &AccountKey, pause: Duration) {
+        self.shared.pause(account, pause);
     }
 
-    /// How old the newest complete list of each account is; of one without, how long it has been missing.
+    /// The age of the newest complete list of instances of each account, counted from the join if there is none.
     pub fn ages(&self) -> Vec<Duration> {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let state = self.shared.lock();
         let age = |account: &AccountState<C, F>| {
             let snapshot = account.snapshot();
-            let since = snapshot.latest.map_or(snapshot.joined, |latest| latest.finished);
+            let since = snapshot.instances.latest.map_or(snapshot.joined, |latest| latest.finished);
             now.saturating_sub(since)
         };
         state.accounts.values().map(age).collect()
     }
 
-    /// The account to look at next, and when on the monotonic clock; that may be in the past. It can come sooner by
-    /// [`subscribe`](Self::follow), and changes when a tick ends.
+    /// The account to poll next, and when on the monotonic clock; that may be in the past. The time can become earlier
+    /// by [`subscribe`](Self::subscribe), and changes when a poll ends.
     pub fn next_poll(&self) -> Option<(Duration, AccountKey)> {
         let state = self.shared.lock();
         let due = |(key, account): (&Arc<AccountKey>, &AccountState<C, F>)| {
-            account.due(&self.settings).map(|due| (due, Arc::clone(key)))
+            account.due(&self.shared.settings).map(|due| (due, Arc::clone(key)))
         };
         let (due, key) = state.accounts.iter().filter_map(due).min()?;
         Some((due, AccountKey::clone(&key)))
     }
 
-    /// Looks at an account, if that is due and nobody is at it, and hands out who has to be woken; nobody is handed
-    /// out twice.
+    /// Reads the topics of an account that are due, and returns the subscribers to wake, each once.
     ///
-    /// The account is taken at once, before the future is polled, so two ticks of an account never run together.
-    /// The future may be dropped at any time: the account is then looked at again soon, and whoever was to be woken
-    /// is handed out by a later tick.
+    /// The poll begins with this call, before the future is polled, so polls of an account never overlap. The future
+    /// may be dropped at any time: the account is then polled again soon, and a later poll returns the subscribers.
     pub fn poll<'a>(
         &'a self,
         account: &AccountKey,
@@ -178,23 +176,23 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
         }
     }
 
-    /// Begins a tick, or says what there is without one.
+    /// Begins a poll; without one, returns the subscribers that an earlier poll left.
     fn begin(&self, account: &AccountKey) -> Result<Poll<'_, C, F>, PollResult<F>> {
-        let now = self.clock.monotonic();
+        let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
-        let is_due = |account: &AccountState<C, F>| account.due(&self.settings).is_some_and(|due| due <= now);
-        if state.accounts.get(account).is_some_and(is_due) {
-            let queue = state.budget(account, &self.settings).queue(Work::Read);
-            // One place for all lists of these credentials; no object's name has a space.
+        let due = state.accounts.get(account).map(|known| known.due_topics(&self.shared.settings, now));
+        if let Some(topics) = due.filter(|topics| !topics.is_empty()) {
+            let queue = state.budget(account, &self.shared.settings).queue(Work::Read);
+            // One place for all lists of these credentials. An object's name has no space, so the keys never collide.
             let admission = queue.request(Priority::Shared, &format!("list {}", account.credentials), now);
             state.last_poll += 1;
             let poll = state.last_poll;
             match (admission, state.accounts.get_mut(account)) {
                 (Admission::Granted { .. }, Some(known)) => {
-                    known.begin(poll, now);
+                    known.begin(poll, topics.clone(), &self.shared.settings, now);
                     let cloud = Arc::clone(&known.cloud);
                     let running = Running { shared: &self.shared, account: account.clone(), poll };
-                    return Ok(Poll { inventory: self, running, cloud });
+                    return Ok(Poll { running, cloud, topics });
                 }
                 (Admission::NotBefore(until), Some(known)) => known.postpone(until),
                 (_, None) => {}
@@ -204,34 +202,22 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
         Err(PollResult { wake: wake.unwrap_or_default() })
     }
 
-    /// What can be bought: read once for all who ask, and again after a while.
-    ///
-    /// # Errors
-    /// Within the result: why it could not be read. That too is believed, for the length of a fast tick.
+    /// The flavors on offer, read once for all callers and cached for a while. A failure is cached for one active poll
+    /// interval.
     pub async fn flavors(&self, account: &AccountKey) -> CatalogueRead<Flavor> {
         let Some((cloud, catalogue)) = self.catalogue(account) else { return CatalogueRead::NotJoined };
-        let read = || async move {
-            self.charge_one(account);
-            let flavors = cloud.list_flavors(&FlavorQuery::default()).await;
-            flavors.inspect_err(|error| self.heed(account, error))
+        let read = || async {
+            let flavors = self.charged(account, cloud.list_flavors(&FlavorQuery::default())).await?;
+            Ok(self.shared.lock().flavors.intern(flavors))
         };
-        let known = catalogue.flavors.get(&*self.clock, self.catalogue_ttl(), read).await;
-        known.map_or(CatalogueRead::InProgress, CatalogueRead::Read)
+        self.cached(&catalogue.flavors, read).await
     }
 
-    /// The hours that can be a maintenance window; otherwise as [`flavors`](Self::flavors).
-    ///
-    /// # Errors
-    /// Within the result: why they could not be read. That too is believed, for the length of a fast tick.
+    /// The hours on offer as a maintenance window; otherwise as [`flavors`](Self::flavors).
     pub async fn windows(&self, account: &AccountKey) -> CatalogueRead<MaintenanceWindow> {
         let Some((cloud, catalogue)) = self.catalogue(account) else { return CatalogueRead::NotJoined };
-        let read = || async move {
-            self.charge_one(account);
-            let windows = cloud.list_maintenance_windows().await;
-            windows.inspect_err(|error| self.heed(account, error))
-        };
-        let known = catalogue.windows.get(&*self.clock, self.catalogue_ttl(), read).await;
-        known.map_or(CatalogueRead::InProgress, CatalogueRead::Read)
+        let read = || async { self.charged(account, cloud.list_maintenance_windows()).await.map(Arc::from) };
+        self.cached(&catalogue.windows, read).await
     }
 
     fn catalogue(&self, account: &AccountKey) -> Option<(Arc<C>, Arc<Catalogue>)> {
@@ -240,16 +226,26 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
         Some((Arc::clone(&known.cloud), Arc::clone(&known.catalogue)))
     }
 
-    fn catalogue_ttl(&self) -> Ttl {
-        Ttl { success: self.settings.catalogue_ttl, failure: self.settings.poll_interval_active }
+    async fn cached<T, R: Future<Output = Result<Arc<[T]>, Error>>>(
+        &self,
+        part: &SingleFlight<Arc<[T]>, Error>,
+        read: impl FnOnce() -> R,
+    ) -> CatalogueRead<T> {
+        // A failure is kept too, so that not every object that waits for the list repeats the call.
+        let (success, failure) =
+            (self.shared.settings.catalogue_ttl, self.shared.settings.poll_interval_active);
+        let ttl = |result: &Result<_, _>, _| Some(if result.is_ok() { success } else { failure });
+        let known = part.try_get(&*self.shared.clock, ttl, read).await;
+        known.map_or(CatalogueRead::InProgress, CatalogueRead::Read)
     }
 
-    fn charge_one(&self, account: &AccountKey) {
-        let now = self.clock.monotonic();
-        self.with_budget(account, |budget| budget.queue(Work::Read).charge(1, now));
-    }
-
-    fn with_budget<T>(&self, account: &AccountKey, work: impl FnOnce(&mut Budget) -> T) -> T {
-        work(self.shared.lock().budget(account, &self.settings))
+    /// Makes a call that was not requested from the budget.
+    async fn charged<T>(
+        &self,
+        account: &AccountKey,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.shared.charge_reads(account, 1);
+        call.await.inspect_err(|error| self.shared.apply_throttling(account, error))
     }
 }

@@ -1,25 +1,26 @@
-//! How often an account is looked at, and how many calls that may take.
+//! How often accounts are polled, and how many calls a site gets.
 
 use std::{num::NonZeroU32, time::Duration};
 
-/// How the fleet behaves.
+/// Settings of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventorySettings {
-    /// From one list to the next while something is on its way; also the first wait after a failure.
+    /// Poll interval while a change is expected; also the first wait after a failure, and the shortest time between
+    /// two polls of an account.
     pub poll_interval_active: Duration,
-    /// From one list to the next otherwise; also the longest wait after failures.
+    /// Poll interval otherwise; also the longest wait after failures.
     pub poll_interval_idle: Duration,
-    /// How long an account is left alone that does not accept its credentials: asked again and again, it locks them.
+    /// Pause after the account refused its credentials: repeated calls lock them.
     pub refused_pause: Duration,
-    /// Calls that change nothing, for each site.
+    /// Calls without effect, for each site.
     pub reads_per_second: NonZeroU32,
     /// Calls that may change something, for each site.
     pub writes_per_second: NonZeroU32,
-    /// How long after it was granted a call may still be sent.
+    /// How long a granted call may still be sent.
     pub intent_ttl: Duration,
-    /// How long it is believed what can be bought, and when maintenance can be.
+    /// How long to cache the flavor catalogue and the maintenance windows.
     pub catalogue_ttl: Duration,
-    /// Instances can be looked up by tags whose keys begin so.
+    /// Tags whose keys begin so are indexed.
     pub indexed_tag_prefix: String,
 }
 

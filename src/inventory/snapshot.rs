@@ -1,194 +1,184 @@
-//! What was seen of an account's instances, and what is new about it. Pure.
+//! Complete lists of a topic, and how they differ. Pure.
 //!
-//! Only complete lists are kept: that an instance is missing in one means something. A list that could not be had
-//! is [`Trouble`], and leaves the last one as it was.
+//! Only complete lists are kept, so that an item missing from one does not exist. A failed attempt is recorded as
+//! [`Trouble`] and keeps the last list.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use crate::dcs::{Error, model::InstanceFacts};
+use crate::dcs::Error;
 
-/// What a complete list said, before it is compared with the one before.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reading {
-    /// Monotonic time before its first page was asked for.
-    pub begun: Duration,
-    /// Monotonic time after its last page had come.
-    pub finished: Duration,
-    /// The instances, each once.
-    pub instances: Vec<InstanceFacts>,
+/// An item of a list.
+pub trait Item: PartialEq {
+    /// Unique within the list.
+    fn id(&self) -> &str;
+
+    /// Tags, keys and values; none for items that the service does not tag.
+    fn tags(&self) -> impl Iterator<Item = (&str, &str)>;
 }
 
-/// A complete list of an account's instances.
-#[derive(Debug, Clone)]
-pub struct List {
-    /// Monotonic time before its first page was asked for: what was done before shows in it, as far as the service
-    /// shows at once what was done.
-    pub begun: Duration,
-    /// Monotonic time after its last page had come.
-    pub finished: Duration,
-    contents: Arc<Contents>,
-}
-
-/// Shared by lists that say the same, which is most of them.
-#[derive(Debug, Default)]
-struct Contents {
-    /// In the order of their ids.
-    instances: Vec<Arc<InstanceFacts>>,
-    /// By key and value, of the tags that are looked up.
-    by_tag: HashMap<String, HashMap<String, Vec<Arc<InstanceFacts>>>>,
-}
-
-/// What a list says that the one before did not.
+/// A complete list as it was read, not yet compared with the one before.
 #[derive(Debug, Clone, PartialEq)]
-pub enum InstanceChange {
-    /// The instance was not there before.
-    Appeared(Arc<InstanceFacts>),
-    /// Something happened to it.
+pub struct Reading<T> {
+    /// Monotonic time before the first page was requested.
+    pub begun: Duration,
+    /// Monotonic time after the last page arrived.
+    pub finished: Duration,
+    /// The items; duplicates are dropped later.
+    pub items: Vec<T>,
+}
+
+/// A complete list.
+#[derive(Debug, Clone)]
+pub struct List<T> {
+    /// Monotonic time before the first page was requested: earlier changes show in the list, subject to the
+    /// service's own delay.
+    pub begun: Duration,
+    /// Monotonic time after the last page arrived.
+    pub finished: Duration,
+    contents: Arc<Contents<T>>,
+}
+
+/// Shared by lists with equal items, which most are.
+#[derive(Debug)]
+struct Contents<T> {
+    /// Sorted by id.
+    items: Vec<Arc<T>>,
+    /// By key and value, for the indexed tags.
+    by_tag: HashMap<String, HashMap<String, Vec<Arc<T>>>>,
+}
+
+/// A difference between two lists.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change<T> {
+    /// Only the newer list has the item.
+    Appeared(Arc<T>),
+    /// The item differs.
     Changed {
-        /// As it was.
-        old: Arc<InstanceFacts>,
-        /// As it is.
-        new: Arc<InstanceFacts>,
+        /// The item in the older list.
+        old: Arc<T>,
+        /// The item in the newer list.
+        new: Arc<T>,
     },
-    /// It is not there any more.
-    Disappeared(Arc<InstanceFacts>),
+    /// Only the older list has the item.
+    Disappeared(Arc<T>),
 }
 
 /// Why there is no newer list.
 #[derive(Debug, Clone)]
 pub enum Cause {
-    /// It could not be read.
+    /// A page could not be read.
     Error(Error),
-    /// It was read, several times over, and never were as many instances in it as the service said there are.
+    /// Several readings in a row had fewer or more items than the service announced.
     Incomplete,
 }
 
-/// That there is no newer list.
+/// A row of failed attempts.
 #[derive(Debug, Clone)]
 pub struct Trouble {
-    /// Why, as of the last attempt.
+    /// The cause of the last failure.
     pub cause: Cause,
     /// Monotonic time of the first failure in a row.
     pub since: Duration,
 }
 
-/// The last two complete lists of the same kind.
-#[derive(Debug, Clone, Default)]
-pub struct Lists {
-    /// The last one.
-    pub latest: Option<Arc<List>>,
-    /// The one before.
-    pub previous: Option<Arc<List>>,
-    /// Why there is no newer one, if the last attempt failed.
-    pub trouble: Option<Trouble>,
-}
-
-/// What an attempt to read a list brought.
-#[derive(Debug, Default)]
-pub struct ListUpdate {
-    /// A complete list, and the first one.
-    pub first: bool,
-    /// A complete list.
-    pub complete: bool,
-    /// Trouble began, became another, or ended.
-    pub turned: bool,
-    /// What is different from the list before.
-    pub changes: Vec<InstanceChange>,
-}
-
-/// What a pass sees of an account. Cheap to clone.
+/// The last two complete lists of a topic.
 #[derive(Debug, Clone)]
-pub struct AccountSnapshot {
+pub struct Lists<T> {
     /// The last complete list.
-    pub latest: Option<Arc<List>>,
+    pub latest: Option<Arc<List<T>>>,
     /// The complete list before.
-    pub previous: Option<Arc<List>>,
+    pub previous: Option<Arc<List<T>>>,
     /// Why there is no newer list, if the last attempt failed.
     pub trouble: Option<Trouble>,
-    /// The last complete list of failed creations; absent while nobody wants it.
-    pub failed_latest: Option<Arc<List>>,
-    /// The complete list of failed creations before.
-    pub failed_previous: Option<Arc<List>>,
-    /// Why there is no newer list of failed creations, if the last attempt failed.
-    pub failed_trouble: Option<Trouble>,
-    /// Monotonic time when the account was joined: nothing was seen before.
-    pub joined: Duration,
+}
+
+/// What an attempt to read a list changed.
+#[derive(Debug)]
+pub struct ListUpdate<T> {
+    /// The first complete list arrived.
+    pub first: bool,
+    /// A complete list arrived.
+    pub complete: bool,
+    /// Trouble began, changed its cause, or ended.
+    pub trouble_changed: bool,
+    /// Differences from the list before.
+    pub changes: Vec<Change<T>>,
 }
 
 // === impl List ===
 
-impl List {
-    /// Takes from `old` all that has not changed, so that it is in memory once. Only tags whose keys begin with
-    /// `tag_prefix` can be looked up.
-    pub fn new(reading: Reading, tag_prefix: &str, old: Option<&Self>) -> Self {
-        let Reading { begun, finished, instances } = reading;
-        let reuse = |facts: InstanceFacts| {
-            let kept = old.and_then(|old| old.get(&facts.id)).filter(|kept| ***kept == facts);
-            kept.map_or_else(|| Arc::new(facts), Arc::clone)
+impl<T: Item> List<T> {
+    /// Shares with `old` everything that is equal. Only tags whose keys begin with `tag_prefix` are indexed.
+    pub fn new(reading: Reading<T>, tag_prefix: &str, old: Option<&Self>) -> Self {
+        let Reading { begun, finished, items } = reading;
+        let reuse = |item: T| {
+            let kept = old.and_then(|old| old.get(item.id())).filter(|kept| ***kept == item);
+            kept.map_or_else(|| Arc::new(item), Arc::clone)
         };
-        let mut instances: Vec<_> = instances.into_iter().map(reuse).collect();
-        instances.sort_by(|one, other| one.id.cmp(&other.id));
-        instances.dedup_by(|one, other| one.id == other.id);
+        let mut items: Vec<_> = items.into_iter().map(reuse).collect();
+        items.sort_by(|one, other| one.id().cmp(other.id()));
+        items.dedup_by(|one, other| one.id() == other.id());
         let same = |old: &&Self| {
-            let kept = &old.contents.instances;
-            kept.len() == instances.len()
-                && kept.iter().zip(&instances).all(|(old, new)| Arc::ptr_eq(old, new))
+            let kept = &old.contents.items;
+            kept.len() == items.len() && kept.iter().zip(&items).all(|(old, new)| Arc::ptr_eq(old, new))
         };
         let contents = match old.filter(same) {
             Some(old) => Arc::clone(&old.contents),
-            None => Arc::new(Contents::new(instances, tag_prefix)),
+            None => Arc::new(Contents::new(items, tag_prefix)),
         };
         Self { begun, finished, contents }
     }
 
-    /// The instance with this id.
-    pub fn get(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
-        let instances = &self.contents.instances;
-        let at = instances.binary_search_by(|facts| facts.id.as_str().cmp(id)).ok()?;
-        instances.get(at)
+    /// The item with this id.
+    pub fn get(&self, id: &str) -> Option<&Arc<T>> {
+        let items = &self.contents.items;
+        let at = items.binary_search_by(|item| item.id().cmp(id)).ok()?;
+        items.get(at)
     }
+}
 
-    /// The instances with this tag, in the order of their ids.
-    pub fn tagged(&self, key: &str, value: &str) -> impl Iterator<Item = &Arc<InstanceFacts>> {
+impl<T> List<T> {
+    /// The items with this tag, sorted by id.
+    pub fn tagged(&self, key: &str, value: &str) -> impl Iterator<Item = &Arc<T>> {
         self.contents.by_tag.get(key).and_then(|values| values.get(value)).into_iter().flatten()
     }
 
-    /// All instances, in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<InstanceFacts>> {
-        self.contents.instances.iter()
+    /// All items, sorted by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.contents.items.iter()
     }
 
-    /// How many there are.
+    /// Number of items.
     pub fn len(&self) -> usize {
-        self.contents.instances.len()
+        self.contents.items.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no items.
     pub fn is_empty(&self) -> bool {
-        self.contents.instances.is_empty()
+        self.contents.items.is_empty()
     }
 }
 
 // === impl Contents ===
 
-impl Contents {
-    fn new(instances: Vec<Arc<InstanceFacts>>, tag_prefix: &str) -> Self {
+impl<T: Item> Contents<T> {
+    fn new(items: Vec<Arc<T>>, tag_prefix: &str) -> Self {
         let mut by_tag: HashMap<String, HashMap<String, Vec<_>>> = HashMap::new();
-        for facts in &instances {
-            for (key, value) in facts.tags().filter(|(key, _)| key.starts_with(tag_prefix)) {
+        for item in &items {
+            for (key, value) in item.tags().filter(|(key, _)| key.starts_with(tag_prefix)) {
                 let values = by_tag.entry(key.to_owned()).or_default();
-                values.entry(value.to_owned()).or_default().push(Arc::clone(facts));
+                values.entry(value.to_owned()).or_default().push(Arc::clone(item));
             }
         }
-        Self { instances, by_tag }
+        Self { items, by_tag }
     }
 }
 
-// === impl InstanceChange ===
+// === impl Change ===
 
-impl InstanceChange {
-    /// The instance as it was and as it is, as far as it was and is.
-    pub fn facts(&self) -> impl Iterator<Item = &Arc<InstanceFacts>> {
+impl<T> Change<T> {
+    /// The item before and after the change, where it exists.
+    pub fn items(&self) -> impl Iterator<Item = &Arc<T>> {
         let (old, new) = match self {
             Self::Appeared(new) => (None, Some(new)),
             Self::Changed { old, new } => (Some(old), Some(new)),
@@ -198,24 +188,24 @@ impl InstanceChange {
     }
 }
 
-/// What `new` says that `old` did not; without `old`, all instances have appeared.
-pub fn changes(old: Option<&List>, new: &List) -> Vec<InstanceChange> {
+/// The differences of `new` from `old`; without `old`, all items have appeared.
+pub fn changes<T: Item>(old: Option<&List<T>>, new: &List<T>) -> Vec<Change<T>> {
     if old.is_some_and(|old| Arc::ptr_eq(&old.contents, &new.contents)) {
         return Vec::new();
     }
-    let came = new.iter().filter_map(|facts| match old.and_then(|old| old.get(&facts.id)) {
-        None => Some(InstanceChange::Appeared(Arc::clone(facts))),
-        Some(old) if old == facts => None,
-        Some(old) => Some(InstanceChange::Changed { old: Arc::clone(old), new: Arc::clone(facts) }),
+    let came = new.iter().filter_map(|item| match old.and_then(|old| old.get(item.id())) {
+        None => Some(Change::Appeared(Arc::clone(item))),
+        Some(old) if old == item => None,
+        Some(old) => Some(Change::Changed { old: Arc::clone(old), new: Arc::clone(item) }),
     });
-    let gone = old.into_iter().flat_map(List::iter).filter(|facts| new.get(&facts.id).is_none());
-    came.chain(gone.map(|facts| InstanceChange::Disappeared(Arc::clone(facts)))).collect()
+    let gone = old.into_iter().flat_map(List::iter).filter(|item| new.get(item.id()).is_none());
+    came.chain(gone.map(|item| Change::Disappeared(Arc::clone(item)))).collect()
 }
 
 // === impl Cause ===
 
 impl Cause {
-    /// Whether the same is to be done about both.
+    /// Whether both call for the same reaction.
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Incomplete, Self::Incomplete) => true,
@@ -227,26 +217,37 @@ impl Cause {
 
 // === impl Lists ===
 
-impl Lists {
-    /// Takes in what an attempt that ended at `now` brought. See [`List::new`] about `tag_prefix`.
-    pub fn record(&mut self, outcome: Result<Reading, Cause>, tag_prefix: &str, now: Duration) -> ListUpdate {
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Self { latest: None, previous: None, trouble: None }
+    }
+}
+
+impl<T: Item> Lists<T> {
+    /// Records an attempt that ended at `now`. See [`List::new`] about `tag_prefix`.
+    pub fn record(
+        &mut self,
+        outcome: Result<Reading<T>, Cause>,
+        tag_prefix: &str,
+        now: Duration,
+    ) -> ListUpdate<T> {
         match outcome {
             Ok(reading) => {
                 let old = self.latest.take();
                 let list = List::new(reading, tag_prefix, old.as_deref());
                 let changes = changes(old.as_deref(), &list);
-                let turned = self.trouble.take().is_some();
+                let trouble_changed = self.trouble.take().is_some();
                 let first = old.is_none();
                 self.previous = old;
                 self.latest = Some(Arc::new(list));
-                ListUpdate { first, complete: true, turned, changes }
+                ListUpdate { first, complete: true, trouble_changed, changes }
             }
             Err(cause) => {
                 let former = self.trouble.as_ref();
-                let turned = former.is_none_or(|former| !former.cause.is_like(&cause));
+                let trouble_changed = former.is_none_or(|former| !former.cause.is_like(&cause));
                 let since = former.map_or(now, |former| former.since);
                 self.trouble = Some(Trouble { cause, since });
-                ListUpdate { turned, ..ListUpdate::default() }
+                ListUpdate { first: false, complete: false, trouble_changed, changes: Vec::new() }
             }
         }
     }
@@ -257,7 +258,7 @@ mod tests {
     use super::*;
     use crate::dcs::{
         error::{Failure, Refusal},
-        model::Tag,
+        model::{InstanceFacts, Tag},
         operation::LIST_INSTANCES,
     };
 
@@ -267,9 +268,9 @@ mod tests {
         InstanceFacts { id: id.to_owned(), name: Some(name.to_owned()), tags, ..InstanceFacts::default() }
     }
 
-    fn list(instances: &[(&str, &str)], old: Option<&List>) -> List {
-        let instances = instances.iter().map(|(id, name)| facts(id, name)).collect();
-        List::new(Reading { instances, ..Reading::default() }, "ours-", old)
+    fn list(instances: &[(&str, &str)], old: Option<&List<InstanceFacts>>) -> List<InstanceFacts> {
+        let items = instances.iter().map(|(id, name)| facts(id, name)).collect();
+        List::new(Reading { items, begun: Duration::ZERO, finished: Duration::ZERO }, "ours-", old)
     }
 
     fn refused(status: u16) -> Cause {
@@ -278,18 +279,18 @@ mod tests {
     }
 
     #[test]
-    fn looked_up_by_id_and_by_our_tags() {
+    fn items_are_found_by_id_and_by_indexed_tags() {
         let list = list(&[("b", "2"), ("a", "1"), ("b", "again")], None);
         assert_eq!(list.iter().map(|facts| facts.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(list.get("b").map(|facts| facts.name.as_deref()), Some(Some("2")));
         assert!(list.get("c").is_none() && list.len() == 2 && !list.is_empty());
         assert_eq!(list.tagged("ours-uid", "a").map(|facts| facts.id.as_str()).collect::<Vec<_>>(), ["a"]);
         assert_eq!(list.tagged("ours-uid", "c").count(), 0);
-        assert_eq!(list.tagged("team", "a").count(), 0, "not ours, so not kept");
+        assert_eq!(list.tagged("team", "a").count(), 0, "not indexed");
     }
 
     #[test]
-    fn what_did_not_change_is_in_memory_once() {
+    fn equal_items_are_in_memory_once() {
         let old = list(&[("a", "1"), ("b", "2")], None);
         let same = list(&[("b", "2"), ("a", "1")], Some(&old));
         assert!(Arc::ptr_eq(&old.contents, &same.contents));
@@ -301,53 +302,51 @@ mod tests {
     }
 
     #[test]
-    fn appeared_changed_disappeared() {
+    fn changes_are_appeared_changed_and_disappeared() {
         let old = list(&[("a", "1"), ("b", "2"), ("c", "3")], None);
         let new = list(&[("a", "1"), ("c", "4"), ("d", "5")], Some(&old));
         let [a, b, c, d] = ["a", "b", "c", "d"].map(|id| [old.get(id).cloned(), new.get(id).cloned()]);
         assert!(Arc::ptr_eq(a[0].as_ref().unwrap(), a[1].as_ref().unwrap()));
         let [Some(was), Some(is)] = c else { panic!("c is in both") };
         let (Some(gone), Some(came)) = (b[0].clone(), d[1].clone()) else { panic!("b was, d is") };
-        let expected = [
-            InstanceChange::Changed { old: was, new: is },
-            InstanceChange::Appeared(came),
-            InstanceChange::Disappeared(gone),
-        ];
+        let expected =
+            [Change::Changed { old: was, new: is }, Change::Appeared(came), Change::Disappeared(gone)];
         assert_eq!(changes(Some(&old), &new), expected);
         assert_eq!(changes(None, &new).len(), 3);
     }
 
     #[test]
-    fn two_lists_are_kept_and_trouble_leaves_them_alone() {
+    fn trouble_keeps_the_last_two_lists() {
         let mut lists = Lists::default();
         let reading = |begun| {
-            Ok(Reading {
-                begun: Duration::from_secs(begun),
-                instances: vec![facts("a", "1")],
-                ..Reading::default()
-            })
+            let (begun, finished) = (Duration::from_secs(begun), Duration::ZERO);
+            Ok(Reading { begun, finished, items: vec![facts("a", "1")] })
         };
         let at = Duration::from_secs;
-        let news = lists.record(reading(1), "", at(1));
-        assert!(news.first && news.complete && !news.turned && news.changes.len() == 1);
+        let update = lists.record(reading(1), "", at(1));
+        assert!(update.first && update.complete && !update.trouble_changed && update.changes.len() == 1);
         lists.record(reading(2), "", at(2));
-        let news = lists.record(reading(3), "", at(3));
-        assert!(!news.first && news.complete && news.changes.is_empty());
-        let begun = |list: &Option<Arc<List>>| list.as_ref().map(|list| list.begun);
-        for (time, cause, turned) in [
+        let update = lists.record(reading(3), "", at(3));
+        assert!(!update.first && update.complete && update.changes.is_empty());
+        let begun = |list: &Option<Arc<List<InstanceFacts>>>| list.as_ref().map(|list| list.begun);
+        for (time, cause, changed) in [
             (4, refused(500), true),
             (5, refused(503), false),
             (6, refused(401), true),
             (7, Cause::Incomplete, true),
             (8, Cause::Incomplete, false),
         ] {
-            let news = lists.record(Err(cause), "", at(time));
-            assert_eq!((news.turned, news.complete, news.first), (turned, false, false), "{time}");
+            let update = lists.record(Err(cause), "", at(time));
+            assert_eq!(
+                (update.trouble_changed, update.complete, update.first),
+                (changed, false, false),
+                "{time}"
+            );
             assert_eq!(lists.trouble.as_ref().map(|trouble| trouble.since), Some(at(4)));
             assert_eq!((begun(&lists.latest), begun(&lists.previous)), (Some(at(3)), Some(at(2))));
         }
-        let news = lists.record(reading(9), "", at(9));
-        assert!(news.turned && news.complete && lists.trouble.is_none());
+        let update = lists.record(reading(9), "", at(9));
+        assert!(update.trouble_changed && update.complete && lists.trouble.is_none());
         assert_eq!((begun(&lists.latest), begun(&lists.previous)), (Some(at(9)), Some(at(3))));
     }
 }

@@ -1,57 +1,42 @@
-//! Who wants to be woken, and by what. Pure.
+//! Which subscribers a change wakes. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::snapshot::InstanceChange;
+use super::{
+    demand::Demand,
+    schedule::PollInterval,
+    snapshot::{Change, Item},
+    topic::TopicId,
+};
 
-/// How soon news is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Urgency {
-    /// Nothing is expected to happen.
-    #[default]
-    Idle,
-    /// Something is on its way.
-    Active,
-}
-
-/// What a follower wants to be woken by, and how soon.
+/// What wakes a subscriber, and how often its topics are polled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscription {
-    /// A change of one of these instances.
+    /// Wakes on a change of an item with one of these ids.
     pub ids: Vec<String>,
-    /// A change of an instance that has, or had, one of these tags: key and value.
+    /// Wakes on a change of an item that has, or had, one of these tags: key and value.
     pub tags: Vec<(String, String)>,
-    /// How soon.
-    pub urgency: Urgency,
-    /// Every complete list, whatever it says.
-    pub each_list: bool,
-    /// Whether the failed creations are to be listed as well.
-    pub failed_creations: bool,
+    /// The demanded topics.
+    pub demand: Demand,
 }
 
-/// The followers of an account. `F` is cloned a few times for each: it should be small, or shared.
+/// The subscriptions of an account. `F` is cloned a few times for each: it should be small, or shared.
 #[derive(Debug, Clone)]
 pub struct Subscriptions<F> {
-    interests: BTreeMap<F, Subscription>,
+    by_subscriber: BTreeMap<F, Subscription>,
     by_id: Index<String, F>,
     by_tag: Index<(String, String), F>,
-    fast: BTreeSet<F>,
-    each_list: BTreeSet<F>,
-    failed_creations: BTreeSet<F>,
+    every_list: BTreeSet<F>,
+    counts: BTreeMap<TopicId, Count>,
 }
 
 type Index<K, F> = BTreeMap<K, BTreeSet<F>>;
 
-// === impl Subscription ===
-
-impl Subscription {
-    /// Whether it asks for something that `former` did not: the next list sooner, or more than it held.
-    pub fn wants_more_than(&self, former: Option<&Self>) -> bool {
-        let was = |wanted: fn(&Self) -> bool| former.is_some_and(wanted);
-        (self.urgency == Urgency::Active && !was(|former| former.urgency == Urgency::Active))
-            || (self.each_list && !was(|former| former.each_list))
-            || (self.failed_creations && !was(|former| former.failed_creations))
-    }
+/// How many subscribers demand a topic.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    idle: usize,
+    active: usize,
 }
 
 // === impl Subscriptions ===
@@ -59,27 +44,48 @@ impl Subscription {
 impl<F> Default for Subscriptions<F> {
     fn default() -> Self {
         Self {
-            interests: BTreeMap::new(),
+            by_subscriber: BTreeMap::new(),
             by_id: Index::new(),
             by_tag: Index::new(),
-            fast: BTreeSet::new(),
-            each_list: BTreeSet::new(),
-            failed_creations: BTreeSet::new(),
+            every_list: BTreeSet::new(),
+            counts: BTreeMap::new(),
         }
     }
 }
 
 impl<F> Subscriptions<F> {
-    /// Whether there is none.
+    /// Whether the account has no subscriber.
     pub fn is_empty(&self) -> bool {
-        self.interests.is_empty()
+        self.by_subscriber.is_empty()
+    }
+
+    /// The shortest interval at which `topic` is demanded; `None` if it is not.
+    pub(super) fn interval(&self, topic: TopicId) -> Option<PollInterval> {
+        match self.counts.get(&topic)? {
+            Count { idle: 0, active: 0 } => None,
+            Count { idle: _, active: 0 } => Some(PollInterval::Idle),
+            Count { .. } => Some(PollInterval::Active),
+        }
+    }
+
+    /// Changes the counts of the topics that `demand` names.
+    fn count(&mut self, demand: Demand, change: impl Fn(usize) -> usize) {
+        for topic in TopicId::ALL {
+            let Some(interval) = demand.interval(*topic) else { continue };
+            let count = self.counts.entry(*topic).or_default();
+            let of_interval = match interval {
+                PollInterval::Idle => &mut count.idle,
+                PollInterval::Active => &mut count.active,
+            };
+            *of_interval = change(*of_interval);
+        }
     }
 }
 
 impl<F: Ord + Clone> Subscriptions<F> {
-    /// Sets what `subscriber` wants, in place of what it wanted before.
+    /// Replaces the subscription of `subscriber`.
     pub fn set(&mut self, subscriber: &F, subscription: Subscription) {
-        if self.interests.get(subscriber) == Some(&subscription) {
+        if self.by_subscriber.get(subscriber) == Some(&subscription) {
             return;
         }
         self.remove(subscriber);
@@ -89,75 +95,63 @@ impl<F: Ord + Clone> Subscriptions<F> {
         for tag in &subscription.tags {
             self.by_tag.entry(tag.clone()).or_default().insert(subscriber.clone());
         }
-        let Subscription { urgency, each_list, failed_creations, .. } = subscription;
-        let sets = [
-            (urgency == Urgency::Active, &mut self.fast),
-            (each_list, &mut self.each_list),
-            (failed_creations, &mut self.failed_creations),
-        ];
-        for (_, set) in sets.into_iter().filter(|(wanted, _)| *wanted) {
-            set.insert(subscriber.clone());
+        if subscription.demand.every_list {
+            self.every_list.insert(subscriber.clone());
         }
-        self.interests.insert(subscriber.clone(), subscription);
+        self.count(subscription.demand, |count| count.saturating_add(1));
+        self.by_subscriber.insert(subscriber.clone(), subscription);
     }
 
-    /// Forgets `subscriber`.
+    /// Removes `subscriber`.
     pub fn remove(&mut self, subscriber: &F) {
-        let Some(Subscription { ids, tags, .. }) = self.interests.remove(subscriber) else { return };
+        let Some(Subscription { ids, tags, demand }) = self.by_subscriber.remove(subscriber) else { return };
         for id in &ids {
-            take_out(&mut self.by_id, id, subscriber);
+            remove_from(&mut self.by_id, id, subscriber);
         }
         for tag in &tags {
-            take_out(&mut self.by_tag, tag, subscriber);
+            remove_from(&mut self.by_tag, tag, subscriber);
         }
-        for set in [&mut self.fast, &mut self.each_list, &mut self.failed_creations] {
-            set.remove(subscriber);
-        }
+        self.every_list.remove(subscriber);
+        self.count(demand, |count| count.saturating_sub(1));
     }
 
-    /// What `subscriber` wants.
-    pub fn subscription(&self, subscriber: &F) -> Option<&Subscription> {
-        self.interests.get(subscriber)
+    /// The subscription of `subscriber`.
+    pub fn get(&self, subscriber: &F) -> Option<&Subscription> {
+        self.by_subscriber.get(subscriber)
     }
 
-    /// Whom these changes concern: by what an instance was before, and by what it is now.
-    pub fn affected_by(&self, changes: &[InstanceChange]) -> BTreeSet<F> {
-        let mut woken = BTreeSet::new();
-        for facts in changes.iter().flat_map(InstanceChange::facts) {
-            woken.extend(self.by_id.get(&facts.id).into_iter().flatten().cloned());
-            for (key, value) in facts.tags() {
+    /// The subscribers that these changes concern, by the items before and after them.
+    pub fn affected_by<T: Item>(&self, changes: &[Change<T>]) -> BTreeSet<F> {
+        let mut affected = BTreeSet::new();
+        for item in changes.iter().flat_map(Change::items) {
+            affected.extend(self.by_id.get(item.id()).into_iter().flatten().cloned());
+            for (key, value) in item.tags() {
                 let tag = (key.to_owned(), value.to_owned());
-                woken.extend(self.by_tag.get(&tag).into_iter().flatten().cloned());
+                affected.extend(self.by_tag.get(&tag).into_iter().flatten().cloned());
             }
         }
-        woken
+        affected
     }
 
-    /// Whether anybody expects something to happen.
-    pub fn any_fast(&self) -> bool {
-        !self.fast.is_empty()
+    /// The subscribers that every complete list of `topic` wakes.
+    pub(super) fn every_list(&self, topic: TopicId) -> impl Iterator<Item = &F> {
+        self.every_list.iter().filter(move |subscriber| self.demands(subscriber, topic))
     }
 
-    /// Those who are woken by every complete list.
-    pub fn each_list(&self) -> &BTreeSet<F> {
-        &self.each_list
+    /// The subscribers that demand `topic`.
+    pub(super) fn demanding(&self, topic: TopicId) -> impl Iterator<Item = &F> {
+        self.by_subscriber.keys().filter(move |subscriber| self.demands(subscriber, topic))
     }
 
-    /// Those who want the failed creations.
-    pub fn failed_creations(&self) -> &BTreeSet<F> {
-        &self.failed_creations
-    }
-
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &F> {
-        self.interests.keys()
+    fn demands(&self, subscriber: &F, topic: TopicId) -> bool {
+        self.get(subscriber).is_some_and(|subscription| subscription.demand.interval(topic).is_some())
     }
 }
 
-fn take_out<K: Ord, F: Ord>(index: &mut Index<K, F>, key: &K, subscriber: &F) {
-    if let Some(subscriptions) = index.get_mut(key) {
-        subscriptions.remove(subscriber);
-        if subscriptions.is_empty() {
+fn remove_from<K: Ord, F: Ord>(index: &mut Index<K, F>, key: &K, subscriber: &F) {
+    if let Some(subscribers) = index.get_mut(key) {
+        subscribers.remove(subscriber);
+        if subscribers.is_empty() {
             index.remove(key);
         }
     }
@@ -184,42 +178,43 @@ mod tests {
     }
 
     #[test]
-    fn woken_by_id_and_by_tag_before_and_after() {
+    fn changes_wake_by_id_and_by_tag_before_and_after() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.set(&"id", by_id("i-1"));
         subscriptions.set(&"was", by_uid("u-1"));
         subscriptions.set(&"is", by_uid("u-2"));
         subscriptions.set(&"other", by_id("i-2"));
-        let moved = InstanceChange::Changed { old: facts("i-1", "u-1"), new: facts("i-1", "u-2") };
+        let moved = Change::Changed { old: facts("i-1", "u-1"), new: facts("i-1", "u-2") };
         assert_eq!(subscriptions.affected_by(&[moved]), BTreeSet::from(["id", "was", "is"]));
         assert_eq!(
-            subscriptions.affected_by(&[InstanceChange::Appeared(facts("i-9", "u-2"))]),
+            subscriptions.affected_by(&[Change::Appeared(facts("i-9", "u-2"))]),
             BTreeSet::from(["is"])
         );
         assert_eq!(
-            subscriptions.affected_by(&[InstanceChange::Disappeared(facts("i-2", ""))]),
+            subscriptions.affected_by(&[Change::Disappeared(facts("i-2", ""))]),
             BTreeSet::from(["other"])
         );
-        assert_eq!(subscriptions.affected_by(&[]), BTreeSet::new());
+        assert_eq!(subscriptions.affected_by::<InstanceFacts>(&[]), BTreeSet::new());
     }
 
     #[test]
-    fn a_new_interest_replaces_the_old_one_and_nothing_is_left_behind() {
+    fn a_new_subscription_replaces_the_old_one_completely() {
         let mut subscriptions = Subscriptions::default();
-        let all = Subscription {
-            tags: by_uid("u").tags,
-            urgency: Urgency::Active,
-            each_list: true,
-            failed_creations: true,
-            ..by_id("i-1")
+        let all = Subscription { tags: by_uid("u").tags, demand: Demand::ALL_LISTS, ..by_id("i-1") };
+        let failed = |subscriptions: &Subscriptions<_>| {
+            subscriptions.demanding(TopicId::FailedCreations).copied().collect::<Vec<&str>>()
         };
         subscriptions.set(&"a", all.clone());
-        assert!(subscriptions.any_fast() && subscriptions.each_list().contains("a"));
-        assert_eq!(subscriptions.failed_creations(), &BTreeSet::from(["a"]));
+        assert_eq!(subscriptions.interval(TopicId::Instances), Some(PollInterval::Active));
+        assert_eq!(subscriptions.interval(TopicId::FailedCreations), Some(PollInterval::Active));
+        assert_eq!(subscriptions.every_list(TopicId::Instances).count(), 1);
+        assert_eq!(failed(&subscriptions), ["a"]);
         subscriptions.set(&"a", by_id("i-2"));
-        assert!(!subscriptions.any_fast() && subscriptions.each_list().is_empty());
-        assert!(subscriptions.failed_creations().is_empty());
-        let change = [InstanceChange::Appeared(facts("i-1", "u"))];
+        assert_eq!(subscriptions.interval(TopicId::Instances), Some(PollInterval::Idle));
+        assert_eq!(subscriptions.interval(TopicId::FailedCreations), None);
+        assert_eq!(subscriptions.every_list(TopicId::Instances).count(), 0);
+        assert!(failed(&subscriptions).is_empty());
+        let change = [Change::Appeared(facts("i-1", "u"))];
         assert_eq!(subscriptions.affected_by(&change), BTreeSet::new());
         subscriptions.set(&"a", all);
         assert_eq!(subscriptions.affected_by(&change), BTreeSet::from(["a"]));
@@ -227,16 +222,15 @@ mod tests {
         assert!(
             subscriptions.is_empty() && subscriptions.by_id.is_empty() && subscriptions.by_tag.is_empty()
         );
-        assert!(subscriptions.fast.is_empty() && subscriptions.each_list.is_empty());
+        assert!(subscriptions.interval(TopicId::Instances).is_none() && subscriptions.every_list.is_empty());
     }
 
     #[test]
-    fn more_is_wanted_only_once() {
-        let fast = Subscription { urgency: Urgency::Active, ..by_id("i") };
-        let lists = Subscription { each_list: true, ..by_id("i") };
-        assert!(fast.wants_more_than(None) && fast.wants_more_than(Some(&lists)));
-        assert!(lists.wants_more_than(Some(&fast)));
-        assert!(!fast.wants_more_than(Some(&fast)));
-        assert!(!by_id("i").wants_more_than(None) && !by_id("j").wants_more_than(Some(&fast)));
+    fn a_demand_exceeds_another_by_any_flag() {
+        assert!(Demand::CHANGES.exceeds(Demand::IDLE) && Demand::CHANGES.exceeds(Demand::EVERY_LIST));
+        assert!(Demand::EVERY_LIST.exceeds(Demand::CHANGES));
+        assert!(Demand::ALL_LISTS.exceeds(Demand::NEXT_LIST));
+        assert!(!Demand::CHANGES.exceeds(Demand::CHANGES) && !Demand::IDLE.exceeds(Demand::IDLE));
+        assert!(!Demand::IDLE.exceeds(Demand::CHANGES));
     }
 }

@@ -1,4 +1,4 @@
-//! The whole fleet over a scripted cloud, on a clock that is stepped.
+//! The whole inventory over a scripted cloud, on a stepped clock.
 
 mod double;
 
@@ -15,7 +15,7 @@ use crate::dcs::Class;
 
 type Wakes = BTreeSet<&'static str>;
 
-struct Bench {
+struct Fixture {
     clock: Arc<SteppedClock>,
     inventory: Inventory<Script, &'static str>,
     cloud: Arc<Script>,
@@ -35,7 +35,7 @@ fn by_id(id: &str) -> Subscription {
 }
 
 fn fast(id: &str) -> Subscription {
-    Subscription { urgency: Urgency::Active, ..by_id(id) }
+    Subscription { demand: Demand::CHANGES, ..by_id(id) }
 }
 
 const fn at(seconds: u64) -> Duration {
@@ -46,8 +46,8 @@ fn of<const N: usize>(subscriptions: [&'static str; N]) -> Wakes {
     BTreeSet::from(subscriptions)
 }
 
-impl Bench {
-    /// At second 1,000, joined, with followers `a` of `i-a` and `b` of `i-b`, which exist.
+impl Fixture {
+    /// A joined account at second 1,000 with subscribers `a` of `i-a` and `b` of `i-b`, which exist.
     fn new(settings: InventorySettings) -> Self {
         let clock = Arc::new(SteppedClock::default());
         clock.step(at(1000));
@@ -56,7 +56,7 @@ impl Bench {
         let cloud = inventory.join(&key, Script::default);
         cloud.set("i-a", Instance::default());
         cloud.set("i-b", Instance::default());
-        assert_eq!(inventory.next_poll(), None, "nobody follows it");
+        assert_eq!(inventory.next_poll(), None, "no subscriber");
         for (subscriber, id) in [("a", "i-a"), ("b", "i-b")] {
             assert_eq!(inventory.subscribe(subscriber, &key, by_id(id)), Some(at(0)));
         }
@@ -65,17 +65,17 @@ impl Bench {
 
     /// The same, after the first list.
     async fn settled() -> Self {
-        let bench = Self::new(InventorySettings::default());
-        assert_eq!(bench.poll().await, of(["a", "b"]));
-        assert_eq!(bench.cloud.take_calls(), ["list"]);
-        bench
+        let fixture = Self::new(InventorySettings::default());
+        assert_eq!(fixture.poll().await, of(["a", "b"]));
+        assert_eq!(fixture.cloud.take_calls(), ["list"]);
+        fixture
     }
 
     async fn poll(&self) -> Wakes {
         self.inventory.poll(&self.key).await.wake
     }
 
-    /// Lets time pass until the next tick is due, and makes it: when that was, and who was woken.
+    /// Advances the clock to the next poll and runs it; returns its time and the woken subscribers.
     async fn next(&self) -> (Duration, Wakes) {
         let (due, key) = self.inventory.next_poll().unwrap();
         self.clock.advance_to(due);
@@ -88,263 +88,306 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn at_rest_one_list_a_minute_and_nothing_else() {
-    let bench = Bench::settled().await;
+async fn an_idle_account_is_listed_once_a_minute() {
+    let fixture = Fixture::settled().await;
     for minute in 1..=60 {
-        bench.cloud.set("i-a", Instance { used_memory: minute, ..Instance::default() });
-        assert_eq!(bench.next().await, (at(1000 + 60 * minute), of([])));
+        fixture.cloud.set("i-a", Instance { used_memory: minute, ..Instance::default() });
+        assert_eq!(fixture.next().await, (at(1000 + 60 * minute), of([])));
     }
-    assert_eq!(bench.cloud.take_calls(), ["list"; 60]);
-    assert_eq!(bench.poll().await, of([]), "not due");
-    assert_eq!(bench.cloud.take_calls(), [""; 0]);
+    assert_eq!(fixture.cloud.take_calls(), ["list"; 60]);
+    assert_eq!(fixture.poll().await, of([]), "not due");
+    assert_eq!(fixture.cloud.take_calls(), [""; 0]);
 }
 
 #[tokio::test]
-async fn while_something_is_on_its_way_every_five_seconds() {
-    let bench = Bench::settled().await;
-    assert_eq!(bench.inventory.subscribe("a", &bench.key, fast("i-a")), Some(at(1005)));
+async fn an_active_account_is_listed_every_five_seconds() {
+    let fixture = Fixture::settled().await;
+    assert_eq!(fixture.inventory.subscribe("a", &fixture.key, fast("i-a")), Some(at(1005)));
     for n in 1..=3 {
-        assert_eq!(bench.next().await, (at(1000 + 5 * n), of([])));
+        assert_eq!(fixture.next().await, (at(1000 + 5 * n), of([])));
     }
-    assert_eq!(bench.inventory.subscribe("a", &bench.key, by_id("i-a")), Some(at(1075)));
-    bench.clock.step(at(40));
-    let waiting = Subscription { each_list: true, ..by_id("i-b") };
-    assert_eq!(bench.inventory.subscribe("b", &bench.key, waiting.clone()), Some(at(1020)), "at once");
-    assert_eq!(bench.next().await, (at(1055), of(["b"])), "a complete list, whatever it says");
-    assert_eq!(bench.inventory.subscribe("b", &bench.key, waiting), Some(at(1115)), "no more than before");
-    assert_eq!(bench.next().await, (at(1115), of(["b"])));
+    assert_eq!(fixture.inventory.subscribe("a", &fixture.key, by_id("i-a")), Some(at(1075)));
+    fixture.clock.step(at(40));
+    let waiting = Subscription { demand: Demand::EVERY_LIST, ..by_id("i-b") };
+    assert_eq!(fixture.inventory.subscribe("b", &fixture.key, waiting.clone()), Some(at(1020)), "at once");
+    assert_eq!(fixture.next().await, (at(1055), of(["b"])), "every complete list");
+    assert_eq!(
+        fixture.inventory.subscribe("b", &fixture.key, waiting),
+        Some(at(1115)),
+        "no more demand than before"
+    );
+    assert_eq!(fixture.next().await, (at(1115), of(["b"])));
 }
 
 #[tokio::test]
-async fn a_change_wakes_whom_it_concerns() {
-    let bench = Bench::settled().await;
+async fn a_change_wakes_its_subscribers() {
+    let fixture = Fixture::settled().await;
     let tag = ("dcs-operator-uid".to_owned(), "u-1".to_owned());
     let subscription = Subscription { tags: vec![tag], ..Subscription::default() };
-    let _ = bench.inventory.subscribe("c", &bench.key, subscription);
-    bench.cloud.set("i-a", Instance { status: "EXTENDING", ..Instance::default() });
-    assert_eq!(bench.next().await.1, of(["a"]));
-    bench.cloud.set("i-c", Instance { uid: Some("u-1"), ..Instance::default() });
-    assert_eq!(bench.next().await.1, of(["c"]));
-    bench.cloud.set("i-c", Instance::default());
-    bench.cloud.remove("i-b");
-    assert_eq!(bench.next().await.1, of(["b", "c"]));
-    assert_eq!(bench.next().await.1, of([]));
+    let _ = fixture.inventory.subscribe("c", &fixture.key, subscription);
+    fixture.cloud.set("i-a", Instance { status: "EXTENDING", ..Instance::default() });
+    assert_eq!(fixture.next().await.1, of(["a"]));
+    fixture.cloud.set("i-c", Instance { uid: Some("u-1"), ..Instance::default() });
+    assert_eq!(fixture.next().await.1, of(["c"]));
+    fixture.cloud.set("i-c", Instance::default());
+    fixture.cloud.remove("i-b");
+    assert_eq!(fixture.next().await.1, of(["b", "c"]));
+    assert_eq!(fixture.next().await.1, of([]));
 }
 
 #[tokio::test]
 async fn the_last_two_complete_lists_are_kept() {
-    let bench = Bench::settled().await;
-    let first = bench.snapshot();
-    assert_eq!((first.joined, first.previous.is_none()), (at(1000), true));
-    bench.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
-    bench.next().await;
-    let second = bench.snapshot();
-    let (latest, previous) = (second.latest.unwrap(), second.previous.unwrap());
-    assert!(Arc::ptr_eq(&previous, &first.latest.unwrap()));
+    let fixture = Fixture::settled().await;
+    let first = fixture.snapshot();
+    assert_eq!((first.joined, first.instances.previous.is_none()), (at(1000), true));
+    fixture.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
+    fixture.next().await;
+    let second = fixture.snapshot();
+    let (latest, previous) = (second.instances.latest.unwrap(), second.instances.previous.unwrap());
+    assert!(Arc::ptr_eq(&previous, &first.instances.latest.unwrap()));
     assert_eq!((previous.begun, latest.begun, latest.len()), (at(1000), at(1060), 2));
     assert!(Arc::ptr_eq(previous.get("i-b").unwrap(), latest.get("i-b").unwrap()), "in memory once");
     assert!(!Arc::ptr_eq(previous.get("i-a").unwrap(), latest.get("i-a").unwrap()));
-    assert!(second.failed_latest.is_none());
+    assert!(second.failed_creations.latest.is_none());
 }
 
 #[tokio::test]
-async fn an_incomplete_list_says_nothing() {
-    let bench = Bench::settled().await;
-    bench.cloud.remove("i-b");
-    bench.cloud.script([Reply::Short, Reply::Short]);
-    assert_eq!(bench.next().await.1, of(["b"]), "the third reading is complete");
-    assert_eq!(bench.cloud.take_calls(), ["list"; 3]);
-    bench.cloud.remove("i-a");
-    bench.cloud.script([Reply::Short, Reply::Short, Reply::Short]);
-    let (failed_at, wakes) = bench.next().await;
-    assert_eq!((failed_at, wakes), (at(1120), of(["a", "b"])), "trouble concerns everybody");
-    assert_eq!(bench.cloud.take_calls(), ["list"; 3]);
-    let snapshot = bench.snapshot();
-    assert!(snapshot.latest.unwrap().get("i-a").is_some(), "absence is not inferred");
-    let trouble = snapshot.trouble.unwrap();
+async fn an_incomplete_list_is_trouble() {
+    let fixture = Fixture::settled().await;
+    fixture.cloud.remove("i-b");
+    fixture.cloud.script([Reply::Short, Reply::Short]);
+    assert_eq!(fixture.next().await.1, of(["b"]), "the third reading is complete");
+    assert_eq!(fixture.cloud.take_calls(), ["list"; 3]);
+    fixture.cloud.remove("i-a");
+    fixture.cloud.script([Reply::Short, Reply::Short, Reply::Short]);
+    let (failed_at, wakes) = fixture.next().await;
+    assert_eq!((failed_at, wakes), (at(1120), of(["a", "b"])), "trouble wakes all");
+    assert_eq!(fixture.cloud.take_calls(), ["list"; 3]);
+    let snapshot = fixture.snapshot();
+    assert!(snapshot.instances.latest.unwrap().get("i-a").is_some(), "absence is not inferred");
+    let trouble = snapshot.instances.trouble.unwrap();
     assert!(matches!(trouble.cause, Cause::Incomplete) && trouble.since == at(1120));
-    assert_eq!(bench.next().await, (at(1125), of(["a", "b"])), "it is over, and i-a is gone");
-    assert!(bench.snapshot().trouble.is_none());
+    assert_eq!(fixture.next().await, (at(1125), of(["a", "b"])), "it is over, and i-a is gone");
+    assert!(fixture.snapshot().instances.trouble.is_none());
 }
 
 #[tokio::test]
-async fn trouble_wakes_everybody_when_it_begins_turns_and_ends() {
-    let bench = Bench::new(InventorySettings::default());
+async fn trouble_wakes_all_subscribers_when_it_begins_changes_and_ends() {
+    let fixture = Fixture::new(InventorySettings::default());
     let (all, none) = (of(["a", "b"]), of([]));
     let replies = [refused(500, None), refused(503, None), refused(401, None), refused(401, None)];
-    bench.cloud.script(replies);
-    // Credentials that are not accepted are left alone for ten minutes.
+    fixture.cloud.script(replies);
+    // Refused credentials pause the account for ten minutes.
     let expected =
         [(1000, all.clone()), (1005, none.clone()), (1015, all.clone()), (1615, none.clone()), (2215, all)];
     for (time, wakes) in expected {
-        assert_eq!(bench.next().await, (at(time), wakes));
+        assert_eq!(fixture.next().await, (at(time), wakes));
         if time == 1615 {
-            let trouble = bench.snapshot().trouble.unwrap();
+            let trouble = fixture.snapshot().instances.trouble.unwrap();
             assert!(matches!(&trouble.cause, Cause::Error(error) if error.class() == Class::Credentials));
             assert_eq!(trouble.since, at(1000), "of the first in a row");
-            assert_eq!(bench.inventory.subscribe("a", &bench.key, fast("i-a")), Some(at(2215)), "no hurry");
+            assert_eq!(
+                fixture.inventory.subscribe("a", &fixture.key, fast("i-a")),
+                Some(at(2215)),
+                "demand does not shorten the pause"
+            );
         }
     }
-    assert_eq!(bench.next().await, (at(2220), none));
+    assert_eq!(fixture.next().await, (at(2220), none));
 }
 
 #[tokio::test]
-async fn the_service_is_left_alone_as_long_as_it_asks() {
-    let bench = Bench::settled().await;
-    bench.cloud.script([refused(429, Some(at(90)))]);
-    assert_eq!(bench.next().await.0, at(1060));
+async fn retry_after_pauses_all_calls() {
+    let fixture = Fixture::settled().await;
+    fixture.cloud.script([refused(429, Some(at(90)))]);
+    assert_eq!(fixture.next().await.0, at(1060));
     for work in [Work::Read, Work::Write] {
-        let admission = bench.inventory.request(&bench.key, work, Priority::Urgent, "a");
+        let admission = fixture.inventory.request(&fixture.key, work, Priority::Urgent, "a");
         assert_eq!(admission, Admission::NotBefore(at(1150)));
     }
-    assert_eq!(bench.next().await.0, at(1150));
-    bench.inventory.withdraw(&bench.key, "a");
+    assert_eq!(fixture.next().await.0, at(1150));
+    fixture.inventory.withdraw(&fixture.key, "a");
 }
 
 #[tokio::test]
-async fn a_list_waits_for_the_budget_and_goes_ahead_of_the_rest() {
-    let bench = Bench::settled().await;
-    bench.clock.step(at(60));
+async fn a_list_waits_for_the_budget_with_priority() {
+    let fixture = Fixture::settled().await;
+    fixture.clock.step(at(60));
     for n in 0..100 {
-        let _ = bench.inventory.request(&bench.key, Work::Read, Priority::Urgent, &n.to_string());
+        let _ = fixture.inventory.request(&fixture.key, Work::Read, Priority::Urgent, &n.to_string());
     }
-    assert_eq!(bench.poll().await, of([]), "no room");
-    assert_eq!(bench.cloud.take_calls(), [""; 0]);
-    assert_eq!(bench.next().await.0, at(1060) + Duration::from_millis(100));
-    assert_eq!(bench.cloud.take_calls(), ["list"]);
-    let other = bench.inventory.request(&key("other"), Work::Read, Priority::Periodic, "0");
+    assert_eq!(fixture.poll().await, of([]), "no room");
+    assert_eq!(fixture.cloud.take_calls(), [""; 0]);
+    assert_eq!(fixture.next().await.0, at(1060) + Duration::from_millis(100));
+    assert_eq!(fixture.cloud.take_calls(), ["list"]);
+    let other = fixture.inventory.request(&key("other"), Work::Read, Priority::Periodic, "0");
     assert!(matches!(other, Admission::Granted { .. }), "another site's budget");
 }
 
 #[tokio::test]
-async fn repeated_readings_are_paid_back() {
-    let bench = Bench::new(InventorySettings {
+async fn repeated_readings_are_charged() {
+    let fixture = Fixture::new(InventorySettings {
         reads_per_second: std::num::NonZeroU32::MIN,
         ..InventorySettings::default()
     });
-    bench.cloud.script([Reply::Short, Reply::Short]);
-    bench.next().await;
-    assert_eq!(bench.cloud.take_calls(), ["list"; 3]);
-    let admission = bench.inventory.request(&bench.key, Work::Read, Priority::Urgent, "a");
+    fixture.cloud.script([Reply::Short, Reply::Short]);
+    fixture.next().await;
+    assert_eq!(fixture.cloud.take_calls(), ["list"; 3]);
+    let admission = fixture.inventory.request(&fixture.key, Work::Read, Priority::Urgent, "a");
     assert_eq!(admission, Admission::NotBefore(at(1003)));
 }
 
 #[tokio::test]
-async fn failed_creations_are_listed_while_somebody_wants_them() {
-    let bench = Bench::settled().await;
+async fn failed_creations_are_listed_while_demanded() {
+    let fixture = Fixture::settled().await;
     let tags = vec![("dcs-operator-uid".to_owned(), "u-9".to_owned())];
-    let subscription = Subscription { tags, failed_creations: true, ..Subscription::default() };
-    assert_eq!(bench.inventory.subscribe("c", &bench.key, subscription.clone()), Some(at(1005)));
+    let demand = Demand { failed_creations: true, ..Demand::IDLE };
+    let subscription = Subscription { tags, demand, ..Subscription::default() };
+    assert_eq!(fixture.inventory.subscribe("c", &fixture.key, subscription.clone()), Some(at(1005)));
     let failed = Instance { status: "CREATEFAILED", uid: Some("u-9"), ..Instance::default() };
-    bench.cloud.set("i-9", failed);
-    assert_eq!(bench.next().await.1, of(["c"]));
-    assert_eq!(bench.cloud.take_calls(), ["list", "list CREATEFAILED"]);
-    let snapshot = bench.snapshot();
-    assert_eq!((snapshot.latest.unwrap().len(), snapshot.failed_latest.unwrap().len()), (2, 1));
+    fixture.cloud.set("i-9", failed);
+    assert_eq!(fixture.next().await.1, of(["c"]));
+    assert_eq!(fixture.cloud.take_calls(), ["list", "list CREATEFAILED"]);
+    let snapshot = fixture.snapshot();
+    assert_eq!(
+        (snapshot.instances.latest.unwrap().len(), snapshot.failed_creations.latest.unwrap().len()),
+        (2, 1)
+    );
 
-    bench.cloud.script([Reply::Truth, refused(403, None)]);
-    assert_eq!(bench.next().await.1, of(["c"]), "its own trouble, which concerns nobody else");
-    let snapshot = bench.snapshot();
-    assert!(snapshot.trouble.is_none() && snapshot.failed_trouble.is_some());
-    assert!(snapshot.failed_latest.is_some(), "as it was");
+    fixture.cloud.script([Reply::Truth, refused(403, None)]);
+    assert_eq!(fixture.next().await.1, of(["c"]), "trouble of the topic wakes only its subscribers");
+    let snapshot = fixture.snapshot();
+    assert!(snapshot.instances.trouble.is_none() && snapshot.failed_creations.trouble.is_some());
+    assert!(snapshot.failed_creations.latest.is_some(), "the last list is kept");
 
-    let _ =
-        bench.inventory.subscribe("c", &bench.key, Subscription { failed_creations: false, ..subscription });
-    bench.cloud.take_calls();
-    bench.next().await;
-    assert_eq!(bench.cloud.take_calls(), ["list"]);
-    let snapshot = bench.snapshot();
-    assert!(snapshot.failed_latest.is_none() && snapshot.failed_trouble.is_none(), "too old to be of use");
+    let idle = Subscription { demand: Demand::IDLE, ..subscription };
+    let _ = fixture.inventory.subscribe("c", &fixture.key, idle);
+    fixture.cloud.take_calls();
+    fixture.next().await;
+    assert_eq!(fixture.cloud.take_calls(), ["list"]);
+    let snapshot = fixture.snapshot();
+    assert!(
+        snapshot.failed_creations.latest.is_none() && snapshot.failed_creations.trouble.is_none(),
+        "dropped without demand"
+    );
 }
 
 #[tokio::test]
-async fn a_tick_can_be_dropped_at_any_await() {
+async fn each_topic_has_its_own_interval() {
+    let fixture = Fixture::settled().await;
+    let demand = Demand { failed_creations: true, ..Demand::IDLE };
+    let _ = fixture.inventory.subscribe("a", &fixture.key, fast("i-a"));
+    let _ = fixture.inventory.subscribe("c", &fixture.key, Subscription { demand, ..by_id("i-c") });
+    for n in 1..=13 {
+        assert_eq!(fixture.next().await.0, at(1000 + 5 * n));
+    }
+    let calls = fixture.cloud.take_calls();
+    let expected = [&["list", "list CREATEFAILED"][..], &["list"; 11], &["list", "list CREATEFAILED"]];
+    assert_eq!(calls, expected.concat());
+}
+
+#[tokio::test]
+async fn a_failed_topic_is_retried_alone_and_delays_only_later_topics() {
+    let fixture = Fixture::settled().await;
+    let demand = Demand { failed_creations: true, ..Demand::IDLE };
+    let _ = fixture.inventory.subscribe("c", &fixture.key, Subscription { demand, ..by_id("i-c") });
+    fixture.cloud.script([Reply::Truth, refused(403, None)]);
+    assert_eq!(fixture.next().await.0, at(1005));
+    assert_eq!(fixture.next().await.0, at(1010));
+    assert_eq!(fixture.cloud.take_calls(), ["list", "list CREATEFAILED", "list CREATEFAILED"]);
+    fixture.cloud.script([refused(401, None)]);
+    assert_eq!(fixture.next().await.0, at(1065));
+    assert_eq!(fixture.next().await.0, at(1665));
+    assert_eq!(fixture.cloud.take_calls(), ["list", "list", "list CREATEFAILED"]);
+}
+
+#[tokio::test]
+async fn a_poll_can_be_dropped_at_any_await() {
     for polls in 0.. {
-        let bench = Bench::settled().await;
-        let subscription = Subscription { failed_creations: true, ..by_id("i-c") };
-        let _ = bench.inventory.subscribe("c", &bench.key, subscription);
-        bench.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
-        bench.clock.step(at(60));
-        let mut poll = Box::pin(bench.inventory.poll(&bench.key));
-        assert_eq!(bench.inventory.next_poll(), None, "it is on its way");
-        assert_eq!(bench.poll().await, of([]), "one at a time");
+        let fixture = Fixture::settled().await;
+        let subscription =
+            Subscription { demand: Demand { failed_creations: true, ..Demand::IDLE }, ..by_id("i-c") };
+        let _ = fixture.inventory.subscribe("c", &fixture.key, subscription);
+        fixture.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
+        fixture.clock.step(at(60));
+        let mut poll = Box::pin(fixture.inventory.poll(&fixture.key));
+        assert_eq!(fixture.inventory.next_poll(), None, "a poll is running");
+        assert_eq!(fixture.poll().await, of([]), "one at a time");
         let mut context = Context::from_waker(Waker::noop());
         if (0..polls).any(|_| poll.poll_unpin(&mut context).is_ready()) {
             assert!(polls > 4, "there were awaits to be dropped at");
             break;
         }
         drop(poll);
-        let (due, wakes) = bench.next().await;
+        let (due, wakes) = fixture.next().await;
         assert_eq!((due, wakes.contains("a")), (at(1065), true), "after {polls} polls");
     }
 }
 
 #[tokio::test]
-async fn a_tick_of_a_dropped_account_changes_nothing_of_its_successor() {
-    let bench = Bench::settled().await;
-    bench.clock.step(at(60));
-    let late = bench.inventory.poll(&bench.key);
-    bench.inventory.unsubscribe(&"a");
-    bench.inventory.unsubscribe(&"b");
-    assert!(bench.inventory.cloud(&bench.key).is_none() && bench.inventory.snapshot(&bench.key).is_none());
-    let _cloud = bench.inventory.join(&bench.key, Script::default);
-    assert!(bench.inventory.subscribe("a", &bench.key, by_id("i-a")).is_some());
-    assert_eq!(late.await.wake, of([]));
-    assert!(bench.snapshot().latest.is_none(), "what others saw is not shown");
-    assert_eq!(bench.next().await, (at(1060), of(["a"])));
-}
-
-#[tokio::test]
-async fn an_account_without_followers_is_dropped() {
-    let bench = Bench::settled().await;
-    assert!(Arc::ptr_eq(&bench.cloud, &bench.inventory.join(&bench.key, || panic!("it is there"))));
-    let other = key("other");
-    assert_eq!(
-        bench.inventory.subscribe("a", &other, by_id("i-a")),
-        None,
-        "not joined; it follows nothing now"
+async fn a_poll_of_a_dropped_account_does_not_change_its_successor() {
+    let fixture = Fixture::settled().await;
+    fixture.clock.step(at(60));
+    let late = fixture.inventory.poll(&fixture.key);
+    fixture.inventory.unsubscribe(&"a");
+    fixture.inventory.unsubscribe(&"b");
+    assert!(
+        fixture.inventory.cloud(&fixture.key).is_none() && fixture.inventory.snapshot(&fixture.key).is_none()
     );
-    bench.inventory.join(&other, Script::default);
-    assert!(bench.inventory.subscribe("b", &other, by_id("i-b")).is_some());
-    assert!(bench.inventory.cloud(&bench.key).is_none(), "nobody is left");
-    assert_eq!(Arc::strong_count(&bench.cloud), 1);
-    bench.inventory.unsubscribe(&"b");
-    assert_eq!(bench.inventory.next_poll(), None);
-    bench.clock.step(at(3600));
-    bench.inventory.unsubscribe(&"b");
-    let state = bench.inventory.shared.lock();
-    assert!(state.accounts.is_empty() && state.account_by_follower.is_empty() && state.sites.is_empty());
+    let _cloud = fixture.inventory.join(&fixture.key, Script::default);
+    assert!(fixture.inventory.subscribe("a", &fixture.key, by_id("i-a")).is_some());
+    assert_eq!(late.await.wake, of([]));
+    assert!(fixture.snapshot().instances.latest.is_none(), "lists of the former account are not shown");
+    assert_eq!(fixture.next().await, (at(1060), of(["a"])));
 }
 
 #[tokio::test]
-async fn the_catalogue_is_read_once_for_all_and_again_after_a_while() {
-    let bench = Bench::settled().await;
-    let flavors = || async { bench.inventory.flavors(&bench.key).await };
-    // One reads, and nobody waits for it.
+async fn an_account_without_subscribers_is_dropped() {
+    let fixture = Fixture::settled().await;
+    assert!(Arc::ptr_eq(&fixture.cloud, &fixture.inventory.join(&fixture.key, || panic!("already joined"))));
+    let other = key("other");
+    assert_eq!(fixture.inventory.subscribe("a", &other, by_id("i-a")), None, "not joined");
+    fixture.inventory.join(&other, Script::default);
+    assert!(fixture.inventory.subscribe("b", &other, by_id("i-b")).is_some());
+    assert!(fixture.inventory.cloud(&fixture.key).is_none(), "the last subscriber left");
+    assert_eq!(Arc::strong_count(&fixture.cloud), 1);
+    fixture.inventory.unsubscribe(&"b");
+    assert_eq!(fixture.inventory.next_poll(), None);
+    fixture.clock.step(at(3600));
+    fixture.inventory.unsubscribe(&"b");
+    let state = fixture.inventory.shared.lock();
+    assert!(state.accounts.is_empty() && state.account_by_subscriber.is_empty() && state.sites.is_empty());
+}
+
+#[tokio::test]
+async fn the_catalogue_is_read_once_and_again_after_its_ttl() {
+    let fixture = Fixture::settled().await;
+    let flavors = || async { fixture.inventory.flavors(&fixture.key).await };
+    // One caller reads, and the others do not wait.
     let together = async || {
         let all = futures::future::join_all((0..1000).map(|_| flavors())).await;
         all.iter().filter(|answer| !matches!(answer, CatalogueRead::InProgress)).count()
     };
     assert_eq!((together().await, together().await), (1, 1000));
     assert!(matches!(flavors().await, CatalogueRead::Read(Ok(_))));
-    assert!(matches!(bench.inventory.windows(&bench.key).await, CatalogueRead::Read(Ok(_))));
-    assert_eq!(bench.cloud.take_calls(), ["flavors", "windows"]);
-    bench.clock.step(at(600));
-    bench.cloud.fail_catalogue(true);
+    assert!(matches!(fixture.inventory.windows(&fixture.key).await, CatalogueRead::Read(Ok(_))));
+    assert_eq!(fixture.cloud.take_calls(), ["flavors", "windows"]);
+    fixture.clock.step(at(600));
+    fixture.cloud.fail_catalogue(true);
     for _ in 0..9 {
         assert!(matches!(flavors().await, CatalogueRead::Read(Err(_))));
     }
-    bench.cloud.fail_catalogue(false);
-    bench.clock.step(at(5));
+    fixture.cloud.fail_catalogue(false);
+    fixture.clock.step(at(5));
     assert!(matches!(flavors().await, CatalogueRead::Read(Ok(_))));
-    assert_eq!(bench.cloud.take_calls(), ["flavors"; 2]);
-    assert!(matches!(bench.inventory.flavors(&key("other")).await, CatalogueRead::NotJoined));
+    assert_eq!(fixture.cloud.take_calls(), ["flavors"; 2]);
+    assert!(matches!(fixture.inventory.flavors(&key("other")).await, CatalogueRead::NotJoined));
 }
 
 #[test]
-fn ticks_can_run_on_any_thread() {
+fn polls_are_send() {
     fn is_send<T: Send>(_: &T) {}
-    let bench = Bench::new(InventorySettings::default());
-    is_send(&bench.inventory.poll(&bench.key));
-    is_send(&bench.inventory.flavors(&bench.key));
+    let fixture = Fixture::new(InventorySettings::default());
+    is_send(&fixture.inventory.poll(&fixture.key));
+    is_send(&fixture.inventory.flavors(&fixture.key));
 }

@@ -1,4 +1,4 @@
-//! How the client calls: what it sends, what it repeats, when it is sure. Without sockets or waiting.
+//! Requests, retries and outcomes of the client, without sockets or real waits.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use crate::support::{
     account::{ACCESS_KEY, PASSWORD, PROJECT, assert_no_canary},
     answers::{ID, SERVICE_AHEAD, by_password, class, create, created, detail, signing, token},
-    scripted::{SimHarness, answer, harness, header, refusal},
+    scripted::{ClientHarness, answer, harness, header, refusal},
 };
 
 #[tokio::test]
-async fn every_operation_sends_what_the_reference_says() {
-    let SimHarness { client, service, .. } = harness(
+async fn every_operation_sends_the_documented_request() {
+    let ClientHarness { client, service, .. } = harness(
         signing(),
         vec![
             answer(200, &[], &created()),
@@ -92,7 +92,7 @@ async fn every_operation_sends_what_the_reference_says() {
         format!("GET {p}/quota"),
         "GET /v2/available-zones".to_owned(),
     ];
-    let asked = service.asked();
+    let asked = service.requests();
     let lines: Vec<_> = asked
         .iter()
         .map(|asked| format!("{} {}", asked.method, &asked.url[url::Position::BeforePath..]))
@@ -119,22 +119,22 @@ async fn every_operation_sends_what_the_reference_says() {
 }
 
 #[tokio::test]
-async fn ids_that_would_change_the_path_are_never_sent() {
-    let SimHarness { client, service, .. } = harness(signing(), vec![]);
+async fn ids_that_would_change_the_path_are_refused() {
+    let ClientHarness { client, service, .. } = harness(signing(), vec![]);
     for id in ["", "..", "a/b", "a?b", "a b", "%2e%2e"] {
         assert_eq!(class(client.delete_instance(id).await), Class::Invalid, "{id:?}");
     }
-    assert!(service.asked().is_empty());
+    assert!(service.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_read_is_repeated_and_signed_anew_each_time() {
+async fn a_repeated_read_has_a_new_signature() {
     let script =
         vec![refusal(503, "", &[]), Err(Failure::Broken(String::new())), answer(200, &[], &detail())];
-    let SimHarness { client, service, clock } = harness(signing(), script);
+    let ClientHarness { client, service, clock } = harness(signing(), script);
     client.show_instance(ID).await.unwrap();
     assert_eq!(clock.leaps().len(), 2);
-    let asked = service.asked();
+    let asked = service.requests();
     let signatures: Vec<_> = asked.iter().map(|asked| header(asked, "authorization")).collect();
     let dates: Vec<_> = asked.iter().map(|asked| header(asked, "x-sdk-date")).collect();
     assert!(dates[0] < dates[2], "{dates:?}");
@@ -144,19 +144,19 @@ async fn a_read_is_repeated_and_signed_anew_each_time() {
 #[tokio::test]
 async fn retry_after_is_honoured() {
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "17")]), answer(200, &[], &detail())];
-    let SimHarness { client, clock, .. } = harness(signing(), script);
+    let ClientHarness { client, clock, .. } = harness(signing(), script);
     client.show_instance(ID).await.unwrap();
     assert_eq!(clock.leaps(), [Duration::from_secs(17)]);
 
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "600")])];
-    let SimHarness { client, clock, .. } = harness(signing(), script);
+    let ClientHarness { client, clock, .. } = harness(signing(), script);
     let error = client.show_instance(ID).await.unwrap_err();
     assert_eq!((error.class(), error.retry_after()), (Class::Throttled, Some(Duration::from_secs(600))));
     assert!(clock.leaps().is_empty(), "the caller's schedule waits, not the call");
 }
 
 #[tokio::test]
-async fn a_create_is_sent_once_whatever_comes() {
+async fn a_create_is_never_repeated() {
     let cases = [
         (Err(Failure::NotSent(String::new())), Class::Transient),
         (Err(Failure::TimedOut(Duration::ZERO)), Class::Ambiguous),
@@ -179,30 +179,30 @@ async fn a_create_is_sent_once_whatever_comes() {
     ];
     for (outcome, expected) in cases {
         let shown = format!("{outcome:?}");
-        let SimHarness { client, service, .. } = harness(signing(), vec![outcome]);
+        let ClientHarness { client, service, .. } = harness(signing(), vec![outcome]);
         assert_eq!(class(client.create_instance(&create()).await), expected, "{shown}");
-        assert_eq!(service.asked().len(), 1);
+        assert_eq!(service.requests().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_create_is_sent_again_only_where_it_was_turned_away_at_the_door_and_in_time() {
+async fn a_create_is_resent_only_after_refused_authentication_and_in_time() {
     let script = vec![refusal(401, "APIGW.0301", &[("date", SERVICE_AHEAD)]), answer(200, &[], &created())];
-    let SimHarness { client, service, .. } = harness(signing(), script);
+    let ClientHarness { client, service, .. } = harness(signing(), script);
     client.create_instance(&create()).await.unwrap();
-    assert_eq!(service.asked().len(), 2, "a wrong clock is mended");
+    assert_eq!(service.requests().len(), 2, "the clock is corrected");
 
-    let SimHarness { client, service, .. } = harness(by_password(), vec![]);
+    let ClientHarness { client, service, .. } = harness(by_password(), vec![]);
     service.answer_later(Duration::from_secs(13), token("t1", 23));
     service.answer_later(Duration::ZERO, refusal(401, "DCS.1002", &[]));
     service.answer_later(Duration::from_secs(2), token("t2", 23));
-    assert_eq!(class(client.create_instance(&create()).await), Class::Transient, "surely not sent again");
-    let paths: Vec<_> = service.asked().iter().map(|asked| asked.url.path().to_owned()).collect();
+    assert_eq!(class(client.create_instance(&create()).await), Class::Transient, "certainly not sent again");
+    let paths: Vec<_> = service.requests().iter().map(|asked| asked.url.path().to_owned()).collect();
     assert_eq!(paths.iter().filter(|path| path.ends_with("/instances")).count(), 1, "{paths:?}");
 }
 
 #[tokio::test]
-async fn once_an_answer_was_lost_nothing_later_makes_it_certain() {
+async fn a_lost_answer_stays_ambiguous() {
     let lost = || Err(Failure::Broken(String::new()));
     let unsent = || Err(Failure::NotSent(String::new()));
     let cases = [
@@ -215,51 +215,51 @@ async fn once_an_answer_was_lost_nothing_later_makes_it_certain() {
     ];
     for (script, expected) in cases {
         let shown = format!("{script:?}");
-        let SimHarness { client, service, .. } = harness(signing(), script);
+        let ClientHarness { client, service, .. } = harness(signing(), script);
         assert_eq!(class(client.delete_instance(ID).await), expected, "{shown}");
-        assert!(service.asked().len() > 1);
+        assert!(service.requests().len() > 1);
     }
 }
 
 #[tokio::test]
-async fn a_change_is_never_sent_later_than_its_time_allows() {
+async fn a_change_is_never_sent_after_its_deadline() {
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "55")])];
-    let SimHarness { client, clock, .. } = harness(signing(), script);
+    let ClientHarness { client, clock, .. } = harness(signing(), script);
     assert_eq!(class(client.delete_instance(ID).await), Class::Throttled);
-    assert!(clock.leaps().is_empty(), "the lease may be gone by then");
+    assert!(clock.leaps().is_empty(), "the lease may be lost by then");
 }
 
 #[tokio::test]
-async fn a_change_that_disrupts_is_not_repeated() {
+async fn a_disruptive_change_is_not_repeated() {
     let port = UpdateInstance { port: Some(6380), ..UpdateInstance::default() };
     let commands = UpdateInstance { rename_commands: Some(BTreeMap::new()), ..UpdateInstance::default() };
     for change in [port, commands] {
-        let SimHarness { client, service, .. } =
+        let ClientHarness { client, service, .. } =
             harness(signing(), vec![Err(Failure::TimedOut(Duration::ZERO))]);
         assert_eq!(class(client.update_instance(ID, &change).await), Class::Ambiguous);
-        assert_eq!(service.asked().len(), 1);
+        assert_eq!(service.requests().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn what_is_absent_is_not_sent() {
+async fn absent_fields_are_not_sent() {
     let policy = BackupPolicy { backup_type: Some(BackupType::Manual), ..BackupPolicy::default() };
     let change = UpdateInstance { instance_backup_policy: Some(policy), ..UpdateInstance::default() };
-    let SimHarness { client, service, .. } = harness(signing(), vec![answer(204, &[], "")]);
+    let ClientHarness { client, service, .. } = harness(signing(), vec![answer(204, &[], "")]);
     client.update_instance(ID, &change).await.unwrap();
-    let body: Value = serde_json::from_slice(&service.asked()[0].body).unwrap();
+    let body: Value = serde_json::from_slice(&service.requests()[0].body).unwrap();
     assert_eq!(body, json!({ "instance_backup_policy": { "backup_type": "manual" } }));
 }
 
 #[tokio::test]
-async fn a_detail_of_another_instance_is_no_answer() {
+async fn a_detail_of_another_instance_is_an_error() {
     let other = || answer(200, &[], r#"{"instance_id": "another", "status": "RUNNING"}"#);
-    let SimHarness { client, .. } = harness(signing(), vec![other()]);
+    let ClientHarness { client, .. } = harness(signing(), vec![other()]);
     assert_eq!(class(client.show_instance(ID).await), Class::Transient);
 }
 
 #[tokio::test]
-async fn a_password_is_changed_only_if_the_body_says_so() {
+async fn a_password_reset_succeeds_only_if_the_body_confirms_it() {
     let reset = ResetPassword { new_password: Some(SecretString::from(PASSWORD)), no_password_access: None };
     let cases = [
         (r#"{"code": "1", "message": "success"}"#, None),
@@ -274,18 +274,18 @@ async fn a_password_is_changed_only_if_the_body_says_so() {
         ("{}", Some(Class::Ambiguous)),
     ];
     for (body, expected) in cases {
-        let SimHarness { client, service, .. } = harness(signing(), vec![answer(200, &[], body)]);
+        let ClientHarness { client, service, .. } = harness(signing(), vec![answer(200, &[], body)]);
         let outcome = client.reset_password(ID, &reset).await;
         assert_eq!(outcome.map_err(|error| class::<()>(Err(error))).err(), expected, "{body}");
-        assert_eq!(service.asked().len(), 1);
+        assert_eq!(service.requests().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn an_error_that_repeats_the_password_does_not_show_it() {
+async fn errors_redact_the_password() {
     let body =
         json!({ "error_code": "DCS.4845", "error_msg": format!("{PASSWORD} is too weak") }).to_string();
-    let SimHarness { client, .. } = harness(signing(), vec![answer(400, &[], &body)]);
+    let ClientHarness { client, .. } = harness(signing(), vec![answer(400, &[], &body)]);
     let error = client.create_instance(&create()).await.unwrap_err();
     assert!(error.to_string().contains("*** is too weak"), "{error}");
     assert_eq!(class::<()>(Err(error)), Class::Invalid);

@@ -1,4 +1,4 @@
-//! The real client against servers that misbehave: every odd answer becomes a classified error in time.
+//! The HTTP client against faulty servers: every faulty answer becomes a classified error in time.
 
 use std::{
     sync::Arc,
@@ -20,11 +20,11 @@ use crate::support::{
 };
 
 const ID: &str = "4a9c0d1e-0000-4000-8000-000000000001";
-/// The time a call may take that is going to use it up.
+/// Time limit of a call that will reach it.
 const SHORT: Duration = Duration::from_secs(2);
-/// The time of any other: never used up, whatever else the machine does.
+/// Time limit of the other calls, also on a loaded machine.
 const LONG: Duration = Duration::from_secs(60);
-/// What a loaded machine may add.
+/// Additional time on a loaded machine.
 const MARGIN: Duration = Duration::from_secs(10);
 
 fn client(url: &str, total: Duration, attempts: u32) -> Client {
@@ -42,26 +42,26 @@ fn page() -> String {
     r#"{"instance_num": 1, "instances": [{"instance_id": "a", "name": "canary"}]}"#.to_owned()
 }
 
-/// What a read and a change make of one odd answer.
+/// The expected outcome of a read and a change for one faulty answer.
 struct Case {
     name: &'static str,
     act: Act,
     read: Class,
     change: Class,
-    /// Attempts of a read; a change that may be repeated has as many.
+    /// Attempts of a read, and of a change that may be repeated.
     attempts: u32,
     failure: fn(&Failure) -> bool,
 }
 
 impl Case {
-    /// Some answers only end when the time does.
+    /// Some answers end only at the time limit.
     fn time(&self) -> Duration {
         if matches!(self.act, Act::Drip(..) | Act::Hang) { SHORT } else { LONG }
     }
 }
 
 fn cases() -> Vec<Case> {
-    let odd = |name, act, attempts, failure| Case {
+    let faulty = |name, act, attempts, failure| Case {
         name,
         act,
         read: Class::Transient,
@@ -74,51 +74,51 @@ fn cases() -> Vec<Case> {
     let whole = http("200 OK", "", &page());
     let half = whole.len() - 30;
     vec![
-        odd("closed before any byte", Act::Send(vec![]), 3, |f| matches!(f, Failure::Broken(_))),
-        odd("cut within the head", Act::Send(b"HTTP/1.1 200 OK\r\nContent-".to_vec()), 3, |f| {
+        faulty("closed before any byte", Act::Send(vec![]), 3, |f| matches!(f, Failure::Broken(_))),
+        faulty("cut within the head", Act::Send(b"HTTP/1.1 200 OK\r\nContent-".to_vec()), 3, |f| {
             matches!(f, Failure::Broken(_))
         }),
-        odd("shorter than announced", Act::Send(cut(whole.clone(), half)), 3, |f| {
+        faulty("shorter than announced", Act::Send(cut(whole.clone(), half)), 3, |f| {
             matches!(f, Failure::Broken(_))
         }),
-        odd("reset within the body", Act::Reset(cut(whole.clone(), half)), 3, |f| {
+        faulty("reset within the body", Act::Reset(cut(whole.clone(), half)), 3, |f| {
             matches!(f, Failure::Broken(_))
         }),
-        odd(
+        faulty(
             "JSON that ends too early",
             Act::Send(http("200 OK", "", r#"{"instance_num": 1, "inst"#)),
             3,
             |f| matches!(f, Failure::Unreadable { .. }),
         ),
-        odd(
+        faulty(
             "a web page",
             Act::Send(http("200 OK", "Content-Type: text/html\r\n", "<html>canary</html>")),
             3,
             |f| matches!(f, Failure::Unreadable { .. }),
         ),
-        odd("no HTTP", Act::Send(b"220 mail.example.com ready\r\n".to_vec()), 3, |f| {
+        faulty("no HTTP", Act::Send(b"220 mail.example.com ready\r\n".to_vec()), 3, |f| {
             matches!(f, Failure::Broken(_))
         }),
-        odd("10 MiB announced", Act::Send(http("200 OK", "", &huge)), 1, |f| {
+        faulty("10 MiB announced", Act::Send(http("200 OK", "", &huge)), 1, |f| {
             *f == Failure::TooLarge(MAX_RESPONSE_BYTES)
         }),
-        odd(
+        faulty(
             "10 MiB unannounced",
             Act::Send([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec(), huge.into_bytes()].concat()),
             1,
             |f| *f == Failure::TooLarge(MAX_RESPONSE_BYTES),
         ),
-        odd("a byte now and then", Act::Drip(whole, Duration::from_millis(200)), 1, |f| {
+        faulty("a byte now and then", Act::Drip(whole, Duration::from_millis(200)), 1, |f| {
             matches!(f, Failure::TimedOut(_))
         }),
-        odd("silence", Act::Hang, 1, |f| matches!(f, Failure::TimedOut(_))),
-        odd(
+        faulty("silence", Act::Hang, 1, |f| matches!(f, Failure::TimedOut(_))),
+        faulty(
             "a redirect",
             Act::Send(http("302 Found", "Location: http://127.0.0.1:1/canary\r\n", "")),
             1,
             |f| matches!(f, Failure::Redirected { status: 302, host: Some(host) } if host == "127.0.0.1"),
         ),
-        odd(
+        faulty(
             "a gateway's error page",
             Act::Send(http("502 Bad Gateway", "", "<html>canary</html>")),
             3,
@@ -151,7 +151,7 @@ fn check(case: &Case, operation: &str, outcome: Result<(), Error>, expected: Cla
 }
 
 #[tokio::test]
-async fn every_odd_answer_is_classified_within_its_time() {
+async fn every_faulty_answer_is_classified_within_the_time_limit() {
     for case in cases() {
         let server = RawServer::start(case.act.clone()).await;
         let client = client(&server.url(), case.time(), 3);
@@ -169,8 +169,8 @@ async fn every_odd_answer_is_classified_within_its_time() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_known_not_to_have_been_sent() {
-    // Bound, so that nobody else gets the port, and not listening.
+async fn a_refused_connection_counts_as_not_sent() {
+    // Bound, so that no other process gets the port, and not listening.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
@@ -180,7 +180,7 @@ async fn nobody_listening_is_known_not_to_have_been_sent() {
 }
 
 #[tokio::test]
-async fn a_good_answer_passes_at_any_pace_within_the_time() {
+async fn a_slow_answer_is_accepted_within_the_time_limit() {
     let act = Act::Drip(http("200 OK", "", &page()), Duration::from_millis(1));
     let server = RawServer::start(act).await;
     let answer = client(&server.url(), LONG, 1).list_instances(&InstanceQuery::default()).await.unwrap();

@@ -51,7 +51,7 @@ async fn running(harness: &SimHarness, request: &CreateInstance) -> String {
 }
 
 async fn status(harness: &SimHarness, id: &str) -> Option<InstanceStatus> {
-    harness.client.show_instance(id).await.expect("an instance").status
+    harness.client.show_instance(id).await.expect("an instance").summary.status
 }
 
 async fn a_new_instance_is_seen_alike_everywhere(harness: SimHarness) {
@@ -157,8 +157,11 @@ async fn what_is_updated_is_read_back(harness: SimHarness) {
     };
     harness.client.update_instance(&id, &change).await.expect("updated");
     let detail = harness.client.show_instance(&id).await.expect("an instance");
-    assert_eq!((detail.name, detail.description), (change.name, change.description));
-    assert_eq!((detail.maintain_begin, detail.maintain_end), (change.maintain_begin, change.maintain_end));
+    assert_eq!((detail.summary.name, detail.summary.description), (change.name, change.description));
+    assert_eq!(
+        (detail.summary.maintain_begin, detail.summary.maintain_end),
+        (change.maintain_begin, change.maintain_end)
+    );
     for wrong in [
         UpdateInstance { name: Some("no".to_owned()), ..UpdateInstance::default() },
         UpdateInstance { description: Some("x".repeat(1025)), ..UpdateInstance::default() },
@@ -246,7 +249,7 @@ async fn tags_are_upserted_and_removed(harness: SimHarness) {
         harness.client.change_tags(&id, &TagsChange { action, tags }).await.expect("changed");
         let detail = harness.client.show_instance(&id).await.expect("an instance");
         let mut tags: Vec<_> =
-            detail.tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect();
+            detail.summary.tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect();
         tags.sort();
         tags
     };

@@ -1,4 +1,4 @@
-//! Every way in which the service is known to write a value, read.
+//! Every known notation of a value decodes.
 
 use dcs_operator::dcs::model::{
     AvailabilityZones, BusyTask, Capacity, Flavors, InstanceDetail, InstancePage, InstanceStatus, Job,
@@ -18,7 +18,7 @@ fn detail(extra: Value) -> InstanceDetail {
 }
 
 #[test]
-fn sizes_below_one_gb() {
+fn capacities_below_one_gb() {
     for value in [
         json!({ "capacity": 0, "capacity_minor": ".125" }),
         json!({ "capacity": 0, "capacity_minor": "0.125" }),
@@ -48,7 +48,7 @@ fn booleans_in_three_spellings() {
 }
 
 #[test]
-fn the_security_group_that_is_none() {
+fn the_placeholder_of_a_security_group_reads_as_absent() {
     for value in [json!("securityGroupId"), json!(""), json!(null), json!({})] {
         assert_eq!(detail(json!({ "security_group_id": value.clone() })).security_group(), None, "{value}");
     }
@@ -56,7 +56,7 @@ fn the_security_group_that_is_none() {
 }
 
 #[test]
-fn busy_is_whatever_the_task_field_holds() {
+fn any_task_value_means_busy() {
     let running = |task: Value| detail(json!({ "status": "RUNNING", "task": task }));
     for idle in [json!(null), json!(""), json!({})] {
         assert!(!running(idle.clone()).is_busy(), "{idle}");
@@ -71,8 +71,8 @@ fn busy_is_whatever_the_task_field_holds() {
 }
 
 #[test]
-fn statuses_known_unknown_and_absent() {
-    let status = |value: Value| detail(json!({ "status": value })).status;
+fn known_unknown_and_absent_statuses() {
+    let status = |value: Value| detail(json!({ "status": value })).summary.status;
     assert_eq!(status(json!("RUNNING")), Some(InstanceStatus::Running));
     assert_eq!(status(json!("deleting")), Some(InstanceStatus::Deleting));
     assert_eq!(status(json!("HIBERNATING")), Some(InstanceStatus::Other("HIBERNATING".to_owned())));
@@ -80,7 +80,7 @@ fn statuses_known_unknown_and_absent() {
 }
 
 #[test]
-fn times_and_their_two_names() {
+fn both_names_of_the_change_time() {
     let (early, late) = ("2022-07-06T09:32:16.502Z", "2022-07-06T10:00:00.000Z");
     for value in [
         json!({ "update_at": early }),
@@ -93,17 +93,21 @@ fn times_and_their_two_names() {
 }
 
 #[test]
-fn fields_of_any_wrong_kind_read_as_absent() {
+fn fields_of_a_wrong_type_read_as_absent() {
     let odd = detail(json!({
         "name": {}, "port": "6379", "replica_count": {}, "db_number": "many", "domain_name_info": null,
         "features": [], "instance_backup_policy": "", "bandwidth_info": { "begin_time": 1684191545379u64 },
         "az_codes": null, "tags": null, "order_id": {}, "charging_mode": "0", "spec_code": 7, "new_field": [1],
     }));
-    assert_eq!((odd.name, odd.port, odd.replica_count, odd.db_number), (None, Some(6379), None, None));
-    assert_eq!((odd.domain_name_info, odd.features, odd.instance_backup_policy), (None, None, None));
+    let common = odd.summary.clone();
+    assert_eq!((common.name, common.port, odd.replica_count, odd.db_number), (None, Some(6379), None, None));
+    assert_eq!((odd.domain_name_info, common.features, odd.instance_backup_policy), (None, None, None));
     assert_eq!(odd.bandwidth_info.and_then(|info| info.begin_time), Some(1_684_191_545_379));
-    assert_eq!((odd.az_codes, odd.tags, odd.order_id, odd.charging_mode), (vec![], vec![], None, Some(0)));
-    assert_eq!(odd.spec_code.as_deref(), Some("7"));
+    assert_eq!(
+        (common.az_codes, common.tags, common.order_id, common.charging_mode),
+        (vec![], vec![], None, Some(0))
+    );
+    assert_eq!(common.spec_code.as_deref(), Some("7"));
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn tags_with_and_without_values() {
 }
 
 #[test]
-fn a_page_never_hides_an_instance() {
+fn a_page_with_an_invalid_entry_is_an_error() {
     let page: InstancePage = read(json!({ "instance_num": "2", "instances": null }));
     assert_eq!((page.instance_num, page.instances.len()), (2, 0));
     for partial in [
@@ -134,7 +138,7 @@ fn a_page_never_hides_an_instance() {
 }
 
 #[test]
-fn what_identifies_an_answer_is_required() {
+fn identifying_fields_are_required() {
     assert!(serde_json::from_value::<InstanceDetail>(json!({ "status": "RUNNING" })).is_err());
     assert!(serde_json::from_value::<Job>(json!({ "job_id": "j1" })).is_err());
     assert!(serde_json::from_value::<Job>(json!({ "status": "SUCCESS" })).is_err());
@@ -149,7 +153,7 @@ fn what_identifies_an_answer_is_required() {
 }
 
 #[test]
-fn jobs_count_in_milliseconds_and_tasks_in_iso() {
+fn times_of_jobs_and_tasks() {
     let job: Job = read(json!({
         "job_id": "ff80", "status": "FAIL", "begin_time": "1684191545379", "end_time": 1684191548248u64,
         "fail_reason": "no capacity",
@@ -177,7 +181,7 @@ fn jobs_count_in_milliseconds_and_tasks_in_iso() {
 }
 
 #[test]
-fn flavors_with_their_lists_in_strings() {
+fn flavors_decode() {
     let flavors: Flavors = read(json!({ "flavors": [{
         "spec_code": "redis.ha.xu1.large.r2.4", "cache_mode": "ha_rw_split", "engine": "redis",
         "engine_version": "4.0;5.0", "cpu_type": "aarch64", "capacity": ["0.125", 4, "8"], "replica_count": "2",
@@ -196,7 +200,7 @@ fn flavors_with_their_lists_in_strings() {
 }
 
 #[test]
-fn numbers_of_the_tenant() {
+fn quota_zones_windows_statistics_and_counts_decode() {
     let quotas: Quotas = read(json!({ "quotas": { "resources": [
         { "unit": {}, "min": 1, "max": 10, "quota": "10", "used": 3, "type": "instance" },
     ]}}));

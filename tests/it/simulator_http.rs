@@ -44,7 +44,7 @@ fn code(error: &dcs_operator::dcs::Error) -> Option<&str> {
 async fn an_instance_is_created_and_deleted(bench: SimHarness) {
     let client = &bench.client;
     let id = client.create_instance(&instance("my-cache")).await.expect("created").instance_id;
-    let status = async || client.show_instance(&id).await.expect("an instance").status;
+    let status = async || client.show_instance(&id).await.expect("an instance").summary.status;
     assert_eq!(status().await, Some(InstanceStatus::Creating));
     bench.step(100);
     assert_eq!(status().await, Some(InstanceStatus::Running));
@@ -149,13 +149,13 @@ async fn the_journal_contains_no_secrets(bench: SimHarness) {
 struct Tampering(InProcess);
 
 impl Transport for Tampering {
-    fn exchange(
+    fn send(
         &self,
         mut request: HttpRequest,
         limit: Duration,
     ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         request.body.push(b' ');
-        self.0.exchange(request, limit)
+        self.0.send(request, limit)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         ClientFactory, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchedStore,
         Watches, WriteGuard,
     },
-    dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
+    dcs::{AccountConfig, Client, HttpClients, RetryPolicy, account::InvalidAccount},
     inventory::Inventory,
     leader::{self, Candidate, KubeLeaseApi, Leadership, LeaseGuard, LossReason},
     metrics::Metrics,
@@ -35,6 +35,7 @@ const WATCHES: &str = "a first list of DcsInstances and Secrets";
 
 /// Makes clients over HTTP.
 struct HttpConnect {
+    http: HttpClients,
     policy: RetryPolicy,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -48,7 +49,8 @@ impl ClientFactory for HttpConnect {
     fn connect(&self, account: &AccountConfig) -> Result<Client, InvalidAccount> {
         // Spreads the retries of clients that are made together.
         let seed = self.clock.now().timestamp_subsec_nanos().into();
-        let client = Client::new(account.clone(), self.policy.clone(), Arc::clone(&self.clock), seed)?;
+        let http = self.http.get(account)?;
+        let client = Client::over(http, account.clone(), self.policy.clone(), Arc::clone(&self.clock), seed);
         Ok(client.observed_by(Arc::new(telemetry_sink::CloudRequestMetrics(self.metrics.clone()))))
     }
 }
@@ -239,6 +241,7 @@ impl Parts {
         let shared = Arc::new(Shared {
             secrets: KubeSecrets::new(client.clone(), secret_store.reader(), timeouts.answer),
             client_factory: HttpConnect {
+                http: HttpClients::new(Arc::clone(&clock)),
                 policy: self.args.retry_policy(),
                 clock: Arc::clone(&clock),
                 metrics: self.metrics.clone(),

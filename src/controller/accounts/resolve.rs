@@ -14,9 +14,9 @@ use crate::{
     controller::{
         ids::NamespacedName,
         ports::{ClusterError, ManagedResource, SecretApi, has_finalizer},
+        projects::ProjectError,
         shared::Shared,
     },
-    dcs::Error,
     formats::IN_USE_FINALIZER,
     inventory::AccountKey,
     plan::{
@@ -35,20 +35,6 @@ pub(in crate::controller) enum AccountUnavailable {
     Blocker(Blocker),
     /// Another reconcile is looking it up.
     InProgress,
-}
-
-/// Why a project was not found.
-enum ProjectError {
-    /// No client could be made.
-    Client(Blocker),
-    /// The call failed.
-    Call(Error),
-}
-
-impl From<Error> for ProjectError {
-    fn from(error: Error) -> Self {
-        Self::Call(error)
-    }
 }
 
 impl From<Blocker> for AccountUnavailable {
@@ -179,16 +165,14 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
     ) -> Result<String, AccountUnavailable> {
         let account = &parsed.account;
         let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, parsed.hash);
-        let connect = || connect().map_err(ProjectError::Client);
-        let found = self.projects.find(&key, connect, self.clock.as_ref(), &self.settings.requeue).await;
-        let found = found.map_err(|problem| match problem {
-            ProjectError::Client(blocker) => blocker,
-            ProjectError::Call(error) => {
+        let found = self.projects.find(key, connect, self.clock.as_ref(), &self.settings.requeue).await;
+        found.ok_or(AccountUnavailable::InProgress)?.map_err(|problem| match problem {
+            ProjectError::Connect(blocker) => AccountUnavailable::Blocker(blocker),
+            ProjectError::Cloud(error) => {
                 let what = format!("the project of region {} cannot be looked up", account.region);
-                Blocker::of(&what, &error)
+                AccountUnavailable::Blocker(Blocker::of(&what, &error))
             }
-        })?;
-        found.ok_or(AccountUnavailable::InProgress)
+        })
     }
 
     /// Adds the in-use finalizer to the Secret with the object's credentials.

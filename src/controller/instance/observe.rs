@@ -14,7 +14,7 @@ use crate::{
     },
     dcs::model::InstanceFacts,
     formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
-    inventory::{AccountSnapshot, Cause, List},
+    inventory::{AccountSnapshot, Cause, List, Lists},
     plan::{
         Blocker,
         instance::{
@@ -79,38 +79,42 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
 
 /// The part of the account's lists that is about this object.
 fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
-    let known = o.known_id().and_then(|id| snapshot.latest.as_ref()?.get(id)).cloned();
-    let begun = |list: &Option<Arc<List>>| list.as_ref().map(|list| list.begun);
+    let (instances, failures) = (&snapshot.instances, &snapshot.failed_creations);
+    let known = o.known_id().and_then(|id| instances.latest.as_ref()?.get(id)).cloned();
+    let begun = |list: &Option<Arc<List<_>>>| list.as_ref().map(|list| list.begun);
     AccountLists {
         joined: snapshot.joined,
-        latest: snapshot.latest.as_ref().map(|list| ListTimes { begun: list.begun, finished: list.finished }),
-        before: begun(&snapshot.previous),
-        failed_latest: begun(&snapshot.failed_latest),
-        failed_before: begun(&snapshot.failed_previous),
+        latest: instances
+            .latest
+            .as_ref()
+            .map(|list| ListTimes { begun: list.begun, finished: list.finished }),
+        before: begun(&instances.previous),
+        failed_latest: begun(&failures.latest),
+        failed_before: begun(&failures.previous),
         known,
-        marked: marked(&o.subject, snapshot.latest.as_deref()),
-        vanished: vanished(&o.subject, snapshot),
-        failed: failed(o, snapshot.failed_latest.as_deref()),
-        trouble: snapshot.trouble.as_ref().map(|trouble| blocker_for(&trouble.cause)),
+        marked: marked(&o.subject, instances.latest.as_deref()),
+        vanished: vanished(&o.subject, instances),
+        failed: failed(o, failures.latest.as_deref()),
+        trouble: instances.trouble.as_ref().map(|trouble| blocker_for(&trouble.cause)),
         overlaid: false,
     }
 }
 
 /// Instances with our uid or owner in their tags, each once.
-fn marked(subject: &Subject, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
+fn marked(subject: &Subject, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceFacts>> {
     let Some(list) = list else { return Vec::new() };
     let others = list.tagged(OWNER_TAG, subject.owner.as_str());
     let others = others.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
     list.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
 }
 
-fn vanished(subject: &Subject, snapshot: &AccountSnapshot) -> Vec<Arc<InstanceFacts>> {
-    let mut before = marked(subject, snapshot.previous.as_deref());
-    before.retain(|facts| snapshot.latest.as_ref().is_none_or(|latest| latest.get(&facts.id).is_none()));
+fn vanished(subject: &Subject, lists: &Lists<InstanceFacts>) -> Vec<Arc<InstanceFacts>> {
+    let mut before = marked(subject, lists.previous.as_deref());
+    before.retain(|facts| lists.latest.as_ref().is_none_or(|latest| latest.get(&facts.id).is_none()));
     before
 }
 
-fn failed(o: &Observed, list: Option<&List>) -> Vec<Arc<InstanceFacts>> {
+fn failed(o: &Observed, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceFacts>> {
     let Some(list) = list else { return Vec::new() };
     let known = o.status.id.as_deref().and_then(|id| list.get(id)).into_iter();
     let mut found: Vec<_> = known.chain(list.tagged(UID_TAG, &o.subject.uid)).cloned().collect();

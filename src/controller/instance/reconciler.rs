@@ -13,7 +13,7 @@ use crate::{
     },
     dcs::Error,
     formats::{INSTANCE_FINALIZER, OWNER_TAG, UID_TAG},
-    inventory::{Subscription, Urgency},
+    inventory::Subscription,
     plan::instance::{CloudAction, KubeAction, Lookup, Observed, observed::Now, plan},
 };
 
@@ -56,9 +56,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
         Subscription {
             ids: ids.map(str::to_owned).collect(),
             tags: vec![tag(UID_TAG, &observed.subject.uid), tag(OWNER_TAG, observed.subject.owner.as_str())],
-            urgency: if plan.demand.active { Urgency::Active } else { Urgency::Idle },
-            each_list: plan.demand.every_list,
-            failed_creations: plan.demand.failed_creations,
+            demand: plan.demand,
         }
     }
 

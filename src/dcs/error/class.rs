@@ -1,44 +1,44 @@
-//! What can be done about an error.
+//! Classes of errors by possible reaction.
 
 use std::fmt;
 
-/// What a caller can do about an error. Closed: callers match on it exhaustively.
+/// The possible reaction to an error. Callers match exhaustively.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
-    /// The same call may succeed soon. A change was surely not made.
+    /// The same call may succeed soon. Nothing was changed.
     Transient,
-    /// The instance or its order is busy with something else. Nothing was changed.
+    /// The instance or its order is busy. Nothing was changed.
     Busy,
     /// Too many requests. Nothing was changed.
     Throttled,
-    /// A mutating call whose effect is unknown: it may have been applied. Look before doing it again.
+    /// A mutating call may have been applied. Check the state before a repetition.
     Ambiguous,
-    /// The service said that the instance asked for does not exist.
+    /// The service stated that the requested instance does not exist.
     NotFound,
-    /// The request is wrong, or does not fit what it names. Nothing was changed; a person has to mend it.
+    /// The request is invalid, or does not fit its target. Nothing was changed; the user must correct it.
     Invalid,
-    /// A limit of the tenant, a zone or a subnet is used up. Nothing was changed.
+    /// A limit of the tenant, a zone or a subnet is exhausted. Nothing was changed.
     Quota,
-    /// Money: an unpaid order, or an account without balance. Nothing was changed.
+    /// An order is unpaid, or the account has no balance. Nothing was changed.
     Balance,
-    /// The credentials were not accepted.
+    /// The service refused the credentials.
     Credentials,
-    /// The credentials were accepted but do not allow this.
+    /// The credentials lack the permission.
     Forbidden,
-    /// This site, or this kind of instance, does not offer it.
+    /// The site or the kind of instance does not support the operation.
     Unsupported,
 }
 
 // === impl Class ===
 
 impl Class {
-    /// What an HTTP status means when no error code says more.
+    /// The class of an HTTP status without a known error code.
     pub(super) fn of_status(status: u16) -> Self {
         match status {
             401 => Self::Credentials,
             402 => Self::Balance,
             403 => Self::Forbidden,
-            // A path that is not there says nothing about an instance: absence has a code of its own.
+            // A missing path does not mean a missing instance: absence has its own code.
             404 | 405 | 501 => Self::Unsupported,
             408 => Self::Transient,
             429 => Self::Throttled,
@@ -64,24 +64,26 @@ impl Class {
         }
     }
 
-    /// What whoever reads the error can do, in a sentence.
+    /// Advice to the user, in one sentence.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::Transient => "Try again; if it stays, look at the network and at the service's health.",
-            Self::Busy => "Wait until the instance is done with what it is doing, then try again.",
-            Self::Throttled => "Ask less often, or have the API rate limit raised.",
-            Self::Ambiguous => "It may have been done: look at the instance before doing it again.",
+            Self::Transient => {
+                "Try again; if the error persists, check the network and the service's health."
+            }
+            Self::Busy => "Wait until the instance is no longer busy, then try again.",
+            Self::Throttled => "Reduce the rate of calls, or have the API rate limit raised.",
+            Self::Ambiguous => "The change may have been applied: check the instance before you repeat it.",
             Self::NotFound => "Check the instance id, the project and the region.",
             Self::Invalid => "Correct the request.",
-            Self::Quota => {
-                "Free what is not needed, choose another zone or subnet, or have the quota raised."
-            }
+            Self::Quota => "Free unused resources, choose another zone or subnet, or have the quota raised.",
             Self::Balance => "Pay the open order or top up the account.",
             Self::Credentials => {
-                "Check access key, secret key and project; stop trying first, since repeated failures lock the key."
+                "Check access key, secret key and project before the next attempt: repeated failures lock the key."
             }
-            Self::Forbidden => "Give the user the permission for this action in IAM.",
-            Self::Unsupported => "Check the endpoint; this site or this kind of instance does not offer it.",
+            Self::Forbidden => "Grant the user the permission for this action in IAM.",
+            Self::Unsupported => {
+                "Check the endpoint; the site or the kind of instance does not support the operation."
+            }
         }
     }
 }

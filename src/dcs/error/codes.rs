@@ -1,26 +1,25 @@
-//! The service's error codes: what each means, in our own words, and its class.
+//! The service's error codes with meaning and class.
 //!
 //! Source: API reference 7.2 (`documented_codes.txt` beside this file lists its codes). The rows marked
 //! "seen" at the end were observed elsewhere; that section does not have them.
 //!
-//! A row is one fact: the `DCS.` code and its numeric twin share it. A numeric code is listed only where it
-//! is documented.
+//! The `DCS.` code and its numeric twin share a row. A numeric code is listed only if it is documented.
 
-use super::Class::{
+use super::class::Class::{
     self, Ambiguous, Balance, Busy, Credentials, Forbidden, Invalid, NotFound, Quota, Throttled, Transient,
     Unsupported,
 };
 
-/// One error code of the service: all its spellings, its meaning and how to react to it.
+/// One error code of the service in all its spellings.
 #[derive(Debug, Clone, Copy)]
 pub struct Code {
-    /// HTTP status the reference documents for it; for the rows marked "seen", the one it was seen with.
+    /// Documented HTTP status; for the rows marked "seen", the observed one.
     pub status: u16,
-    /// Its class whatever operation it answers; what was asked may narrow it, but is not known here.
+    /// Class for any operation; the operation may narrow it.
     pub class: Class,
-    /// Every spelling: the `DCS.` one first, then its numeric twin.
+    /// All spellings: the `DCS.` one first, then its numeric twin.
     pub names: &'static [&'static str],
-    /// What it means, in one sentence.
+    /// Meaning, in one sentence.
     pub meaning: &'static str,
 }
 
@@ -29,10 +28,9 @@ const fn code(status: u16, class: Class, names: &'static [&'static str], meaning
     Code { status, class, names, meaning }
 }
 
-/// The table's row for an error code, in any of its spellings.
+/// The row of an error code in any spelling.
 ///
-/// A numeric code without a row of its own is read as its twin: `1114nnnnn` carries HTTP status and number of
-/// the `DCS.` code.
+/// A numeric code without a row is read as its twin: `1114nnnnn` contains HTTP status and number of the `DCS.` code.
 pub fn lookup(code: &str) -> Option<&'static Code> {
     let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     let find = |name: &str| CODES.iter().find(|row| row.names.iter().any(|n| n.eq_ignore_ascii_case(name)));
@@ -46,9 +44,9 @@ pub fn lookup(code: &str) -> Option<&'static Code> {
     })
 }
 
-/// Every known code. The documented ones come first, sorted by their first name; no name occurs twice.
+/// All known codes. The documented ones come first, sorted by their first name; names are unique.
 pub const CODES: &[Code] = &[
-    // Credentials and permissions, and the instance that is not there.
+    // Credentials, permissions, absent instances.
     code(401, Credentials, &["DCS.1001", "111401001"], "The token is not a valid one."),
     code(401, Credentials, &["DCS.1002", "111401002"], "The token is past its lifetime."),
     code(401, Credentials, &["DCS.1003", "111401003"], "The request carried no token."),
@@ -230,7 +228,7 @@ pub const CODES: &[Code] = &[
         &["DCS.4099", "111400099"],
         "The instance cannot be deleted while it is created, started, stopped or restarted.",
     ),
-    // 41xx to 43xx: what the instance is doing or cannot do.
+    // 41xx to 43xx: states and abilities of the instance.
     code(400, Invalid, &["DCS.4100", "111400100"], "One request may name at most 50 instances."),
     code(500, Transient, &["DCS.4101", "111400101"], "The files of the backup could not be deleted."),
     code(400, Unsupported, &["DCS.4102", "111400102"], "This site offers no resizing."),
@@ -352,7 +350,7 @@ pub const CODES: &[Code] = &[
     code(400, Invalid, &["DCS.4957"], "Only a cache analysis that succeeded allows this."),
     code(400, Invalid, &["DCS.4998"], "The domain names need no renewal."),
     code(400, Unsupported, &["DCS.4999"], "This site does not offer the renewal of domain names."),
-    // 5xxx: failures inside the service. A numeric code mostly says no more than that something failed.
+    // 5xxx: failures inside the service, mostly without a specific meaning.
     code(500, Transient, &["DCS.5000", "111500000"], "Something failed inside the service."),
     code(405, Unsupported, &["DCS.5001", "111405001"], "The URL does not take this HTTP method."),
     code(500, Transient, &["DCS.5006", "111500006"], "The service could not submit the background job."),

@@ -1,11 +1,11 @@
-//! The three shapes in which an error comes: the service's present one, its old one (IAM's too), the gateway's.
+//! The three formats of errors: the service's current one, its old one (also IAM's), the gateway's.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Refusal;
+use super::failure::Refusal;
 
-/// The fields any of the shapes has; everything else is skipped, since it may be a large page.
+/// The fields of all formats. Other fields are skipped, since they may hold a large page.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Envelope {
@@ -16,13 +16,13 @@ struct Envelope {
     request_id: Value,
 }
 
-/// Reads the error in an answer's body, if there is one: code, text and request id.
+/// The error in an answer's body, if there is one: code, message and request id.
 ///
-/// - present API, and the gateway: `{"error_code", "error_msg", "request_id"?}`
+/// - current API, and the gateway: `{"error_code", "error_msg", "request_id"?}`
 /// - old API, and IAM: `{"error": {"code", "message"}}`
 ///
-/// Works on successful answers as well, since some refusals come with HTTP 200. `error_code` deeper down (a task
-/// of a list may carry one) is not looked at.
+/// Applies to successful answers too, since some refusals come with HTTP 200. Ignores a nested `error_code`, which a
+/// task of a list may have.
 pub(crate) fn parse_refusal(body: &[u8]) -> Option<Refusal> {
     let envelope: Envelope = serde_json::from_slice(body).ok()?;
     let (code, message) = match &envelope.error {
@@ -37,7 +37,7 @@ pub(crate) fn parse_refusal(body: &[u8]) -> Option<Refusal> {
     Some(Refusal { code, message, request_id: word(Some(&envelope.request_id)), ..Refusal::default() })
 }
 
-/// A string or number that says something; the service also sends null, `""` and `{}` for "nothing".
+/// A non-empty string, or a number; the service sends null, `""` and `{}` for an absent value.
 fn word(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),

@@ -1,16 +1,21 @@
-//! What can go wrong with a call, classified once: everything above matches on [`Class`].
+//! Errors of calls, classified once: callers match on [`Class`].
 
 mod class;
 pub mod codes;
 mod envelope;
+mod failure;
 
 use std::{fmt, time::Duration};
 
 pub(crate) use self::envelope::parse_refusal;
-pub use self::{class::Class, codes::lookup};
+pub use self::{
+    class::Class,
+    codes::lookup,
+    failure::{Failure, Refusal},
+};
 use super::operation::Operation;
 
-/// A failed call: which one, why, and what its class is. Holds no secret.
+/// A failed call with operation, failure and class. Contains no secret.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -22,134 +27,6 @@ struct Inner {
     attempts: u32,
 }
 
-/// How a single attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The call was not attempted, since its arguments or the account's settings do not allow for it.
-    NotAttempted(String),
-    /// The request surely was not sent: no connection came about, or no time was left.
-    NotSent(String),
-    /// No complete answer in time.
-    TimedOut(Duration),
-    /// The connection broke before the answer was complete.
-    Broken(String),
-    /// The answer is larger than this many bytes.
-    TooLarge(usize),
-    /// The answer points elsewhere. Never followed: the request would go there with its credentials.
-    Redirected {
-        /// HTTP status.
-        status: u16,
-        /// The host it points to, if that much could be read.
-        host: Option<String>,
-    },
-    /// A successful answer that does not hold what the operation promises.
-    Unreadable {
-        /// HTTP status.
-        status: u16,
-        /// What is wrong with it; never its content.
-        reason: String,
-    },
-    /// The service, or the gateway before it, answered with an error.
-    Refused(Refusal),
-}
-
-/// An error answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: u16,
-    /// The service's error code, as sent.
-    pub code: Option<String>,
-    /// The service's text, cut to a reasonable length, secrets taken out.
-    pub message: String,
-    /// The cloud's id of the request, for its support.
-    pub request_id: Option<String>,
-    /// How long the service asks to wait.
-    pub retry_after: Option<Duration>,
-    /// How far the service's clock is ahead of the time the request was signed with (whole seconds).
-    pub clock_ahead: Option<i64>,
-}
-
-// === impl Failure ===
-
-impl Failure {
-    /// The class of this failure of an operation.
-    ///
-    /// Where a mutating request may have been received and no answer says that it was refused, the class is
-    /// always [`Class::Ambiguous`]: unknown is not "no". And an instance is [`Class::NotFound`] only where one was
-    /// asked for and both status and code say that there is none.
-    pub fn classify(&self, operation: &Operation) -> Class {
-        let unknown = if operation.idempotency.mutates() { Class::Ambiguous } else { Class::Transient };
-        match self {
-            Self::NotAttempted(_) => Class::Invalid,
-            Self::NotSent(_) => Class::Transient,
-            Self::TimedOut(_)
-            | Self::Broken(_)
-            | Self::TooLarge(_)
-            | Self::Redirected { .. }
-            | Self::Unreadable { .. } => unknown,
-            Self::Refused(refusal) => match refusal.class() {
-                Class::Transient => unknown,
-                Class::NotFound if refusal.status != 404 || !operation.names_an_instance() => unknown,
-                class => class,
-            },
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAttempted(reason) => f.write_str(reason),
-            Self::NotSent(reason) => write!(f, "not sent: {reason}"),
-            Self::TimedOut(limit) => write!(f, "no complete answer within {:.1} s", limit.as_secs_f32()),
-            Self::Broken(reason) => {
-                write!(f, "the connection broke before the answer was complete: {reason}")
-            }
-            Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
-            Self::Redirected { status, host } => {
-                let host = host.as_deref().unwrap_or("an unreadable place");
-                write!(
-                    f,
-                    "the answer (HTTP {status}) points to {host}, which is not followed; is the endpoint right?"
-                )
-            }
-            Self::Unreadable { status, reason } => {
-                write!(f, "the answer (HTTP {status}) is not what this operation returns: {reason}")
-            }
-            Self::Refused(refusal) => refusal.fmt(f),
-        }
-    }
-}
-
-// === impl Refusal ===
-
-impl Refusal {
-    /// The class of the answer itself: by its error code where that is known, else by the HTTP status.
-    pub fn class(&self) -> Class {
-        let known = self.code.as_deref().and_then(lookup);
-        known.map_or_else(|| Class::of_status(self.status), |code| code.class)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, code, message, request_id, retry_after, clock_ahead: _ } = self;
-        if let Some(code) = code {
-            write!(f, "{code}: ")?;
-        }
-        let message = if message.is_empty() { "no text" } else { message };
-        write!(f, "{message} (HTTP {status}")?;
-        if let Some(id) = request_id {
-            write!(f, ", request {id}")?;
-        }
-        if let Some(wait) = retry_after {
-            write!(f, ", retry after {} s", wait.as_secs())?;
-        }
-        f.write_str(")")
-    }
-}
-
 // === impl Error ===
 
 impl Error {
@@ -158,19 +35,18 @@ impl Error {
         Self(Box::new(Inner { operation: operation.name, class, failure, attempts }))
     }
 
-    /// An error whose class follows from something else than the failure: a code in a successful answer's body.
+    /// An error whose class does not follow from the failure, but from a code in a successful answer's body.
     pub(crate) fn with_class(operation: &Operation, class: Class, failure: Failure) -> Self {
         Self(Box::new(Inner { operation: operation.name, class, failure, attempts: 1 }))
     }
 
-    /// The same error, for a call one of whose earlier attempts may have been applied: whatever the last one says,
-    /// the outcome of the whole is unknown.
+    /// The same error as ambiguous: an earlier attempt of the call may have been applied.
     pub(crate) fn after_unknown_outcome(mut self) -> Self {
         self.0.class = Class::Ambiguous;
         self
     }
 
-    /// The class, for decisions.
+    /// The class.
     pub fn class(&self) -> Class {
         self.0.class
     }
@@ -185,12 +61,12 @@ impl Error {
         &self.0.failure
     }
 
-    /// How often the request was tried.
+    /// Number of attempts.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// The service's error answer, if it gave one.
+    /// The service's error answer, if there was one.
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.0.failure {
             Failure::Refused(refusal) => Some(refusal),
@@ -209,15 +85,15 @@ impl Error {
         self.refusal()?.retry_after
     }
 
-    /// How far this machine's clock is off, in seconds, where the credentials were refused and it is off enough
-    /// to be the cause. Positive: the service's clock is ahead.
+    /// Difference of the clocks in seconds, if the credentials were refused and the difference is large enough to be the
+    /// cause. Positive if the service's clock is ahead.
     pub fn clock_skew(&self) -> Option<i64> {
         let refusal = self.refusal().filter(|_| self.class() == Class::Credentials)?;
         refusal.clock_ahead.filter(|ahead| ahead.abs() >= SKEW_SECONDS)
     }
 }
 
-/// A difference of clocks below this is never the reason for a refused signature: the service tolerates minutes.
+/// A smaller difference is never the cause of a refused signature: the service tolerates minutes.
 const SKEW_SECONDS: i64 = 60;
 
 impl fmt::Debug for Error {
@@ -230,10 +106,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed ({}): {}", self.0.operation, self.0.class, self.0.failure)?;
         if self.0.attempts > 1 {
-            write!(f, "; tried {} times", self.0.attempts)?;
+            write!(f, "; {} attempts", self.0.attempts)?;
         }
         if let Some(ahead) = self.clock_skew() {
-            write!(f, "; this machine's clock differs from the service's by {ahead} s: set it right")?;
+            write!(f, "; the local clock differs from the service's by {ahead} s: correct the local clock")?;
         }
         Ok(())
     }
@@ -262,7 +138,7 @@ mod tests {
     #[test]
     fn every_documented_code_is_mapped() {
         let codes: Vec<_> = documented().collect();
-        assert_eq!(codes.len(), 286, "as many as section 7.2 of the reference has");
+        assert_eq!(codes.len(), 286, "codes in section 7.2 of the reference");
         let unmapped: Vec<_> = codes
             .iter()
             .filter(|(status, code)| lookup(code).is_none_or(|row| row.status != *status))
@@ -271,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn no_code_is_mapped_twice_and_every_row_says_something() {
+    fn codes_are_unique_and_have_meanings() {
         let mut seen = HashSet::new();
         for row in CODES {
             assert!(row.meaning.ends_with('.'), "{:?}", row.names);
             for name in row.names {
-                assert!(seen.insert(name), "{name} stands in two rows");
+                assert!(seen.insert(name), "{name} is in two rows");
             }
         }
     }
@@ -292,11 +168,11 @@ mod tests {
                 }
             }
         }
-        assert_eq!(lookup("111400927").map(|row| row.names[0]), Some("DCS.4927"), "a twin no document has");
+        assert_eq!(lookup("111400927").map(|row| row.names[0]), Some("DCS.4927"), "an undocumented twin");
         assert_eq!(
             lookup(" dcs. 4113 ").map(|row| row.class),
             Some(Class::Busy),
-            "case and blanks do not matter"
+            "case and blanks are ignored"
         );
         assert!(lookup("111").is_none() && lookup("DCS.9999").is_none() && lookup("").is_none());
     }
@@ -307,7 +183,7 @@ mod tests {
             CODES.iter().filter(|row| row.class == Class::NotFound).flat_map(|row| row.names).collect();
         assert_eq!(absent, [&"DCS.3022", &"111404022"]);
         let vague = Error::new(&SHOW_INSTANCE, refused(404, None), 1);
-        assert_eq!(vague.class(), Class::Unsupported, "a bare 404 says nothing about an instance");
+        assert_eq!(vague.class(), Class::Unsupported, "a 404 without code is not absence");
         let class = |operation, status| refused(status, Some("DCS.3022")).classify(operation);
         assert_eq!(
             (class(&SHOW_INSTANCE, 404), class(&DELETE_INSTANCE, 404)),
@@ -387,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_reads() {
+    fn messages_have_code_request_id_and_advice() {
         let refusal = Refusal {
             status: 400,
             code: Some("DCS.4927".to_owned()),
@@ -400,9 +276,9 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "CreateInstance failed (invalid): DCS.4927: spec_code is invalid (HTTP 400, request r-1, retry after 3 s); \
-             tried 2 times"
+             2 attempts"
         );
-        assert_eq!(error.clock_skew(), None, "a clock is no reason for a wrong flavor");
+        assert_eq!(error.clock_skew(), None, "not a matter of clocks");
         let refusal = Refusal { status: 401, clock_ahead: Some(-900), ..Refusal::default() };
         let error = Error::new(&CREATE_INSTANCE, Failure::Refused(refusal), 1);
         assert!(error.to_string().contains("differs from the service's by -900 s"), "{error}");

@@ -1,4 +1,4 @@
-//! How much a cache holds. The service counts in GB (meaning GiB), with fractions down to an eighth.
+//! Memory sizes. The service counts in GB (meaning GiB), with fractions down to an eighth.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl Capacity {
         Self(mib)
     }
 
-    /// From the service's number; `None` if negative, not a whole number of MiB, or above 1 PiB.
+    /// From GiB, the service's unit; `None` if negative, not a whole number of MiB, or above 1 PiB.
     pub fn from_gib(gib: f64) -> Option<Self> {
         let mib = gib * 1024.0;
         let whole = (0.0..1_073_741_824.0).contains(&mib) && mib.fract() == 0.0;
@@ -30,7 +30,7 @@ impl Capacity {
         self.0
     }
 
-    /// The service's number.
+    /// In GiB, the service's unit.
     pub fn gib(self) -> f64 {
         f64::from(self.0) / 1024.0
     }

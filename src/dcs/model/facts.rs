@@ -1,4 +1,4 @@
-//! What the list and the detail both say about an instance, and what stays the same while nothing happens to it.
+//! The facts about an instance that the list and the detail share and that change only when something happens to it.
 
 use super::{
     Capacity,
@@ -6,44 +6,32 @@ use super::{
     words::{CpuType, InstanceStatus},
 };
 
-/// Declares the facts and how both forms of an instance give them.
+/// Declares the facts that are copied as they are.
 macro_rules! facts {
     ($($(#[$meta:meta])* $field:ident: $type:ty,)*) => {
-        /// What is known about an instance. Two that are equal say that nothing happened in between: figures that
-        /// change by themselves (used memory, the time of the last update) are left out, and tags are in order.
+        /// A snapshot of an instance. Equal snapshots mean that nothing happened in between: figures that change
+        /// constantly (used memory, time of the last update) are left out, and tags are sorted.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct InstanceFacts {
-            /// Its id.
+            /// Id.
             pub id: String,
-            /// What it holds, small sizes included.
+            /// Capacity, also below 1 GB.
             pub capacity: Option<Capacity>,
-            /// Its security group, if it has one.
+            /// Security group id, without the placeholder.
             pub security_group_id: Option<String>,
-            /// Its tags, by key.
+            /// Tags, sorted by key.
             pub tags: Vec<Tag>,
             $($(#[$meta])* pub $field: $type,)*
         }
 
         impl From<&InstanceSummary> for InstanceFacts {
-            fn from(seen: &InstanceSummary) -> Self {
+            fn from(summary: &InstanceSummary) -> Self {
                 Self {
-                    id: seen.instance_id.clone(),
-                    capacity: seen.capacity(),
-                    security_group_id: seen.security_group().map(str::to_owned),
-                    tags: in_order(&seen.tags),
-                    $($field: seen.$field.clone(),)*
-                }
-            }
-        }
-
-        impl From<&InstanceDetail> for InstanceFacts {
-            fn from(seen: &InstanceDetail) -> Self {
-                Self {
-                    id: seen.instance_id.clone(),
-                    capacity: seen.capacity(),
-                    security_group_id: seen.security_group().map(str::to_owned),
-                    tags: in_order(&seen.tags),
-                    $($field: seen.$field.clone(),)*
+                    id: summary.instance_id.clone(),
+                    capacity: summary.capacity(),
+                    security_group_id: summary.security_group().map(str::to_owned),
+                    tags: sorted(&summary.tags),
+                    $($field: summary.$field.clone(),)*
                 }
             }
         }
@@ -51,59 +39,65 @@ macro_rules! facts {
 }
 
 facts! {
-    /// Its name; need not be unique.
+    /// Name; not unique.
     name: Option<String>,
-    /// What people wrote about it.
+    /// Description by the user.
     description: Option<String>,
-    /// What it is doing.
+    /// Lifecycle status.
     status: Option<InstanceStatus>,
-    /// More on what it is doing.
+    /// Detail of the status.
     sub_status: Option<String>,
     /// Such as `6.0`.
     engine_version: Option<String>,
-    /// The flavor.
+    /// Flavor code.
     spec_code: Option<String>,
     /// Processor architecture.
     cpu_type: Option<CpuType>,
-    /// Its address, several separated by commas for a cluster.
+    /// IP address; several, separated by commas, for a cluster.
     ip: Option<String>,
-    /// Its port.
+    /// Port.
     port: Option<i64>,
-    /// Its name in the private DNS.
+    /// Name in the private DNS.
     domain_name: Option<String>,
-    /// The name for reading, where there is one.
+    /// Name of the read-only endpoint.
     readonly_domain_name: Option<String>,
-    /// Whether it can be used without a password.
+    /// Whether clients need no password.
     no_password_access: Option<bool>,
-    /// VPC it is in.
+    /// VPC id.
     vpc_id: Option<String>,
-    /// Subnet it is in.
+    /// Subnet id.
     subnet_id: Option<String>,
     /// Beginning of the maintenance window, UTC, `HH:mm:ss`.
     maintain_begin: Option<String>,
     /// End of the maintenance window, UTC, `HH:mm:ss`.
     maintain_end: Option<String>,
-    /// 0 when paid by the hour.
+    /// 0 for pay-per-use.
     charging_mode: Option<i64>,
-    /// Enterprise project it belongs to.
+    /// Enterprise project id.
     enterprise_project_id: Option<String>,
 }
 
 // === impl InstanceFacts ===
 
+impl From<&InstanceDetail> for InstanceFacts {
+    fn from(detail: &InstanceDetail) -> Self {
+        Self::from(&detail.summary)
+    }
+}
+
 impl InstanceFacts {
-    /// The value of a tag; a tag without value counts as empty.
+    /// The value of a tag; empty for a tag without value.
     pub fn tag(&self, key: &str) -> Option<&str> {
         self.tags().find(|(own, _)| *own == key).map(|(_, value)| value)
     }
 
-    /// Its tags, keys and values.
+    /// Tags, keys and values.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_deref().unwrap_or_default()))
     }
 }
 
-fn in_order(tags: &[Tag]) -> Vec<Tag> {
+fn sorted(tags: &[Tag]) -> Vec<Tag> {
     let mut tags = tags.to_vec();
     tags.sort_by(|one, other| one.key.cmp(&other.key));
     tags
@@ -116,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn list_and_detail_say_the_same() {
+    fn list_and_detail_give_equal_facts() {
         let seen = json!({
             "instance_id": "i", "name": "n", "status": "RUNNING", "capacity": 0, "capacity_minor": ".5",
             "security_group_id": "securityGroupId", "tags": [{"key": "b", "value": "2"}, {"key": "a"}],
@@ -132,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn used_memory_and_the_order_of_tags_are_no_news() {
+    fn used_memory_and_the_order_of_tags_are_no_change() {
         let facts = |used: i64, tags: serde_json::Value| {
             let seen = json!({"instance_id": "i", "used_memory": used, "updated_at": used.to_string(), "tags": tags});
             InstanceFacts::from(&serde_json::from_value::<InstanceSummary>(seen).unwrap())

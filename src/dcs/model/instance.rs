@@ -1,4 +1,6 @@
-//! Instances, as lists and details show them (API reference 4.1.1, 4.1.2, 4.1.4, 4.2.4).
+//! Instances as the list and the detail show them (API reference 4.1.1, 4.1.2, 4.1.4, 4.2.4).
+
+use std::ops::Deref;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,16 +12,16 @@ use super::{
     words::{BackupType, CacheMode, CpuType, InstanceStatus},
 };
 
-/// The literal that some sites send where an instance has no security group.
+/// The literal that some sites send for an instance without security group.
 const NO_SECURITY_GROUP: &str = "securityGroupId";
 
 /// One page of the list (4.1.2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct InstancePage {
-    /// How many instances match, on all pages together.
+    /// Number of matching instances on all pages.
     #[serde(deserialize_with = "lenient::required")]
     pub instance_num: i64,
-    /// Those of this page.
+    /// Entries of this page.
     #[serde(deserialize_with = "lenient::field")]
     pub instances: Vec<InstanceSummary>,
 }
@@ -27,7 +29,7 @@ pub struct InstancePage {
 /// The answer to a create (4.1.1).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreatedInstances {
-    /// The order, for prepaid instances only.
+    /// Order id, for prepaid instances only.
     #[serde(default, deserialize_with = "lenient::field")]
     pub order_id: Option<String>,
     /// The new instances.
@@ -35,7 +37,7 @@ pub struct CreatedInstances {
     pub instances: Vec<CreatedInstance>,
 }
 
-/// How many instances are in each status (4.2.4).
+/// Number of instances by status (4.2.4).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatusCounts {
     /// All engines together.
@@ -49,8 +51,8 @@ pub struct StatusCounts {
     pub memcached: Option<StatusStatistic>,
 }
 
-/// The task that keeps an instance busy. Neither reference nor SDK know the field; one public description calls
-/// its type "any", so anything that is not nothing counts.
+/// A task that keeps an instance busy. Neither the reference nor the SDK has the field, and one public description
+/// gives its type as "any", so every value that is not empty counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct BusyTask(pub String);
@@ -67,67 +69,67 @@ impl Lenient for Option<BusyTask> {
 }
 
 wire! {
-    /// An instance just asked for.
+    /// A requested instance.
     pub struct CreatedInstance {
         required {
-            /// Its id.
+            /// Id.
             pub instance_id: String,
         }
-        /// Its name.
+        /// Name.
         pub instance_name: Option<String>,
     }
 
     /// An instance as the list shows it.
     pub struct InstanceSummary {
         required {
-            /// Its id.
+            /// Id.
             pub instance_id: String,
         }
-        /// Its name; need not be unique.
+        /// Name; not unique.
         pub name: Option<String>,
-        /// What people wrote about it.
+        /// Description by the user.
         pub description: Option<String>,
-        /// What it is doing.
+        /// Lifecycle status.
         pub status: Option<InstanceStatus>,
-        /// More on what it is doing; `normal` mostly.
+        /// Detail of the status; usually `normal`.
         pub sub_status: Option<String>,
         /// `Redis`.
         pub engine: Option<String>,
         /// Such as `6.0`.
         pub engine_version: Option<String>,
-        /// In GB; zero for less than one. See [`InstanceSummary::capacity`].
+        /// In GB; 0 for sizes below 1 GB. See [`InstanceSummary::capacity`].
         pub capacity: Option<Capacity>,
-        /// In GB, for less than one.
+        /// In GB, for sizes below 1 GB.
         pub capacity_minor: Option<Capacity>,
-        /// The flavor.
+        /// Flavor code.
         pub spec_code: Option<String>,
         /// Processor architecture.
         pub cpu_type: Option<CpuType>,
-        /// Zones of the region that have resources; not where the instance is.
+        /// In the list, zones of the region that have resources; in the detail, the zones of the instance.
         pub az_codes: Vec<String>,
-        /// Its address, several separated by commas for a cluster.
+        /// IP address; several, separated by commas, for a cluster.
         pub ip: Option<String>,
-        /// Its port.
+        /// Port.
         pub port: Option<i64>,
-        /// Its name in the private DNS.
+        /// Name in the private DNS.
         pub domain_name: Option<String>,
-        /// The name for reading, where there is one.
+        /// Name of the read-only endpoint.
         pub readonly_domain_name: Option<String>,
-        /// Whether it can be used without a password.
+        /// Whether clients need no password.
         pub no_password_access: Option<bool>,
-        /// User name to authenticate with, where one is needed.
+        /// User name for authentication, if one is needed.
         pub access_user: Option<String>,
-        /// VPC it is in.
+        /// VPC id.
         pub vpc_id: Option<String>,
-        /// That VPC's name.
+        /// VPC name.
         pub vpc_name: Option<String>,
-        /// Subnet it is in.
+        /// Subnet id.
         pub subnet_id: Option<String>,
-        /// Its security group, or a placeholder. See [`InstanceSummary::security_group`].
+        /// Security group id, or a placeholder. See [`InstanceSummary::security_group`].
         pub security_group_id: Option<String>,
-        /// Its tags.
+        /// Tags.
         pub tags: Vec<Tag>,
-        /// What the instance can do.
+        /// Supported features.
         pub features: Option<Features>,
         /// Usable memory in MB.
         pub max_memory: Option<i64>,
@@ -137,178 +139,96 @@ wire! {
         pub maintain_begin: Option<String>,
         /// End of the maintenance window, UTC, `HH:mm:ss`.
         pub maintain_end: Option<String>,
-        /// 0 when paid by the hour.
+        /// 0 for pay-per-use.
         pub charging_mode: Option<i64>,
-        /// The order of a prepaid instance.
+        /// Order id of a prepaid instance.
         pub order_id: Option<String>,
-        /// Enterprise project it belongs to.
+        /// Enterprise project id.
         pub enterprise_project_id: Option<String>,
-        /// Whether an upgrade waits or runs.
+        /// Whether an upgrade is pending or running.
         pub service_upgrade: Option<bool>,
-        /// That upgrade's task.
+        /// Task id of that upgrade.
         pub service_task_id: Option<String>,
-        /// Not in use; see the SSL operations.
+        /// Unused by the service; see the SSL operations.
         pub enable_ssl: Option<bool>,
-        /// Not in use.
+        /// Unused by the service.
         pub enable_publicip: Option<bool>,
-        /// Not in use.
+        /// Unused by the service.
         pub publicip_id: Option<String>,
-        /// Not in use.
+        /// Unused by the service.
         pub publicip_address: Option<String>,
-        /// Who made it.
+        /// Id of the creating user.
         pub user_id: Option<String>,
-        /// That user's name.
+        /// Name of that user.
         pub user_name: Option<String>,
-        /// When it was made.
+        /// Creation time.
         #[serde(serialize_with = "lenient::write_time")]
         pub created_at: Option<DateTime<Utc>>,
-        /// When it was changed last.
-        #[serde(serialize_with = "lenient::write_time")]
+        /// Time of the last change.
+        #[serde(serialize_with = "lenient::write_time", skip_serializing_if = "Option::is_none")]
         pub updated_at: Option<DateTime<Utc>>,
     }
 
-    /// An instance in detail. What the list says too has the same meaning here.
+    /// An instance as the detail shows it (4.1.4).
     pub struct InstanceDetail {
-        required {
-            /// Its id.
-            pub instance_id: String,
+        flatten {
+            /// The fields that the list has too, with the same meaning.
+            pub summary: InstanceSummary,
         }
-        /// Its name; need not be unique.
-        pub name: Option<String>,
-        /// What people wrote about it.
-        pub description: Option<String>,
-        /// What it is doing.
-        pub status: Option<InstanceStatus>,
-        /// More on what it is doing; `normal` mostly.
-        pub sub_status: Option<String>,
-        /// The task that keeps it busy, whatever `status` says; in no documentation, but real.
+        /// A task that keeps the instance busy whatever `status` is. Undocumented, but observed.
         pub task: Option<BusyTask>,
-        /// `Redis`.
-        pub engine: Option<String>,
-        /// Such as `6.0`.
-        pub engine_version: Option<String>,
-        /// How it is built.
+        /// Topology.
         pub cache_mode: Option<CacheMode>,
-        /// In GB; zero for less than one. See [`InstanceDetail::capacity`].
-        pub capacity: Option<Capacity>,
-        /// In GB, for less than one.
-        pub capacity_minor: Option<Capacity>,
-        /// The flavor.
-        pub spec_code: Option<String>,
-        /// The flavor's name in the price list.
+        /// Flavor code for pricing.
         pub inquery_spec_code: Option<String>,
-        /// Processor architecture.
-        pub cpu_type: Option<CpuType>,
-        /// Copies of each shard, the master included.
+        /// Replicas of each shard, master included.
         pub replica_count: Option<i64>,
-        /// Shards.
+        /// Number of shards.
         pub sharding_count: Option<i64>,
-        /// Databases.
+        /// Number of databases.
         pub db_number: Option<i64>,
-        /// Codes of the zones it is in.
-        pub az_codes: Vec<String>,
-        /// Ids of the zones it is in.
+        /// Zone ids of the instance.
         pub available_zones: Vec<String>,
-        /// Its address, several separated by commas for a cluster.
-        pub ip: Option<String>,
-        /// Addresses of a cluster's nodes.
+        /// Node addresses of a cluster.
         pub backend_addrs: Option<String>,
-        /// Its port.
-        pub port: Option<i64>,
-        /// Its name in the private DNS.
-        pub domain_name: Option<String>,
-        /// The name for reading, where there is one.
-        pub readonly_domain_name: Option<String>,
-        /// On its domain names.
+        /// Properties of the domain names.
         pub domain_name_info: Option<DomainNameInfo>,
-        /// Whether clients' addresses reach it.
+        /// Whether the instance sees the addresses of clients.
         pub transparent_client_ip_enable: Option<bool>,
-        /// Whether it can be used without a password.
-        pub no_password_access: Option<bool>,
-        /// User name to authenticate with, where one is needed.
-        pub access_user: Option<String>,
-        /// VPC it is in.
-        pub vpc_id: Option<String>,
-        /// That VPC's name.
-        pub vpc_name: Option<String>,
-        /// Subnet it is in.
-        pub subnet_id: Option<String>,
-        /// That subnet's name.
+        /// Subnet name.
         pub subnet_name: Option<String>,
-        /// That subnet's addresses.
+        /// Subnet address range.
         pub subnet_cidr: Option<String>,
-        /// Its security group, or a placeholder. See [`InstanceDetail::security_group`].
-        pub security_group_id: Option<String>,
-        /// That group's name, or the same placeholder.
+        /// Security group name, or the same placeholder.
         pub security_group_name: Option<String>,
-        /// Its tags.
-        pub tags: Vec<Tag>,
-        /// What the instance can do.
-        pub features: Option<Features>,
-        /// Usable memory in MB.
-        pub max_memory: Option<i64>,
-        /// Memory in use, in MB.
-        pub used_memory: Option<i64>,
-        /// Bandwidth, and how far it can be raised for a while.
+        /// Bandwidth, and its temporary increase.
         pub bandwidth_info: Option<BandwidthInfo>,
-        /// Beginning of the maintenance window, UTC, `HH:mm:ss`.
-        pub maintain_begin: Option<String>,
-        /// End of the maintenance window, UTC, `HH:mm:ss`.
-        pub maintain_end: Option<String>,
-        /// Automatic backups.
+        /// Automatic backup policy.
         pub instance_backup_policy: Option<InstanceBackupPolicy>,
-        /// 0 when paid by the hour.
-        pub charging_mode: Option<i64>,
-        /// The order of a prepaid instance.
-        pub order_id: Option<String>,
-        /// Enterprise project it belongs to.
-        pub enterprise_project_id: Option<String>,
-        /// That project's name.
+        /// Enterprise project name.
         pub enterprise_project_name: Option<String>,
         /// `generic` or `enterprise`.
         pub product_type: Option<String>,
         /// `DRAM`.
         pub storage_type: Option<String>,
-        /// Type of the service, for billing.
+        /// Service type for billing.
         pub cloud_service_type_code: Option<String>,
-        /// Type of the resource, for billing.
+        /// Resource type for billing.
         pub cloud_resource_type_code: Option<String>,
-        /// Whether slow commands are logged.
+        /// Whether slow queries are logged.
         pub support_slow_log_flag: Option<String>,
-        /// Whether an upgrade waits or runs.
-        pub service_upgrade: Option<bool>,
-        /// That upgrade's task.
-        pub service_task_id: Option<String>,
-        /// Not in use; see the SSL operations.
-        pub enable_ssl: Option<bool>,
-        /// Not in use.
-        pub enable_publicip: Option<bool>,
-        /// Not in use.
-        pub publicip_id: Option<String>,
-        /// Not in use.
-        pub publicip_address: Option<String>,
-        /// Who made it.
-        pub user_id: Option<String>,
-        /// That user's name.
-        pub user_name: Option<String>,
-        /// When it was made.
-        #[serde(serialize_with = "lenient::write_time")]
-        pub created_at: Option<DateTime<Utc>>,
-        /// When it began to serve.
+        /// Time of the first start.
         #[serde(serialize_with = "lenient::write_time")]
         pub launched_at: Option<DateTime<Utc>>,
-        /// When it was changed last.
+        /// Time of the last change, as most sites spell it in the detail.
         #[serde(serialize_with = "lenient::write_time")]
         pub update_at: Option<DateTime<Utc>>,
-        /// The same, as the list spells it; some sites send it here too.
-        #[serde(serialize_with = "lenient::write_time", skip_serializing_if = "Option::is_none")]
-        pub updated_at: Option<DateTime<Utc>>,
     }
 
     /// A tag.
     pub struct Tag {
         required {
-            /// Unique among an instance's tags.
+            /// Unique within an instance.
             pub key: String,
         }
         /// May be empty.
@@ -316,47 +236,47 @@ wire! {
         pub value: Option<String>,
     }
 
-    /// What an instance can do.
+    /// Supported features of an instance.
     pub struct Features {
-        /// Several users with rights of their own.
+        /// Several users with separate permissions.
         pub support_acl: Option<bool>,
-        /// Clients' addresses reach the instance.
+        /// The instance sees the addresses of clients.
         pub support_transparent_client_ip: Option<bool>,
-        /// Encrypted connections.
+        /// TLS connections.
         pub support_ssl: Option<bool>,
         /// Audit logs.
         pub support_audit_log: Option<bool>,
     }
 
-    /// Automatic backups of an instance, as stored.
+    /// Stored backup policy of an instance.
     pub struct InstanceBackupPolicy {
-        /// Its id.
+        /// Id.
         pub backup_policy_id: Option<String>,
-        /// Whose it is.
+        /// Tenant id.
         pub tenant_id: Option<String>,
-        /// What it says.
+        /// The policy.
         pub policy: Option<BackupPolicy>,
-        /// When it was made.
+        /// Creation time.
         #[serde(serialize_with = "lenient::write_time")]
         pub created_at: Option<DateTime<Utc>>,
-        /// When it was changed last.
+        /// Time of the last change.
         #[serde(serialize_with = "lenient::write_time")]
         pub updated_at: Option<DateTime<Utc>>,
     }
 
-    /// Automatic backups: whether, when, how long they are kept.
+    /// Automatic backups: schedule and retention.
     pub struct BackupPolicy {
-        /// Whether the service makes backups by itself.
+        /// Whether the service takes backups by the plan.
         pub backup_type: Option<BackupType>,
-        /// Days a backup is kept, 1 to 7.
+        /// Retention in days, 1 to 7.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub save_days: Option<i64>,
-        /// When; stays stored when the type becomes manual.
+        /// Schedule; kept when the type becomes manual.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub periodical_backup_plan: Option<BackupPlan>,
     }
 
-    /// When backups are made.
+    /// Backup schedule.
     pub struct BackupPlan {
         /// Deprecated, has no effect.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -369,77 +289,77 @@ wire! {
         pub begin_at: Option<String>,
     }
 
-    /// On an instance's domain names.
+    /// Properties of an instance's domain names.
     pub struct DomainNameInfo {
-        /// Whether they resolve in the public DNS.
+        /// Whether the names resolve in the public DNS.
         pub support_public_resolve: Option<bool>,
-        /// Whether they follow the present rules.
+        /// Whether the names follow the current rules.
         pub is_latest_rules: Option<bool>,
-        /// What they end in.
+        /// DNS zone.
         pub zone_name: Option<String>,
-        /// Former ones that still work.
+        /// Former names that still resolve.
         pub history_domain_names: Vec<DomainNameEntity>,
     }
 
     /// A former domain name.
     pub struct DomainNameEntity {
-        /// The name.
+        /// Name.
         pub domain_name: Option<String>,
-        /// Whether it is for reading only.
+        /// Whether the name is read-only.
         pub is_readonly: Option<bool>,
     }
 
-    /// Bandwidth, and how far it can be raised for a while. Times are epoch milliseconds.
+    /// Bandwidth, and its temporary increase. Times are epoch milliseconds.
     pub struct BandwidthInfo {
-        /// Mbit/s now.
+        /// Current Mbit/s.
         pub bandwidth: Option<i64>,
-        /// The raise began then.
+        /// Begin of the increase.
         pub begin_time: Option<i64>,
-        /// The raise ends then.
+        /// End of the increase.
         pub end_time: Option<i64>,
-        /// The service's clock.
+        /// Current time of the service.
         pub current_time: Option<i64>,
-        /// Raises so far.
+        /// Number of increases so far.
         pub expand_count: Option<i64>,
-        /// How long a raise lasts, in ms.
+        /// Duration of an increase in ms.
         pub expand_effect_time: Option<i64>,
-        /// Shortest time between raises, in ms.
+        /// Shortest time between increases in ms.
         pub expand_interval_time: Option<i64>,
-        /// Raises allowed.
+        /// Allowed number of increases.
         pub max_expand_count: Option<i64>,
-        /// When the next raise is possible.
+        /// Earliest next increase.
         pub next_expand_time: Option<i64>,
-        /// Whether a change is under way.
+        /// Whether a change is running.
         pub task_running: Option<bool>,
     }
 
-    /// How many instances are in each status.
+    /// Number of instances by status.
     pub struct StatusStatistic {
-        /// Waiting for payment.
+        /// Instances in status PAYING.
         pub paying_count: Option<i64>,
-        /// Being frozen.
+        /// Instances in status FREEZING.
         pub freezing_count: Option<i64>,
-        /// Being moved.
+        /// Instances in status MIGRATING.
         pub migrating_count: Option<i64>,
-        /// Being emptied.
+        /// Instances in status FLUSHING.
         pub flushing_count: Option<i64>,
-        /// Being upgraded.
+        /// Instances in status UPGRADING.
         pub upgrading_count: Option<i64>,
-        /// Being restored.
+        /// Instances in status RESTORING.
         pub restoring_count: Option<i64>,
-        /// Being resized.
+        /// Instances in status EXTENDING.
         pub extending_count: Option<i64>,
-        /// Being made.
+        /// Instances in status CREATING.
         pub creating_count: Option<i64>,
-        /// Serving.
+        /// Instances in status RUNNING.
         pub running_count: Option<i64>,
-        /// Broken.
+        /// Instances in status ERROR.
         pub error_count: Option<i64>,
-        /// Frozen.
+        /// Instances in status FROZEN.
         pub frozen_count: Option<i64>,
-        /// Could not be made.
+        /// Instances in status CREATEFAILED.
         pub createfailed_count: Option<i64>,
-        /// Restarting.
+        /// Instances in status RESTARTING.
         pub restarting_count: Option<i64>,
     }
 }
@@ -447,45 +367,35 @@ wire! {
 // === impl InstanceSummary ===
 
 impl InstanceSummary {
-    /// What it holds, small sizes included.
+    /// Capacity, also below 1 GB.
     pub fn capacity(&self) -> Option<Capacity> {
-        whole_or_minor(self.capacity, self.capacity_minor)
+        self.capacity.filter(|capacity| capacity.mib() > 0).or(self.capacity_minor).or(self.capacity)
     }
 
-    /// Its security group, if it has one.
+    /// Security group id, without the placeholder.
     pub fn security_group(&self) -> Option<&str> {
-        real_security_group(self.security_group_id.as_deref())
+        self.security_group_id.as_deref().filter(|id| *id != NO_SECURITY_GROUP)
     }
 }
 
 // === impl InstanceDetail ===
 
 impl InstanceDetail {
-    /// What it holds, small sizes included.
-    pub fn capacity(&self) -> Option<Capacity> {
-        whole_or_minor(self.capacity, self.capacity_minor)
-    }
-
-    /// Its security group, if it has one.
-    pub fn security_group(&self) -> Option<&str> {
-        real_security_group(self.security_group_id.as_deref())
-    }
-
-    /// When it was changed last, whichever way the site spells it.
+    /// Time of the last change, under either spelling.
     pub fn changed_at(&self) -> Option<DateTime<Utc>> {
         self.update_at.or(self.updated_at)
     }
 
-    /// Whether it must be left alone for now: not running, or running with a task under way.
+    /// Whether the instance accepts no change now: it is not running, or a task is running on it.
     pub fn is_busy(&self) -> bool {
         self.task.is_some() || self.status != Some(InstanceStatus::Running)
     }
 }
 
-fn whole_or_minor(whole: Option<Capacity>, minor: Option<Capacity>) -> Option<Capacity> {
-    whole.filter(|capacity| capacity.mib() > 0).or(minor).or(whole)
-}
+impl Deref for InstanceDetail {
+    type Target = InstanceSummary;
 
-fn real_security_group(id: Option<&str>) -> Option<&str> {
-    id.filter(|id| *id != NO_SECURITY_GROUP)
+    fn deref(&self) -> &InstanceSummary {
+        &self.summary
+    }
 }

@@ -1,6 +1,6 @@
-//! Decoding that forgives what the service is known to vary: numbers and booleans as strings, `{}` or `""` for
-//! "nothing", null for a list. A value of a wrong kind reads as absent. Strict are only what identifies things, and
-//! lists of objects, tags included: an instance that silently lost its mark could be taken for a stranger's.
+//! Tolerant decoding of what the service is known to vary: numbers and booleans as strings, `{}` or `""` for an absent
+//! value, null for a list. A value of a wrong type reads as absent. Identifying fields and lists of objects, tags
+//! included, are strict: an instance whose ownership tags were dropped silently would look like a foreign one.
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ use serde_json::Value;
 
 use super::time;
 
-/// A field that can be decoded forgivingly. Implemented for whole field types (`Option<String>`, `Vec<Tag>`).
+/// A field with tolerant decoding. Implemented for whole field types (`Option<String>`, `Vec<Tag>`).
 pub(super) trait Lenient: Sized {
     fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 }
 
-/// For `#[serde(deserialize_with)]`: whatever the field's type says.
+/// For `#[serde(deserialize_with)]`: decodes by the field's type.
 pub(super) fn field<'de, T: Lenient, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::lenient(deserializer)
 }
 
-/// For `#[serde(deserialize_with)]`: a value that must be there, since without it the rest means nothing.
+/// For `#[serde(deserialize_with)]`: decodes a value that must be present.
 pub(super) fn required<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     Option<T>: Lenient,
@@ -33,7 +33,7 @@ where
     Option::<T>::lenient(deserializer)?.ok_or_else(|| D::Error::custom("missing field: its value is empty"))
 }
 
-/// For `#[serde(serialize_with)]`: a timestamp the way the service writes it.
+/// For `#[serde(serialize_with)]`: a timestamp in the service's format.
 pub(super) fn write_time<S: Serializer>(
     time: &Option<DateTime<Utc>>,
     serializer: S,
@@ -44,7 +44,7 @@ pub(super) fn write_time<S: Serializer>(
     }
 }
 
-/// For `#[serde(serialize_with)]`: a timestamp as epoch milliseconds in a string, as jobs have it.
+/// For `#[serde(serialize_with)]`: a timestamp as epoch milliseconds in a string, the format of jobs.
 pub(super) fn write_millis<S: Serializer>(
     time: &Option<DateTime<Utc>>,
     serializer: S,
@@ -55,7 +55,7 @@ pub(super) fn write_millis<S: Serializer>(
     }
 }
 
-/// One JSON value, as far as it is no list or object.
+/// A JSON value; lists and objects read as `Nothing`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar {
     Nothing,
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// What a scalar means as another type; `None` where it means nothing there.
+/// Conversion of a scalar; `None` if it has no meaning as that type.
 pub(super) trait FromScalar: Sized {
     fn from_scalar(scalar: Scalar) -> Option<Self>;
 }
@@ -179,8 +179,7 @@ impl<T: FromScalar> Lenient for Option<T> {
     }
 }
 
-/// Elements that mean nothing are left out, and what is no list is an empty one: such lists inform, they identify
-/// nothing.
+/// Drops elements without meaning, and reads anything but a list as empty: lists of scalars identify nothing.
 impl<T: FromScalar> Lenient for Vec<T> {
     fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Value::Array(values) = Value::deserialize(deserializer)? else { return Ok(Self::new()) };
@@ -189,8 +188,8 @@ impl<T: FromScalar> Lenient for Vec<T> {
     }
 }
 
-/// A list of objects. Null, `""` and `{}` are an empty one; an element that can't be decoded is an error, since
-/// a list that silently lacks one would lie.
+/// A list of objects. Null, `""` and `{}` are empty lists. An element that cannot be decoded is an error, since a
+/// dropped one would read as absent.
 pub(super) fn list<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -224,23 +223,25 @@ pub(super) fn list<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer.deserialize_any(ListVisitor(std::marker::PhantomData))
 }
 
-/// An object, or nothing: null and every scalar.
+/// An object; null and scalars read as absent.
 pub(super) fn object<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: DeserializeOwned,
     D: Deserializer<'de>,
 {
-    // Small and rare: going through a tree costs nothing that matters.
+    // These objects are small and rare, so the intermediate tree is cheap.
     let value = serde_json::Value::deserialize(deserializer)?;
     if value.is_object() { T::deserialize(value).map(Some).map_err(D::Error::custom) } else { Ok(None) }
 }
 
-/// Declares the objects of answers: every field decoded by [`Lenient`], absent ones empty, those under `required`
-/// an error when missing or empty. All are written as null when empty, as the service does.
+/// Declares the objects of answers. [`Lenient`] decodes every field; an absent field is empty, and one under
+/// `required` must be present and not empty. The fields of an object under `flatten` are part of this one. Empty fields
+/// are written as null, as the service does.
 macro_rules! wire {
     ($(
         $(#[$meta:meta])*
         pub struct $name:ident {
+            $(flatten { $(#[$flat_meta:meta])* pub $flat:ident: $flat_type:ty, })?
             $(required { $($(#[$required_meta:meta])* pub $required:ident: $required_type:ty,)* })?
             $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)*
         }
@@ -248,6 +249,11 @@ macro_rules! wire {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         pub struct $name {
+            $(
+                $(#[$flat_meta])*
+                #[serde(flatten)]
+                pub $flat: $flat_type,
+            )?
             $($(
                 $(#[$required_meta])*
                 #[serde(deserialize_with = "crate::dcs::model::lenient::required")]
@@ -283,7 +289,7 @@ mod tests {
     use super::*;
 
     fn read<T: Lenient>(value: Value) -> T {
-        T::lenient(value).expect("a lenient field takes anything")
+        T::lenient(value).expect("lenient fields accept any value")
     }
 
     #[test]

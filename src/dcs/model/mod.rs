@@ -1,8 +1,7 @@
-//! What travels over the wire, typed. Decoding is tolerant (see `lenient`); field names are the service's own.
+//! Requests and answers of the API. Decoding is tolerant (see `lenient`); field names are those of the service.
 //!
-//! Answers may lack any field that identifies nothing, so almost everything is optional: what a missing value
-//! means is for whoever reads it to decide. Sources: API reference 4.1–4.9 and the vendor's SDK, which is right
-//! where the two disagree.
+//! An answer may lack any field that identifies nothing, so almost every field is optional; the reader decides what a
+//! missing value means. Sources: API reference 4.1–4.9 and the vendor's SDK, which is right where the two disagree.
 
 mod capacity;
 mod facts;

@@ -1,4 +1,4 @@
-//! What is asked for (API reference 4.1.1, 4.1.2, 4.1.6, 4.1.7, 4.2.3, 4.8.1, 4.9.1). Absent fields are not sent.
+//! Bodies and parameters of requests (API reference 4.1.1, 4.1.2, 4.1.6, 4.1.7, 4.2.3, 4.8.1, 4.9.1). Absent fields are not sent.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{
     words::{CacheMode, ChangeType, CpuType, InstanceStatus, TagsAction},
 };
 
-/// The most entries a page of a list can have (4.1.2). Without a limit the service sends 10.
+/// The largest page of a list (4.1.2). Without a limit the service sends 10 entries.
 pub const MAX_PAGE: u32 = 1000;
 
 /// A new instance (4.1.1). The fields up to `subnet_id` are required; the default leaves everything out.
@@ -26,15 +26,15 @@ pub struct CreateInstance {
     pub engine: String,
     /// Such as `6.0`.
     pub engine_version: String,
-    /// Must be one that the flavor has.
+    /// One of the flavor's capacities.
     pub capacity: Capacity,
-    /// The flavor.
+    /// Flavor code.
     pub spec_code: String,
-    /// Codes of the zones, the master's first.
+    /// Zone codes, the master's first.
     pub az_codes: Vec<String>,
-    /// VPC to be in.
+    /// VPC id.
     pub vpc_id: String,
-    /// Subnet to be in.
+    /// Subnet id.
     pub subnet_id: String,
     /// Redis 3.0 only, and required there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub struct CreateInstance {
     /// An address of the subnet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_ip: Option<String>,
-    /// How many at once; always one for us.
+    /// Number of instances; the operator creates one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_num: Option<u32>,
     /// Beginning of the maintenance window, UTC, `HH:mm:ss`; only together with its end.
@@ -57,16 +57,16 @@ pub struct CreateInstance {
     /// Required unless `no_password_access`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_secret")]
     pub password: Option<SecretString>,
-    /// Whether to do without a password.
+    /// Whether clients need no password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_password_access: Option<bool>,
     /// Automatic backups; not for `single`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_backup_policy: Option<BackupPolicy>,
-    /// Tags, our marks among them.
+    /// Tags, ownership tags included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
-    /// 4.0 and later; 6379 unless given.
+    /// 4.0 and later; 6379 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// New names for dangerous commands, 4.0 and later.
@@ -75,21 +75,21 @@ pub struct CreateInstance {
     /// Parameter template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_id: Option<String>,
-    /// Enterprise project to belong to.
+    /// Enterprise project id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enterprise_project_id: Option<String>,
 }
 
-/// Which instances to list, and which page of them (4.1.2).
+/// Filter and page of the instance list (4.1.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceQuery {
-    /// This one alone.
+    /// Only this instance.
     pub instance_id: Option<String>,
-    /// Whose names contain this.
+    /// Only names that contain this.
     pub name: Option<String>,
     /// Whether `name` must be the whole name.
     pub name_equal: bool,
-    /// In this status.
+    /// Only this status.
     pub status: Option<InstanceStatus>,
     /// Whether failed creations count (documented as a count; some sites list them).
     pub include_failure: bool,
@@ -99,7 +99,7 @@ pub struct InstanceQuery {
     pub limit: Option<u32>,
 }
 
-/// What to change about an instance (4.1.6).
+/// Changes to an instance (4.1.6).
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateInstance {
     /// 4 to 64 letters, digits, hyphens, underscores; the first a letter.
@@ -131,23 +131,23 @@ pub struct UpdateInstance {
 /// A change of size (4.1.7).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResizeInstance {
-    /// The flavor afterwards.
+    /// New flavor.
     pub spec_code: String,
-    /// The capacity afterwards.
+    /// New capacity.
     pub new_capacity: Capacity,
-    /// What it is about; absent for capacity and shards.
+    /// Kind of change; absent for capacity and shards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_type: Option<ChangeType>,
-    /// A zone code for each new replica; for clusters also when replicas go.
+    /// A zone code for each new replica; for clusters also when replicas are removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub available_zones: Vec<String>,
     /// The replica to remove (`ha`, `ha_rw_split`): one at a time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub node_list: Vec<String>,
-    /// Addresses to keep when a cluster shrinks; it chooses at random without.
+    /// Addresses to keep when a cluster shrinks; without them the service chooses at random.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reserved_ip: Vec<String>,
-    /// `false` asks for the maintenance window, which not every site supports.
+    /// `false` requests execution in the maintenance window, which not every site supports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execute_immediately: Option<bool>,
 }
@@ -155,10 +155,10 @@ pub struct ResizeInstance {
 /// A new password, or none (4.2.3).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ResetPassword {
-    /// The password afterwards.
+    /// New password.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_secret")]
     pub new_password: Option<SecretString>,
-    /// `true` opens the instance to everyone who can reach it.
+    /// `true` removes the password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_password_access: Option<bool>,
 }
@@ -166,75 +166,75 @@ pub struct ResetPassword {
 /// Tags to add, overwrite or remove.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TagsChange {
-    /// What to do with them.
+    /// Action.
     pub action: TagsAction,
-    /// Which.
+    /// The tags.
     pub tags: Vec<Tag>,
 }
 
-/// Which background tasks of an instance to list (4.8.1).
+/// Filter and page of an instance's background tasks (4.8.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskQuery {
     /// Entries to skip.
     pub offset: u32,
     /// Entries at most.
     pub limit: Option<u32>,
-    /// Started then or later.
+    /// Earliest start.
     pub start_time: Option<DateTime<Utc>>,
-    /// Started then or before.
+    /// Latest start.
     pub end_time: Option<DateTime<Utc>>,
 }
 
-/// Which flavors to list (4.9.1); everything if empty.
+/// Filter of the flavors (4.9.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FlavorQuery {
-    /// This one.
+    /// Only this flavor.
     pub spec_code: Option<String>,
-    /// Built so.
+    /// Only this topology.
     pub cache_mode: Option<CacheMode>,
-    /// For this version.
+    /// Only this version.
     pub engine_version: Option<String>,
-    /// With these processors.
+    /// Only this architecture.
     pub cpu_type: Option<CpuType>,
-    /// With this capacity.
+    /// Only this capacity.
     pub capacity: Option<Capacity>,
-    /// What this instance can change to (from the SDK; the reference does not have it).
+    /// Only what this instance can change to (in the SDK; not in the reference).
     pub instance_id: Option<String>,
 }
 
 wire! {
-    /// The answer to a new password. HTTP 200 is not success yet: see [`PasswordReset::outcome`].
+    /// The answer to a password reset. HTTP 200 alone is no success: see [`PasswordReset::outcome`].
     pub struct PasswordReset {
         /// `1` is success, `3` a locked instance (newer sites).
         pub code: Option<String>,
-        /// `success`, or what went wrong (newer sites).
+        /// `success`, or the error (newer sites).
         pub message: Option<String>,
-        /// More on it.
+        /// Further details.
         pub ext_message: Option<String>,
-        /// Tries left before a lock.
+        /// Attempts left before a lock.
         pub retry_times_left: Option<String>,
-        /// Length of the lock.
+        /// Duration of the lock.
         pub lock_time: Option<String>,
-        /// What is left of it.
+        /// Remaining time of the lock.
         pub lock_time_left: Option<String>,
     }
 }
 
-/// What became of a new password.
+/// The outcome of a password reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetOutcome {
-    /// It holds.
+    /// The password was set.
     Done,
-    /// The instance takes none for a while, after too many wrong ones.
+    /// The instance is locked after too many failed attempts.
     Locked,
-    /// The answer does not say.
+    /// The answer states no outcome.
     Unclear,
 }
 
 // === impl PasswordReset ===
 
 impl PasswordReset {
-    /// Reads the two forms of the answer: a code (newer sites), or the figures of the lock alone (4.2.3).
+    /// Interprets both forms of the answer: a code (newer sites), or only the figures of the lock (4.2.3).
     pub fn outcome(&self) -> ResetOutcome {
         let Self { code, message, ext_message: _, retry_times_left, lock_time, lock_time_left } = self;
         let success = message.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("success"));
@@ -258,8 +258,8 @@ impl PasswordReset {
 // === impl UpdateInstance ===
 
 impl UpdateInstance {
-    /// Whether it cuts connections (`port`) or restarts the instance (`rename_commands`), which loses the data of
-    /// one that does not persist any.
+    /// Whether the change cuts connections (`port`) or restarts the instance (`rename_commands`), which loses the data
+    /// of an instance without persistence.
     pub fn is_disruptive(&self) -> bool {
         self.port.is_some() || self.rename_commands.is_some()
     }

@@ -1,4 +1,4 @@
-//! Work that goes on in the background (API reference 4.8.1, 4.8.4).
+//! Background tasks and jobs (API reference 4.8.1, 4.8.4).
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,10 @@ use super::{
 /// One page of an instance's background tasks (4.8.1).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskPage {
-    /// How many there are on all pages together.
+    /// Number of tasks on all pages.
     #[serde(deserialize_with = "lenient::required")]
     pub task_count: i64,
-    /// Those of this page.
+    /// Entries of this page.
     #[serde(deserialize_with = "lenient::field")]
     pub tasks: Vec<Task>,
 }
@@ -23,36 +23,36 @@ wire! {
     /// A background task of an instance.
     pub struct Task {
         required {
-            /// Its id: what cancelling a resize takes.
+            /// Id; cancelling a resize takes it.
             pub id: String,
         }
-        /// What it does: `EXTEND` (or `ChangeInstanceSpec`), `AddReplica`, `UpdatePort` …
+        /// Type: `EXTEND` (or `ChangeInstanceSpec`), `AddReplica`, `UpdatePort` …
         pub name: Option<String>,
-        /// How it fares.
+        /// Status.
         pub status: Option<TaskStatus>,
-        /// What it changes.
+        /// The change.
         pub details: Option<TaskDetails>,
-        /// More on what it changes.
+        /// Further parameters of the change.
         pub params: Option<String>,
-        /// Why it failed (newer sites).
+        /// Failure code (newer sites).
         pub error_code: Option<String>,
-        /// The job it belongs to (newer sites).
+        /// Id of the job (newer sites).
         pub job_id: Option<String>,
-        /// Whether its steps can be asked for.
+        /// Whether the steps can be queried.
         pub enable_show: Option<bool>,
-        /// Who started it.
+        /// Id of the user who started it.
         pub user_id: Option<String>,
-        /// That user's name.
+        /// Name of that user.
         pub user_name: Option<String>,
-        /// When it began.
+        /// Start time.
         #[serde(serialize_with = "lenient::write_time")]
         pub created_at: Option<DateTime<Utc>>,
-        /// When it ended.
+        /// End time.
         #[serde(serialize_with = "lenient::write_time")]
         pub updated_at: Option<DateTime<Utc>>,
     }
 
-    /// What a background task changes; which fields are set depends on the task.
+    /// The change that a background task makes. The set fields depend on the task.
     pub struct TaskDetails {
         /// Capacity before, in GB.
         pub old_capacity: Option<String>,
@@ -74,13 +74,13 @@ wire! {
         pub old_cache_type: Option<String>,
         /// Type after.
         pub new_cache_type: Option<String>,
-        /// Address of the replica concerned.
+        /// Replica address.
         pub replica_ip: Option<String>,
-        /// Zone of the replica concerned.
+        /// Replica zone.
         pub replica_az: Option<String>,
-        /// Shard concerned.
+        /// Shard.
         pub group_name: Option<String>,
-        /// Node concerned.
+        /// Node.
         pub node_name: Option<String>,
         /// Port before.
         pub old_port: Option<i64>,
@@ -90,40 +90,40 @@ wire! {
         pub source_ip: Option<String>,
         /// Address of the target.
         pub target_ip: Option<String>,
-        /// Whether public access is wanted.
+        /// Whether public access is enabled.
         pub enable_public_ip: Option<bool>,
-        /// Public address, by id.
+        /// Public address id.
         pub public_ip_id: Option<String>,
         /// Public address.
         pub public_ip_address: Option<String>,
-        /// Whether encryption is wanted.
+        /// Whether TLS is enabled.
         pub enable_ssl: Option<bool>,
-        /// Whether only the way of paying changes.
+        /// Whether only the billing mode changes.
         pub is_only_adjust_charging: Option<bool>,
-        /// User account concerned.
+        /// Redis user account.
         pub account_name: Option<String>,
-        /// Commands renamed.
+        /// Renamed commands.
         pub rename_commands: Vec<String>,
-        /// Settings changed.
+        /// Number of changed settings.
         pub updated_config_length: Option<i64>,
     }
 
     /// A job of the tenant (4.8.4).
     pub struct Job {
         required {
-            /// Its id.
+            /// Id.
             pub job_id: String,
-            /// How it fares.
+            /// Status.
             pub status: JobStatus,
         }
-        /// What it does: `masterStandbySwapJob`, `modifyClientIpTransJob`, and others.
+        /// Type: `masterStandbySwapJob`, `modifyClientIpTransJob` …
         pub job_type: Option<String>,
-        /// Why it failed.
+        /// Failure reason.
         pub fail_reason: Option<String>,
-        /// When it began.
+        /// Start time.
         #[serde(serialize_with = "lenient::write_millis")]
         pub begin_time: Option<DateTime<Utc>>,
-        /// When it ended.
+        /// End time.
         #[serde(serialize_with = "lenient::write_millis")]
         pub end_time: Option<DateTime<Utc>>,
     }

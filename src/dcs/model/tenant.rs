@@ -1,4 +1,4 @@
-//! What can be bought, where, and how much of it; and the load of what runs (API reference 4.2.6, 4.9.1–4.9.4).
+//! Flavors, zones, quota, maintenance windows, and load figures (API reference 4.2.6, 4.9.1–4.9.4).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,23 +8,23 @@ use super::{
     words::{CacheMode, CpuType, PricingType},
 };
 
-/// What can be bought (4.9.1).
+/// Flavors on offer (4.9.1).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Flavors {
-    /// Everything that matches.
+    /// All matches.
     #[serde(deserialize_with = "lenient::field")]
     pub flavors: Vec<Flavor>,
 }
 
-/// The hours that can be a maintenance window (4.9.2).
+/// Hours on offer as a maintenance window (4.9.2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MaintenanceWindows {
-    /// All of them.
+    /// All windows.
     #[serde(deserialize_with = "lenient::field")]
     pub maintain_windows: Vec<MaintenanceWindow>,
 }
 
-/// How much the tenant may have, and has (4.9.3).
+/// Quota and usage of the tenant (4.9.3).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quotas {
     /// By resource.
@@ -42,10 +42,10 @@ pub struct Quota {
 /// The region's zones (4.9.4).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AvailabilityZones {
-    /// The region.
+    /// Region id.
     #[serde(default, deserialize_with = "lenient::field")]
     pub region_id: Option<String>,
-    /// Its zones.
+    /// Zones of the region.
     #[serde(deserialize_with = "lenient::field")]
     pub available_zones: Vec<AvailabilityZone>,
 }
@@ -53,69 +53,69 @@ pub struct AvailabilityZones {
 /// Load figures of all running instances (4.2.6).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
-    /// One an instance.
+    /// One entry for each instance.
     #[serde(deserialize_with = "lenient::field")]
     pub statistics: Vec<InstanceStatistic>,
 }
 
 wire! {
-    /// Something that can be bought.
+    /// A flavor on offer.
     pub struct Flavor {
         required {
-            /// Its name.
+            /// Name.
             pub spec_code: String,
         }
-        /// How such an instance is built.
+        /// Topology of its instances.
         pub cache_mode: Option<CacheMode>,
         /// `redis`.
         pub engine: Option<String>,
-        /// Versions it exists in, separated by semicolons. See [`Flavor::engine_versions`].
+        /// Engine versions, separated by semicolons. See [`Flavor::engine_versions`].
         pub engine_version: Option<String>,
         /// Processor architecture.
         pub cpu_type: Option<CpuType>,
-        /// Capacities it exists in, in GB.
+        /// Capacities in GB.
         pub capacity: Vec<Capacity>,
-        /// Copies of each shard, the master included.
+        /// Replicas of each shard, master included.
         pub replica_count: Option<i64>,
-        /// Whether one flavor has one capacity.
+        /// Whether the flavor has a single capacity.
         pub pricing_type: Option<PricingType>,
-        /// How it can be paid: `Hourly`, `Monthly` …
+        /// Billing modes: `Hourly`, `Monthly` …
         pub billing_mode: Vec<String>,
         /// `generic` or `enterprise`.
         pub product_type: Option<String>,
         /// `DRAM`.
         pub storage_type: Option<String>,
-        /// Addresses such an instance takes in its subnet.
+        /// Subnet addresses that an instance occupies.
         pub tenant_ip_count: Option<i64>,
-        /// Whether it exists in dedicated clouds.
+        /// Whether dedicated clouds offer it.
         pub is_dec: Option<bool>,
-        /// Limits and numbers, by capacity.
+        /// Attributes by capacity.
         pub attrs: Vec<FlavorAttribute>,
-        /// Zones that have some left, by capacity.
+        /// Zones in stock, by capacity.
         pub flavors_available_zones: Vec<FlavorZones>,
-        /// Its name in the price list.
+        /// Flavor code for pricing.
         pub inquery_spec_code: Option<String>,
-        /// Weight in billing.
+        /// Billing factor.
         pub billing_factor: Option<f64>,
-        /// Type of the service, for billing.
+        /// Service type for billing.
         pub cloud_service_type_code: Option<String>,
-        /// Type of the resource, for billing.
+        /// Resource type for billing.
         pub cloud_resource_type_code: Option<String>,
     }
 
-    /// A limit or number of a flavor: `sharding_num`, `max_connections`, `db_number` …
+    /// An attribute of a flavor: `sharding_num`, `max_connections`, `db_number` …
     pub struct FlavorAttribute {
-        /// For this capacity.
+        /// Capacity it applies to.
         pub capacity: Option<Capacity>,
-        /// Which.
+        /// Name.
         pub name: Option<String>,
-        /// How much.
+        /// Value.
         pub value: Option<String>,
     }
 
-    /// Zones that have some of a flavor left.
+    /// Zones that have a flavor in stock.
     pub struct FlavorZones {
-        /// For this capacity.
+        /// Capacity it applies to.
         pub capacity: Option<Capacity>,
         /// `GB`.
         pub unit: Option<String>,
@@ -125,62 +125,62 @@ wire! {
         pub az_codes: Vec<String>,
     }
 
-    /// An hour (on some sites four) that can be a maintenance window, UTC.
+    /// An hour (four on some sites) on offer as a maintenance window, UTC.
     pub struct MaintenanceWindow {
-        /// Its number.
+        /// Sequence number.
         pub seq: Option<i64>,
-        /// `18`, where instances say `18:00:00`.
+        /// Such as `18`; instances have `18:00:00`.
         pub begin: Option<String>,
-        /// `19`, where instances say `19:00:00`.
+        /// Such as `19`; instances have `19:00:00`.
         pub end: Option<String>,
-        /// Whether an instance gets it unless told otherwise.
+        /// Whether instances get this window by default.
         pub default: Option<bool>,
     }
 
-    /// How much of something the tenant may have, and has.
+    /// Quota and usage of a resource.
     pub struct QuotaResource {
         /// `instance` or `ram`.
         #[serde(rename = "type")]
         pub kind: Option<String>,
-        /// `GB` for memory, nothing for instances.
+        /// `GB` for memory, empty for instances.
         pub unit: Option<String>,
-        /// What it has.
+        /// Usage.
         pub used: Option<i64>,
-        /// What it may have.
+        /// Quota.
         pub quota: Option<i64>,
-        /// The least quota that can be applied for.
+        /// Smallest quota to apply for.
         pub min: Option<i64>,
-        /// The largest quota that can be applied for.
+        /// Largest quota to apply for.
         pub max: Option<i64>,
     }
 
-    /// A zone.
+    /// An availability zone.
     pub struct AvailabilityZone {
         required {
-            /// Its code: what creating an instance takes.
+            /// Code; creating an instance takes it.
             pub code: String,
         }
-        /// Its id.
+        /// Id.
         pub id: Option<String>,
-        /// Its name for people.
+        /// Display name.
         pub name: Option<String>,
         /// The zone's port number.
         pub port: Option<String>,
-        /// Whether anything is left there.
+        /// Whether the zone has resources.
         pub resource_availability: Option<bool>,
     }
 
     /// Load figures of a running instance.
     pub struct InstanceStatistic {
         required {
-            /// Which instance.
+            /// Instance id.
             pub instance_id: String,
         }
-        /// Received, kbit/s.
+        /// Incoming kbit/s.
         pub input_kbps: Option<f64>,
-        /// Sent, kbit/s.
+        /// Outgoing kbit/s.
         pub output_kbps: Option<f64>,
-        /// Keys it holds.
+        /// Number of keys.
         pub keys: Option<i64>,
         /// Memory in use, MB.
         pub used_memory: Option<i64>,
@@ -198,13 +198,13 @@ wire! {
 // === impl Flavor ===
 
 impl Flavor {
-    /// Versions it exists in.
+    /// Engine versions.
     pub fn engine_versions(&self) -> impl Iterator<Item = &str> {
         let versions = self.engine_version.as_deref().unwrap_or_default();
         versions.split([';', ',']).map(str::trim).filter(|version| !version.is_empty())
     }
 
-    /// The number under `name` for `capacity`.
+    /// The attribute `name` for `capacity`.
     pub fn attribute(&self, capacity: Capacity, name: &str) -> Option<&str> {
         let matches = |attribute: &&FlavorAttribute| {
             attribute.capacity == Some(capacity) && attribute.name.as_deref() == Some(name)
@@ -212,7 +212,7 @@ impl Flavor {
         self.attrs.iter().find(matches)?.value.as_deref()
     }
 
-    /// Codes of the zones that have some of `capacity` left.
+    /// Codes of the zones that have `capacity` in stock.
     pub fn zones(&self, capacity: Capacity) -> impl Iterator<Item = &str> {
         let zones = self.flavors_available_zones.iter().filter(move |zones| zones.capacity == Some(capacity));
         zones.flat_map(|zones| zones.az_codes.iter().map(String::as_str))

@@ -1,4 +1,4 @@
-//! The many ways in which the service writes a point in time. All are UTC.
+//! The timestamp formats of the service. All are UTC.
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 const FORMATS: [&str; 5] =
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y%m%d%H%M%S", "%Y%m%d%H%M"];
 
-/// Reads any of the known forms, epoch milliseconds as text included; `None` for anything else.
+/// Parses any of the known formats, epoch milliseconds as text included.
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
@@ -24,12 +24,12 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         .map(|time| time.and_utc())
 }
 
-/// The form most answers use: `2017-03-31T12:24:46.297Z`.
+/// Formats a time as most answers do: `2017-03-31T12:24:46.297Z`.
 pub fn format(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The form of query parameters: `20200609160000`.
+/// Formats a time as query parameters do: `20200609160000`.
 pub fn format_query(time: DateTime<Utc>) -> String {
     time.format("%Y%m%d%H%M%S").to_string()
 }

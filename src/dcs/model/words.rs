@@ -1,108 +1,46 @@
-//! The service's words. A word we do not know is kept as it is: new ones appear without notice.
+//! The service's words. New ones appear without notice.
 
 use super::lenient::{FromScalar, Scalar};
+use crate::words::{Word, words};
 
-/// Declares a set of words: one variant each, and `Other` for what is not among them.
-macro_rules! words {
-    ($(
-        $(#[$meta:meta])*
-        pub enum $name:ident { $($(#[$word_meta:meta])* $variant:ident = $word:literal,)* }
-    )*) => {$(
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$word_meta])* $variant,)*
-            /// A word we do not know.
-            Other(String),
-        }
-
-        impl $name {
-            /// The known words.
-            pub const KNOWN: &'static [&'static str] = &[$($word),*];
-
-            /// The word itself.
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $(Self::$variant => $word,)*
-                    Self::Other(word) => word,
-                }
-            }
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self::Other(String::new())
-            }
-        }
-
-        impl From<&str> for $name {
-            /// Upper and lower case are the same: the service is not consistent.
-            fn from(word: &str) -> Self {
-                $(if word.eq_ignore_ascii_case($word) {
-                    return Self::$variant;
-                })*
-                Self::Other(word.to_owned())
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromScalar for $name {
-            fn from_scalar(scalar: Scalar) -> Option<Self> {
-                String::from_scalar(scalar).map(|word| Self::from(word.trim()))
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer).map(|word| Self::from(word.as_str()))
-            }
-        }
-    )*};
+impl<T: Word> FromScalar for T {
+    fn from_scalar(scalar: Scalar) -> Option<Self> {
+        String::from_scalar(scalar).map(|word| Self::from(word.trim()))
+    }
 }
 
 words! {
-    /// What an instance is doing (API reference 7.5, and words seen elsewhere).
+    /// Status of an instance (API reference 7.5, and observed values).
     pub enum InstanceStatus {
-        /// Being made.
+        /// Being created.
         Creating = "CREATING",
-        /// Could not be made; costs nothing, does nothing.
+        /// Creation failed; the entry costs nothing.
         CreateFailed = "CREATEFAILED",
         /// Serving.
         Running = "RUNNING",
-        /// Broken.
+        /// Out of order.
         Error = "ERROR",
         /// Restarting.
         Restarting = "RESTARTING",
-        /// Changing size; serving but for moments.
+        /// Resizing; serving with short interruptions.
         Extending = "EXTENDING",
-        /// Its data is being overwritten from a backup.
+        /// A backup is overwriting the data.
         Restoring = "RESTORING",
-        /// All data being removed (not in the reference).
+        /// All data is being removed (not in the reference).
         Flushing = "FLUSHING",
-        /// Out of service since money is owed, or by order (not in the reference).
+        /// Out of service for arrears or by order (not in the reference).
         Frozen = "FROZEN",
-        /// On the way to being frozen (known from the count fields).
+        /// Being frozen (known from the count fields).
         Freezing = "FREEZING",
-        /// An order waits for payment (known from the count fields).
+        /// An order awaits payment (known from the count fields).
         Paying = "PAYING",
-        /// Being moved (known from the count fields).
+        /// Migrating (known from the count fields).
         Migrating = "MIGRATING",
-        /// Getting a new version (known from the count fields).
+        /// Upgrading (known from the count fields).
         Upgrading = "UPGRADING",
-        /// Being removed (from the old API).
+        /// Deleting (from the old API).
         Deleting = "DELETING",
-        /// Gone, but still listed on request.
+        /// Deleted, but still listed on request.
         Deleted = "DELETED",
         /// Starting (from the old API).
         Starting = "STARTING",
@@ -112,13 +50,13 @@ words! {
         Closed = "CLOSED",
     }
 
-    /// How an instance is built.
+    /// Topology of an instance.
     pub enum CacheMode {
-        /// One node, no replica: data is lost with it.
+        /// One node without replica.
         Single = "single",
         /// A master and replicas.
         Ha = "ha",
-        /// As `ha`, with an address of its own for reading.
+        /// As `ha`, with a separate read-only address.
         HaRwSplit = "ha_rw_split",
         /// Shards behind proxies.
         Proxy = "proxy",
@@ -134,59 +72,59 @@ words! {
         Aarch64 = "aarch64",
     }
 
-    /// How a job fares (API reference 4.8.4).
+    /// Status of a job (API reference 4.8.4).
     pub enum JobStatus {
         /// Accepted.
         Init = "INIT",
-        /// Under way.
+        /// Running.
         Running = "RUNNING",
-        /// Done.
+        /// Succeeded.
         Success = "SUCCESS",
-        /// Failed; the reason is in `fail_reason`.
+        /// Failed; `fail_reason` has the reason.
         Fail = "FAIL",
     }
 
-    /// How a background task fares (seen; the reference has no list).
+    /// Status of a background task (observed; the reference has no list).
     pub enum TaskStatus {
-        /// Under way.
+        /// Running.
         Executing = "EXECUTING",
-        /// Done.
+        /// Succeeded.
         Success = "SUCCESS",
         /// Failed.
         Failed = "FAILED",
     }
 
-    /// How a flavor relates to capacity (API reference 4.9.1).
+    /// Relation of flavor and capacity (API reference 4.9.1).
     pub enum PricingType {
-        /// One flavor, several capacities.
+        /// Several capacities.
         Tier = "tier",
-        /// One flavor, one capacity.
+        /// One capacity.
         Normal = "normal",
     }
 
-    /// What a resize is about (API reference 4.1.7). A change of capacity or shards needs none.
+    /// Kind of resize (API reference 4.1.7). A change of capacity or shards has none.
     pub enum ChangeType {
-        /// More replicas.
+        /// Adds replicas.
         CreateReplication = "createReplication",
-        /// Fewer replicas.
+        /// Removes replicas.
         DeleteReplication = "deleteReplication",
-        /// Another cache mode.
+        /// Changes the cache mode.
         InstanceType = "instanceType",
     }
 
-    /// What to do with tags.
+    /// Action on tags.
     pub enum TagsAction {
-        /// Add, or overwrite the value.
+        /// Adds tags or overwrites their values.
         Create = "create",
-        /// Remove.
+        /// Removes tags.
         Delete = "delete",
     }
 
-    /// Whether the service makes backups by itself (API reference 4.1.6).
+    /// Whether the service takes backups automatically (API reference 4.1.6).
     pub enum BackupType {
-        /// By the plan.
+        /// Automatic, by the plan.
         Auto = "auto",
-        /// Not by itself; the plan stays stored.
+        /// Manual; the plan stays stored.
         Manual = "manual",
     }
 }

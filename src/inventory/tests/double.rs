@@ -1,4 +1,4 @@
-//! A cloud that lists what it is told to, and a clock that is stepped.
+//! A scripted cloud and a stepped clock.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -36,16 +36,16 @@ pub(super) struct Instance {
     pub(super) used_memory: u64,
 }
 
-/// How a list is answered.
+/// The answer to a list.
 #[derive(Debug)]
 pub(super) enum Reply {
     Truth,
-    /// The total does not fit what came.
+    /// The announced total differs from the number of instances.
     Short,
     Error(Error),
 }
 
-/// Answers lists from its instances, or as scripted. Yields before and after each effect.
+/// Answers lists from its instances or its script. Yields before and after each effect.
 #[derive(Debug, Default)]
 pub(super) struct Script {
     instances: Mutex<BTreeMap<&'static str, Instance>>,
@@ -82,7 +82,7 @@ impl Clock for SteppedClock {
     }
 
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        panic!("nobody sleeps in the fleet")
+        panic!("the inventory never sleeps")
     }
 }
 
@@ -116,7 +116,7 @@ impl Script {
         self.instances.lock().unwrap().remove(id);
     }
 
-    /// How the next lists are answered; after that, truthfully.
+    /// Answers to the next lists; later ones are truthful.
     pub(super) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         self.replies.lock().unwrap().extend(replies);
     }
@@ -143,7 +143,7 @@ impl Script {
         let instance_num = i64::try_from(instances.len()).unwrap();
         match self.replies.lock().unwrap().pop_front().unwrap_or(Reply::Truth) {
             Reply::Truth => Ok(InstancePage { instance_num, instances }),
-            // Said to be one fewer, so that no further page is asked for.
+            // One fewer, so that no further page is requested.
             Reply::Short => Ok(InstancePage { instance_num: instance_num - 1, instances }),
             Reply::Error(error) => Err(error),
         }
@@ -162,7 +162,7 @@ fn not_scripted() -> Error {
     Error::new(&LIST_FLAVORS, Failure::NotAttempted("not scripted".to_owned()), 0)
 }
 
-/// Methods that nobody calls here.
+/// Methods that the inventory does not call.
 macro_rules! not_scripted {
     ($($method:ident($($argument:ty),*) -> $answer:ty;)*) => {
         $(async fn $method(&self $(, _: $argument)*) -> Result<$answer, Error> {

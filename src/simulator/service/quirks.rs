@@ -197,13 +197,13 @@ mod tests {
             let group =
                 (detail.security_group().filter(|id| !id.is_empty()).map(str::to_owned), page.instance_num);
             for own in [
-                &mut detail.security_group_id,
+                &mut detail.summary.security_group_id,
                 &mut detail.security_group_name,
                 &mut detail.inquery_spec_code,
             ] {
                 *own = None;
             }
-            (detail.maintain_begin, detail.maintain_end) = (None, None);
+            (detail.summary.maintain_begin, detail.summary.maintain_end) = (None, None);
             page.instances.iter_mut().for_each(|one| {
                 (one.security_group_id, one.maintain_begin, one.maintain_end) = (None, None, None);
             });

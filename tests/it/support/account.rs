@@ -1,4 +1,4 @@
-//! Accounts whose secrets are canaries: they must turn up nowhere.
+//! Accounts with canary secrets, which must not appear in any output.
 
 use dcs_operator::dcs::{AccountConfig, Credentials};
 use secrecy::SecretString;
@@ -10,7 +10,7 @@ pub(crate) const PASSWORD: &str = "canary-Pass-w0rd";
 pub(crate) const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const REGION: &str = "test-region-1";
 
-/// Signs its requests; knows its project.
+/// An account with an access key and a project id.
 pub(crate) fn signing(endpoint: &str) -> AccountConfig {
     let endpoint = Url::parse(endpoint).unwrap();
     AccountConfig {
@@ -27,7 +27,7 @@ pub(crate) fn signing(endpoint: &str) -> AccountConfig {
     }
 }
 
-/// Gets tokens for name and password; its project is known by the region's name.
+/// An account with name and password; its project is looked up by the region's name.
 pub(crate) fn with_password(endpoint: &str) -> AccountConfig {
     AccountConfig {
         project_id: None,
@@ -40,7 +40,7 @@ pub(crate) fn with_password(endpoint: &str) -> AccountConfig {
     }
 }
 
-/// Fails if any canary is in `text`.
+/// Fails if `text` contains a canary.
 #[track_caller]
 pub(crate) fn assert_no_canary(text: &str) {
     assert!(!text.to_lowercase().contains("canary"), "a secret shows in: {text}");

@@ -1,4 +1,4 @@
-//! What the tests of the client ask, and what they are answered.
+//! Requests and answers for the tests of the client.
 
 use dcs_operator::dcs::{
     AccountConfig, Class, HttpResponse,
@@ -15,9 +15,9 @@ use super::{
 
 pub(crate) const ENDPOINT: &str = "https://dcs.example.com";
 pub(crate) const ID: &str = "4a9c0d1e-0000-4000-8000-000000000001";
-/// 20 minutes after the clock's beginning.
+/// 20 minutes after the start of the test clock.
 pub(crate) const SERVICE_AHEAD: &str = "Fri, 15 Jan 2027 08:20:00 GMT";
-/// The clock's beginning.
+/// The start of the test clock.
 pub(crate) const SERVICE_AGREES: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 
 pub(crate) fn signing() -> AccountConfig {
@@ -52,7 +52,7 @@ pub(crate) fn detail() -> String {
     json!({ "instance_id": ID, "status": "RUNNING" }).to_string()
 }
 
-/// A token that lives for some hours, by IAM's clock, which is years behind.
+/// A token valid for `hours` by IAM's clock, which is years behind.
 pub(crate) fn token(value: &str, hours: u32) -> Result<HttpResponse, Failure> {
     let body = json!({ "token": {
         "issued_at": "2020-01-01T00:00:00.000000Z",
@@ -69,7 +69,7 @@ pub(crate) fn projects(ids: &[&str]) -> Result<HttpResponse, Failure> {
 
 #[track_caller]
 pub(crate) fn class<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Class {
-    let error = outcome.expect_err("the script refuses");
+    let error = outcome.expect_err("a scripted refusal");
     assert_no_canary(&error.to_string());
     assert_no_canary(&format!("{error:?}"));
     error.class()

@@ -17,11 +17,7 @@ use url::Position;
 pub(crate) struct InProcess(pub(crate) Shared);
 
 impl Transport for InProcess {
-    fn exchange(
-        &self,
-        request: HttpRequest,
-        limit: Duration,
-    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
+    fn send(&self, request: HttpRequest, limit: Duration) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         Box::pin(async move {
             yield_now().await;
             let Delivery { delay, kind } = self.0.handle(arrive(request));

@@ -1,4 +1,4 @@
-//! A server below HTTP: it writes exactly the bytes it is told to, at the pace it is told to.
+//! A raw TCP server: writes given bytes at a given pace.
 
 use std::{
     net::SocketAddr,
@@ -15,20 +15,20 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What happens to a connection once a request has arrived.
+/// The reaction to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    /// These bytes, then an orderly end.
+    /// Sends these bytes and closes the connection.
     Send(Vec<u8>),
-    /// These bytes, then a reset.
+    /// Sends these bytes and resets the connection.
     Reset(Vec<u8>),
-    /// These bytes, one at a time.
+    /// Sends these bytes one at a time.
     Drip(Vec<u8>, Duration),
-    /// Nothing at all, for as long as the client waits.
+    /// Sends nothing while the client waits.
     Hang,
 }
 
-/// Serves one act, again and again, until dropped.
+/// Reacts to every request in the same way until dropped.
 #[derive(Debug)]
 pub(crate) struct RawServer {
     address: SocketAddr,
@@ -48,7 +48,7 @@ impl RawServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let (act, counter) = (act.clone(), counter.clone());
                 tokio::spawn(async move {
-                    // A client that goes away while being served is what some of the tests are about.
+                    // Some tests drop the client during the answer.
                     let _ = serve(stream, act, &counter).await;
                 });
             }
@@ -60,7 +60,7 @@ impl RawServer {
         format!("http://{}", self.address)
     }
 
-    /// How many requests arrived.
+    /// Number of received requests.
     pub(crate) fn requests(&self) -> u32 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -84,7 +84,7 @@ async fn serve(mut stream: TcpStream, act: Act, requests: &AtomicU32) -> std::io
         }
         Act::Reset(bytes) => {
             stream.write_all(&bytes).await?;
-            // Let the bytes go out first: a reset overtakes what is still waiting.
+            // Waits until the bytes are sent: a reset discards pending ones.
             tokio::time::sleep(Duration::from_millis(50)).await;
             stream.set_zero_linger()
         }

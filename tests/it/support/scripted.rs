@@ -1,4 +1,4 @@
-//! A service that answers from a script, without sockets.
+//! A transport that answers from a script, without sockets.
 
 use std::{
     collections::VecDeque,
@@ -14,28 +14,28 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::leaping_clock::LeapingClock;
 
-/// Answers what the script says, in order, and remembers what was asked.
+/// Returns the answers of the script in order, and records the requests.
 #[derive(Debug)]
 pub(crate) struct Scripted {
     script: Mutex<VecDeque<(Duration, Result<HttpResponse, Failure>)>>,
-    asked: Mutex<Vec<HttpRequest>>,
+    requests: Mutex<Vec<HttpRequest>>,
     clock: Arc<LeapingClock>,
 }
 
-/// A client, the service it talks to, and the clock it lives by.
-pub(crate) struct SimHarness {
+/// A client with its scripted transport and its clock.
+pub(crate) struct ClientHarness {
     pub(crate) client: Client,
     pub(crate) service: Arc<Scripted>,
     pub(crate) clock: Arc<LeapingClock>,
 }
 
-pub(crate) fn harness(account: AccountConfig, script: Vec<Result<HttpResponse, Failure>>) -> SimHarness {
+pub(crate) fn harness(account: AccountConfig, script: Vec<Result<HttpResponse, Failure>>) -> ClientHarness {
     let clock = Arc::new(LeapingClock::default());
     let script = script.into_iter().map(|answer| (Duration::ZERO, answer)).collect();
     let service =
-        Arc::new(Scripted { script: Mutex::new(script), asked: Mutex::default(), clock: clock.clone() });
+        Arc::new(Scripted { script: Mutex::new(script), requests: Mutex::default(), clock: clock.clone() });
     let client = Client::over(service.clone(), account, RetryPolicy::default(), clock.clone(), 7);
-    SimHarness { client, service, clock }
+    ClientHarness { client, service, clock }
 }
 
 /// An answer with a body and headers.
@@ -51,7 +51,7 @@ pub(crate) fn answer(
     Ok(HttpResponse { status, headers, body: body.as_bytes().to_vec() })
 }
 
-/// A refusal in the service's present form.
+/// A refusal in the service's current format.
 pub(crate) fn refusal(
     status: u16,
     code: &str,
@@ -64,14 +64,10 @@ pub(crate) fn refusal(
 // === impl Scripted ===
 
 impl Transport for Scripted {
-    fn exchange(
-        &self,
-        request: HttpRequest,
-        _limit: Duration,
-    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
-        self.asked.lock().unwrap().push(request);
+    fn send(&self, request: HttpRequest, _limit: Duration) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
+        self.requests.lock().unwrap().push(request);
         let next = self.script.lock().unwrap().pop_front();
-        let (late, answer) = next.expect("the script has an answer for every call");
+        let (late, answer) = next.expect("an answer in the script");
         Box::pin(async move {
             tokio::task::yield_now().await;
             if !late.is_zero() {
@@ -83,16 +79,16 @@ impl Transport for Scripted {
 }
 
 impl Scripted {
-    /// Adds to the script: an answer that takes some time.
+    /// Appends a delayed answer to the script.
     pub(crate) fn answer_later(&self, late: Duration, answer: Result<HttpResponse, Failure>) {
         self.script.lock().unwrap().push_back((late, answer));
     }
 
-    /// What was asked so far. The whole script must have been used up.
-    pub(crate) fn asked(&self) -> Vec<HttpRequest> {
+    /// The requests so far. Fails unless the whole script was used.
+    pub(crate) fn requests(&self) -> Vec<HttpRequest> {
         let left = self.script.lock().unwrap().len();
-        assert_eq!(left, 0, "answers of the script that nobody asked for");
-        self.asked.lock().unwrap().clone()
+        assert_eq!(left, 0, "unused answers of the script");
+        self.requests.lock().unwrap().clone()
     }
 }
 

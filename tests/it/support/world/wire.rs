@@ -107,11 +107,7 @@ impl Wire {
 }
 
 impl Transport for Wire {
-    fn exchange(
-        &self,
-        request: HttpRequest,
-        limit: Duration,
-    ) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
+    fn send(&self, request: HttpRequest, limit: Duration) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         Box::pin(async move {
             let lost = || Err(Failure::Broken("cut".to_owned()));
             match self.count(&request) {
@@ -127,12 +123,12 @@ impl Transport for Wire {
                         self.traffic.lock().unwrap().lost_changes += 1;
                     }
                     self.record_answer(&request);
-                    let _ = InProcess(self.cloud.clone()).exchange(request, limit).await;
+                    let _ = InProcess(self.cloud.clone()).send(request, limit).await;
                     return lost();
                 }
             }
             self.record_answer(&request);
-            InProcess(self.cloud.clone()).exchange(request, limit).await
+            InProcess(self.cloud.clone()).send(request, limit).await
         })
     }
 }
