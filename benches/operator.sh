@@ -16,7 +16,7 @@ processor() {
 milliseconds() { date +%s%3N; }
 ready() { kubectl get dcsi --namespace shop --output 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | grep -c True || true; }
 
-start bench 127.0.0.1:0 1000 --fast-tick-seconds 1 --steady-tick-seconds 2 --reads-per-second 1000 --writes-per-second 1000
+start bench 127.0.0.1:0 1000 --poll-interval-active 1s --poll-interval-idle 2s --reads-per-second 1000 --writes-per-second 1000
 pid=${pids[-1]}
 kubectl apply --server-side --filename "$work/samples/1-namespace.yaml" --filename "$work/samples/2-credentials.yaml" >/dev/null
 idle=$(resident "$pid")

@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 begun=$SECONDS
-start demo 127.0.0.1:0 10 --fast-tick-seconds 1 --steady-tick-seconds 2
+start demo 127.0.0.1:0 10 --poll-interval-active 1s --poll-interval-idle 2s
 
 column() { kubectl get dcsi "$1" --namespace shop --output "jsonpath=$2"; }
 in_the_cloud() { cloud show "$id" | sed -n 's/^Description: *//p'; }

@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 if (exec 3<>/dev/tcp/127.0.0.1/8686) 2>/dev/null; then
     fail "127.0.0.1:8686 is taken: does make dev or make simulate run already?"
 fi
-start dev 127.0.0.1:8686 10 --fast-tick-seconds 2 --steady-tick-seconds 10
+start dev 127.0.0.1:8686 10 --poll-interval-active 2s --poll-interval-idle 10s
 say "ready; in another terminal:"
 cat <<EOF
 export KUBECONFIG=$KUBECONFIG

@@ -7,9 +7,12 @@ mod output;
 pub mod run;
 pub mod simulate;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     dcs::{Class, account::InvalidAccount, error::Failure as CallFailure},
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
+        Command::Run(args) if args.help_all => help_all(),
         Command::Run(args) => {
             telemetry::init(run::LOGGED, args.log_format.into());
             let runtime = runtime()?;
@@ -96,6 +100,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Ok(runtime()?.block_on(simulate::run(*args))?)
         }
         Command::Crds(args) => crds::run(&args),
+    }
+}
+
+/// Prints help for all flags of `run`.
+fn help_all() -> Result<(), Failure> {
+    let mut command = Cli::command();
+    // Sets the usage line of subcommands.
+    command.build();
+    match command.find_subcommand("run") {
+        Some(run) => Ok(write!(io::stdout(), "{}", run::help_all(run))?),
+        None => Ok(()),
     }
 }
 
@@ -131,8 +146,6 @@ impl From<InvalidAccount> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

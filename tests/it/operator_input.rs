@@ -32,12 +32,12 @@ async fn arena() -> &'static (TestCluster, Operator) {
         // The cloud shows at once what it has made, so an unclear answer is cleared up soon; and what takes minutes is
         // tried again after seconds, so that it can be awaited.
         let short = [
-            "--send-limit-seconds=1",
-            "--call-timeout-seconds=2",
-            "--visibility-seconds=1",
-            "--catalogue-seconds=1",
-            "--stalled-retry-seconds=2..4",
-            "--creation-retry-seconds=2..4",
+            "--intent-ttl=1s",
+            "--call-timeout=2s",
+            "--list-consistency-window=1s",
+            "--catalogue=1s",
+            "--stalled-retry=2s..4s",
+            "--creation-retry=2s..4s",
         ];
         let operator = cluster.operator(&short).await;
         (cluster, operator)

@@ -15,8 +15,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The cloud shows at once what it has made; so whoever comes after a kill need not wait for long. And few changes a
 /// second, so that what is done to the operator falls in between.
 const SHORT: [&str; 4] =
-    ["--send-limit-seconds=1", "--call-timeout-seconds=2", "--visibility-seconds=1", "--writes-per-second=2"];
-const LEASE: [&str; 2] = ["--lease-seconds=12", "--lease-renew-seconds=1"];
+    ["--intent-ttl=1s", "--call-timeout=2s", "--list-consistency-window=1s", "--writes-per-second=2"];
+const LEASE: [&str; 2] = ["--leader-elect-lease-duration=12s", "--leader-elect-renew-interval=1s"];
 
 fn flags(identity: &str) -> Vec<String> {
     let all = SHORT.iter().chain(&LEASE).map(|flag| (*flag).to_owned());

@@ -12,7 +12,7 @@ use crate::support::{
 const OBJECTS: usize = 200;
 /// Three times what it takes where nothing else runs.
 const LIMIT: Duration = Duration::from_secs(180);
-const FLAGS: [&str; 1] = ["--fast-tick-seconds=1"];
+const FLAGS: [&str; 1] = ["--poll-interval-active=1s"];
 
 /// What the operator wrote to Kubernetes, leases aside.
 fn writes(cluster: &TestCluster) -> Vec<Value> {

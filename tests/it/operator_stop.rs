@@ -48,12 +48,12 @@ async fn what_takes_too_long_is_found_out_by_the_next_one() {
     let tenant = Tenant::open(&cluster, "shop", quick()).await;
     tenant.cloud.add_faults(&json!({"operation": "CreateInstance", "fault": {"delay": {"ms": 5500}}}));
     let short = [
-        "--shutdown-seconds=4",
-        "--call-timeout-seconds=6",
-        "--send-limit-seconds=1",
-        "--visibility-seconds=1",
-        "--lease-seconds=13",
-        "--lease-renew-seconds=1",
+        "--shutdown=4s",
+        "--call-timeout=6s",
+        "--intent-ttl=1s",
+        "--list-consistency-window=1s",
+        "--leader-elect-lease-duration=13s",
+        "--leader-elect-renew-interval=1s",
     ];
     let mut operator = cluster.operator(&short).await;
     tenant.apply("sessions", spec(json!({}))).await;
@@ -73,8 +73,7 @@ async fn what_takes_too_long_is_found_out_by_the_next_one() {
 async fn a_cloud_that_is_gone_is_told_and_changes_no_probe() {
     let cluster = TestCluster::start().await;
     let tenant = Tenant::open(&cluster, "shop", quick()).await;
-    let mut operator =
-        cluster.operator(&["--unreachable-seconds=1", "--observation-seconds=8", "--most-tries=1"]).await;
+    let mut operator = cluster.operator(&["--unreachable=1s", "--observation=8s", "--max-tries=1"]).await;
     tenant.apply("sessions", spec(json!({}))).await;
     tenant.until_well("sessions").await;
     tenant.cloud.add_faults(&json!({"operation": "*", "count": null, "fault": "reset"}));

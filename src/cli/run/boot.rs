@@ -68,7 +68,7 @@ pub(super) async fn client(args: &RunArgs) -> Result<Client, Failure> {
     };
     let mut config = Config::infer().await.map_err(|error| usage(error.to_string()))?;
     config.default_retry = false;
-    config.connect_timeout = Some(args.kubernetes.kubernetes_timeout_seconds.min(LONGEST_CONNECT));
+    config.connect_timeout = Some(args.kubernetes.kubernetes_timeout.min(LONGEST_CONNECT));
     Client::try_from(config).map_err(|error| usage(error.to_string()))
 }
 

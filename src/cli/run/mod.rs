@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub use self::flags::RunArgs;
+pub(super) use self::flags::help_all;
 use self::telemetry_sink::TelemetrySink;
 use super::Failure;
 use crate::{
@@ -141,8 +142,8 @@ async fn manager(
     let mut held = None;
     if args.leader.leader_elect {
         let settings = leader::LeaseSettings {
-            duration: args.leader.lease_seconds,
-            renew_every: args.leader.lease_renew_seconds,
+            duration: args.leader.leader_elect_lease_duration,
+            renew_every: args.leader.leader_elect_renew_interval,
             ..leader::LeaseSettings::new(&namespace, &args.leader.lease_name, &identity)
         };
         let candidate = Candidate::new(KubeLeaseApi::new(client.clone()), settings, Arc::clone(&clock))
@@ -204,7 +205,7 @@ impl Parts {
                 halt.cancel();
                 // Giving the lease back takes a part of the time.
                 let handover = if held.is_some() { leader::RELEASE_LIMIT } else { Duration::ZERO };
-                let limit = self.args.kubernetes.shutdown_seconds.saturating_sub(handover);
+                let limit = self.args.kubernetes.shutdown.saturating_sub(handover);
                 if tokio::time::timeout(limit, working).await.is_err() {
                     tracing::warn!(
                         "some passes took too long and were given up; the lease is left to run out, since what they \

@@ -140,8 +140,8 @@ impl TestCluster {
             "--log-format=json",
             "--namespace=dcs-operator-system",
             "--allow-insecure-endpoint=127.0.0.1",
-            "--fast-tick-seconds=0.2",
-            "--steady-tick-seconds=2",
+            "--poll-interval-active=200ms",
+            "--poll-interval-idle=2s",
             "--reads-per-second=200",
             "--writes-per-second=200",
         ];
