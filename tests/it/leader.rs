@@ -23,7 +23,7 @@ const DURATION: Duration = Duration::from_secs(600);
 fn candidate(client: &Client, identity: &str) -> Candidate<KubeLeaseApi> {
     let settings = LeaseSettings {
         duration: DURATION,
-        renew_every: Duration::from_millis(200),
+        renew_interval: Duration::from_millis(200),
         ..LeaseSettings::new("default", NAME, identity)
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());

@@ -143,7 +143,7 @@ async fn manager(
     if args.leader.leader_elect {
         let settings = leader::LeaseSettings {
             duration: args.leader.leader_elect_lease_duration,
-            renew_every: args.leader.leader_elect_renew_interval,
+            renew_interval: args.leader.leader_elect_renew_interval,
             ..leader::LeaseSettings::new(&namespace, &args.leader.lease_name, &identity)
         };
         let candidate = Candidate::new(KubeLeaseApi::new(client.clone()), settings, Arc::clone(&clock))
@@ -204,7 +204,7 @@ impl Parts {
                 tracing::info!("told to stop; passes under way are finished");
                 halt.cancel();
                 // Giving the lease back takes a part of the time.
-                let handover = if held.is_some() { leader::RELEASE_LIMIT } else { Duration::ZERO };
+                let handover = if held.is_some() { leader::RELEASE_TIMEOUT } else { Duration::ZERO };
                 let limit = self.args.kubernetes.shutdown.saturating_sub(handover);
                 if tokio::time::timeout(limit, working).await.is_err() {
                     tracing::warn!(
