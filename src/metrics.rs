@@ -20,7 +20,7 @@ const BUCKETS: [f64; 11] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 /// All metrics. Clones share them.
 #[derive(Clone)]
-pub struct Metrics(Arc<Inner>);
+pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
@@ -40,30 +40,30 @@ type Source = Option<Box<dyn Fn() -> Snapshot + Send>>;
 
 /// Values of the gauges at a scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// Number of objects by condition.
-    pub objects: Vec<(ObjectLabels, i64)>,
+    pub(crate) objects: Vec<(ObjectLabels, i64)>,
     /// Number of instances by the status that the cloud reports.
-    pub instances: Vec<(String, i64)>,
+    pub(crate) instances: Vec<(String, i64)>,
     /// Age of the oldest list among all accounts.
-    pub oldest_observation: Option<Duration>,
+    pub(crate) oldest_observation: Option<Duration>,
     /// Number of accounts that are polled.
-    pub accounts: i64,
+    pub(crate) accounts: i64,
     /// Whether this process leads.
-    pub leader: bool,
+    pub(crate) leader: bool,
 }
 
 /// Labels of a condition of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
-pub struct ObjectLabels {
+pub(crate) struct ObjectLabels {
     /// Kind of the object.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Type of the condition.
-    pub condition: String,
+    pub(crate) condition: String,
     /// True, False or Unknown.
-    pub status: String,
+    pub(crate) status: String,
     /// Reason of the condition.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -113,7 +113,7 @@ fn seconds() -> Histogram {
 
 impl Metrics {
     /// Creates all metrics with the value zero.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("dcs_operator");
         let histogram: fn() -> Histogram = seconds;
         let inner = Inner {
@@ -162,40 +162,40 @@ impl Metrics {
     }
 
     /// Sets the function that computes the gauges of a scrape.
-    pub fn set_snapshot_source(&self, source: impl Fn() -> Snapshot + Send + 'static) {
+    pub(crate) fn set_snapshot_source(&self, source: impl Fn() -> Snapshot + Send + 'static) {
         *self.0.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(source));
     }
 
     /// Records the end of a reconcile.
-    pub fn record_reconcile(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+    pub(crate) fn record_reconcile(&self, kind: &'static str, outcome: &'static str, took: Duration) {
         self.0.reconciles.get_or_create(&ReconcileLabels { kind, outcome }).inc();
         self.0.reconcile_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
     }
 
     /// Records a change that was requested from the cloud.
-    pub fn record_action(&self, kind: &str, action: &str, outcome: &'static str) {
+    pub(crate) fn record_action(&self, kind: &str, action: &str, outcome: &'static str) {
         let labels = ActionLabels { kind: kind.to_owned(), action: action.to_owned(), outcome };
         self.0.actions.get_or_create(&labels).inc();
     }
 
     /// Records a request to the cloud; `class` is `ok` or the class of its error.
-    pub fn record_request(&self, operation: &'static str, class: &'static str, took: Duration) {
+    pub(crate) fn record_request(&self, operation: &'static str, class: &'static str, took: Duration) {
         self.0.requests.get_or_create(&RequestLabels { operation, class }).inc();
         self.0.request_seconds.get_or_create(&OperationLabels { operation }).observe(took.as_secs_f64());
     }
 
     /// Records the delay of a reconcile by the request budget.
-    pub fn record_throttle_wait(&self, work: &'static str, wait: Duration) {
+    pub(crate) fn record_throttle_wait(&self, work: &'static str, wait: Duration) {
         self.0.throttle_seconds.get_or_create(&WorkLabels { work }).observe(wait.as_secs_f64());
     }
 
     /// Records a failed watch.
-    pub fn record_watch_error(&self, kind: &'static str) {
+    pub(crate) fn record_watch_error(&self, kind: &'static str) {
         self.0.watch_errors.get_or_create(&KindLabels { kind }).inc();
     }
 
     /// Records an object that could not be decoded.
-    pub fn record_unreadable(&self, kind: &'static str) {
+    pub(crate) fn record_unreadable(&self, kind: &'static str) {
         self.0.unreadable.get_or_create(&KindLabels { kind }).inc();
     }
 
@@ -203,7 +203,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Writing into memory does not fail in practice.
-    pub fn text(&self) -> Result<String, fmt::Error> {
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)

@@ -25,7 +25,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// State behind /healthz and /readyz. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Probes(Arc<Inner>);
+pub(crate) struct Probes(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -38,7 +38,7 @@ struct Inner {
 
 /// A server on a bound address.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
 }
 
@@ -52,7 +52,7 @@ struct Shared {
 
 impl Probes {
     /// The process is ready once all `requirements` are met.
-    pub fn new(clock: Arc<dyn Clock>, requirements: impl IntoIterator<Item = &'static str>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, requirements: impl IntoIterator<Item = &'static str>) -> Self {
         let heartbeat = Mutex::new(clock.monotonic());
         let requirements =
             Mutex::new(requirements.into_iter().map(|requirement| (requirement, false)).collect());
@@ -60,23 +60,23 @@ impl Probes {
     }
 
     /// Records whether a requirement is met.
-    pub fn set(&self, requirement: &'static str, is_met: bool) {
+    pub(crate) fn set(&self, requirement: &'static str, is_met: bool) {
         self.0.requirements.lock().unwrap_or_else(PoisonError::into_inner).insert(requirement, is_met);
     }
 
     /// Records that the process makes progress.
-    pub fn heartbeat(&self) {
+    pub(crate) fn heartbeat(&self) {
         *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = self.0.clock.monotonic();
     }
 
     /// Requirements that are not met.
-    pub fn unmet(&self) -> Vec<&'static str> {
+    pub(crate) fn unmet(&self) -> Vec<&'static str> {
         let requirements = self.0.requirements.lock().unwrap_or_else(PoisonError::into_inner);
         requirements.iter().filter(|(_, is_met)| !**is_met).map(|(requirement, _)| *requirement).collect()
     }
 
     /// Whether the last heartbeat is recent.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         let heartbeat = *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.clock.monotonic().saturating_sub(heartbeat) < HEARTBEAT_TIMEOUT
     }
@@ -89,7 +89,7 @@ impl Server {
     ///
     /// # Errors
     /// If the address is invalid or in use.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         Ok(Self { listener: TcpListener::bind(address).await? })
     }
 
@@ -97,7 +97,7 @@ impl Server {
     ///
     /// # Errors
     /// If the system call fails.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
@@ -105,7 +105,7 @@ impl Server {
     ///
     /// # Errors
     /// If the listener fails.
-    pub async fn serve(self, probes: Probes, metrics: Metrics) -> io::Result<()> {
+    pub(crate) async fn serve(self, probes: Probes, metrics: Metrics) -> io::Result<()> {
         let router = Router::new()
             .route("/", get(async || "/healthz\n/readyz\n/metrics\n"))
             .route("/healthz", get(healthz))

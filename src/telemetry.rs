@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Environment variable with the log filter, for example `debug` or `dcs_operator::dcs=debug,warn`.
-pub const FILTER_VARIABLE: &str = "DCS_OPERATOR_LOG";
+pub(crate) const FILTER_VARIABLE: &str = "DCS_OPERATOR_LOG";
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     #[default]
     Text,
@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 /// Starts logging with the filter of [`FILTER_VARIABLE`], or `default` if it is not set. A second call has no effect.
-pub fn init(default: &str, format: Format) {
+pub(crate) fn init(default: &str, format: Format) {
     let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
     let lines =
         tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());

@@ -15,7 +15,7 @@ use crate::dcs::{
 /// The account of a command.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Account")]
-pub struct AccountArgs {
+pub(crate) struct AccountArgs {
     /// Region code, such as cn-north-4.
     #[arg(long, env = "HUAWEICLOUD_SDK_REGION", global = true)]
     region: Option<String>,
@@ -79,7 +79,7 @@ impl AccountArgs {
     ///
     /// # Errors
     /// [`Failure::Usage`] with the missing or invalid value.
-    pub fn resolve(mut self) -> Result<AccountConfig, Failure> {
+    pub(crate) fn resolve(mut self) -> Result<AccountConfig, Failure> {
         self.credentials = self.credentials.filter(|path| !path.as_os_str().is_empty());
         let file = self.read_file()?;
         let region = set(self.region).or(set(file.region)).ok_or_else(|| {

@@ -27,7 +27,7 @@ use crate::{
 
 /// Show an account without changing it.
 #[derive(Debug, Args)]
-pub struct CloudArgs {
+pub(crate) struct CloudArgs {
     #[command(flatten)]
     account: AccountArgs,
     /// Output format.
@@ -93,7 +93,7 @@ enum AccountQuery {
 ///
 /// # Errors
 /// [`Failure`], which maps to an exit code.
-pub async fn run(args: CloudArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: CloudArgs) -> Result<(), Failure> {
     let CloudArgs { account, output, query } = args;
     // Written at once, so that an error leaves no partial result on standard output.
     let mut result = Vec::new();

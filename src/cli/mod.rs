@@ -1,10 +1,10 @@
 //! The command line: parses arguments, runs the command, and maps its result to an exit code.
 
-pub mod account;
-pub mod cloud;
+mod account;
+mod cloud;
 pub mod crds;
 mod output;
-pub mod run;
+mod run;
 pub mod simulate;
 
 use std::{

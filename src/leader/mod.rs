@@ -130,7 +130,7 @@ impl<L: LeaseApi> Candidate<L> {
     }
 
     /// Waits until this process holds the lease, without a time limit. If the future is dropped, it may leave behind a
-    /// lease that nobody renews, which expires.
+    /// lease without renewals, which expires.
     pub async fn acquire(mut self) -> LeaseGuard<L> {
         let LeaseSettings { namespace, name, identity, renew_interval, .. } = self.client.settings.clone();
         let lease = format!("{namespace}/{name}");

@@ -9,7 +9,7 @@ use std::{future, io, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-pub use self::flags::RunArgs;
+pub(crate) use self::flags::RunArgs;
 pub(super) use self::flags::help_all;
 use self::telemetry_sink::TelemetrySink;
 use super::Failure;
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Default log filter. It drops lines of kube that repeat what the operator logs itself.
-pub const DEFAULT_LOG_FILTER: &str = "info,kube_runtime=warn,kube_client::client::builder=off";
+pub(crate) const DEFAULT_LOG_FILTER: &str = "info,kube_runtime=warn,kube_client::client::builder=off";
 
 // Requirements for readiness, as /readyz shows them.
 const DEFINITION: &str = "CustomResourceDefinition dcsinstances.dcs.huaweicloud.com";
@@ -94,7 +94,7 @@ impl StopSignals {
 ///
 /// # Errors
 /// [`Failure`] if settings are invalid, the process cannot start, or the lease is lost.
-pub async fn run(args: RunArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     args.check()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut stop = StopSignals::listen().map_err(Failure::Start)?;
@@ -107,18 +107,22 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         "serving probes and metrics"
     );
     let serving = server.serve(probes.clone(), metrics.clone());
-    let is_managing = CancellationToken::new();
+    let manager_started = CancellationToken::new();
     tokio::select! {
         result = serving => result.map_err(Failure::Start),
-        () = heartbeat_while_waiting(&probes, &clock, &is_managing) => Ok(()),
-        result = manager(args, clock.clone(), probes.clone(), metrics, &mut stop, is_managing.clone()) => result,
+        () = heartbeat_while_waiting(&probes, &clock, &manager_started) => Ok(()),
+        result = manager(args, clock.clone(), probes.clone(), metrics, &mut stop, manager_started.clone()) => result,
     }
 }
 
 /// Keeps the process alive for its liveness probe while it waits for the definition or the lease. The manager sends the
 /// heartbeats afterwards.
-async fn heartbeat_while_waiting(probes: &Probes, clock: &Arc<dyn Clock>, is_managing: &CancellationToken) {
-    while !is_managing.is_cancelled() {
+async fn heartbeat_while_waiting(
+    probes: &Probes,
+    clock: &Arc<dyn Clock>,
+    manager_started: &CancellationToken,
+) {
+    while !manager_started.is_cancelled() {
         probes.heartbeat();
         clock.sleep(Duration::from_secs(5)).await;
     }
@@ -131,7 +135,7 @@ async fn manager(
     probes: Probes,
     metrics: Metrics,
     stop: &mut StopSignals,
-    is_managing: CancellationToken,
+    manager_started: CancellationToken,
 ) -> Result<(), Failure> {
     let identity = boot::identity(&args)?;
     let namespace = boot::namespace(&args);
@@ -159,7 +163,7 @@ async fn manager(
     }
     let leadership = held.as_ref().map(LeaseGuard::leadership);
     let leader =
-        Leader { args, clock, probes, metrics, client, identity, namespace, leadership, is_managing };
+        Leader { args, clock, probes, metrics, client, identity, namespace, leadership, manager_started };
     leader.run(held, stop).await
 }
 
@@ -175,7 +179,7 @@ struct Leader {
     /// `None` without leader election.
     leadership: Option<Leadership>,
     /// Cancelled when the manager starts, which then sends the heartbeats.
-    is_managing: CancellationToken,
+    manager_started: CancellationToken,
 }
 
 // === impl Leader ===
@@ -283,7 +287,7 @@ impl Leader {
             self.leadership.clone(),
         ));
         let manager = Manager::new(instances, watches, sink);
-        self.is_managing.cancel();
+        self.manager_started.cancel();
         manager.run(stores, self.args.concurrency, halt).await;
         publishing.abort();
         Ok(())

@@ -8,7 +8,7 @@ use crate::{controller::NamespacedName, plan::schedule::Backoff, telemetry::Form
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object per line.
@@ -18,11 +18,11 @@ pub enum LogFormat {
 /// Leader election.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Leader election")]
-pub struct LeaderFlags {
+pub(crate) struct LeaderFlags {
     /// Change the cloud only while holding the lease. Without it, two operators at the same time can harm each other.
     #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set,
           value_name = "BOOL")]
-    pub leader_elect: bool,
+    pub(crate) leader_elect: bool,
     /// Name of the lease.
     #[arg(
         long,
@@ -31,68 +31,68 @@ pub struct LeaderFlags {
         hide = true,
         value_name = "NAME"
     )]
-    pub lease_name: String,
+    pub(crate) lease_name: String,
     /// How long the lease lasts after a renewal.
     #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT_LEASE_DURATION", default_value = "30s", hide = true,
           value_parser = duration, value_name = "DURATION")]
-    pub leader_elect_lease_duration: Duration,
+    pub(crate) leader_elect_lease_duration: Duration,
     /// How often the leader renews the lease.
     #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT_RENEW_INTERVAL", default_value = "5s", hide = true,
           value_parser = duration, value_name = "DURATION")]
-    pub leader_elect_renew_interval: Duration,
+    pub(crate) leader_elect_renew_interval: Duration,
     /// Identity of this process as lease holder. A process takes over a lease of its own identity at once. The default is
     /// POD_NAME and POD_UID together, or a random identity if they are not set.
     #[arg(long, env = "DCS_OPERATOR_IDENTITY", value_name = "NAME")]
-    pub identity: Option<String>,
+    pub(crate) identity: Option<String>,
 }
 
 /// Requests to the cloud.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cloud")]
-pub struct CloudFlags {
+pub(crate) struct CloudFlags {
     /// How often the operator lists an account while an operation is in progress there.
     #[arg(long, env = "DCS_OPERATOR_POLL_INTERVAL_ACTIVE", default_value = "5s", value_parser = duration,
           value_name = "DURATION")]
-    pub poll_interval_active: Duration,
+    pub(crate) poll_interval_active: Duration,
     /// How often the operator lists an account while no operation is in progress.
     #[arg(long, env = "DCS_OPERATOR_POLL_INTERVAL_IDLE", default_value = "60s", value_parser = duration,
           value_name = "DURATION")]
-    pub poll_interval_idle: Duration,
+    pub(crate) poll_interval_idle: Duration,
     /// How many read requests per second the operator sends for each project at each endpoint.
     #[arg(long, env = "DCS_OPERATOR_READS_PER_SECOND", default_value = "10", value_name = "NUMBER")]
-    pub reads_per_second: NonZeroU32,
+    pub(crate) reads_per_second: NonZeroU32,
     /// How many write requests per second the operator sends for each project at each endpoint.
     #[arg(long, env = "DCS_OPERATOR_WRITES_PER_SECOND", default_value = "5", value_name = "NUMBER")]
-    pub writes_per_second: NonZeroU32,
+    pub(crate) writes_per_second: NonZeroU32,
     /// How long after an intent is recorded in status its request may still be sent.
     #[arg(long, env = "DCS_OPERATOR_INTENT_TTL", default_value = "5s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub intent_ttl: Duration,
+    pub(crate) intent_ttl: Duration,
     /// How long a read request may take, including its retries and the waits between them.
     #[arg(long, env = "DCS_OPERATOR_READ_TIMEOUT", default_value = "60s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub read_timeout: Duration,
+    pub(crate) read_timeout: Duration,
     /// How many times a request is sent where repeating it is harmless.
     #[arg(long, env = "DCS_OPERATOR_MAX_TRIES", default_value_t = 4, hide = true, value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=10))]
-    pub max_tries: u32,
+    pub(crate) max_tries: u32,
     /// How long requests for a project pause after a throttling response without Retry-After.
     #[arg(long, env = "DCS_OPERATOR_THROTTLED", default_value = "5s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub throttled: Duration,
+    pub(crate) throttled: Duration,
     /// How long a write request may take; at most 15s.
     #[arg(long, env = "DCS_OPERATOR_CALL_TIMEOUT", default_value = "15s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub call_timeout: Duration,
+    pub(crate) call_timeout: Duration,
     /// How long the cloud may take to list a new instance. A value that is too short can create an instance twice when
     /// the response to the first request is lost.
     #[arg(long, env = "DCS_OPERATOR_LIST_CONSISTENCY_WINDOW", default_value = "60s", hide = true,
           value_parser = duration, value_name = "DURATION")]
-    pub list_consistency_window: Duration,
+    pub(crate) list_consistency_window: Duration,
     /// How long to cache the flavor catalogue.
     #[arg(long, env = "DCS_OPERATOR_CATALOGUE", default_value = "10m", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub catalogue: Duration,
+    pub(crate) catalogue: Duration,
     /// How many failed creations of an instance make its object Stalled.
     #[arg(
         long,
@@ -101,7 +101,7 @@ pub struct CloudFlags {
         hide = true,
         value_name = "NUMBER"
     )]
-    pub max_creation_failures: u32,
+    pub(crate) max_creation_failures: u32,
     /// How many times a lost instance is replaced (onExternalDeletion: Recreate) before its object is Stalled.
     #[arg(
         long,
@@ -110,89 +110,89 @@ pub struct CloudFlags {
         hide = true,
         value_name = "NUMBER"
     )]
-    pub max_recreations: u32,
+    pub(crate) max_recreations: u32,
 }
 
 /// Intervals between reconciles of one object.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reconciliation")]
-pub struct ReconcileFlags {
+pub(crate) struct ReconcileFlags {
     /// How long until a transient error is retried. The delay doubles from the first value up to the longest.
     #[arg(long, env = "DCS_OPERATOR_RETRY", default_value = "5s..2m", hide = true, value_parser = backoff,
           value_name = "FIRST..LONGEST")]
-    pub retry: Backoff,
+    pub(crate) retry: Backoff,
     /// How long until a Stalled object is retried. A visible change of the cause triggers a retry at once.
     #[arg(long, env = "DCS_OPERATOR_STALLED_RETRY", default_value = "10m..1h", hide = true, value_parser = backoff,
           value_name = "FIRST..LONGEST")]
-    pub stalled_retry: Backoff,
+    pub(crate) stalled_retry: Backoff,
     /// How long until a creation that failed in the cloud is retried.
     #[arg(long, env = "DCS_OPERATOR_CREATION_RETRY", default_value = "1m..10m", hide = true, value_parser = backoff,
           value_name = "FIRST..LONGEST")]
-    pub creation_retry: Backoff,
+    pub(crate) creation_retry: Backoff,
     /// How long until a rejected or unanswered request to the API server is retried.
     #[arg(long, env = "DCS_OPERATOR_KUBERNETES_RETRY", default_value = "1s..10s", hide = true, value_parser = backoff,
           value_name = "FIRST..LONGEST")]
-    pub kubernetes_retry: Backoff,
+    pub(crate) kubernetes_retry: Backoff,
     /// How long until an instance is checked again that is busy with an operation that lists do not show.
     #[arg(long, env = "DCS_OPERATOR_BUSY", default_value = "30s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub busy: Duration,
+    pub(crate) busy: Duration,
     /// How often an operation in progress is checked while lists show no change.
     #[arg(long, env = "DCS_OPERATOR_OPERATION_CHECK_INTERVAL", default_value = "2m", hide = true,
           value_parser = duration, value_name = "DURATION")]
-    pub operation_check_interval: Duration,
+    pub(crate) operation_check_interval: Duration,
     /// How often an object is reconciled when nothing changes. Up to a sixth is added to spread the load.
     #[arg(long, env = "DCS_OPERATOR_RESYNC_INTERVAL", default_value = "1h", value_parser = duration,
           value_name = "DURATION")]
-    pub resync_interval: Duration,
+    pub(crate) resync_interval: Duration,
     /// How long the cloud may be unreachable before objects report Synced=Unknown.
     #[arg(long, env = "DCS_OPERATOR_UNREACHABLE", default_value = "90s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub unreachable: Duration,
+    pub(crate) unreachable: Duration,
     /// How long an observation counts. Objects with an older one report Ready=Unknown.
     #[arg(long, env = "DCS_OPERATOR_OBSERVATION", default_value = "10m", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub observation: Duration,
+    pub(crate) observation: Duration,
 }
 
 /// Requests to the API server, and shutdown.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Kubernetes")]
-pub struct KubernetesFlags {
+pub(crate) struct KubernetesFlags {
     /// How long a request to the API server may take.
     #[arg(long, env = "DCS_OPERATOR_KUBERNETES_TIMEOUT", default_value = "10s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub kubernetes_timeout: Duration,
+    pub(crate) kubernetes_timeout: Duration,
     /// How long a watch lasts before it is restarted. Keep it below the idle timeout of load balancers in front of the
     /// API server.
     #[arg(long, env = "DCS_OPERATOR_WATCH", default_value = "220s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub watch: Duration,
+    pub(crate) watch: Duration,
     /// The longest delay before a failed watch is restarted.
     #[arg(long, env = "DCS_OPERATOR_WATCH_RETRY", default_value = "8s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub watch_retry: Duration,
+    pub(crate) watch_retry: Duration,
     /// How long running reconciles and the release of the lease may take after SIGTERM; at most 10s. The next process
     /// determines the outcome of requests that the cloud has not answered by then.
     #[arg(long, env = "DCS_OPERATOR_SHUTDOWN", default_value = "10s", hide = true, value_parser = duration,
           value_name = "DURATION")]
-    pub shutdown: Duration,
+    pub(crate) shutdown: Duration,
 }
 
 /// Permissions of namespaces.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Tenants")]
-pub struct TenantFlags {
+pub(crate) struct TenantFlags {
     /// Host that credentials may name as endpoint, in addition to the hosts of the provider. A leading dot allows all
     /// subdomains. Repeatable.
     #[arg(long, env = "DCS_OPERATOR_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub allow_endpoint: Vec<String>,
+    pub(crate) allow_endpoint: Vec<String>,
     /// Host that may be called without TLS, such as a simulator. Repeatable.
     #[arg(long, env = "DCS_OPERATOR_ALLOW_INSECURE_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub allow_insecure_endpoint: Vec<String>,
+    pub(crate) allow_insecure_endpoint: Vec<String>,
     /// Secret with the operator's own credentials, for namespaces without a credentials Secret.
     #[arg(long, env = "DCS_OPERATOR_CREDENTIALS_SECRET", value_parser = namespaced_name, value_name = "NAMESPACE/NAME")]
-    pub credentials_secret: Option<NamespacedName>,
+    pub(crate) credentials_secret: Option<NamespacedName>,
     /// Namespaces whose objects may use the operator's own credentials; * means all.
     #[arg(
         long,
@@ -200,10 +200,10 @@ pub struct TenantFlags {
         value_delimiter = ',',
         value_name = "NAMESPACES"
     )]
-    pub credentials_namespaces: Vec<String>,
+    pub(crate) credentials_namespaces: Vec<String>,
     /// Namespaces among --credentials-namespaces whose objects may refer to networks and instances by ID; * means all.
     #[arg(long, env = "DCS_OPERATOR_TRUSTED_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
-    pub trusted_namespaces: Vec<String>,
+    pub(crate) trusted_namespaces: Vec<String>,
 }
 
 // === impl Format ===

@@ -30,43 +30,43 @@ const MAX_SHUTDOWN: Duration = Duration::from_secs(10);
 /// may run: one leads, the others stand by.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Tuning flags are hidden here: --help-all lists them.")]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Namespace of the operator, which holds its lease and its hash key. The default is the namespace of the pod, or
     /// dcs-operator-system outside a pod.
     #[arg(long, env = "DCS_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Address of /healthz, /readyz and /metrics; port 0 selects a free port.
     #[arg(long, env = "DCS_OPERATOR_LISTEN", default_value = "0.0.0.0:8080", value_name = "IP:PORT")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Format of log lines. DCS_OPERATOR_LOG sets the level: info, debug, dcs_operator::dcs=debug,warn …
     #[arg(long, env = "DCS_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// How many objects are reconciled at the same time.
     #[arg(long, env = "DCS_OPERATOR_CONCURRENCY", default_value_t = 16, value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
+    pub(crate) concurrency: u16,
     /// ID of this cluster in the tags of instances. The default is the uid of namespace kube-system. After a change, the
     /// operator no longer finds the instances that carry the former ID.
     #[arg(long, env = "DCS_OPERATOR_CLUSTER_ID", value_name = "ID")]
-    pub cluster_id: Option<String>,
+    pub(crate) cluster_id: Option<String>,
     /// Print help for all flags, including the tuning flags that --help hides.
     #[arg(long)]
-    pub help_all: bool,
+    pub(crate) help_all: bool,
     /// Leader election.
     #[command(flatten)]
-    pub leader: LeaderFlags,
+    pub(crate) leader: LeaderFlags,
     /// Requests to the cloud.
     #[command(flatten)]
-    pub cloud: CloudFlags,
+    pub(crate) cloud: CloudFlags,
     /// Intervals between reconciles of one object.
     #[command(flatten)]
-    pub reconcile: ReconcileFlags,
+    pub(crate) reconcile: ReconcileFlags,
     /// Requests to the API server, and shutdown.
     #[command(flatten)]
-    pub kubernetes: KubernetesFlags,
+    pub(crate) kubernetes: KubernetesFlags,
     /// Permissions of namespaces.
     #[command(flatten)]
-    pub tenants: TenantFlags,
+    pub(crate) tenants: TenantFlags,
 }
 
 fn namespaces(names: &[String]) -> Namespaces {
@@ -84,7 +84,7 @@ impl RunArgs {
     ///
     /// # Errors
     /// [`Failure::Usage`] with the first inconsistency and its remedy.
-    pub fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         self.check_lease()?;
         self.check_cloud()?;
         self.check_reconcile()?;
@@ -157,7 +157,7 @@ impl RunArgs {
     }
 
     /// Settings of the planner.
-    pub fn settings(&self, identity: &str) -> PlannerSettings {
+    pub(crate) fn settings(&self, identity: &str) -> PlannerSettings {
         let cloud = &self.cloud;
         PlannerSettings {
             process: identity.to_owned(),
@@ -187,7 +187,7 @@ impl RunArgs {
     }
 
     /// Timeouts of requests to the API server.
-    pub fn timeouts(&self) -> KubeTimeouts {
+    pub(crate) fn timeouts(&self) -> KubeTimeouts {
         let kubernetes = &self.kubernetes;
         KubeTimeouts {
             answer: kubernetes.kubernetes_timeout,
@@ -197,7 +197,7 @@ impl RunArgs {
     }
 
     /// Settings of the inventory.
-    pub fn inventory_settings(&self) -> InventorySettings {
+    pub(crate) fn inventory_settings(&self) -> InventorySettings {
         let cloud = &self.cloud;
         InventorySettings {
             poll_interval_active: cloud.poll_interval_active,
@@ -212,7 +212,7 @@ impl RunArgs {
     }
 
     /// Timeouts and retries of cloud requests.
-    pub fn retry_policy(&self) -> RetryPolicy {
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
         RetryPolicy {
             changes: self.cloud.call_timeout,
             total: self.cloud.read_timeout,
@@ -222,13 +222,13 @@ impl RunArgs {
     }
 
     /// Endpoints that credentials may name.
-    pub fn endpoints(&self) -> Endpoints {
+    pub(crate) fn endpoints(&self) -> Endpoints {
         let TenantFlags { allow_endpoint, allow_insecure_endpoint, .. } = self.tenants.clone();
         Endpoints { hosts: allow_endpoint, insecure: allow_insecure_endpoint }
     }
 
     /// The operator's own credentials and the namespaces that may use them.
-    pub fn own_credentials(&self) -> Option<OwnCredentials> {
+    pub(crate) fn own_credentials(&self) -> Option<OwnCredentials> {
         Some(OwnCredentials {
             secret: self.tenants.credentials_secret.clone()?,
             namespaces: namespaces(&self.tenants.credentials_namespaces),
