@@ -10,8 +10,8 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall clock, for signatures and for display. Durations are measured with [`monotonic`](Self::monotonic).
     fn now(&self) -> DateTime<Utc>;
 
-    /// Time since a fixed, unspecified start. It never goes back and ignores corrections of the wall clock, so deadlines
-    /// use it.
+    /// Time since a fixed, unspecified start. It never goes back and ignores corrections of the wall clock, so
+    /// deadlines use it.
     fn monotonic(&self) -> Duration;
 
     /// Completes after `duration` on this clock.

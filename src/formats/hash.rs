@@ -16,8 +16,8 @@ pub enum Purpose {
     RenamedCommands,
 }
 
-/// Key of the hashes. Without a key, a reader of status could guess passwords by comparing hashes. The key must stay the
-/// same while hashes in status are compared.
+/// Key of the hashes. Without a key, a reader of status could guess passwords by comparing hashes. The key must stay
+/// the same while hashes in status are compared.
 #[derive(Clone)]
 pub struct HashKey(SecretSlice<u8>);
 
@@ -41,8 +41,8 @@ impl HashKey {
         Self(key.into())
     }
 
-    /// The first 40 hex digits of HMAC-SHA-256 over the purpose and the values. Each is prefixed with its length, so that
-    /// `["ab", "c"]` and `["a", "bc"]` differ.
+    /// The first 40 hex digits of HMAC-SHA-256 over the purpose and the values. Each is prefixed with its length, so
+    /// that `["ab", "c"]` and `["a", "bc"]` differ.
     ///
     /// If equal secrets of two objects must not be recognisable, pass the uid of the object as a value.
     pub fn hash<'a>(&self, purpose: Purpose, values: impl IntoIterator<Item = &'a str>) -> String {

@@ -1,8 +1,8 @@
 //! Persistent formats: values that the operator writes to the cloud, to objects and to their status, and that later
 //! releases must recognise.
 //!
-//! Pure. **Outputs must never change**; a new format gets a new name beside the old one. Golden tests compare the outputs
-//! with values computed by other tools.
+//! Pure. **Outputs must never change**; a new format gets a new name beside the old one. Golden tests compare the
+//! outputs with values computed by other tools.
 
 mod hash;
 mod name;

@@ -7,7 +7,8 @@ const READABLE: usize = 55;
 
 /// `namespace-name`, truncated, and 8 digits of the owner hash, which distinguish equal prefixes.
 ///
-/// A hyphen replaces each character that the cloud refuses. A name that does not start with a letter gets the prefix `k-`.
+/// A hyphen replaces each character that the cloud refuses. A name that does not start with a letter gets the prefix
+/// `k-`.
 pub fn cloud_name(namespace: &str, name: &str, owner: &OwnerHash) -> String {
     let wanted = format!("{namespace}-{name}");
     let prefix = if wanted.starts_with(|first: char| first.is_ascii_alphabetic()) { "" } else { "k-" };

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::sha256_hex;
 
-/// Hash of cluster, namespace and name of an object. Unlike the uid, it stays the same when the object or the cluster is
-/// restored from a backup.
+/// Hash of cluster, namespace and name of an object. Unlike the uid, it stays the same when the object or the cluster
+/// is restored from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerHash(String);
 

@@ -45,8 +45,8 @@ pub struct OwnershipTags {
 pub enum OwnershipReading {
     /// No ownership tag: the operator does not manage the instance.
     Absent,
-    /// Some ownership tags are missing or invalid. The operator must not change the instance; the remaining tags hint at
-    /// its owner.
+    /// Some ownership tags are missing or invalid. The operator must not change the instance; the remaining tags hint
+    /// at its owner.
     Partial {
         /// The uid, if its tag is present.
         uid: Option<String>,

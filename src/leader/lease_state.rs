@@ -79,8 +79,9 @@ pub(super) enum AcquireDecision {
 // === impl LeaseState ===
 
 impl LeaseState {
-    /// Records a successful write, which acquired or renewed the lease for `duration` from `sent`. Other processes observe
-    /// the write later than `sent`, so the lease expires later for them. Returns false if the response came too late.
+    /// Records a successful write, which acquired or renewed the lease for `duration` from `sent`. Other processes
+    /// observe the write later than `sent`, so the lease expires later for them. Returns false if the response came too
+    /// late.
     pub(super) fn record_renewal(&mut self, sent: Duration, duration: Duration, now: Duration) -> bool {
         let renewed = sent.saturating_add(duration);
         let until = match self.phase {
@@ -146,7 +147,8 @@ impl LeaseState {
 // === impl LeaseObserver ===
 
 impl LeaseObserver {
-    /// Decides by a Lease that was read at `now`. Only successful reads count: without a response, changes stay unknown.
+    /// Decides by a Lease that was read at `now`. Only successful reads count: without a response, changes stay
+    /// unknown.
     pub(super) fn decide_acquire(
         &mut self,
         found: Option<&Lease>,

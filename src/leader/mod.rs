@@ -1,14 +1,14 @@
 //! Leader election by a Lease: among all running processes, only the holder of the Lease changes the cloud.
 //!
-//! The election never compares clocks of different machines. A candidate takes over another process's Lease only after it
-//! has observed no change for the duration of that Lease. The leader counts the duration from before it sends each
-//! renewal, so the lease expires here before it can expire for any other process. Both rules assume only that clocks run
-//! at the same rate; callers of [`Leadership::covers`] add a margin for the difference.
+//! The election never compares clocks of different machines. A candidate takes over another process's Lease only after
+//! it has observed no change for the duration of that Lease. The leader counts the duration from before it sends each
+//! renewal, so the lease expires here before it can expire for any other process. Both rules assume only that clocks
+//! run at the same rate; callers of [`Leadership::covers`] add a margin for the difference.
 //!
 //! A process that has lost the lease never leads again. It exits, and a new process starts without its state.
 //!
-//! One gap remains, and only users can open it: if a Lease is deleted, or its holder is edited away, another process can
-//! acquire it before the leader notices at its next renewal.
+//! One gap remains, and only users can open it: if a Lease is deleted, or its holder is edited away, another process
+//! can acquire it before the leader notices at its next renewal.
 
 mod lease_state;
 mod settings;

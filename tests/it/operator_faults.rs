@@ -1,5 +1,5 @@
-//! The API server is slow, refuses requests, closes watches, or restarts: no instance is created twice, the operator does
-//! not crash, and all objects are healthy within half a minute.
+//! The API server is slow, refuses requests, closes watches, or restarts: no instance is created twice, the operator
+//! does not crash, and all objects are healthy within half a minute.
 
 use std::{process::Command, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Invalid input of users, and refusals of the cloud: each is reported by its own reason with a remedy, causes no harm, and
-//! is resolved without a restart once its cause is gone.
+//! Invalid input of users, and refusals of the cloud: each is reported by its own reason with a remedy, causes no harm,
+//! and is resolved without a restart once its cause is gone.
 
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ use crate::support::{
     world::objects::{SUBNET, VPC, spec},
 };
 
-/// One cluster and one operator for all tests: errors in one namespace must not affect the others. It is never dropped. The
-/// control plane ends with this process, and the operator exits when it loses its lease.
+/// One cluster and one operator for all tests: errors in one namespace must not affect the others. It is never dropped.
+/// The control plane ends with this process, and the operator exits when it loses its lease.
 static SHARED_CLUSTER: OnceCell<(TestCluster, Operator)> = OnceCell::const_new();
 
 async fn shared_cluster() -> &'static (TestCluster, Operator) {
     let start = async || {
         let cluster = TestCluster::start().await;
-        // The simulated cloud lists new instances at once, so a short consistency window suffices. Short retry delays keep
-        // the tests short.
+        // The simulated cloud lists new instances at once, so a short consistency window suffices. Short retry delays
+        // keep the tests short.
         let short = [
             "--intent-ttl=1s",
             "--call-timeout=2s",
@@ -89,8 +89,8 @@ async fn stalled(tenant: &Tenant, reason: &str, remedy: &str) {
     eventually(&format!("an Event warns of {reason}"), DEADLINE, reported).await;
 }
 
-/// Waits for retries, and checks that the delay between them is not shorter than the flag. Times in status are whole seconds,
-/// so a delay may be one second shorter.
+/// Waits for retries, and checks that the delay between them is not shorter than the flag. Times in status are whole
+/// seconds, so a delay may be one second shorter.
 async fn assert_slow_retries(tenant: &Tenant) {
     let tries = async || (tenant.cloud.calls("CreateInstance").len() >= 3).then_some(());
     eventually("the creation is retried twice", DEADLINE, tries).await;

@@ -1,5 +1,5 @@
-//! The operator is killed at random moments, or paused while another process takes over: no instance is created twice, and
-//! none is orphaned.
+//! The operator is killed at random moments, or paused while another process takes over: no instance is created twice,
+//! and none is orphaned.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::support::{
 
 const OBJECTS: usize = 50;
 const LIMIT: Duration = Duration::from_secs(120);
-/// The simulated cloud lists new instances at once, so the process after a kill need not wait long. Few writes per second
-/// place the kills between creations.
+/// The simulated cloud lists new instances at once, so the process after a kill need not wait long. Few writes per
+/// second place the kills between creations.
 const SHORT: [&str; 4] =
     ["--intent-ttl=1s", "--call-timeout=2s", "--list-consistency-window=1s", "--writes-per-second=2"];
 const LEASE: [&str; 2] = ["--leader-elect-lease-duration=12s", "--leader-elect-renew-interval=1s"];

@@ -1,5 +1,5 @@
-//! The operator is terminated, or the cloud is unreachable: running reconciles finish, or leave a state from which the next
-//! process continues. Probes do not depend on the cloud.
+//! The operator is terminated, or the cloud is unreachable: running reconciles finish, or leave a state from which the
+//! next process continues. Probes do not depend on the cloud.
 
 use std::time::{Duration, Instant};
 

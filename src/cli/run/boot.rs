@@ -106,7 +106,8 @@ pub(super) async fn cluster_id(client: &Client, chosen: Option<&str>, clock: &dy
     .await
 }
 
-/// Reads the key of the hashes in status, or creates it. It stays the same, because hashes are compared across restarts.
+/// Reads the key of the hashes in status, or creates it. It stays the same, because hashes are compared across
+/// restarts.
 pub(super) async fn hash_key(
     client: &Client,
     namespace: &str,

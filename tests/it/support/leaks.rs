@@ -15,6 +15,7 @@ use super::{
 
 /// Keys of confidential values in Secrets.
 const CONFIDENTIAL_KEYS: [&str; 5] = ["password", "uri", "secretKey", "securityToken", "key"];
+
 // === impl Tenant ===
 
 impl Tenant {

@@ -158,8 +158,8 @@ impl TestCluster {
         Operator { child, log, kubeconfig: kubeconfig.to_owned(), audit_log }
     }
 
-    /// Checks that no request of the operator was forbidden. The API server refuses new objects in a terminating namespace:
-    /// Events in such a namespace are exempt.
+    /// Checks that no request of the operator was forbidden. The API server refuses new objects in a terminating
+    /// namespace: Events in such a namespace are exempt.
     pub(crate) fn assert_nothing_was_forbidden(&self) {
         let audit = self.audit();
         let refused = audit.iter().filter(|entry| entry["responseStatus"]["code"] == 403);

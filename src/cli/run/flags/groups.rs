@@ -40,8 +40,8 @@ pub(crate) struct LeaderFlags {
     #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT_RENEW_INTERVAL", default_value = "5s", hide = true,
           value_parser = duration, value_name = "DURATION")]
     pub(crate) leader_elect_renew_interval: Duration,
-    /// Identity of this process as lease holder. A process takes over a lease of its own identity at once. The default is
-    /// POD_NAME and POD_UID together, or a random identity if they are not set.
+    /// Identity of this process as lease holder. A process takes over a lease of its own identity at once. The default
+    /// is POD_NAME and POD_UID together, or a random identity if they are not set.
     #[arg(long, env = "DCS_OPERATOR_IDENTITY", value_name = "NAME")]
     pub(crate) identity: Option<String>,
 }

@@ -45,8 +45,8 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "DCS_OPERATOR_CONCURRENCY", default_value_t = 16, value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,
-    /// ID of this cluster in the tags of instances. The default is the uid of namespace kube-system. After a change, the
-    /// operator no longer finds the instances that carry the former ID.
+    /// ID of this cluster in the tags of instances. The default is the uid of namespace kube-system. After a change,
+    /// the operator no longer finds the instances that carry the former ID.
     #[arg(long, env = "DCS_OPERATOR_CLUSTER_ID", value_name = "ID")]
     pub(crate) cluster_id: Option<String>,
     /// Print help for all flags, including the tuning flags that --help hides.
