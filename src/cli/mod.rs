@@ -30,6 +30,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the operator, which manages the DcsInstances of a cluster.
+    ///
+    /// The operator finds the cluster as kubectl does (KUBECONFIG), or by the service account of its pod. Several
+    /// processes may run: one leads, the others stand by.
     Run(Box<run::RunArgs>),
     /// Show an account through the operator's client of the cloud API. Read-only.
     Cloud(Box<cloud::CloudArgs>),

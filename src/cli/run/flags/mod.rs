@@ -24,10 +24,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_SHUTDOWN: Duration = Duration::from_secs(10);
 
-/// Manages the DcsInstances of a cluster.
-///
-/// The operator finds the cluster as kubectl does (KUBECONFIG), or by the service account of its pod. Several processes
-/// may run: one leads, the others stand by.
+/// Flags of `dcs-operator run`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Tuning flags are hidden here: --help-all lists them.")]
 pub(crate) struct RunArgs {
