@@ -1,10 +1,10 @@
-# Every target works from a fresh clone: what it needs besides Rust, Go and Python it builds or installs into target/.
+# Every target works from a fresh clone. It builds or installs what it needs besides Rust, Go and Python into target/.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-# From left to right, also with -j: what is missing is said before anything long is built.
+# Prerequisites run in order, also with -j, so that missing tools are reported before long builds.
 .NOTPARALLEL:
 
 KUBERNETES_VERSION := 1.37.2
@@ -13,12 +13,12 @@ PYTHON ?= python3
 CONFORMANCE := target/conformance
 
 say = @printf '\n== %s\n' "$(1)"
-# One line that names what is missing: $(call need,COMMAND,NAME,WHERE)
+# Fails if a command is missing: $(call need,COMMAND,NAME,REMEDY)
 need = @command -v $(1) >/dev/null || { echo "make: $(2) is missing ('$(1)' is not in PATH): $(3)" >&2; exit 1; }
-# The same for what is too old: $(call need-version,WHAT TELLS THE VERSION,NAME,MAJOR,MINOR,WHERE)
+# Fails if a version is too old: $(call need-version,VERSION COMMAND,NAME,MAJOR,MINOR,REMEDY)
 need-version = @version=$$($(1)) && [[ $$version =~ ([0-9]+)\.([0-9]+) ]] && \
 	((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= $(3) * 1000 + $(4))) || { \
-		echo "make: $(2) $(3).$(4) or later is missing ('$(1)' says '$$version'): $(5)" >&2; exit 1; }
+		echo "make: $(2) $(3).$(4) or later is missing ('$(1)' prints '$$version'): $(5)" >&2; exit 1; }
 
 .PHONY: help
 help: ## list the targets
@@ -26,7 +26,7 @@ help: ## list the targets
 
 .PHONY: need-rust need-go need-python
 need-rust:
-	$(call need,cc,a C compiler,install gcc or clang: the cryptography is compiled with it)
+	$(call need,cc,a C compiler,install gcc or clang; it compiles the cryptography library)
 	$(call need,cargo,Rust 1.89 or later,see https://rustup.rs)
 	$(call need-version,cargo --version,Rust,1,89,see https://rustup.rs)
 need-go:
@@ -35,7 +35,7 @@ need-go:
 need-python:
 	$(call need,$(PYTHON),Python 3.9 or later,see https://www.python.org/downloads)
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || { \
-		echo "make: Python 3.9 or later with its venv module is missing ('$(PYTHON)' is not that): on Debian, install python3-venv" >&2; exit 1; }
+		echo "make: Python 3.9 or later with its venv module is missing (checked '$(PYTHON)'): on Debian, install python3-venv" >&2; exit 1; }
 
 .PHONY: build
 build: need-rust ## build the release binary: target/release/dcs-operator
@@ -43,7 +43,7 @@ build: need-rust ## build the release binary: target/release/dcs-operator
 	cargo build --release --locked
 
 .PHONY: control-plane
-control-plane: need-go $(CONTROL_PLANE) ## build the Kubernetes control plane that demo and tests run on
+control-plane: need-go $(CONTROL_PLANE) ## build the Kubernetes control plane for demo and tests
 
 version := k8s.io/component-base/version
 client_version := k8s.io/client-go/pkg/version
@@ -53,11 +53,11 @@ link := -s -w -X $(version).gitVersion=v$(KUBERNETES_VERSION) -X $(version).gitC
 	-X $(client_version).gitCommit=
 
 $(CONTROL_PLANE): $(wildcard tests/control-plane/*) | need-go
-	$(call say,building the control plane (the first time this takes minutes: it compiles Kubernetes))
+	$(call say,building the control plane (the first build compiles Kubernetes and takes minutes))
 	cd tests/control-plane && go build -trimpath -ldflags "$(link)" -o ../../$@.new .
 	@mv $@.new $@
 
-# The venv is made anew whenever its requirements change, and only then; the stamp comes last.
+# The venv is rebuilt when its requirements change. The stamp is written last.
 $(CONFORMANCE)/venv/stamp: tests/conformance/requirements.txt | need-python
 	$(call say,installing the vendor's Python SDK)
 	rm -rf $(CONFORMANCE)/venv
@@ -66,9 +66,9 @@ $(CONFORMANCE)/venv/stamp: tests/conformance/requirements.txt | need-python
 	@touch $@
 
 .PHONY: conformance
-conformance: need-rust need-python $(CONFORMANCE)/venv/stamp ## let the vendor's Python SDK judge the simulator
+conformance: need-rust need-python $(CONFORMANCE)/venv/stamp ## test the simulator with the vendor's Python SDK
 	$(call say,conformance)
-	@# The binary that the tests have built, instead of another one with other features.
+	@# Builds the binary with the features of the tests, so that cargo does not build it twice.
 	cargo test --locked --no-run --test it
 	cd tests/conformance && PYTHONPYCACHEPREFIX=$(CURDIR)/$(CONFORMANCE)/pycache ../../$(CONFORMANCE)/venv/bin/python -m pytest
 
@@ -102,26 +102,26 @@ soak: need-rust ## run the loop's fault tests in full: every point, fault and la
 	DCS_OPERATOR_SOAK=1 cargo test --locked --test it loop_ -- --nocapture
 
 .PHONY: demo
-demo: need-rust need-go build control-plane ## see it work, from kubectl apply to Ready and back: no cluster and no cloud account needed
+demo: need-rust need-go build control-plane ## run a demo of create, update and delete; needs no cluster and no cloud account
 	@demo/demo.sh
 
 .PHONY: dev
-dev: need-rust need-go build control-plane ## the same environment, kept up until it is interrupted
+dev: need-rust need-go build control-plane ## run the environment of the demo until it is interrupted
 	@demo/dev.sh
 
 .PHONY: simulate
 simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it is interrupted
 	$(call say,building the simulator)
 	cargo build --locked
-	$(call say,serving; interrupt to end)
+	$(call say,serving; press Ctrl-C to stop)
 	@target/debug/dcs-operator simulate --addr 127.0.0.1:8686 --speed 20
 
 .PHONY: bench
-bench: need-rust need-go build control-plane ## measure the operator (memory, processor, time to Ready) and the simulator
+bench: need-rust need-go build control-plane ## measure the operator (memory, CPU, time to Ready) and the simulator
 	@benches/operator.sh
-	$(call say,measuring (an optimised build comes first))
+	$(call say,measuring (builds optimised code first))
 	cargo bench --locked --quiet --bench simulator --bench accounts
 
 .PHONY: clean
-clean: ## remove everything that was built
+clean: ## remove all build results
 	rm -rf target

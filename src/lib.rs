@@ -1,22 +1,22 @@
 //! dcs-operator: a Kubernetes operator for Huawei Cloud DCS (managed Redis).
 //!
-//! The rooms, from the top; each uses only rooms below it (a test holds them to that):
+//! Modules from the top. Each uses only modules below it; `tests/it/layering.rs` checks this:
 //!
 //! - [`cli`] — the command line
-//! - [`controller`] — carries out what was decided, and publishes it
-//! - [`inventory`] — sees the instances of each account, and keeps to its budget
-//! - [`plan`] — decides
+//! - [`controller`] — reconciles objects: executes plans and publishes status
+//! - [`inventory`] — lists the instances of each account within its request budget
+//! - [`plan`] — computes the next step from spec, status and observation; pure
 //! - [`api`] — the custom resources
-//! - [`leader`] — of several operators, one changes anything
-//! - [`formats`] — what is written and has to be recognised years later
-//! - [`simulator`] — a stand-in for the cloud
-//! - [`dcs`] — the cloud's API
+//! - [`leader`] — leader election by a Lease
+//! - [`formats`] — persistent formats: tags, finalizers, Secret names, hashes
+//! - [`simulator`] — a simulated cloud
+//! - [`dcs`] — client of the DCS and IAM APIs
 //! - [`server`] — probes and metrics over HTTP
-//! - [`metrics`] — what is counted
-//! - [`telemetry`] — logs
-//! - `single_flight` — caches for lookups that many callers want at once
-//! - `words` — enums with tolerance for unknown words
-//! - [`clock`] — time, passed in
+//! - [`metrics`] — Prometheus metrics
+//! - [`telemetry`] — logging
+//! - `single_flight` — caches for lookups that many callers need at once
+//! - `words` — enums that tolerate unknown words
+//! - [`clock`] — clocks
 
 pub mod api;
 pub mod cli;
@@ -26,10 +26,10 @@ pub mod dcs;
 pub mod formats;
 pub mod inventory;
 pub mod leader;
-pub mod metrics;
+pub(crate) mod metrics;
 pub mod plan;
-pub mod server;
+pub(crate) mod server;
 pub mod simulator;
 pub(crate) mod single_flight;
-pub mod telemetry;
+pub(crate) mod telemetry;
 pub(crate) mod words;

@@ -1,6 +1,6 @@
-//! Metrics, for Prometheus: what is counted while it happens, and what is counted when somebody asks.
+//! Prometheus metrics: counters and histograms updated by events, and gauges computed at each scrape.
 //!
-//! No label ever holds a name: series stay few, however many objects there are.
+//! No label holds the name of an object, so the number of series does not grow with the number of objects.
 
 use std::{
     fmt,
@@ -15,17 +15,17 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Seconds, for what takes from milliseconds to a minute.
-const SECONDS: [f64; 11] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+/// Histogram buckets, in seconds.
+const BUCKETS: [f64; 11] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// All metrics. Clones share them.
 #[derive(Clone)]
-pub struct Metrics(Arc<Inner>);
+pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    passes: Family<PassLabels, Counter>,
-    pass_seconds: Family<KindLabels, Histogram, fn() -> Histogram>,
+    reconciles: Family<ReconcileLabels, Counter>,
+    reconcile_seconds: Family<KindLabels, Histogram, fn() -> Histogram>,
     actions: Family<ActionLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<OperationLabels, Histogram, fn() -> Histogram>,
@@ -35,35 +35,35 @@ struct Inner {
     source: Arc<Mutex<Source>>,
 }
 
-/// Whom to ask for what is counted when somebody asks.
+/// Computes the gauges of a scrape.
 type Source = Option<Box<dyn Fn() -> Snapshot + Send>>;
 
-/// What is counted when somebody asks.
+/// Values of the gauges at a scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Snapshot {
-    /// How many objects say what.
-    pub objects: Vec<(ObjectLabels, i64)>,
-    /// How many instances are in which status, by the cloud's word.
-    pub instances: Vec<(String, i64)>,
-    /// How long ago the account that was not seen for longest was last seen.
-    pub oldest_observation: Option<Duration>,
-    /// How many accounts are looked at.
-    pub accounts: i64,
+pub(crate) struct Snapshot {
+    /// Number of objects by condition.
+    pub(crate) objects: Vec<(ObjectLabels, i64)>,
+    /// Number of instances by the status that the cloud reports.
+    pub(crate) instances: Vec<(String, i64)>,
+    /// Age of the oldest list among all accounts.
+    pub(crate) oldest_observation: Option<Duration>,
+    /// Number of accounts that are polled.
+    pub(crate) accounts: i64,
     /// Whether this process leads.
-    pub leader: bool,
+    pub(crate) leader: bool,
 }
 
-/// What an object says.
+/// Labels of a condition of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
-pub struct ObjectLabels {
-    /// Its kind.
-    pub kind: String,
-    /// The condition's type.
-    pub condition: String,
+pub(crate) struct ObjectLabels {
+    /// Kind of the object.
+    pub(crate) kind: String,
+    /// Type of the condition.
+    pub(crate) condition: String,
     /// True, False or Unknown.
-    pub status: String,
-    /// Why.
-    pub reason: String,
+    pub(crate) status: String,
+    /// Reason of the condition.
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,7 +72,7 @@ struct KindLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PassLabels {
+struct ReconcileLabels {
     kind: &'static str,
     outcome: &'static str,
 }
@@ -106,19 +106,19 @@ struct StatusLabels {
 }
 
 fn seconds() -> Histogram {
-    Histogram::new(SECONDS)
+    Histogram::new(BUCKETS)
 }
 
 // === impl Metrics ===
 
 impl Metrics {
-    /// All at zero.
-    pub fn new() -> Self {
+    /// Creates all metrics with the value zero.
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("dcs_operator");
         let histogram: fn() -> Histogram = seconds;
         let inner = Inner {
-            passes: Family::default(),
-            pass_seconds: Family::new_with_constructor(histogram),
+            reconciles: Family::default(),
+            reconcile_seconds: Family::new_with_constructor(histogram),
             actions: Family::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(histogram),
@@ -129,81 +129,81 @@ impl Metrics {
             registry: Registry::default(),
         };
         let r = &mut registry;
-        r.register("reconciles", "Passes over objects, by how they ended", inner.passes.clone());
+        r.register("reconciles", "Reconciles, by outcome", inner.reconciles.clone());
         r.register_with_unit(
             "reconcile_duration",
-            "Time of a pass",
+            "Duration of a reconcile",
             Unit::Seconds,
-            inner.pass_seconds.clone(),
+            inner.reconcile_seconds.clone(),
         );
-        r.register("actions", "Changes asked of the cloud, by what they came to", inner.actions.clone());
+        r.register("actions", "Changes requested from the cloud, by outcome", inner.actions.clone());
         r.register(
             "api_requests",
-            "Requests sent to the cloud, by class of the answer",
+            "Requests sent to the cloud, by class of the response",
             inner.requests.clone(),
         );
         r.register_with_unit(
             "api_request_duration",
-            "Time until the cloud answered",
+            "Duration of a request to the cloud",
             Unit::Seconds,
             inner.request_seconds.clone(),
         );
         r.register_with_unit(
             "throttle_wait",
-            "How long passes were told to wait by the request budget",
+            "Delay of reconciles by the request budget",
             Unit::Seconds,
             inner.throttle_seconds.clone(),
         );
-        r.register("watch_errors", "Watches that broke off", inner.watch_errors.clone());
-        r.register("unreadable_objects", "Objects that could not be read", inner.unreadable.clone());
-        r.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        r.register_collector(Box::new(OnDemand(Arc::clone(&inner.source))));
+        r.register("watch_errors", "Watches of Kubernetes objects that failed", inner.watch_errors.clone());
+        r.register("unreadable_objects", "Objects that could not be decoded", inner.unreadable.clone());
+        r.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        r.register_collector(Box::new(SnapshotCollector(Arc::clone(&inner.source))));
         Self(Arc::new(Inner { registry, ..inner }))
     }
 
-    /// Whom to ask for what is counted when somebody asks.
-    pub fn ask(&self, source: impl Fn() -> Snapshot + Send + 'static) {
+    /// Sets the function that computes the gauges of a scrape.
+    pub(crate) fn set_snapshot_source(&self, source: impl Fn() -> Snapshot + Send + 'static) {
         *self.0.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(source));
     }
 
-    /// A pass ended.
-    pub fn passed(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.0.passes.get_or_create(&PassLabels { kind, outcome }).inc();
-        self.0.pass_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+    /// Records the end of a reconcile.
+    pub(crate) fn record_reconcile(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.0.reconciles.get_or_create(&ReconcileLabels { kind, outcome }).inc();
+        self.0.reconcile_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
     }
 
-    /// Something was asked of the cloud.
-    pub fn acted(&self, kind: &str, action: &str, outcome: &'static str) {
+    /// Records a change that was requested from the cloud.
+    pub(crate) fn record_action(&self, kind: &str, action: &str, outcome: &'static str) {
         let labels = ActionLabels { kind: kind.to_owned(), action: action.to_owned(), outcome };
         self.0.actions.get_or_create(&labels).inc();
     }
 
-    /// A request to the cloud was answered, or not; `class` says which.
-    pub fn requested(&self, operation: &'static str, class: &'static str, took: Duration) {
+    /// Records a request to the cloud; `class` is `ok` or the class of its error.
+    pub(crate) fn record_request(&self, operation: &'static str, class: &'static str, took: Duration) {
         self.0.requests.get_or_create(&RequestLabels { operation, class }).inc();
         self.0.request_seconds.get_or_create(&OperationLabels { operation }).observe(took.as_secs_f64());
     }
 
-    /// A pass was told to wait.
-    pub fn throttled(&self, work: &'static str, wait: Duration) {
+    /// Records the delay of a reconcile by the request budget.
+    pub(crate) fn record_throttle_wait(&self, work: &'static str, wait: Duration) {
         self.0.throttle_seconds.get_or_create(&WorkLabels { work }).observe(wait.as_secs_f64());
     }
 
-    /// A watch broke off.
-    pub fn watch_broke_off(&self, kind: &'static str) {
+    /// Records a failed watch.
+    pub(crate) fn record_watch_error(&self, kind: &'static str) {
         self.0.watch_errors.get_or_create(&KindLabels { kind }).inc();
     }
 
-    /// An object could not be read.
-    pub fn unreadable(&self, kind: &'static str) {
+    /// Records an object that could not be decoded.
+    pub(crate) fn record_unreadable(&self, kind: &'static str) {
         self.0.unreadable.get_or_create(&KindLabels { kind }).inc();
     }
 
-    /// All of them, as OpenMetrics text.
+    /// All metrics as OpenMetrics text.
     ///
     /// # Errors
-    /// Never in practice: text is written into memory.
-    pub fn text(&self) -> Result<String, fmt::Error> {
+    /// Writing into memory does not fail in practice.
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)
@@ -222,31 +222,36 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Asks when it is asked.
-struct OnDemand(Arc<Mutex<Source>>);
+/// Collects the gauges at each scrape.
+struct SnapshotCollector(Arc<Mutex<Source>>);
 
-// === impl OnDemand ===
+// === impl SnapshotCollector ===
 
-impl fmt::Debug for OnDemand {
+impl fmt::Debug for SnapshotCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnDemand(..)")
+        f.write_str("SnapshotCollector(..)")
     }
 }
 
-impl Collector for OnDemand {
+impl Collector for SnapshotCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let snapshot = match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(source) => source(),
             None => Snapshot::default(),
         };
         let objects = snapshot.objects.iter().map(|(labels, count)| (labels.clone(), *count));
-        gauges(&mut encoder, ("objects", "Objects, by what their conditions say"), objects)?;
+        gauges(&mut encoder, ("objects", "Objects, by condition"), objects)?;
         let instances = snapshot.instances.iter();
-        let instances = instances.map(|(word, count)| (StatusLabels { cloud_status: word.clone() }, *count));
-        gauges(&mut encoder, ("instances", "Instances of objects, by the cloud's word"), instances)?;
-        gauge(&mut encoder, "accounts", "Accounts that are looked at", snapshot.accounts)?;
-        gauge(&mut encoder, "leader", "Whether this process leads", i64::from(snapshot.leader))?;
-        let help = "How long ago the account that was not seen for longest was last seen";
+        let instances =
+            instances.map(|(status, count)| (StatusLabels { cloud_status: status.clone() }, *count));
+        gauges(
+            &mut encoder,
+            ("instances", "Instances of objects, by the status that the cloud reports"),
+            instances,
+        )?;
+        gauge(&mut encoder, "accounts", "Accounts that are polled", snapshot.accounts)?;
+        gauge(&mut encoder, "leader", "1 if this process is the leader, else 0", i64::from(snapshot.leader))?;
+        let help = "Age of the oldest list among all accounts";
         if let Some(age) = snapshot.oldest_observation {
             let metric = ConstGauge::new(age.as_secs_f64());
             let encoder = encoder.encode_descriptor(
@@ -286,15 +291,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_is_counted_can_be_read() {
+    fn every_metric_is_in_the_text() {
         let metrics = Metrics::new();
-        metrics.passed("DcsInstance", "Done", Duration::from_millis(3));
-        metrics.acted("DcsInstance", "Create", "Accepted");
-        metrics.requested("ListInstances", "ok", Duration::from_millis(40));
-        metrics.throttled("read", Duration::from_secs(1));
-        metrics.watch_broke_off("Secret");
-        metrics.unreadable("DcsInstance");
-        metrics.ask(|| Snapshot {
+        metrics.record_reconcile("DcsInstance", "Done", Duration::from_millis(3));
+        metrics.record_action("DcsInstance", "Create", "Accepted");
+        metrics.record_request("ListInstances", "ok", Duration::from_millis(40));
+        metrics.record_throttle_wait("read", Duration::from_secs(1));
+        metrics.record_watch_error("Secret");
+        metrics.record_unreadable("DcsInstance");
+        metrics.set_snapshot_source(|| Snapshot {
             objects: vec![(
                 ObjectLabels {
                     kind: "DcsInstance".to_owned(),

@@ -1,4 +1,4 @@
-//! Probes and metrics over HTTP. Nothing here asks the cloud: an outage of the cloud is no reason to restart.
+//! Probes and metrics over HTTP. Probes send no cloud request: an outage of the cloud is no reason to restart.
 
 use std::{
     collections::BTreeMap,
@@ -19,27 +19,26 @@ use tokio::net::TcpListener;
 
 use crate::{clock::Clock, metrics::Metrics};
 
-/// Work that has stood still for this long does not go on by itself.
-const STANDSTILL: Duration = Duration::from_secs(60);
-/// What OpenMetrics is served as.
+/// The process fails its liveness probe after this time without a heartbeat.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What probes ask about. Clones share it.
+/// State behind /healthz and /readyz. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Probes(Arc<Inner>);
+pub(crate) struct Probes(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     clock: Arc<dyn Clock>,
-    /// What has to be there before this process is ready, and whether it is.
-    needs: Mutex<BTreeMap<&'static str, bool>>,
-    /// When work last went on.
-    beat: Mutex<Duration>,
+    /// Requirements for readiness, and whether each is met.
+    requirements: Mutex<BTreeMap<&'static str, bool>>,
+    /// Time of the last heartbeat.
+    heartbeat: Mutex<Duration>,
 }
 
-/// A server that listens already.
+/// A server on a bound address.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
 }
 
@@ -52,60 +51,61 @@ struct Shared {
 // === impl Probes ===
 
 impl Probes {
-    /// Ready once all of `needs` are there.
-    pub fn new(clock: Arc<dyn Clock>, needs: impl IntoIterator<Item = &'static str>) -> Self {
-        let beat = Mutex::new(clock.monotonic());
-        let needs = Mutex::new(needs.into_iter().map(|need| (need, false)).collect());
-        Self(Arc::new(Inner { clock, needs, beat }))
+    /// The process is ready once all `requirements` are met.
+    pub(crate) fn new(clock: Arc<dyn Clock>, requirements: impl IntoIterator<Item = &'static str>) -> Self {
+        let heartbeat = Mutex::new(clock.monotonic());
+        let requirements =
+            Mutex::new(requirements.into_iter().map(|requirement| (requirement, false)).collect());
+        Self(Arc::new(Inner { clock, requirements, heartbeat }))
     }
 
-    /// Something that is needed is there, or is not.
-    pub fn set(&self, need: &'static str, there: bool) {
-        self.0.needs.lock().unwrap_or_else(PoisonError::into_inner).insert(need, there);
+    /// Records whether a requirement is met.
+    pub(crate) fn set(&self, requirement: &'static str, is_met: bool) {
+        self.0.requirements.lock().unwrap_or_else(PoisonError::into_inner).insert(requirement, is_met);
     }
 
-    /// Work goes on.
-    pub fn beat(&self) {
-        *self.0.beat.lock().unwrap_or_else(PoisonError::into_inner) = self.0.clock.monotonic();
+    /// Records that the process makes progress.
+    pub(crate) fn heartbeat(&self) {
+        *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = self.0.clock.monotonic();
     }
 
-    /// What is missing.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let needs = self.0.needs.lock().unwrap_or_else(PoisonError::into_inner);
-        needs.iter().filter(|(_, there)| !**there).map(|(need, _)| *need).collect()
+    /// Requirements that are not met.
+    pub(crate) fn unmet(&self) -> Vec<&'static str> {
+        let requirements = self.0.requirements.lock().unwrap_or_else(PoisonError::into_inner);
+        requirements.iter().filter(|(_, is_met)| !**is_met).map(|(requirement, _)| *requirement).collect()
     }
 
-    /// Whether work has gone on lately.
-    pub fn is_alive(&self) -> bool {
-        let beat = *self.0.beat.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.clock.monotonic().saturating_sub(beat) < STANDSTILL
+    /// Whether the last heartbeat is recent.
+    pub(crate) fn is_alive(&self) -> bool {
+        let heartbeat = *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.clock.monotonic().saturating_sub(heartbeat) < HEARTBEAT_TIMEOUT
     }
 }
 
 // === impl Server ===
 
 impl Server {
-    /// Listens on `address`.
+    /// Binds `address`.
     ///
     /// # Errors
-    /// If that is not possible.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+    /// If the address is invalid or in use.
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         Ok(Self { listener: TcpListener::bind(address).await? })
     }
 
-    /// Where it listens: the port too, if that was chosen by the system.
+    /// The bound address, with the port that the system selected for port 0.
     ///
     /// # Errors
-    /// If the system cannot say.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    /// If the system call fails.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves for as long as it is polled.
+    /// Serves while the future is polled.
     ///
     /// # Errors
     /// If the listener fails.
-    pub async fn serve(self, probes: Probes, metrics: Metrics) -> io::Result<()> {
+    pub(crate) async fn serve(self, probes: Probes, metrics: Metrics) -> io::Result<()> {
         let router = Router::new()
             .route("/", get(async || "/healthz\n/readyz\n/metrics\n"))
             .route("/healthz", get(healthz))
@@ -120,16 +120,16 @@ async fn healthz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     if shared.probes.is_alive() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "work stands still\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "no progress for a minute\n")
     }
 }
 
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
-    let missing = shared.probes.missing();
-    if missing.is_empty() {
+    let unmet = shared.probes.unmet();
+    if unmet.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
-    let lines: String = missing.iter().map(|need| format!("not yet: {need}\n")).collect();
+    let lines: String = unmet.iter().map(|requirement| format!("not ready: {requirement}\n")).collect();
     (StatusCode::SERVICE_UNAVAILABLE, lines)
 }
 
@@ -157,10 +157,10 @@ mod tests {
             let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
             (answer.status().as_u16(), kind.unwrap_or_default(), answer.text().await.unwrap())
         };
-        assert_eq!(get("/readyz").await.2, "not yet: one\nnot yet: two\n");
+        assert_eq!(get("/readyz").await.2, "not ready: one\nnot ready: two\n");
         probes.set("one", true);
         let (status, _, text) = get("/readyz").await;
-        assert_eq!((status, text.as_str()), (503, "not yet: two\n"));
+        assert_eq!((status, text.as_str()), (503, "not ready: two\n"));
         probes.set("two", true);
         assert_eq!(get("/readyz").await.0, 200);
         assert_eq!(get("/healthz").await.0, 200);

@@ -1,24 +1,24 @@
-//! Logs: to standard error, so that standard output belongs to results.
+//! Logging to standard error. Standard output is for results.
 
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// Names the filter of what is logged, for example `debug` or `dcs_operator::dcs=debug,warn`.
-pub const FILTER_VARIABLE: &str = "DCS_OPERATOR_LOG";
+/// Environment variable with the log filter, for example `debug` or `dcs_operator::dcs=debug,warn`.
+pub(crate) const FILTER_VARIABLE: &str = "DCS_OPERATOR_LOG";
 
-/// How a line looks.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Logs from here on, at `default` unless [`FILTER_VARIABLE`] says otherwise. A second call changes nothing.
-pub fn init(default: &str, format: Format) {
+/// Starts logging with the filter of [`FILTER_VARIABLE`], or `default` if it is not set. A second call has no effect.
+pub(crate) fn init(default: &str, format: Format) {
     let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
     let lines =
         tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
@@ -28,6 +28,6 @@ pub fn init(default: &str, format: Format) {
             lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
         }
     };
-    // Fails only where logging was set up before, by an embedding test.
+    // Fails only if a test has set up logging before.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }

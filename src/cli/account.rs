@@ -1,4 +1,4 @@
-//! Which account a command speaks for: from flags, the environment, or a file, in that order.
+//! The account of a command, from flags, the environment or a file, in this order.
 
 use std::{convert::Infallible, fs, path::PathBuf};
 
@@ -12,38 +12,38 @@ use crate::dcs::{
     account::{dcs_endpoint, endpoint_or, iam_endpoint},
 };
 
-/// The account to speak for.
+/// The account of a command.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Account")]
-pub struct AccountArgs {
+pub(crate) struct AccountArgs {
     /// Region code, such as cn-north-4.
     #[arg(long, env = "HUAWEICLOUD_SDK_REGION", global = true)]
     region: Option<String>,
-    /// Project id; looked up by the region's name if absent.
+    /// Project ID. The default is the project that is named like the region.
     #[arg(long, env = "HUAWEICLOUD_SDK_PROJECT_ID", global = true)]
     project_id: Option<String>,
-    /// Access key id.
+    /// Access key ID.
     #[arg(long, env = "HUAWEICLOUD_SDK_AK", global = true, hide_env_values = true, value_parser = secret)]
     access_key: Option<SecretString>,
-    /// Secret access key. Others on this machine can see it when given as a flag: prefer the variable or a file.
+    /// Secret access key. Other users of this machine can see flags: prefer the variable or a file.
     #[arg(long, env = "HUAWEICLOUD_SDK_SK", global = true, hide_env_values = true, value_parser = secret)]
     secret_key: Option<SecretString>,
     /// Security token of temporary credentials.
     #[arg(long, env = "HUAWEICLOUD_SDK_SECURITY_TOKEN", global = true, hide_env_values = true, value_parser = secret)]
     security_token: Option<SecretString>,
-    /// Where DCS answers, if not at the region's public endpoint: https, or http on a loopback address.
+    /// DCS endpoint: https, or http on a loopback address. The default is the public endpoint of the region.
     #[arg(long, env = "DCS_ENDPOINT", global = true, hide_env_values = true)]
     endpoint: Option<String>,
-    /// Where IAM answers, if not at the region's public endpoint.
+    /// IAM endpoint. The default is the public endpoint of the region.
     #[arg(long, env = "DCS_IAM_ENDPOINT", global = true, hide_env_values = true)]
     iam_endpoint: Option<String>,
-    /// YAML or JSON file with accessKey, secretKey, securityToken, or username, password, domainName, which then
-    /// come from nowhere else; and region, projectId, endpoint, iamEndpoint, caBundle.
+    /// YAML or JSON file with accessKey, secretKey and securityToken, or username, password and domainName; optionally
+    /// region, projectId, endpoint, iamEndpoint, caBundle. With a file, flags and variables for keys are ignored.
     #[arg(long, env = "DCS_CREDENTIALS_FILE", global = true)]
     credentials: Option<PathBuf>,
 }
 
-/// The keys of a credentials file: those of the operator's credentials Secret.
+/// Keys of a credentials file. The operator's credentials Secret has the same keys.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct CredentialsFile {
@@ -75,23 +75,23 @@ fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretStr
 // === impl AccountArgs ===
 
 impl AccountArgs {
-    /// Puts flags, environment and file together.
+    /// Merges flags, environment and file.
     ///
     /// # Errors
-    /// [`Failure::Usage`] naming what is missing or wrong.
-    pub fn resolve(mut self) -> Result<AccountConfig, Failure> {
+    /// [`Failure::Usage`] with the missing or invalid value.
+    pub(crate) fn resolve(mut self) -> Result<AccountConfig, Failure> {
         self.credentials = self.credentials.filter(|path| !path.as_os_str().is_empty());
         let file = self.read_file()?;
         let region = set(self.region).or(set(file.region)).ok_or_else(|| {
             Failure::Usage(
-                "no region: give --region, HUAWEICLOUD_SDK_REGION or a credentials file with it".into(),
+                "the region is missing: set --region, HUAWEICLOUD_SDK_REGION or region in the credentials file".into(),
             )
         })?;
         let endpoint = set(self.endpoint).or(set(file.endpoint));
         let endpoint = endpoint_or(endpoint.as_deref(), || dcs_endpoint(&region))?;
         let iam = set(self.iam_endpoint).or(set(file.iam_endpoint));
         let iam_endpoint = endpoint_or(iam.as_deref(), || iam_endpoint(&region))?;
-        // From one source alone: a key of one and a secret of another fail, and failures lock the key.
+        // All keys come from one source: an access key with the secret of another fails, and failures lock the key.
         let credentials = match self.credentials {
             Some(_) => credentials(
                 [file.access_key, file.secret_key, file.security_token, file.password],
@@ -115,7 +115,7 @@ impl AccountArgs {
         let shown = path.display();
         let text = fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("credentials file {shown}: {error}")))?;
-        // The parser's own text may quote the line, and with it a secret.
+        // The message of the parser may quote a secret.
         serde_saphyr::from_str(&text).map_err(|_| {
             Failure::Usage(format!(
                 "credentials file {shown} is not YAML or JSON with the keys accessKey, secretKey, securityToken, \
@@ -125,7 +125,7 @@ impl AccountArgs {
     }
 }
 
-/// An empty value is no value: scripts pass unset variables on.
+/// Treats an empty value as absent, because scripts pass on unset variables.
 fn set(value: Option<String>) -> Option<String> {
     value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
@@ -142,18 +142,20 @@ fn credentials(
         (Some(id), Some(secret)) => {
             Ok(Credentials::AccessKey { id: id.expose_secret().to_owned(), secret, security_token })
         }
-        (Some(_), None) => Err(Failure::Usage("an access key without its secret key".into())),
-        (None, Some(_)) => Err(Failure::Usage("a secret key without its access key".into())),
+        (Some(_), None) => Err(Failure::Usage("the secret key is missing: an access key needs one".into())),
+        (None, Some(_)) => Err(Failure::Usage("the access key is missing: a secret key needs one".into())),
         (None, None) => match (set(domain_name), set(user_name), password) {
             (Some(domain_name), Some(user_name), Some(password)) => {
                 Ok(Credentials::Password { domain_name, user_name, password })
             }
             (None, None, None) => Err(Failure::Usage(
-                "no credentials: give --access-key and --secret-key, or HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, \
-                 or --credentials FILE"
+                "credentials are missing: set --access-key and --secret-key, HUAWEICLOUD_SDK_AK and \
+                 HUAWEICLOUD_SDK_SK, or --credentials FILE"
                     .into(),
             )),
-            _ => Err(Failure::Usage("domainName, username and password are needed together".into())),
+            _ => Err(Failure::Usage(
+                "credentials of a user need domainName, username and password together".into(),
+            )),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! `dcs-operator cloud`: an account seen the way the operator sees it.
+//! `dcs-operator cloud`: read-only view of an account through the operator's own client.
 
 use std::{
     io::{self, Write},
@@ -25,12 +25,12 @@ use crate::{
     },
 };
 
-/// Look at an account.
+/// Show an account without changing it.
 #[derive(Debug, Args)]
-pub struct CloudArgs {
+pub(crate) struct CloudArgs {
     #[command(flatten)]
     account: AccountArgs,
-    /// How to show the result.
+    /// Output format.
     #[arg(short, long, value_enum, default_value = "table", global = true)]
     output: Format,
     #[command(subcommand)]
@@ -41,67 +41,67 @@ pub struct CloudArgs {
 enum Query {
     #[command(flatten)]
     AccountConfig(AccountQuery),
-    /// What the service's error codes mean and how the operator takes them. Needs no account.
+    /// List the error codes of the service and their class in the operator. Needs no account.
     Errors {
-        /// Only this code, such as DCS.4113 or 111400113.
+        /// Show only this code, such as DCS.4113 or 111400113.
         code: Option<String>,
     },
 }
 
-/// What is asked of an account.
+/// Queries of an account.
 #[derive(Debug, Subcommand)]
 enum AccountQuery {
-    /// All instances.
+    /// List instances.
     List {
-        /// Only those whose name contains this.
+        /// List only instances whose name contains this text.
         #[arg(long)]
         name: Option<String>,
-        /// Only those in this status, such as RUNNING or CREATEFAILED.
+        /// List only instances in this status, such as RUNNING or CREATEFAILED.
         #[arg(long)]
         status: Option<String>,
     },
-    /// One instance in detail.
+    /// Show one instance.
     Show {
-        /// The instance's id.
+        /// ID of the instance.
         id: String,
     },
-    /// What can be bought: the combinations of version, mode, processor and capacity.
+    /// List flavors: the offered combinations of version, mode, CPU type and capacity.
     Flavors {
-        /// Only for this version of Redis, such as 6.0.
+        /// List only flavors of this Redis version, such as 6.0.
         #[arg(long)]
         engine_version: Option<String>,
-        /// Only built so: single, ha, ha_rw_split, proxy, cluster.
+        /// List only flavors of this cache mode: single, ha, ha_rw_split, proxy, cluster.
         #[arg(long)]
         cache_mode: Option<String>,
-        /// Only with these processors: x86_64, aarch64.
+        /// List only flavors of this CPU type: x86_64, aarch64.
         #[arg(long)]
         cpu_type: Option<String>,
-        /// Only with this capacity, in GB, such as 0.5 or 4.
+        /// List only flavors of this capacity in GB, such as 0.5 or 4.
         #[arg(long)]
         capacity: Option<f64>,
-        /// Only this one.
+        /// List only this flavor.
         #[arg(long)]
         spec_code: Option<String>,
     },
-    /// How much the tenant may have, and has.
+    /// Show limit and use of each quota.
     Quota,
-    /// The region's zones.
+    /// List the availability zones of the region.
     Zones,
 }
 
 /// Runs the query and writes its result to standard output.
 ///
 /// # Errors
-/// [`Failure`], with the exit code that goes with it.
-pub async fn run(args: CloudArgs) -> Result<(), Failure> {
+/// [`Failure`], which maps to an exit code.
+pub(crate) async fn run(args: CloudArgs) -> Result<(), Failure> {
     let CloudArgs { account, output, query } = args;
-    // Written at once, so that nobody takes half a result for a whole one.
+    // Written at once, so that an error leaves no partial result on standard output.
     let mut result = Vec::new();
     match query {
         Query::Errors { code } => errors(&mut result, output, code.as_deref())?,
         Query::AccountConfig(query) => {
             let clock = SystemClock::default();
-            // Spreads the retries of commands started together.
+            // The seed spreads the retries of commands that start together.
             let seed = clock.now().timestamp_subsec_nanos().into();
             let client = Client::new(account.resolve()?, RetryPolicy::default(), Arc::new(clock), seed)?;
             answer(&mut result, output, &client, query).await?;
@@ -122,7 +122,9 @@ async fn answer(
             let status = status.as_deref().map(Into::into);
             let listing = list_all(cloud, InstanceQuery { name, status, ..InstanceQuery::default() }).await?;
             if !listing.complete {
-                eprintln!("warning: instances came or went while the list was read; it may lack some");
+                eprintln!(
+                    "warning: instances were created or deleted during the listing; the list may be incomplete"
+                );
             }
             list(out, format, &listing.instances)?;
         }
@@ -146,8 +148,9 @@ async fn answer(
 }
 
 fn parse_capacity(gib: f64) -> Result<Capacity, Failure> {
-    Capacity::from_gib(gib)
-        .ok_or_else(|| Failure::Usage(format!("{gib} is not a capacity: write GB, such as 0.125, 0.5 or 4")))
+    Capacity::from_gib(gib).ok_or_else(|| {
+        Failure::Usage(format!("{gib} is no valid capacity: write GB, such as 0.125, 0.5 or 4"))
+    })
 }
 
 fn list(out: &mut impl Write, format: Format, instances: &[InstanceSummary]) -> io::Result<()> {
@@ -223,26 +226,25 @@ fn flavors(
     out: &mut impl Write,
     format: Format,
     flavors: &[Flavor],
-    wanted: Option<Capacity>,
+    capacity: Option<Capacity>,
 ) -> io::Result<()> {
     if format == Format::Json {
         return output::json(out, &flavors);
     }
     let mut rows = Vec::new();
     for flavor in flavors {
-        for &capacity in
-            flavor.capacity.iter().filter(|&&capacity| wanted.is_none_or(|wanted| wanted == capacity))
+        for &offered in flavor.capacity.iter().filter(|&&offered| capacity.is_none_or(|only| only == offered))
         {
             rows.push(vec![
                 flavor.spec_code.clone(),
                 or_dash(flavor.cache_mode.as_ref()),
                 or_dash(flavor.cpu_type.as_ref()),
                 joined(flavor.engine_versions()),
-                capacity.to_string(),
+                offered.to_string(),
                 or_dash(flavor.replica_count),
-                or_dash(flavor.attribute(capacity, "sharding_num")),
-                or_dash(flavor.attribute(capacity, "max_connections")),
-                joined(flavor.zones(capacity)),
+                or_dash(flavor.attribute(offered, "sharding_num")),
+                or_dash(flavor.attribute(offered, "max_connections")),
+                joined(flavor.zones(offered)),
             ]);
         }
     }
@@ -287,12 +289,12 @@ fn zones(out: &mut impl Write, format: Format, zones: &[AvailabilityZone]) -> io
     output::table(out, &["CODE", "NAME", "ID", "AVAILABLE"], &rows)
 }
 
-fn errors(out: &mut impl Write, format: Format, wanted: Option<&str>) -> Result<(), Failure> {
-    let rows: Vec<&codes::Code> = match wanted {
+fn errors(out: &mut impl Write, format: Format, code: Option<&str>) -> Result<(), Failure> {
+    let rows: Vec<&codes::Code> = match code {
         None => codes::CODES.iter().collect(),
         Some(code) => vec![error::lookup(code).ok_or_else(|| {
             Failure::Usage(format!(
-                "{code} is in no document: the operator goes by the HTTP status it comes with"
+                "{code} is not documented: the operator classifies such an error by its HTTP status"
             ))
         })?],
     };

@@ -1,4 +1,4 @@
-//! `dcs-operator crds`: the CustomResourceDefinitions of this binary, ready to be applied.
+//! `dcs-operator crds`: prints the CustomResourceDefinitions of this binary.
 
 use std::{fs, io::Write, path::PathBuf};
 
@@ -7,20 +7,20 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use super::Failure;
 use crate::api;
 
-/// What `dcs-operator crds` takes.
+/// Flags of `dcs-operator crds`.
 #[derive(Debug, clap::Args)]
 pub struct CrdsArgs {
-    /// Write one file per kind into this folder instead of printing them all.
+    /// Write one file per kind into this folder instead of printing all definitions.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 }
 
-/// A definition as it is written: name of the file, and content.
+/// A file with one definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Such as `dcsinstances.yaml`.
+    /// File name, such as `dcsinstances.yaml`.
     pub file: String,
-    /// YAML.
+    /// YAML text.
     pub content: String,
 }
 
@@ -41,7 +41,7 @@ pub fn run(args: &CrdsArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every definition, one file each.
+/// All definitions.
 pub fn manifests() -> Result<Vec<Manifest>, serde_saphyr::ser::Error> {
     api::crds().iter().map(manifest).collect()
 }

@@ -1,16 +1,19 @@
-//! The command line: what was asked for, run, and its outcome as an exit code.
+//! The command line: parses arguments, runs the command, and maps its result to an exit code.
 
-pub mod account;
-pub mod cloud;
+mod account;
+mod cloud;
 pub mod crds;
 pub mod docs;
 mod output;
-pub mod run;
+mod run;
 pub mod simulate;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     dcs::{Class, account::InvalidAccount, error::Failure as CallFailure},
@@ -27,13 +30,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Manage the DcsInstances of a cluster: this is the operator.
+    /// Run the operator, which manages the DcsInstances of a cluster.
+    ///
+    /// The operator finds the cluster as kubectl does (KUBECONFIG), or by the service account of its pod. Several
+    /// processes may run: one leads, the others stand by.
     Run(Box<run::RunArgs>),
-    /// Look at an account through the cloud's API, the way the operator does. Changes nothing.
+    /// Show an account through the operator's client of the cloud API. Read-only.
     Cloud(Box<cloud::CloudArgs>),
-    /// Serve a simulated cloud on this machine, for developing manifests and for tests.
+    /// Serve a simulated cloud on this machine, for tests and for the development of manifests.
     Simulate(Box<simulate::SimulateArgs>),
-    /// Print the CustomResourceDefinitions, ready for `kubectl apply --server-side -f -`.
+    /// Print the CustomResourceDefinitions for `kubectl apply --server-side -f -`.
     Crds(crds::CrdsArgs),
     /// Write the generated pages of the documentation.
     #[command(hide = true)]
@@ -43,35 +49,35 @@ enum Command {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// What was asked for, or with which settings, is wrong.
+    /// Arguments or settings are invalid.
     #[error("{0}")]
     Usage(String),
-    /// The cloud refused, or could not be reached.
+    /// A cloud request failed.
     #[error("{error}\n{}", error.class().advice())]
     Cloud {
         /// The failed call.
         #[from]
         error: crate::dcs::Error,
     },
-    /// Another process leads now, or may.
-    #[error("{0}; a new process has to take over")]
+    /// The process lost its lease.
+    #[error("{0}; this process exits, and a new process must take over")]
     Lease(crate::leader::LossReason),
-    /// The result could not be written.
-    #[error("writing the result: {0}")]
+    /// Writing the result failed.
+    #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
-    /// The runtime could not be started.
+    /// The process could not start.
     #[error("{0}")]
     Start(io::Error),
-    /// The simulator could not start, or not go on.
+    /// The simulator failed.
     #[error(transparent)]
     Simulate(#[from] simulate::SimulateError),
 }
 
-/// Runs the command line of this process.
+/// Runs the command of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
-        // Whoever reads the output may stop reading: `cloud list | head -1` is no failure.
+        // A reader may close the pipe early: `cloud list | head -1` is no failure.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -83,13 +89,14 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
+        Command::Run(args) if args.help_all => help_all(),
         Command::Run(args) => {
-            telemetry::init(run::LOGGED, args.log_format.into());
+            telemetry::init(run::DEFAULT_LOG_FILTER, args.log_format.into());
             let runtime = runtime()?;
-            let ended = runtime.block_on(run::run(*args));
-            // Whatever still runs is given up at its next await.
+            let result = runtime.block_on(run::run(*args));
+            // Remaining tasks end at their next await.
             runtime.shutdown_background();
-            ended
+            result
         }
         Command::Cloud(args) => {
             telemetry::init("warn", telemetry::Format::Text);
@@ -104,6 +111,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
+/// Prints help for all flags of `run`.
+fn help_all() -> Result<(), Failure> {
+    let mut command = Cli::command();
+    // Sets the usage line of subcommands.
+    command.build();
+    match command.find_subcommand("run") {
+        Some(run) => Ok(write!(io::stdout(), "{}", run::help_all(run))?),
+        None => Ok(()),
+    }
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)
 }
@@ -111,8 +129,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 // === impl Failure ===
 
 impl Failure {
-    /// 2 for wrong usage or settings, as every command line has it; 3 not found, 4 credentials or permissions,
-    /// 5 try again later, 1 anything else.
+    /// 2: invalid usage or settings; 3: not found; 4: credentials or permissions; 5: temporary failure; 1: any other.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
@@ -136,12 +153,10 @@ impl From<InvalidAccount> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 }

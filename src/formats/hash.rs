@@ -1,23 +1,23 @@
-//! Hashes of secrets, for status: they tell whether something is the same as before, and nothing else.
+//! Keyed hashes of secrets for status. They show whether a secret has changed, and nothing else.
 
 use std::fmt;
 
 use aws_lc_rs::hmac;
 use secrecy::{ExposeSecret, SecretSlice};
 
-/// What is hashed. The same text hashed for two purposes gives two hashes.
+/// Kind of the hashed secret. The same text has different hashes for different purposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The password of an instance.
     Password,
-    /// Credentials to call the cloud with, all their values.
+    /// All values of cloud credentials.
     Credentials,
-    /// Renamed commands, names and new names.
+    /// Renamed Redis commands: names and new names.
     RenamedCommands,
 }
 
-/// The key. Without it, whoever reads a status could try passwords until a hash matches. It has to be the same for
-/// as long as hashes in status are to be compared.
+/// Key of the hashes. Without a key, a reader of status could guess passwords by comparing hashes. The key must stay
+/// the same while hashes in status are compared.
 #[derive(Clone)]
 pub struct HashKey(SecretSlice<u8>);
 
@@ -36,15 +36,15 @@ impl Purpose {
 // === impl HashKey ===
 
 impl HashKey {
-    /// From at least 32 random bytes.
+    /// Creates a key from at least 32 random bytes.
     pub fn new(key: Vec<u8>) -> Self {
         Self(key.into())
     }
 
-    /// The first 40 hex digits of HMAC-SHA-256 over the purpose and the values. Each goes in with its length before
-    /// it, so that `["ab", "c"]` and `["a", "bc"]` differ.
+    /// The first 40 hex digits of HMAC-SHA-256 over the purpose and the values. Each is prefixed with its length, so
+    /// that `["ab", "c"]` and `["a", "bc"]` differ.
     ///
-    /// Pass the uid of the object as a value too where two objects with the same secret must not show it.
+    /// If equal secrets of two objects must not be recognisable, pass the uid of the object as a value.
     pub fn hash<'a>(&self, purpose: Purpose, values: impl IntoIterator<Item = &'a str>) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose_secret());
         let mut context = hmac::Context::with_key(&key);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_counts() {
+    fn every_value_and_the_purpose_change_the_hash() {
         let hash = key().hash(Purpose::Password, ["ab", "c"]);
         assert_ne!(hash, key().hash(Purpose::Password, ["a", "bc"]));
         assert_ne!(hash, key().hash(Purpose::Password, ["ab", "c", ""]));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_not_shown() {
+    fn debug_hides_the_key() {
         assert_eq!(format!("{:?}", key()), "HashKey(…)");
     }
 }

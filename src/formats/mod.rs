@@ -1,8 +1,8 @@
-//! Formats that outlive releases: what the operator writes into the cloud, into objects and into their status, and
-//! has to recognise years later.
+//! Persistent formats: values that the operator writes to the cloud, to objects and to their status, and that later
+//! releases must recognise.
 //!
-//! Pure: bytes in, text out. **Nothing here may change its output**; a new format gets a new name beside the old
-//! one. Golden tests hold the code to that, with values computed by other tools.
+//! Pure. **Outputs must never change**; a new format gets a new name beside the old one. Golden tests compare the
+//! outputs with values computed by other tools.
 
 mod hash;
 mod name;

@@ -1,13 +1,14 @@
-//! The name in the cloud of an instance whose spec gives none.
+//! Default name of an instance in the cloud, for a spec without `name`.
 
 use super::OwnerHash;
 
-/// The longest name that the cloud takes is 64: this many, a hyphen, and 8 digits of the owner.
+/// A name has at most 64 characters: this many, a hyphen, and 8 digits of the owner hash.
 const READABLE: usize = 55;
 
-/// `namespace-name` as far as the cloud takes it, and 8 digits of the owner, which keep apart what reads the same.
+/// `namespace-name`, truncated, and 8 digits of the owner hash, which distinguish equal prefixes.
 ///
-/// Every character that the cloud does not take becomes a hyphen; `k-` goes before what does not start with a letter.
+/// A hyphen replaces each character that the cloud refuses. A name that does not start with a letter gets the prefix
+/// `k-`.
 pub fn cloud_name(namespace: &str, name: &str, owner: &OwnerHash) -> String {
     let wanted = format!("{namespace}-{name}");
     let prefix = if wanted.starts_with(|first: char| first.is_ascii_alphabetic()) { "" } else { "k-" };
@@ -48,13 +49,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn always_a_name_that_the_cloud_takes(namespace in ".*", name in ".*") {
+        fn every_name_is_valid_in_the_cloud(namespace in ".*", name in ".*") {
             let made = cloud_name(&namespace, &name, &OwnerHash::new("cluster", &namespace, &name));
             prop_assert!(is_valid(&made), "{made:?}");
         }
 
         #[test]
-        fn other_objects_get_other_names(one in "[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?",
+        fn different_objects_get_different_names(one in "[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?",
                                          two in "[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?") {
             prop_assume!(one != two);
             let name = |name: &str| cloud_name("shop", name, &OwnerHash::new("cluster", "shop", name));

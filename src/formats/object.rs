@@ -1,20 +1,20 @@
-//! Names in Kubernetes that stay in objects: annotations, finalizers, field manager, Secrets.
+//! Persistent names in Kubernetes: annotations, finalizers, field manager, Secrets.
 
-/// On an object whose status asks for consent: the token that gives it.
+/// Annotation by which a user approves a pending change: its value is the token from status.
 pub const APPROVE_ANNOTATION: &str = "dcs.huaweicloud.com/approve";
-/// On a DcsInstance: there may be something in the cloud to be seen to before it goes.
+/// Finalizer of a DcsInstance that may have an instance in the cloud.
 pub const INSTANCE_FINALIZER: &str = "dcs.huaweicloud.com/instance";
-/// On a Secret that the operator needs until its last user is gone.
+/// Finalizer of a Secret that the operator needs until no object uses it.
 pub const IN_USE_FINALIZER: &str = "dcs.huaweicloud.com/in-use";
-/// Who applied a status or a Secret.
+/// Field manager of status and Secrets.
 pub const FIELD_MANAGER: &str = "dcs-operator";
 
-/// The Secret with what clients need.
+/// Name of the binding Secret, for clients.
 pub fn binding_secret_name(instance: &str) -> String {
     format!("{instance}-redis")
 }
 
-/// The Secret that holds a password until the cloud has accepted it.
+/// Name of the Secret that holds a password until the cloud has accepted it.
 pub fn pending_auth_secret_name(instance: &str) -> String {
     format!("{instance}-pending-auth")
 }

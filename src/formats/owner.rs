@@ -1,11 +1,11 @@
-//! Which object an instance belongs to, in a form that survives the object.
+//! Hash of the object that owns an instance. It outlives the object.
 
 use std::fmt;
 
 use super::sha256_hex;
 
-/// The object by its place: cluster, namespace and name, hashed. Unlike the uid it is the same after the object, or
-/// the cluster, was restored from a backup.
+/// Hash of cluster, namespace and name of an object. Unlike the uid, it stays the same when the object or the cluster
+/// is restored from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerHash(String);
 
@@ -22,7 +22,7 @@ impl OwnerHash {
         &self.0
     }
 
-    /// Its first 8 digits, for names.
+    /// The first 8 digits, for names.
     pub(super) fn short(&self) -> &str {
         self.0.get(..8).unwrap_or(&self.0)
     }
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_do_not_run_together() {
+    fn the_parts_are_separated() {
         assert_ne!(OwnerHash::new("c", "ab", "c"), OwnerHash::new("c", "a", "bc"));
         assert_ne!(OwnerHash::new("ca", "b", "c"), OwnerHash::new("c", "ab", "c"));
     }

@@ -1,65 +1,66 @@
-//! Tags by which an instance in the cloud says whose it is.
+//! Ownership tags of an instance in the cloud.
 
 use super::{OwnerHash, sha256_hex};
 
-/// Keys that begin so are ours; no spec may declare one.
+/// Prefix of the operator's tag keys. A spec must not declare such a key.
 pub const RESERVED_PREFIX: &str = "dcs-operator-";
-/// The uid of the object that the instance belongs to.
+/// uid of the object that owns the instance.
 pub const UID_TAG: &str = "dcs-operator-uid";
-/// Where that object is (see [`OwnerHash`]).
+/// [`OwnerHash`] of that object.
 pub const OWNER_TAG: &str = "dcs-operator-owner";
-/// Whether the operator made the instance or took it over.
+/// Whether the operator created or adopted the instance.
 pub const ORIGIN_TAG: &str = "dcs-operator-origin";
-/// On an instance that was let go: the uid of the object that it belonged to.
+/// uid of the former owner of a released instance.
 pub const RELEASED_TAG: &str = "dcs-operator-released";
-/// Set by an administrator: the namespace that may use this by its bare id, with the operator's own credentials.
+/// Set by an administrator: the namespace whose objects may refer to this resource by ID with the operator's own
+/// credentials.
 pub const ALLOW_NAMESPACE_TAG: &str = "dcs-operator-allow-namespace";
 
-/// The longest value of a tag that every site takes.
+/// Longest tag value that every site accepts.
 const MAX_VALUE: usize = 43;
 
-/// Whether the operator made an instance or took it over. It decides what deleting the object does if its spec does
-/// not say, so it is part of the mark: status can be lost, and must not be believed.
+/// Whether the operator created or adopted an instance. It determines the default of `deletionPolicy`. It is a tag
+/// because status can be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Made by us.
+    /// Created by the operator.
     Created,
-    /// Taken over.
+    /// Adopted by the operator.
     Adopted,
 }
 
-/// The mark of an instance.
+/// Ownership of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnershipTags {
     /// metadata.uid of the object.
     pub uid: String,
-    /// Where the object is.
+    /// [`OwnerHash`] of the object.
     pub owner: String,
-    /// Made or taken over.
+    /// Created or adopted.
     pub origin: Origin,
 }
 
-/// What the tags of an instance say.
+/// Ownership as read from the tags of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OwnershipReading {
-    /// Nothing: it is not ours.
+    /// No ownership tag: the operator does not manage the instance.
     Absent,
-    /// Something, but not all: somebody took part of the mark away, or changed it. Not ours to touch; what is left
-    /// tells whose it may be.
+    /// Some ownership tags are missing or invalid. The operator must not change the instance; the remaining tags hint
+    /// at its owner.
     Partial {
-        /// The uid, if it is still there.
+        /// The uid, if its tag is present.
         uid: Option<String>,
-        /// The owner, if it is still there.
+        /// The owner hash, if its tag is present.
         owner: Option<String>,
     },
-    /// The whole mark.
+    /// All ownership tags.
     Complete(OwnershipTags),
 }
 
 // === impl Origin ===
 
 impl Origin {
-    /// The value of the tag.
+    /// Value of [`ORIGIN_TAG`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -71,17 +72,17 @@ impl Origin {
 // === impl OwnershipTags ===
 
 impl OwnershipTags {
-    /// The mark of an object's instance.
+    /// Ownership by the object of `uid` and `owner`.
     pub fn new(uid: &str, owner: &OwnerHash, origin: Origin) -> Self {
         Self { uid: uid.to_owned(), owner: owner.as_str().to_owned(), origin }
     }
 
-    /// As tags. They are always written together, in one call.
+    /// Keys and values of the tags. One request writes all of them.
     pub fn tags(&self) -> [(&'static str, &str); 3] {
         [(UID_TAG, &self.uid), (OWNER_TAG, &self.owner), (ORIGIN_TAG, self.origin.as_str())]
     }
 
-    /// From all the tags of an instance, keys and values.
+    /// Reads the ownership from all tags of an instance.
     pub fn read<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> OwnershipReading {
         let (mut uid, mut owner, mut origin) = (None, None, None);
         let mut any = false;
@@ -109,10 +110,10 @@ impl OwnershipTags {
     }
 }
 
-/// The value of [`ALLOW_NAMESPACE_TAG`] that allows `namespace`.
+/// Value of [`ALLOW_NAMESPACE_TAG`] that allows `namespace`.
 ///
-/// A name that is too long for a tag becomes `h-` and 40 hex digits of its SHA-256; so does a name that looks like
-/// such a value, or whoever may name a namespace could take the place of a long one.
+/// A name that is too long for a tag becomes `h-` and 40 hex digits of its SHA-256. So does a name that has this form
+/// itself: otherwise its namespace would match the value of another, long name.
 pub fn allow_namespace_value(namespace: &str) -> String {
     let looks_hashed = namespace
         .strip_prefix("h-")
@@ -132,7 +133,7 @@ mod tests {
 
     const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
 
-    fn mark() -> OwnershipTags {
+    fn ownership() -> OwnershipTags {
         OwnershipTags::new(UID, &OwnerHash::new("cluster", "shop", "sessions"), Origin::Adopted)
     }
 
@@ -143,7 +144,7 @@ mod tests {
             ("dcs-operator-owner", "7aa4fc4ed327aea1d22f5c44ebb38d31df829243"),
             ("dcs-operator-origin", "adopted"),
         ];
-        assert_eq!(mark().tags(), expected);
+        assert_eq!(ownership().tags(), expected);
         assert_eq!(Origin::Created.as_str(), "created");
         assert_eq!(RELEASED_TAG, "dcs-operator-released");
         assert_eq!(ALLOW_NAMESPACE_TAG, "dcs-operator-allow-namespace");
@@ -167,26 +168,27 @@ mod tests {
     }
 
     #[test]
-    fn read_whatever_the_order_and_whatever_else_is_there() {
-        let mark = mark();
-        let mut tags = mark.tags().to_vec();
+    fn order_and_other_tags_do_not_matter() {
+        let ownership = ownership();
+        let mut tags = ownership.tags().to_vec();
         tags.reverse();
         tags.push(("team", "shop"));
-        assert_eq!(OwnershipTags::read(tags), OwnershipReading::Complete(mark));
+        assert_eq!(OwnershipTags::read(tags), OwnershipReading::Complete(ownership));
         assert_eq!(OwnershipTags::read([("team", "shop"), (RELEASED_TAG, UID)]), OwnershipReading::Absent);
     }
 
     #[test]
-    fn a_mark_that_lacks_anything_is_damaged() {
-        let mark = mark();
+    fn a_missing_or_invalid_tag_makes_ownership_partial() {
+        let ownership = ownership();
         for missing in 0..3 {
-            let rest = mark.tags().into_iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, tag)| tag);
+            let rest =
+                ownership.tags().into_iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, tag)| tag);
             let OwnershipReading::Partial { uid, owner } = OwnershipTags::read(rest) else {
                 panic!("without {missing}")
             };
             assert_eq!((uid.is_none(), owner.is_none()), (missing == 0, missing == 1));
         }
-        let [uid, owner, _] = mark.tags();
+        let [uid, owner, _] = ownership.tags();
         for origin in ["", "Created", "found"] {
             let reading = OwnershipTags::read([uid, owner, (ORIGIN_TAG, origin)]);
             assert!(matches!(reading, OwnershipReading::Partial { .. }), "{origin:?}: {reading:?}");
@@ -195,15 +197,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn always_tags_that_the_cloud_takes(cluster in ".*", namespace in "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        fn every_tag_is_valid_in_the_cloud(cluster in ".*", namespace in "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
                                             name in "[a-z0-9.-]{1,253}") {
-            let mark = OwnershipTags::new(UID, &OwnerHash::new(&cluster, &namespace, &name), Origin::Created);
+            let ownership = OwnershipTags::new(UID, &OwnerHash::new(&cluster, &namespace, &name), Origin::Created);
             let allowed = allow_namespace_value(&namespace);
-            for value in mark.tags().map(|(_, value)| value).into_iter().chain([allowed.as_str()]) {
+            for value in ownership.tags().map(|(_, value)| value).into_iter().chain([allowed.as_str()]) {
                 prop_assert!(!value.is_empty() && value.len() <= MAX_VALUE, "{value:?}");
                 prop_assert!(value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{value:?}");
             }
-            prop_assert_eq!(OwnershipTags::read(mark.tags()), OwnershipReading::Complete(mark.clone()));
+            prop_assert_eq!(OwnershipTags::read(ownership.tags()), OwnershipReading::Complete(ownership.clone()));
         }
     }
 }

@@ -1,18 +1,18 @@
-//! The leader: of all the processes that run, the one that holds a Lease, and alone may change anything.
+//! Leader election by a Lease: among all running processes, only the holder of the Lease changes the cloud.
 //!
-//! No clock is compared with another one. A candidate takes the lease of another only after nothing about it has
-//! changed for as long as it lasts, seen here. The leader counts its own from before each renewal was sent, so that
-//! it has run out here before it can have run out for anybody else. Both assume only that clocks run equally fast;
-//! whoever asks [`Leadership::covers`] leaves room for how far they do not.
+//! The election never compares clocks of different machines. A candidate takes over another process's Lease only after
+//! it has observed no change for the duration of that Lease. The leader counts the duration from before it sends each
+//! renewal, so the lease expires here before it can expire for any other process. Both rules assume only that clocks
+//! run at the same rate; callers of [`Leadership::covers`] add a margin for the difference.
 //!
-//! Whoever lost the lease never leads again: the process ends, and another one begins with nothing in its head.
+//! A process that has lost the lease never leads again. It exits, and a new process starts without its state.
 //!
-//! One gap remains, and only people can open it: a Lease that is deleted, or whose holder is edited away, can be
-//! taken by a newcomer while the leader has yet to notice, which it does with its next renewal.
+//! One gap remains, and only users can open it: if a Lease is deleted, or its holder is edited away, another process
+//! can acquire it before the leader notices at its next renewal.
 
+mod lease_state;
 mod settings;
 mod store;
-mod term;
 #[cfg(test)]
 mod tests;
 
@@ -26,85 +26,85 @@ use std::{
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use self::term::{AcquireDecision, LeaseObserver, Term};
+use self::lease_state::{AcquireDecision, LeaseObserver, LeaseState};
 pub use self::{
+    lease_state::LossReason,
     settings::{LeaseSettings, SettingsError},
     store::{KubeLeaseApi, LeaseApi, LeaseError},
-    term::LossReason,
 };
 use crate::clock::Clock;
 
-/// How long giving the lease back may take. After that the others wait until it runs out.
-pub const RELEASE_LIMIT: Duration = Duration::from_secs(3);
-/// From one attempt to give it back to the next.
-const RELEASE_GAP: Duration = Duration::from_millis(250);
+/// Time limit of a release. After it, other processes wait until the lease expires.
+pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Delay between attempts to release.
+const RELEASE_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Whether we lead, for everybody who has to know. Clones are the same.
+/// Tells whether this process leads. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Leadership {
     clock: Arc<dyn Clock>,
-    term: SharedTerm,
+    state: SharedState,
 }
 
 #[derive(Debug, Clone, Default)]
-struct SharedTerm(Arc<Mutex<Term>>);
+struct SharedState(Arc<Mutex<LeaseState>>);
 
-/// Wants to lead.
+/// A process that wants to lead.
 #[derive(Debug)]
 pub struct Candidate<L> {
     client: LeaseClient<L>,
-    onlooker: LeaseObserver,
+    observer: LeaseObserver,
 }
 
-/// Leads, as long as somebody [keeps](Held::keep) it. Dropping it leaves the lease to run out.
+/// The acquired lease. It must be [renewed](LeaseGuard::renew_until_lost); dropping it lets the lease expire.
 #[derive(Debug)]
 pub struct LeaseGuard<L> {
     client: LeaseClient<L>,
-    /// When the next attempt to renew is due.
-    due: Duration,
+    /// Time of the next renewal, on the monotonic clock.
+    next_renewal: Duration,
 }
 
-/// What an attempt to lead came to.
+/// Result of an attempt to acquire the lease.
 enum Attempt {
-    /// The lease is ours, by a write that was sent then.
-    Ours { sent: Duration },
-    /// It belongs to another, at least until then.
-    Theirs { holder: String, until: Duration },
+    /// This process holds the lease, by a write sent at this time.
+    Acquired { sent: Duration },
+    /// Another process holds it, at least until this time.
+    HeldByOther { holder: String, until: Duration },
 }
 
-/// What candidate and leader need alike.
+/// Reads and writes the Lease, for candidate and leader.
 struct LeaseClient<L> {
     leases: L,
     settings: LeaseSettings,
-    /// The duration as the Lease says it.
-    seconds: i32,
+    /// `leaseDurationSeconds` of the Lease.
+    duration_seconds: i32,
     clock: Arc<dyn Clock>,
-    term: SharedTerm,
-    /// The Lease as we wrote it last; `None` unless that is known for sure.
-    known: Option<Lease>,
+    state: SharedState,
+    /// The response to our last write; `None` if the Lease may have changed since.
+    cached: Option<Lease>,
 }
 
 // === impl Leadership ===
 
 impl Leadership {
-    /// Whether the lease is ours, and still will be after `until` on the monotonic clock even if it cannot be renewed.
+    /// Whether this process holds the lease, and holds it past `until` on the monotonic clock without another renewal.
     pub fn covers(&self, until: Duration) -> bool {
-        let term = self.term.lock();
-        // Read with the lock held: once somebody was told no, nobody is told yes.
-        term.covers(until, self.clock.monotonic())
+        let state = self.state.lock();
+        // The clock is read with the lock held, so that a later answer never turns from false back to true.
+        state.covers(until, self.clock.monotonic())
     }
 
-    /// Whether the lease is ours at this moment. To act on it, ask whether it [`covers`](Self::outlasts) the act.
+    /// Whether this process holds the lease now. Before an action, ask whether the lease [`covers`](Self::covers) it.
     pub fn is_leader(&self) -> bool {
         self.covers(Duration::ZERO)
     }
 }
 
-// === impl SharedTerm ===
+// === impl SharedState ===
 
-impl SharedTerm {
-    fn lock(&self) -> MutexGuard<'_, Term> {
-        // Every change of it is whole before something could panic.
+impl SharedState {
+    fn lock(&self) -> MutexGuard<'_, LeaseState> {
+        // A panic cannot leave the state half written: every change is a single assignment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,61 +112,63 @@ impl SharedTerm {
 // === impl Candidate ===
 
 impl<L: LeaseApi> Candidate<L> {
-    /// Asks for nothing yet.
+    /// Creates a candidate without sending a request.
     ///
     /// # Errors
     ///
-    /// If nobody could lead safely with such settings.
+    /// [`SettingsError`] if the settings are unsafe.
     pub fn new(leases: L, settings: LeaseSettings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
-        let seconds = settings.seconds()?;
-        let client =
-            LeaseClient { leases, settings, seconds, clock, term: SharedTerm::default(), known: None };
-        Ok(Self { client, onlooker: LeaseObserver::default() })
+        let duration_seconds = settings.duration_seconds()?;
+        let state = SharedState::default();
+        let client = LeaseClient { leases, settings, duration_seconds, clock, state, cached: None };
+        Ok(Self { client, observer: LeaseObserver::default() })
     }
 
-    /// For those who will have to know.
+    /// A handle that tells whether this process leads.
     pub fn leadership(&self) -> Leadership {
         self.client.leadership()
     }
 
-    /// Waits until the lease is ours, however long that takes. Whoever gives it up halfway may leave a lease behind
-    /// that runs out.
+    /// Waits until this process holds the lease, without a time limit. If the future is dropped, it may leave behind a
+    /// lease without renewals, which expires.
     pub async fn acquire(mut self) -> LeaseGuard<L> {
-        let LeaseSettings { namespace, name, identity, renew_every, .. } = self.client.settings.clone();
+        let LeaseSettings { namespace, name, identity, renew_interval, .. } = self.client.settings.clone();
         let lease = format!("{namespace}/{name}");
-        // The same is said once, not at every look.
-        let mut told = String::new();
-        let mut is_new = move |news: &str| std::mem::replace(&mut told, news.to_owned()) != news;
+        // Each holder and each error is logged once, not at every attempt.
+        let mut logged = String::new();
+        let mut is_new = move |text: &str| std::mem::replace(&mut logged, text.to_owned()) != text;
         loop {
             let next = match self.attempt().await {
-                Ok(Attempt::Ours { sent }) => {
-                    tracing::info!(%lease, %identity, "leads from now on");
-                    return LeaseGuard { client: self.client, due: sent.saturating_add(renew_every) };
+                Ok(Attempt::Acquired { sent }) => {
+                    tracing::info!(%lease, %identity, "became leader");
+                    return LeaseGuard {
+                        client: self.client,
+                        next_renewal: sent.saturating_add(renew_interval),
+                    };
                 }
-                Ok(Attempt::Theirs { holder, until }) => {
+                Ok(Attempt::HeldByOther { holder, until }) => {
                     if is_new(&holder) {
-                        tracing::info!(%lease, %identity, %holder, "waits until it may lead");
+                        tracing::info!(%lease, %identity, %holder, "waiting for the lease");
                     }
-                    self.client.after(renew_every).min(until)
+                    self.client.time_after(renew_interval).min(until)
                 }
                 Err(error) => {
                     if is_new(&error.to_string()) {
-                        tracing::warn!(%lease, %identity, %error, "could not ask for the lease yet");
+                        tracing::warn!(%lease, %identity, %error, "acquiring the lease failed; retrying");
                     }
-                    self.client.after(self.client.settings.gap())
+                    self.client.time_after(self.client.settings.retry_interval())
                 }
             };
             self.client.sleep_until(next).await;
         }
     }
 
-    /// Looks, and takes the lease if it may.
     async fn attempt(&mut self) -> Result<Attempt, LeaseError> {
-        let found = self.client.find().await?;
+        let found = self.client.read().await?;
         let (settings, now) = (&self.client.settings, self.client.clock.monotonic());
-        match self.onlooker.decide_acquire(found.as_ref(), &settings.identity, settings.duration, now) {
-            AcquireDecision::Take => Ok(Attempt::Ours { sent: self.client.claim(found).await? }),
-            AcquireDecision::Wait { holder, until } => Ok(Attempt::Theirs { holder, until }),
+        match self.observer.decide_acquire(found.as_ref(), &settings.identity, settings.duration, now) {
+            AcquireDecision::Acquire => Ok(Attempt::Acquired { sent: self.client.write(found).await? }),
+            AcquireDecision::Wait { holder, until } => Ok(Attempt::HeldByOther { holder, until }),
         }
     }
 }
@@ -174,82 +176,84 @@ impl<L: LeaseApi> Candidate<L> {
 // === impl LeaseGuard ===
 
 impl<L: LeaseApi> LeaseGuard<L> {
-    /// For those who have to know.
+    /// A handle that tells whether this process leads.
     pub fn leadership(&self) -> Leadership {
         self.client.leadership()
     }
 
-    /// Renews the lease, and ends only once it is lost: whatever leads has to end then, too. May be dropped and
-    /// called again.
+    /// Renews the lease, and returns only when it is lost: all work under the lease must stop then. The future may be
+    /// dropped and the method called again.
     pub async fn renew_until_lost(&mut self) -> LossReason {
         loop {
-            let standing = self.client.term.lock().standing(self.client.clock.monotonic());
-            let until = match standing {
+            let expiry = self.client.state.lock().expiry(self.client.clock.monotonic());
+            let until = match expiry {
                 Ok(until) => until,
-                Err(lost) => return lost,
+                Err(reason) => return reason,
             };
-            let over = self.client.sleep_until(until);
-            // Whatever hangs, the end of the lease is noticed.
+            let expired = self.client.sleep_until(until);
+            // A renewal that hangs must not hide the expiry.
             tokio::select! {
                 biased;
-                () = over => {}
+                () = expired => {}
                 () = self.renew_when_due() => {}
             }
         }
     }
 
     async fn renew_when_due(&mut self) {
-        self.client.sleep_until(self.due).await;
+        self.client.sleep_until(self.next_renewal).await;
         match self.renew().await {
-            Ok(sent) => self.due = sent.saturating_add(self.client.settings.renew_every),
+            Ok(sent) => self.next_renewal = sent.saturating_add(self.client.settings.renew_interval),
             Err(error) => {
-                self.due = self.client.after(self.client.settings.gap());
-                tracing::warn!(%error, "could not renew the lease yet");
-                self.client.term.lock().failed(error.to_string());
+                self.next_renewal = self.client.time_after(self.client.settings.retry_interval());
+                tracing::warn!(%error, "renewing the lease failed; retrying");
+                self.client.state.lock().record_failure(error.to_string());
             }
         }
     }
 
-    /// Finding it lost is no failure here: the term knows, and says so when it is looked at next.
+    /// A lost lease is no error here: the state records it, and `renew_until_lost` reads it next.
     async fn renew(&mut self) -> Result<Duration, LeaseError> {
-        let found = self.client.find().await?;
-        let confirmed = self.client.term.lock().confirm(found.as_ref(), &self.client.settings.identity);
-        match confirmed {
-            Ok(()) => self.client.claim(found).await,
+        let found = self.client.read().await?;
+        let held = self.client.state.lock().check_holder(found.as_ref(), &self.client.settings.identity);
+        match held {
+            Ok(()) => self.client.write(found).await,
             Err(_) => Ok(self.client.clock.monotonic()),
         }
     }
 
-    /// Gives the lease back, so that the next leader need not wait until it runs out. Nothing that the lease guards
-    /// may be on its way any more. It may fail, which is logged, and takes 3 s at most.
+    /// Releases the lease, so that the next leader need not wait until it expires. All work under the lease must have
+    /// ended. A failure is logged. The call takes [`RELEASE_TIMEOUT`] at most.
     pub async fn release(mut self) {
-        self.client.term.lock().end(LossReason::Released);
-        let limit = self.client.clock.sleep(RELEASE_LIMIT);
+        self.client.state.lock().end(LossReason::Released);
+        let timeout = self.client.clock.sleep(RELEASE_TIMEOUT);
         tokio::select! {
             biased;
-            () = self.give_back() => {}
-            () = limit => tracing::warn!("could not give the lease back: the next leader waits until it runs out"),
-        }
-    }
-
-    async fn give_back(&mut self) {
-        loop {
-            match self.try_give_back().await {
-                Ok(true) => return tracing::info!("gave the lease back"),
-                Ok(false) => return tracing::info!("the lease is not ours any more: nothing to give back"),
-                Err(error) => tracing::debug!(%error, "could not give the lease back yet"),
+            () = self.release_with_retries() => {}
+            () = timeout => {
+                tracing::warn!("releasing the lease timed out; the next leader waits until it expires");
             }
-            self.client.clock.sleep(RELEASE_GAP).await;
         }
     }
 
-    /// Whether it was ours to give back.
-    async fn try_give_back(&mut self) -> Result<bool, LeaseError> {
-        let found = self.client.find().await?;
-        let ours = |lease: &Lease| term::holder(lease) == Some(&self.client.settings.identity);
-        let Some(found) = found.filter(ours) else { return Ok(false) };
-        let lease = term::released(found, self.client.clock.now());
-        self.client.answer(self.client.leases.replace(&lease)).await.map(|_| true)
+    async fn release_with_retries(&mut self) {
+        loop {
+            match self.try_release().await {
+                Ok(true) => return tracing::info!("released the lease"),
+                Ok(false) => return tracing::info!("another process holds the lease; nothing to release"),
+                Err(error) => tracing::debug!(%error, "releasing the lease failed; retrying"),
+            }
+            self.client.clock.sleep(RELEASE_RETRY_INTERVAL).await;
+        }
+    }
+
+    /// Returns false if this process does not hold the lease.
+    async fn try_release(&mut self) -> Result<bool, LeaseError> {
+        let found = self.client.read().await?;
+        let is_own = |lease: &Lease| lease_state::holder(lease) == Some(&self.client.settings.identity);
+        let Some(found) = found.filter(is_own) else { return Ok(false) };
+        let lease = lease_state::without_holder(found, self.client.clock.now());
+        self.client.with_timeout(self.client.leases.replace(&lease)).await.map(|_| true)
     }
 }
 
@@ -257,59 +261,62 @@ impl<L: LeaseApi> LeaseGuard<L> {
 
 impl<L: LeaseApi> LeaseClient<L> {
     fn leadership(&self) -> Leadership {
-        Leadership { clock: self.clock.clone(), term: self.term.clone() }
+        Leadership { clock: self.clock.clone(), state: self.state.clone() }
     }
 
-    /// The Lease as we left it, or else as it is. What was known is used once: a write may change it even if we never
-    /// hear of that.
-    async fn find(&mut self) -> Result<Option<Lease>, LeaseError> {
-        match self.known.take() {
-            Some(known) => Ok(Some(known)),
-            None => self.answer(self.leases.get(&self.settings.namespace, &self.settings.name)).await,
+    /// The response to our last write if it is cached, else the Lease from the API server. The cache is used once: a
+    /// write that follows may take effect without a response.
+    async fn read(&mut self) -> Result<Option<Lease>, LeaseError> {
+        match self.cached.take() {
+            Some(cached) => Ok(Some(cached)),
+            None => self.with_timeout(self.leases.get(&self.settings.namespace, &self.settings.name)).await,
         }
     }
 
-    /// Writes us into the Lease that was found, and returns when that was sent.
-    async fn claim(&mut self, found: Option<Lease>) -> Result<Duration, LeaseError> {
+    /// Writes the own identity into the Lease, and returns the time at which the request was sent.
+    async fn write(&mut self, found: Option<Lease>) -> Result<Duration, LeaseError> {
         let exists = found.is_some();
-        let found = found.unwrap_or_else(|| self.blank());
-        let lease = term::claimed(found, &self.settings.identity, self.seconds, self.clock.now());
+        let found = found.unwrap_or_else(|| self.new_lease());
+        let lease =
+            lease_state::with_holder(found, &self.settings.identity, self.duration_seconds, self.clock.now());
         let sent = self.clock.monotonic();
         let written = if exists {
-            self.answer(self.leases.replace(&lease)).await?
+            self.with_timeout(self.leases.replace(&lease)).await?
         } else {
-            self.answer(self.leases.create(&lease)).await?
+            self.with_timeout(self.leases.create(&lease)).await?
         };
-        let mut term = self.term.lock();
-        if !term.granted(sent, self.settings.duration, self.clock.monotonic()) {
-            return Err(LeaseError::Failed("the answer came too late".to_owned()));
+        let mut state = self.state.lock();
+        if !state.record_renewal(sent, self.settings.duration, self.clock.monotonic()) {
+            return Err(LeaseError::Failed("the response came after the lease had expired".to_owned()));
         }
-        drop(term);
-        self.known = Some(written);
+        drop(state);
+        self.cached = Some(written);
         Ok(sent)
     }
 
-    fn blank(&self) -> Lease {
+    fn new_lease(&self) -> Lease {
         let mut lease = Lease::default();
         lease.metadata.namespace = Some(self.settings.namespace.clone());
         lease.metadata.name = Some(self.settings.name.clone());
         lease
     }
 
-    /// Waits for an answer, but not for ever.
-    async fn answer<T>(&self, call: impl Future<Output = Result<T, LeaseError>>) -> Result<T, LeaseError> {
-        let limit = self.settings.call_limit();
+    async fn with_timeout<T>(
+        &self,
+        call: impl Future<Output = Result<T, LeaseError>>,
+    ) -> Result<T, LeaseError> {
+        let timeout = self.settings.call_timeout();
         tokio::select! {
             biased;
-            answer = call => answer,
-            () = self.clock.sleep(limit) => {
-                Err(LeaseError::Failed(format!("no answer within {} s", limit.as_secs_f64())))
+            response = call => response,
+            () = self.clock.sleep(timeout) => {
+                Err(LeaseError::Failed(format!("no response within {} s", timeout.as_secs_f64())))
             }
         }
     }
 
-    fn after(&self, wait: Duration) -> Duration {
-        self.clock.monotonic().saturating_add(wait)
+    fn time_after(&self, delay: Duration) -> Duration {
+        self.clock.monotonic().saturating_add(delay)
     }
 
     fn sleep_until(&self, time: Duration) -> BoxFuture<'static, ()> {
@@ -319,9 +326,9 @@ impl<L: LeaseApi> LeaseClient<L> {
 
 impl<L> fmt::Debug for LeaseClient<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk")
+        f.debug_struct("LeaseClient")
             .field("settings", &self.settings)
-            .field("term", &self.term)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }

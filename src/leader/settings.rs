@@ -1,87 +1,87 @@
-//! How long a lease lasts, and who asks for it.
+//! Settings of leader election.
 
 use std::time::Duration;
 
-/// No healthy answer takes this long.
-const LONGEST_CALL: Duration = Duration::from_secs(5);
-/// From a failed attempt to the next.
-const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// Upper bound of the timeout of one request.
+const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Upper bound of the delay after a failed attempt.
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Which lease, for whom, and for how long.
+/// Name, holder and times of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseSettings {
-    /// The name of the Lease.
+    /// Name of the Lease.
     pub name: String,
-    /// The namespace that it is in.
+    /// Namespace of the Lease.
     pub namespace: String,
-    /// Who asks for it. No two processes that run at the same time may share one: whoever has it takes its own lease
-    /// again at once.
+    /// Identity of this process. It must be unique among running processes, because a process takes over a lease of its
+    /// own identity at once.
     pub identity: String,
-    /// How long the lease lasts after each renewal: whole seconds.
+    /// How long the lease lasts after each renewal, in whole seconds.
     pub duration: Duration,
-    /// From one renewal to the next; a candidate looks as often.
-    pub renew_every: Duration,
+    /// Interval between renewals, and between the attempts of a candidate.
+    pub renew_interval: Duration,
 }
 
-/// Settings with which nobody could lead safely.
+/// Unsafe settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// Something has no name.
+    /// A name is empty.
     #[error("the lease needs a name, a namespace and an identity")]
-    Nameless,
-    /// The Lease can say whole seconds only.
-    #[error("a lease lasts whole seconds, at least one, not {0:?}")]
-    Fraction(Duration),
-    /// A single failure would cost the lease, or it is renewed without a pause.
+    MissingName,
+    /// `leaseDurationSeconds` of a Lease is an integer.
+    #[error("the lease duration must be a whole number of seconds, at least one, not {0:?}")]
+    NotWholeSeconds(Duration),
+    /// The lease would expire after one failed renewal, or renewals would follow each other without a pause.
     #[error(
-        "a lease of {duration:?} has to last more than three times as long as from one renewal to the next, {renew_every:?}, which cannot be 0"
+        "the lease duration {duration:?} must be more than three times the renew interval {renew_interval:?}, which must not be 0"
     )]
     TooShort {
-        /// How long it would last.
+        /// Duration of the lease.
         duration: Duration,
-        /// How often it would be renewed.
-        renew_every: Duration,
+        /// Interval between renewals.
+        renew_interval: Duration,
     },
 }
 
 // === impl LeaseSettings ===
 
 impl LeaseSettings {
-    /// With the usual times.
+    /// A lease of 30 s, renewed every 5 s.
     pub fn new(namespace: &str, name: &str, identity: &str) -> Self {
         Self {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
             identity: identity.to_owned(),
             duration: Duration::from_secs(30),
-            renew_every: Duration::from_secs(5),
+            renew_interval: Duration::from_secs(5),
         }
     }
 
-    /// Checks them, and returns the duration as the Lease says it.
-    pub(super) fn seconds(&self) -> Result<i32, SettingsError> {
-        let Self { name, namespace, identity, duration, renew_every } = self;
+    /// Checks the settings, and returns the value of `leaseDurationSeconds`.
+    pub(super) fn duration_seconds(&self) -> Result<i32, SettingsError> {
+        let Self { name, namespace, identity, duration, renew_interval } = self;
         if [name, namespace, identity].into_iter().any(String::is_empty) {
-            return Err(SettingsError::Nameless);
+            return Err(SettingsError::MissingName);
         }
         let seconds = i32::try_from(duration.as_secs()).ok().filter(|seconds| *seconds > 0);
         let Some(seconds) = seconds.filter(|_| duration.subsec_nanos() == 0) else {
-            return Err(SettingsError::Fraction(*duration));
+            return Err(SettingsError::NotWholeSeconds(*duration));
         };
-        if renew_every.is_zero() || *duration <= renew_every.saturating_mul(3) {
-            return Err(SettingsError::TooShort { duration: *duration, renew_every: *renew_every });
+        if renew_interval.is_zero() || *duration <= renew_interval.saturating_mul(3) {
+            return Err(SettingsError::TooShort { duration: *duration, renew_interval: *renew_interval });
         }
         Ok(seconds)
     }
 
-    /// How long an answer is waited for: a lease outlives more than one that does not come.
-    pub(super) fn call_limit(&self) -> Duration {
-        LONGEST_CALL.min(self.duration / 4)
+    /// Timeout of one request. The lease outlasts several requests without a response.
+    pub(super) fn call_timeout(&self) -> Duration {
+        MAX_CALL_TIMEOUT.min(self.duration / 4)
     }
 
-    /// From a failed attempt to the next.
-    pub(super) fn gap(&self) -> Duration {
-        LONGEST_GAP.min(self.renew_every)
+    /// Delay after a failed attempt.
+    pub(super) fn retry_interval(&self) -> Duration {
+        MAX_RETRY_INTERVAL.min(self.renew_interval)
     }
 }
 
@@ -90,18 +90,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_safe_settings_pass() {
-        let usual = LeaseSettings::new("system", "leader", "me");
-        assert_eq!(usual.seconds(), Ok(30));
-        assert_eq!((usual.call_limit(), usual.gap()), (Duration::from_secs(5), Duration::from_secs(1)));
-        for nameless in [
+    fn unsafe_settings_are_refused() {
+        let default = LeaseSettings::new("system", "leader", "me");
+        assert_eq!(default.duration_seconds(), Ok(30));
+        assert_eq!(
+            (default.call_timeout(), default.retry_interval()),
+            (Duration::from_secs(5), Duration::from_secs(1))
+        );
+        for without_name in [
             LeaseSettings::new("", "leader", "me"),
             LeaseSettings::new("a", "", "me"),
             LeaseSettings::new("a", "b", ""),
         ] {
-            assert_eq!(nameless.seconds(), Err(SettingsError::Nameless));
+            assert_eq!(without_name.duration_seconds(), Err(SettingsError::MissingName));
         }
-        for (duration, renew_every, is_safe) in [
+        for (duration, renew_interval, is_safe) in [
             (16_000, 5_000, true),
             (15_000, 5_000, false),
             (5_000, 15_000, false),
@@ -114,20 +117,23 @@ mod tests {
             let millis = Duration::from_millis;
             let settings = LeaseSettings {
                 duration: millis(duration),
-                renew_every: millis(renew_every),
-                ..usual.clone()
+                renew_interval: millis(renew_interval),
+                ..default.clone()
             };
-            assert_eq!(settings.seconds().is_ok(), is_safe, "{settings:?}");
+            assert_eq!(settings.duration_seconds().is_ok(), is_safe, "{settings:?}");
         }
     }
 
     #[test]
-    fn a_short_lease_waits_less_for_an_answer() {
+    fn the_call_timeout_shrinks_with_the_lease_duration() {
         let settings = LeaseSettings {
             duration: Duration::from_secs(4),
-            renew_every: Duration::from_millis(500),
+            renew_interval: Duration::from_millis(500),
             ..LeaseSettings::new("system", "leader", "me")
         };
-        assert_eq!((settings.call_limit(), settings.gap().as_millis()), (Duration::from_secs(1), 500));
+        assert_eq!(
+            (settings.call_timeout(), settings.retry_interval().as_millis()),
+            (Duration::from_secs(1), 500)
+        );
     }
 }

@@ -1,38 +1,38 @@
-//! Where the Lease is kept: what is asked of it, and how Kubernetes answers.
+//! Access to the Lease in Kubernetes.
 
 use std::future::Future;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, ResourceExt, api::PostParams};
 
-/// What the leader asks of Kubernetes. No call needs a time limit of its own.
+/// Requests for Leases. The caller limits the time of each.
 pub trait LeaseApi: Send + Sync {
-    /// The Lease as it is now; `None` means that it does not exist.
+    /// Reads the Lease; `None` if it does not exist.
     fn get(
         &self,
         namespace: &str,
         name: &str,
     ) -> impl Future<Output = Result<Option<Lease>, LeaseError>> + Send;
 
-    /// Makes a Lease; [`LeaseError::Changed`] if one of that name exists.
+    /// Creates a Lease; [`LeaseError::Changed`] if one of that name exists.
     fn create(&self, lease: &Lease) -> impl Future<Output = Result<Lease, LeaseError>> + Send;
 
-    /// Writes the whole Lease; [`LeaseError::Changed`] unless it still has the resourceVersion that is in `lease`.
+    /// Replaces the Lease; [`LeaseError::Changed`] if its resourceVersion differs from that of `lease`.
     fn replace(&self, lease: &Lease) -> impl Future<Output = Result<Lease, LeaseError>> + Send;
 }
 
-/// Why a request was not carried out, or may not have been.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
-    /// The Lease is not any more as it was read. Nothing was changed.
-    #[error("it changed in the meantime")]
+    /// The Lease changed since it was read. The request had no effect.
+    #[error("the Lease changed since it was read")]
     Changed,
-    /// Anything else; it may have been carried out all the same.
+    /// Any other failure. The request may have taken effect.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Leases of a cluster, over kube's client.
+/// [`LeaseApi`] over a kube client.
 #[derive(Clone)]
 pub struct KubeLeaseApi {
     client: Client,
@@ -41,7 +41,7 @@ pub struct KubeLeaseApi {
 // === impl KubeLeaseApi ===
 
 impl KubeLeaseApi {
-    /// Over a client.
+    /// Sends requests with `client`.
     pub fn new(client: Client) -> Self {
         Self { client }
     }
@@ -63,7 +63,9 @@ impl LeaseApi for KubeLeaseApi {
 
     async fn replace(&self, lease: &Lease) -> Result<Lease, LeaseError> {
         if lease.resource_version().is_none_or(|version| version.is_empty()) {
-            return Err(LeaseError::Failed("it has no resourceVersion to guard a write with".to_owned()));
+            return Err(LeaseError::Failed(
+                "the Lease has no resourceVersion, so it cannot be replaced safely".to_owned(),
+            ));
         }
         let api = self.api(&lease.namespace().unwrap_or_default());
         let name = lease.name_any();
@@ -71,11 +73,11 @@ impl LeaseApi for KubeLeaseApi {
     }
 }
 
-/// That there is none is an answer, too.
-fn found(answer: Result<Lease, kube::Error>) -> Result<Option<Lease>, LeaseError> {
-    match answer {
+/// Maps "not found" to `None`.
+fn found(response: Result<Lease, kube::Error>) -> Result<Option<Lease>, LeaseError> {
+    match response {
         Ok(lease) => Ok(Some(lease)),
-        // A proxy also answers 404, but without this reason: that says nothing about the Lease.
+        // A 404 from a proxy lacks this reason, and does not mean that the Lease is absent.
         Err(kube::Error::Api(status)) if status.code == 404 && status.reason == "NotFound" => Ok(None),
         Err(error) => Err(failure(&error)),
     }
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_lease_that_is_not_there_is_missing() {
+    fn only_reason_not_found_means_absent() {
         let failed = |text: &str| Err(LeaseError::Failed(text.to_owned()));
         for (code, reason, message, expected) in [
             (404, "NotFound", "leases \"a\" not found", Ok(None)),

@@ -1,4 +1,4 @@
-//! The command `dcs-operator cloud`.
+//! `dcs-operator cloud` as a process.
 
 use std::{
     io::Write,
@@ -12,7 +12,7 @@ use crate::support::{
     raw_server::{Act, RawServer, http},
 };
 
-/// Runs the command without this machine's environment.
+/// Runs the command without the environment of the machine.
 fn run(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dcs-operator"))
         .env_clear()
@@ -22,7 +22,7 @@ fn run(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Runs the command with default settings against a server that always answers `body`.
+/// Runs the command against a server that always responds with `body`.
 async fn ask(status: &str, body: &Value, arguments: &[&str]) -> Output {
     let server = RawServer::start(Act::Send(http(status, "", &body.to_string()))).await;
     let url = server.url();
@@ -77,7 +77,7 @@ async fn an_incomplete_list_is_reported() {
     let body = json!({ "instance_num": 2, "instances": [{ "instance_id": "i1" }] });
     let output = ask("200 OK", &body, &["cloud", "list"]).await;
     assert_eq!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("may lack some"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("may be incomplete"), "{}", stderr(&output));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +106,7 @@ async fn show_flavors_quota_and_zones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failures_have_exit_codes_and_advice() {
+async fn failures_have_exit_codes_and_remedies() {
     let cases = [
         ("404 Not Found", "DCS.3022", 3, "Check the instance id"),
         ("401 Unauthorized", "APIGW.0301", 4, "Check access key"),
@@ -130,13 +130,13 @@ fn missing_and_invalid_settings_are_named() {
     let keys = [("HUAWEICLOUD_SDK_AK", ACCESS_KEY), ("HUAWEICLOUD_SDK_SK", SECRET_KEY)];
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
     let cases: [Case<'_>; 7] = [
-        (&[], &["cloud", "list"], "no region"),
-        (&[], &["cloud", "list", "--region", "r1"], "no credentials"),
-        (&keys[..1], &["cloud", "list", "--region", "r1"], "without its secret key"),
+        (&[], &["cloud", "list"], "the region is missing"),
+        (&[], &["cloud", "list", "--region", "r1"], "credentials are missing"),
+        (&keys[..1], &["cloud", "list", "--region", "r1"], "the secret key is missing"),
         (&keys, &["cloud", "list", "--region", "not a region"], "not a region code"),
         (&keys, &["cloud", "list", "--region", "r1", "--endpoint", "http://dcs.example.com"], "not https"),
         (&keys, &["cloud", "list", "--region", "r1", "--credentials", "/nonexistent"], "/nonexistent"),
-        (&keys, &["cloud", "errors", "XYZ.1"], "in no document"),
+        (&keys, &["cloud", "errors", "XYZ.1"], "not documented"),
     ];
     for (variables, arguments, expected) in cases {
         let output = run(variables, arguments);
@@ -191,7 +191,7 @@ fn help_and_errors_show_no_secret_of_the_environment() {
 #[test]
 fn every_known_error_code_can_be_looked_up() {
     let table = stdout(&run(&[], &["cloud", "errors"]));
-    assert!(table.lines().count() > 180, "one line for each code");
+    assert!(table.lines().count() > 180, "one line per code");
     let one: Value =
         serde_json::from_str(&stdout(&run(&[], &["cloud", "errors", "111400113", "-o", "json"]))).unwrap();
     assert_eq!((&one[0]["class"], &one[0]["codes"][0]), (&json!("busy"), &json!("DCS.4113")));

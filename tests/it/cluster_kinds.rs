@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, quick},
+    operator::{Tenant, TestCluster, fast_settings},
     probe::{Probe, ProbeSpec, Probes, tag_key},
     sim_harness::instance,
     world::{invariants::tag, objects::spec},
@@ -129,7 +129,7 @@ async fn two_kinds_run_over_one_manager_and_share_a_secret() {
     crds.create(&PostParams::default(), &Probe::crd()).await.unwrap();
     let established = await_condition(crds, Probe::crd_name(), is_crd_established());
     tokio::time::timeout(DEADLINE, established).await.expect("established in time").unwrap();
-    let tenant = Tenant::open(&cluster, "shop", quick()).await;
+    let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     let id = tenant.cloud.client.create_instance(&instance("left-over")).await.unwrap().instance_id;
     let stop = CancellationToken::new();
     let running = tokio::spawn(manager(&cluster.client).run(stop.clone()));

@@ -77,7 +77,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("inventory", &["inventory::tests"]),
     ("api", &[]),
     ("formats", &[]),
-    ("leader::term", &[]),
+    ("leader::lease_state", &[]),
     ("leader::settings", &[]),
     ("dcs::model", &[]),
     ("dcs::sign", &[]),

@@ -1,4 +1,4 @@
-//! The leader on a real API server: what its Lease looks like there, and that the guards hold.
+//! Leader election on a real API server: content of the Lease, and protection against concurrent writes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::support::{
 
 const NAME: &str = "dcs-operator";
 
-/// Longer than anything here takes: nothing is taken because it ran out.
+/// Longer than the tests, so that no lease expires.
 const DURATION: Duration = Duration::from_secs(600);
 
 fn candidate(client: &Client, identity: &str) -> Candidate<KubeLeaseApi> {
     let settings = LeaseSettings {
         duration: DURATION,
-        renew_every: Duration::from_millis(200),
+        renew_interval: Duration::from_millis(200),
         ..LeaseSettings::new("default", NAME, identity)
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -42,8 +42,8 @@ async fn spec(leases: &Api<Lease>) -> LeaseSpec {
     leases.get(NAME).await.unwrap().spec.unwrap()
 }
 
-/// While `held` is kept, waits until the Lease was renewed twice since it was last looked at.
-async fn renewed(held: &mut LeaseGuard<KubeLeaseApi>, leases: &Api<Lease>) {
+/// Runs `held` until it has renewed the Lease twice.
+async fn wait_for_renewals(held: &mut LeaseGuard<KubeLeaseApi>, leases: &Api<Lease>) {
     for _ in 0..2 {
         let before = spec(leases).await.renew_time;
         let change = eventually("a renewal", DEADLINE, || async {
@@ -57,7 +57,7 @@ async fn renewed(held: &mut LeaseGuard<KubeLeaseApi>, leases: &Api<Lease>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_leads_another_waits_and_takes_over_what_is_released() {
+async fn a_candidate_waits_and_acquires_the_released_lease() {
     let control_plane = ControlPlane::start().await;
     let client = control_plane.client().await;
     let leases: Api<Lease> = Api::namespaced(client.clone(), "default");
@@ -69,52 +69,60 @@ async fn one_leads_another_waits_and_takes_over_what_is_released() {
     assert!(made.acquire_time.is_some() && made.acquire_time == made.renew_time, "{made:?}");
 
     let second = candidate(&client, "second");
-    let hopes = second.leadership();
+    let second_leadership = second.leadership();
     let mut waiting = tokio::spawn(second.acquire());
-    renewed(&mut first, &leases).await;
+    wait_for_renewals(&mut first, &leases).await;
     assert!((&mut waiting).now_or_never().is_none());
-    assert!(leadership.is_leader() && !hopes.is_leader());
+    assert!(leadership.is_leader() && !second_leadership.is_leader());
 
     let again = acquire(candidate(&client, "first")).await;
-    assert_eq!(spec(&leases).await.lease_transitions, Some(0), "its own is taken again at once");
+    assert_eq!(
+        spec(&leases).await.lease_transitions,
+        Some(0),
+        "a process acquires a lease of its own identity at once"
+    );
     again.release().await;
     let mut second = tokio::time::timeout(DEADLINE, waiting).await.expect("the lease in time").unwrap();
-    assert!(hopes.is_leader());
+    assert!(second_leadership.is_leader());
     let taken = spec(&leases).await;
     assert_eq!(taken.holder_identity.as_deref(), Some("second"));
     assert_eq!(taken.lease_transitions, Some(1));
     assert_eq!(lost(&mut first).await, LossReason::Taken { by: Some("second".to_owned()) });
     assert!(!leadership.is_leader());
     first.release().await;
-    renewed(&mut second, &leases).await;
-    assert!(hopes.is_leader(), "whoever lost it gives nothing back");
+    wait_for_renewals(&mut second, &leases).await;
+    assert!(second_leadership.is_leader(), "a process that lost the lease does not release it");
 
     second.release().await;
     let free = spec(&leases).await;
     assert_eq!((free.holder_identity, free.lease_duration_seconds), (None, Some(1)));
-    assert!(!hopes.is_leader());
+    assert!(!second_leadership.is_leader());
     acquire(candidate(&client, "third")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_replaces_or_deletes_the_lease_ends_the_term() {
+async fn replacing_or_deleting_the_lease_ends_leadership() {
     let control_plane = ControlPlane::start().await;
     let client = control_plane.client().await;
     let leases: Api<Lease> = Api::namespaced(client.clone(), "default");
     let mut first = acquire(candidate(&client, "first")).await;
     let leadership = first.leadership();
     let stale = leases.get(NAME).await.unwrap();
-    let mut theirs = stale.clone();
-    theirs.spec.as_mut().unwrap().holder_identity = Some("other".to_owned());
-    leases.replace(NAME, &PostParams::default(), &theirs).await.unwrap();
+    let mut foreign = stale.clone();
+    foreign.spec.as_mut().unwrap().holder_identity = Some("other".to_owned());
+    leases.replace(NAME, &PostParams::default(), &foreign).await.unwrap();
     assert_eq!(lost(&mut first).await, LossReason::Taken { by: Some("other".to_owned()) });
     assert!(!leadership.is_leader());
 
     let store = KubeLeaseApi::new(client.clone());
-    assert_eq!(store.replace(&stale).await, Err(LeaseError::Changed), "the resourceVersion guards");
+    assert_eq!(
+        store.replace(&stale).await,
+        Err(LeaseError::Changed),
+        "the resourceVersion protects the write"
+    );
     let mut unguarded = stale;
     unguarded.metadata.resource_version = None;
-    assert_eq!(store.create(&unguarded).await, Err(LeaseError::Changed), "one exists");
+    assert_eq!(store.create(&unguarded).await, Err(LeaseError::Changed), "the Lease exists");
     assert!(matches!(store.replace(&unguarded).await, Err(LeaseError::Failed(_))));
 
     leases.delete(NAME, &Default::default()).await.unwrap();

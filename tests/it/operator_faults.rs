@@ -1,5 +1,5 @@
-//! The API server is slow, refuses, closes watches, goes away and comes back: nothing is made twice, nothing crashes, and
-//! half a minute later all is well.
+//! The API server is slow, refuses requests, closes watches, or restarts: no instance is created twice, the operator
+//! does not crash, and all objects are healthy within half a minute.
 
 use std::{process::Command, time::Duration};
 
@@ -9,28 +9,31 @@ use crate::support::{
     api_proxy::Proxy,
     control_plane::{self, start},
     eventually::{DEADLINE, eventually},
-    operator::{Operator, Tenant, TestCluster, quick},
+    operator::{Operator, Tenant, TestCluster, fast_settings},
 };
 
-/// Within this, all is well again once nothing goes wrong any more.
+/// Time limit for all objects to be healthy after the last fault.
 const RECOVERY: Duration = Duration::from_secs(30);
 const OBJECTS: usize = 10;
 
-async fn behind(proxy: &Proxy, cluster: &TestCluster) -> Operator {
+async fn operator_behind(proxy: &Proxy, cluster: &TestCluster) -> Operator {
     let kubeconfig = cluster.kubeconfig(Some(proxy.address())).await;
     cluster.operator_with(&kubeconfig, &[])
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_conflicts_and_broken_watches() {
+async fn objects_converge_after_refusals_conflicts_and_aborted_watches() {
     let cluster = TestCluster::start().await;
-    let proxy = Proxy::before(&cluster.control_plane).await;
-    let mut operator = behind(&proxy, &cluster).await;
-    let tenant = Tenant::open(&cluster, "shop", quick()).await;
-    operator.says(&["all objects are known"]).await;
-    let forms = proxy.forms("/api/v1/secrets?");
-    let metadata = |form: &String| form.contains("as=PartialObjectMetadata");
-    assert!(forms.len() >= 2 && forms.iter().all(metadata), "no list or watch asks for contents: {forms:?}");
+    let proxy = Proxy::in_front_of(&cluster.control_plane).await;
+    let mut operator = operator_behind(&proxy, &cluster).await;
+    let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
+    operator.wait_for_log(&["caches are synced"]).await;
+    let accepted = proxy.accept_headers("/api/v1/secrets?");
+    let metadata = |header: &String| header.contains("as=PartialObjectMetadata");
+    assert!(
+        accepted.len() >= 2 && accepted.iter().all(metadata),
+        "every list and watch asks for metadata only: {accepted:?}"
+    );
     for status in [429, 409, 500] {
         proxy.fault("PATCH", "/status", status, 8);
         proxy.fault("PATCH", "dcsinstances/", status, 4);
@@ -44,16 +47,19 @@ async fn refusals_conflicts_and_broken_watches() {
     }
     tenant.apply_many(OBJECTS).await;
     for _ in 0..20 {
-        proxy.cut();
+        proxy.abort_watches();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let superseded = async || proxy.is_spent().then_some(());
-    eventually("every fault happened", DEADLINE, superseded).await;
-    tenant.until_all_well(OBJECTS, RECOVERY).await;
-    assert_eq!(tenant.ever_made(), OBJECTS);
-    assert!([429, 409, 500].iter().all(|status| proxy.answered(*status) > 5), "each was answered");
+    let all_used = async || proxy.all_faults_used().then_some(());
+    eventually("every fault happened", DEADLINE, all_used).await;
+    tenant.wait_until_all_healthy(OBJECTS, RECOVERY).await;
+    assert_eq!(tenant.created_count(), OBJECTS);
+    assert!(
+        [429, 409, 500].iter().all(|status| proxy.response_count(*status) > 5),
+        "each status was returned"
+    );
 
-    // One that does not answer at all, for longer than an answer is waited for; and then a slow one.
+    // Requests without a response until their timeout, and then slow responses.
     for part in ["/status", "dcsinstances/"] {
         proxy.hang("PATCH", part, 3);
     }
@@ -61,30 +67,30 @@ async fn refusals_conflicts_and_broken_watches() {
     for n in 0..OBJECTS {
         tenant.edit(&format!("cache-{n}"), json!({"description": "whenever"})).await;
     }
-    tenant.until_all_well(OBJECTS, RECOVERY).await;
+    tenant.wait_until_all_healthy(OBJECTS, RECOVERY).await;
     proxy.set_delay(Duration::from_millis(400));
     for n in 0..OBJECTS {
         tenant.edit(&format!("cache-{n}"), json!({"description": "slowly"})).await;
     }
-    tenant.until_all_well(OBJECTS, RECOVERY).await;
+    tenant.wait_until_all_healthy(OBJECTS, RECOVERY).await;
     proxy.set_delay(Duration::ZERO);
-    tenant.assert_nothing_secret_shows(&operator).await;
-    let cutting = async {
+    tenant.assert_no_secret_leaks(&operator).await;
+    let aborting = async {
         loop {
-            proxy.cut();
+            proxy.abort_watches();
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
     tokio::select! {
         () = tenant.delete_many(OBJECTS, DEADLINE) => {}
-        () = cutting => {}
+        () = aborting => {}
     }
-    assert_eq!(tenant.ever_made(), OBJECTS);
+    assert_eq!(tenant.created_count(), OBJECTS);
     operator.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_that_is_restarted() {
+async fn objects_converge_after_a_restart_of_the_api_server() {
     let folder = tempfile::tempdir().unwrap();
     let serve = || {
         let mut command = Command::new(control_plane::binary());
@@ -93,24 +99,24 @@ async fn an_api_server_that_is_restarted() {
         command
     };
     let mut cluster = TestCluster::on(start(serve()).await).await;
-    let proxy = Proxy::before(&cluster.control_plane).await;
+    let proxy = Proxy::in_front_of(&cluster.control_plane).await;
     let kubeconfig = cluster.kubeconfig(Some(proxy.address())).await;
     let mut operator = cluster.operator_with(&kubeconfig, &["--writes-per-second=2"]);
-    let mut tenant = Tenant::open(&cluster, "shop", quick()).await;
+    let mut tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     tenant.apply_many(OBJECTS).await;
-    let begun = async || (tenant.ever_made() >= 3).then_some(());
-    eventually("some of them are begun", DEADLINE, begun).await;
-    proxy.set_down(true);
-    assert!(tenant.ever_made() < OBJECTS, "and some are not");
+    let started = async || (tenant.created_count() >= 3).then_some(());
+    eventually("some instances are created", DEADLINE, started).await;
+    proxy.set_unavailable(true);
+    assert!(tenant.created_count() < OBJECTS, "some instances are not created yet");
     cluster.control_plane.signal("-TERM");
     assert!(cluster.control_plane.wait());
     cluster.control_plane = start(serve()).await;
-    proxy.lead_to(&cluster.control_plane);
+    proxy.set_upstream(&cluster.control_plane);
     cluster.client = cluster.control_plane.client().await;
     tenant.client = cluster.client.clone();
-    proxy.set_down(false);
-    tenant.until_all_well(OBJECTS, RECOVERY).await;
+    proxy.set_unavailable(false);
+    tenant.wait_until_all_healthy(OBJECTS, RECOVERY).await;
     assert_eq!(tenant.cloud.calls("CreateInstance").len(), OBJECTS);
-    tenant.assert_nothing_secret_shows(&operator).await;
+    tenant.assert_no_secret_leaks(&operator).await;
     operator.stop().await;
 }

@@ -1,5 +1,5 @@
-//! The operator is killed at any moment, or stands still while another one takes over: nothing is made twice, and nothing
-//! is left behind.
+//! The operator is killed at random moments, or paused while another process takes over: no instance is created twice,
+//! and none is orphaned.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually::eventually,
-    operator::{Operator, Tenant, TestCluster, quick},
+    operator::{Operator, Tenant, TestCluster, fast_settings},
 };
 
 const OBJECTS: usize = 50;
 const LIMIT: Duration = Duration::from_secs(120);
-/// The cloud shows at once what it has made; so whoever comes after a kill need not wait for long. And few changes a
-/// second, so that what is done to the operator falls in between.
+/// The simulated cloud lists new instances at once, so the process after a kill need not wait long. Few writes per
+/// second place the kills between creations.
 const SHORT: [&str; 4] =
-    ["--send-limit-seconds=1", "--call-timeout-seconds=2", "--visibility-seconds=1", "--writes-per-second=2"];
-const LEASE: [&str; 2] = ["--lease-seconds=12", "--lease-renew-seconds=1"];
+    ["--intent-ttl=1s", "--call-timeout=2s", "--list-consistency-window=1s", "--writes-per-second=2"];
+const LEASE: [&str; 2] = ["--leader-elect-lease-duration=12s", "--leader-elect-renew-interval=1s"];
 
 fn flags(identity: &str) -> Vec<String> {
     let all = SHORT.iter().chain(&LEASE).map(|flag| (*flag).to_owned());
@@ -30,21 +30,21 @@ async fn operator(cluster: &TestCluster, identity: &str, more: &[&str]) -> Opera
     cluster.operator(&flags.chain(more.iter().copied()).collect::<Vec<_>>()).await
 }
 
-/// One answer in five is lost, whatever the question.
+/// One response in five is lost.
 fn one_in_five_lost() -> Value {
     json!([{"operation": "*", "count": null, "probability": 0.2, "fault": "dropAnswer"}])
 }
 
-fn assert_made_once(tenant: &Tenant) {
-    assert_eq!(tenant.ever_made(), OBJECTS, "none was made twice, not even for a moment");
+fn assert_created_once(tenant: &Tenant) {
+    assert_eq!(tenant.created_count(), OBJECTS, "no instance was created twice, not even temporarily");
     let creates = tenant.cloud.calls("CreateInstance");
     let lost = creates.iter().filter(|entry| entry.status.is_none()).count();
-    println!("requests to create: {} for {OBJECTS} instances; answers lost: {lost}", creates.len());
-    assert!(lost >= 3, "one in five was to be lost: {lost} of {}", creates.len());
+    println!("requests to create: {} for {OBJECTS} instances; lost responses: {lost}", creates.len());
+    assert!(lost >= 3, "one response in five is lost: {lost} of {}", creates.len());
 }
 
-/// Numbers below `bound`, by chance, and the same in every run.
-fn chance(bits: &mut u64, bound: u64) -> u64 {
+/// A pseudo-random number below `bound`, the same in every run.
+fn random_below(bits: &mut u64, bound: u64) -> u64 {
     *bits ^= *bits << 13;
     *bits ^= *bits >> 7;
     *bits ^= *bits << 17;
@@ -52,80 +52,80 @@ fn chance(bits: &mut u64, bound: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_twenty_times_while_fifty_are_made() {
+async fn twenty_kills_during_fifty_creations_create_no_duplicate() {
     let cluster = TestCluster::start().await;
-    let tenant = Tenant::open(&cluster, "shop", quick()).await;
+    let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     tenant.cloud.add_faults(&one_in_five_lost());
     tenant.apply_many(OBJECTS).await;
     let mut bits = 0x2545_F491_4F6C_DD1D_u64;
-    let mut made_at_kills = Vec::new();
+    let mut created_at_kills = Vec::new();
     for round in 0..20 {
         let mut operator = operator(&cluster, "pod-1", &[]).await;
-        let before = tenant.ever_made();
+        let before = tenant.created_count();
         if round % 4 == 3 {
-            // While it starts, asks for the lease, or takes its first look.
-            tokio::time::sleep(Duration::from_millis(chance(&mut bits, 500))).await;
+            // During startup, lease acquisition or the first list.
+            tokio::time::sleep(Duration::from_millis(random_below(&mut bits, 500))).await;
         } else {
-            // While it makes instances: after one or two more.
-            let goal = (before + 1 + chance(&mut bits, 2) as usize).min(OBJECTS - 1);
-            let more = async || (tenant.ever_made() >= goal).then_some(());
-            eventually(&format!("{goal} instances were made"), LIMIT, more).await;
-            tokio::time::sleep(Duration::from_millis(chance(&mut bits, 200))).await;
+            // During creations: after one or two more.
+            let goal = (before + 1 + random_below(&mut bits, 2) as usize).min(OBJECTS - 1);
+            let more = async || (tenant.created_count() >= goal).then_some(());
+            eventually(&format!("{goal} instances were created"), LIMIT, more).await;
+            tokio::time::sleep(Duration::from_millis(random_below(&mut bits, 200))).await;
         }
         operator.signal("-KILL");
         assert_eq!(operator.wait().await, None);
-        made_at_kills.push(tenant.ever_made());
+        created_at_kills.push(tenant.created_count());
     }
-    println!("instances at each kill: {made_at_kills:?}");
-    let midway = made_at_kills.iter().filter(|made| (1..OBJECTS).contains(made)).count();
-    assert!(midway >= 15, "most kills fall while instances are made: {made_at_kills:?}");
+    println!("instances at each kill: {created_at_kills:?}");
+    let midway = created_at_kills.iter().filter(|made| (1..OBJECTS).contains(made)).count();
+    assert!(midway >= 15, "most kills happen during creations: {created_at_kills:?}");
     let mut operator = operator(&cluster, "pod-1", &["--writes-per-second=20"]).await;
-    tenant.until_all_well(OBJECTS, LIMIT).await;
-    assert_made_once(&tenant);
-    tenant.assert_nothing_secret_shows(&operator).await;
+    tenant.wait_until_all_healthy(OBJECTS, LIMIT).await;
+    assert_created_once(&tenant);
+    tenant.assert_no_secret_leaks(&operator).await;
     tenant.delete_many(OBJECTS, LIMIT).await;
     operator.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_stood_still_while_another_took_over_changes_nothing() {
+async fn a_paused_process_changes_nothing_after_another_took_over() {
     let cluster = TestCluster::start().await;
-    let tenant = Tenant::open(&cluster, "shop", quick()).await;
+    let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     tenant.cloud.add_faults(&one_in_five_lost());
     let mut first = operator(&cluster, "pod-1", &[]).await;
-    first.says(&["leads from now on"]).await;
+    first.wait_for_log(&["became leader"]).await;
     let mut second = operator(&cluster, "pod-2", &["--writes-per-second=5"]).await;
-    second.says(&["waits until it may lead"]).await;
+    second.wait_for_log(&["waiting for the lease"]).await;
     tenant.apply_many(OBJECTS).await;
     let made = async |goal: usize| {
-        let made = async || (tenant.ever_made() >= goal).then_some(());
-        eventually(&format!("{goal} instances were made"), LIMIT, made).await;
+        let made = async || (tenant.created_count() >= goal).then_some(());
+        eventually(&format!("{goal} instances were created"), LIMIT, made).await;
     };
     made(3).await;
     first.signal("-STOP");
-    let by_first = tenant.ever_made();
-    assert!(by_first < OBJECTS - 10, "it has much left to do: {by_first}");
-    second.says(&["leads from now on"]).await;
+    let by_first = tenant.created_count();
+    assert!(by_first < OBJECTS - 10, "most instances are not created yet: {by_first}");
+    second.wait_for_log(&["became leader"]).await;
     made(by_first + 5).await;
-    // Now the other one stands still, too, for less than the lease lasts: whatever is changed is the first one's doing.
+    // The second process is paused too, for less than the lease duration: only the first one could change anything.
     second.signal("-STOP");
-    let at_rest = async || {
+    let unchanged = async || {
         let before = tenant.changes().len();
         tokio::time::sleep(Duration::from_millis(500)).await;
         (tenant.changes().len() == before).then_some(before)
     };
-    let before = eventually("nothing is on its way any more", LIMIT, at_rest).await;
-    let midway = tenant.ever_made();
-    assert!(midway < OBJECTS, "there is work that the first one knows of: {midway}");
+    let before = eventually("no request is in progress", LIMIT, unchanged).await;
+    let midway = tenant.created_count();
+    assert!(midway < OBJECTS, "the first process has work left: {midway}");
     first.signal("-CONT");
-    assert_eq!(first.wait().await, Some(1), "it ends: it does not lead any more");
-    first.says(&["a new process has to take over"]).await;
-    assert_eq!(tenant.changes().len(), before, "and has changed nothing since");
+    assert_eq!(first.wait().await, Some(1), "the process exits, because it lost the lease");
+    first.wait_for_log(&["a new process must take over"]).await;
+    assert_eq!(tenant.changes().len(), before, "the process changed nothing");
     second.signal("-CONT");
-    tenant.until_all_well(OBJECTS, LIMIT).await;
-    assert_made_once(&tenant);
-    println!("instances when the first stopped: {by_first}, when it went on: {midway}");
-    tenant.assert_nothing_secret_shows(&second).await;
+    tenant.wait_until_all_healthy(OBJECTS, LIMIT).await;
+    assert_created_once(&tenant);
+    println!("instances when the first process was paused: {by_first}, when it resumed: {midway}");
+    tenant.assert_no_secret_leaks(&second).await;
     tenant.delete_many(OBJECTS, LIMIT).await;
     second.stop().await;
 }

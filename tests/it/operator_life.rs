@@ -1,4 +1,4 @@
-//! A whole life, as a user sees it, on a real API server; and what the operator may do, held against what it did.
+//! The life of an instance on a real API server, and a comparison of granted with used permissions.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::ControlPlane,
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, binding, is_held, quick},
+    operator::{Tenant, TestCluster, binding, fast_settings, has_in_use_finalizer},
     world::objects::spec,
 };
 
@@ -43,14 +43,14 @@ fn used(audit: &[Value]) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
+async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permissions() {
     let cluster = TestCluster::start().await;
     let mut operator = cluster.operator(&[]).await;
-    let tenant = Tenant::open(&cluster, "shop", quick()).await;
+    let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     eventually("ready", DEADLINE, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
 
     tenant.apply("sessions", spec(json!({}))).await;
-    tenant.until_well("sessions").await;
+    tenant.wait_until_healthy("sessions").await;
     let bound = binding(&tenant, "sessions").await;
     let keys: Vec<_> = bound.keys().map(String::as_str).collect();
     assert_eq!(keys, ["host", "password", "port", "provider", "read-host", "type", "uri"]);
@@ -58,19 +58,19 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
         let simulator = tenant.cloud.shared.lock();
         simulator.service().instances().all(|instance| instance.admits(Some(password)))
     };
-    assert!(admits(&bound["password"]), "a client gets in with what is published");
+    assert!(admits(&bound["password"]), "the published password is valid");
     assert!(tenant.secrets().get_opt("sessions-pending-auth").await.unwrap().is_none());
-    assert!(is_held(&tenant, "dcs-credentials").await);
+    assert!(has_in_use_finalizer(&tenant, "dcs-credentials").await);
 
     tenant.edit("sessions", json!({"description": "another"})).await;
-    tenant.until_well("sessions").await;
+    tenant.wait_until_healthy("sessions").await;
     let described = || {
         let simulator = tenant.cloud.shared.lock();
         simulator.service().instances().next().unwrap().description.clone().unwrap_or_default()
     };
     assert_eq!(described(), "another");
 
-    // Behind everybody's back: seen with the next list, and mended.
+    // A change outside the operator is detected by the next list and reverted.
     let (id, now) = {
         let simulator = tenant.cloud.shared.lock();
         (simulator.service().instances().next().unwrap().id.clone(), tenant.cloud.clock.monotonic())
@@ -79,12 +79,13 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
     let altered =
         tenant.cloud.shared.lock().mutate(now, |service, _| service.alter(&id, fields.as_object().unwrap()));
     altered.unwrap();
-    eventually("mended", DEADLINE, async || (described() == "another").then_some(())).await;
+    eventually("the description is reverted", DEADLINE, async || (described() == "another").then_some(()))
+        .await;
 
-    // Somebody deletes the published Secret: it is written again, with the password that the cloud knows.
+    // A user deletes the binding Secret, which held the only copy of the password: the object reports it.
     let _ = tenant.secrets().delete("sessions-redis", &Default::default()).await.unwrap();
     let written = async || tenant.secrets().get_opt("sessions-redis").await.unwrap().map(drop);
-    let lost = eventually("said", DEADLINE, async || {
+    let lost = eventually("the object reports the missing Secret", DEADLINE, async || {
         let said = tenant.condition("sessions", "BindingPublished").await;
         said.starts_with("False/SecretNotFound").then_some(said)
     });
@@ -92,7 +93,7 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
     assert!(said.contains("in no Secret any more"), "{said}");
     assert!(written().await.is_none());
 
-    tenant.assert_nothing_secret_shows(&operator).await;
+    tenant.assert_no_secret_leaks(&operator).await;
     let metrics = operator.get("/metrics").await.1;
     for line in [
         r#"dcs_operator_actions_total{kind="DcsInstance",action="Create",outcome="Accepted"} 1"#,
@@ -109,50 +110,54 @@ async fn from_apply_to_gone_with_no_right_too_many_and_none_too_few() {
     }
 
     tenant.delete("sessions").await;
-    tenant.until_gone("sessions").await;
+    tenant.wait_until_gone("sessions").await;
     assert_eq!(tenant.cloud.names(), Vec::<String>::new());
-    let released = async || (!is_held(&tenant, "dcs-credentials").await).then_some(());
-    eventually("the credentials can go", DEADLINE, released).await;
-    let reported = operator.log().lines().filter(|line| line.contains("asked the cloud")).count();
-    assert_eq!(reported, tenant.changes().len(), "one line for each change that was asked for");
+    let released = async || (!has_in_use_finalizer(&tenant, "dcs-credentials").await).then_some(());
+    eventually("the credentials Secret has no finalizer", DEADLINE, released).await;
+    let reported = operator.log().lines().filter(|line| line.contains("cloud request sent")).count();
+    assert_eq!(reported, tenant.changes().len(), "one log line for each change");
     operator.stop().await;
 
-    // Together with what every test checks: nothing was forbidden.
-    assert_eq!(used(&cluster.audit()), granted(), "what is used, and what is granted");
+    // Every test also checks that no request was forbidden.
+    assert_eq!(used(&cluster.audit()), granted(), "used and granted permissions");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_waits_for_its_definition_and_then_for_nothing() {
+async fn the_operator_waits_for_its_definition() {
     let cluster = TestCluster::without_definitions(ControlPlane::start().await).await;
     let mut operator = cluster.operator(&["--leader-elect=false"]).await;
     operator
-        .says(&["waiting", "dcsinstances.dcs.huaweicloud.com is missing", "kubectl apply --server-side"])
+        .wait_for_log(&[
+            "waiting",
+            "dcsinstances.dcs.huaweicloud.com is missing",
+            "kubectl apply --server-side",
+        ])
         .await;
     let (status, text) = operator.get("/readyz").await;
     assert_eq!(status, 503);
-    assert!(text.contains("not yet: the CustomResourceDefinition"), "{text}");
-    assert_eq!(operator.get("/healthz").await.0, 200, "it waits, and is well");
+    assert!(text.contains("not ready: CustomResourceDefinition"), "{text}");
+    assert_eq!(operator.get("/healthz").await.0, 200, "the process is alive while it waits");
     cluster.apply("crds");
     let ready = async || (operator.get("/readyz").await.0 == 200).then_some(());
     eventually("ready", DEADLINE, ready).await;
     operator.stop().await;
 }
 
-/// The namespace controller deletes everything at once, credentials too: they stay until they are not needed any more.
+/// The namespace controller deletes all objects at once. Credentials stay until no instance needs them.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_goes_with_its_instances_whatever_is_deleted_first() {
+async fn deleting_a_namespace_deletes_its_instances() {
     let cluster = TestCluster::start().await;
     let mut operator = cluster.operator(&[]).await;
-    let tenant = Tenant::open(&cluster, "shop", quick()).await;
+    let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     for name in ["sessions", "catalogue"] {
         tenant.apply(name, spec(json!({}))).await;
     }
-    tenant.until_well("sessions").await;
-    tenant.until_well("catalogue").await;
+    tenant.wait_until_healthy("sessions").await;
+    tenant.wait_until_healthy("catalogue").await;
     let namespaces: Api<Namespace> = Api::all(tenant.client.clone());
     let _ = namespaces.delete("shop", &DeleteParams::default()).await.unwrap();
     let gone = async || namespaces.get_opt("shop").await.unwrap().is_none().then_some(());
     eventually("the namespace is gone", DEADLINE, gone).await;
-    assert_eq!(tenant.cloud.names(), Vec::<String>::new(), "and nothing is left in the cloud");
+    assert_eq!(tenant.cloud.names(), Vec::<String>::new(), "no instance is left in the cloud");
     operator.stop().await;
 }

@@ -6,7 +6,7 @@ use clap::{Arg, Args, Command};
 
 use super::{GENERATED, Page, cell, head, row};
 use crate::{
-    cli::run::{LOGGED, RunArgs},
+    cli::run::{DEFAULT_LOG_FILTER, RunArgs},
     metrics::{Metrics, ObjectLabels, Snapshot},
     telemetry::FILTER_VARIABLE,
 };
@@ -204,7 +204,7 @@ fn sentence(text: &str) -> String {
 fn logs() -> String {
     format!(
         "\n## Logs\n{LOGS}\n`--log-format` selects text or JSON. `{FILTER_VARIABLE}` is the filter, in the syntax of \
-         tracing-subscriber's EnvFilter; the default is\n`{LOGGED}`. With `debug` every request to DCS is logged: \
+         tracing-subscriber's EnvFilter; the default is\n`{DEFAULT_LOG_FILTER}`. With `debug` every request to DCS is logged: \
          operation, status and time, never a body or a key.\n"
     )
 }
@@ -214,13 +214,13 @@ fn logs() -> String {
 /// Metrics with one sample of each, since empty ones are not encoded.
 fn sampled() -> Metrics {
     let metrics = Metrics::new();
-    metrics.passed("DcsInstance", "Done", Duration::ZERO);
-    metrics.acted("DcsInstance", "Create", "Accepted");
-    metrics.requested("ListInstances", "ok", Duration::ZERO);
-    metrics.throttled("read", Duration::ZERO);
-    metrics.watch_broke_off("Secret");
-    metrics.unreadable("DcsInstance");
-    metrics.ask(|| Snapshot {
+    metrics.record_reconcile("DcsInstance", "Done", Duration::ZERO);
+    metrics.record_action("DcsInstance", "Create", "Accepted");
+    metrics.record_request("ListInstances", "ok", Duration::ZERO);
+    metrics.record_throttle_wait("read", Duration::ZERO);
+    metrics.record_watch_error("Secret");
+    metrics.record_unreadable("DcsInstance");
+    metrics.set_snapshot_source(|| Snapshot {
         objects: vec![(
             ObjectLabels {
                 kind: "DcsInstance".to_owned(),

@@ -1,4 +1,4 @@
-//! What has to be known before anything can run.
+//! Startup: the identity of the process, its client of the API server, and what it reads from the cluster.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,23 +20,23 @@ use crate::{
     formats::HashKey,
 };
 
-/// Where a pod finds its namespace.
+/// File with the namespace of the pod.
 const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 const DEFAULT_NAMESPACE: &str = "dcs-operator-system";
 const DEFINITION: &str = "dcsinstances.dcs.huaweicloud.com";
-/// The Secret with the key of the hashes in status.
+/// Secret with the key of the hashes in status.
 const HASH_KEY_SECRET: &str = "dcs-operator-hash-key";
 const HASH_KEY: &str = "key";
-/// Between tries.
-const AGAIN: Duration = Duration::from_secs(2);
-/// No healthy answer takes this long.
+/// Delay between attempts.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// Timeout of one attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Of an answer's time, what a connection may take.
-const LONGEST_CONNECT: Duration = Duration::from_secs(5);
-/// Between words about the same trouble, in tries.
-const TOLD_EVERY: u32 = 15;
+/// Upper bound of the connect timeout.
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// One of this many failed attempts is logged.
+const LOG_EVERY: u32 = 15;
 
-/// Who this process is: a pod, or by chance.
+/// Identity of this process: --identity, name and uid of the pod, or random.
 pub(super) fn identity(args: &RunArgs) -> Result<String, Failure> {
     if let Some(identity) = args.leader.identity.clone().filter(|identity| !identity.is_empty()) {
         return Ok(identity);
@@ -50,7 +50,7 @@ pub(super) fn identity(args: &RunArgs) -> Result<String, Failure> {
     Ok(format!("dcs-operator-{random}"))
 }
 
-/// The operator's own namespace.
+/// Namespace of the operator.
 pub(super) fn namespace(args: &RunArgs) -> String {
     let of_pod = || std::fs::read_to_string(POD_NAMESPACE).ok().map(|text| text.trim().to_owned());
     args.namespace
@@ -60,14 +60,16 @@ pub(super) fn namespace(args: &RunArgs) -> String {
         .unwrap_or(DEFAULT_NAMESPACE.to_owned())
 }
 
-/// A client of the cluster that repeats nothing by itself: what is tried again is decided here.
+/// A client of the API server without retries of its own: the callers decide what is retried.
 pub(super) async fn client(args: &RunArgs) -> Result<Client, Failure> {
     let usage = |error: String| {
-        Failure::Usage(format!("no cluster: {error}; set KUBECONFIG, or run in a pod with a service account"))
+        Failure::Usage(format!(
+            "cannot find the cluster: {error}; set KUBECONFIG, or run in a pod with a service account"
+        ))
     };
     let mut config = Config::infer().await.map_err(|error| usage(error.to_string()))?;
     config.default_retry = false;
-    config.connect_timeout = Some(args.kubernetes.kubernetes_timeout_seconds.min(LONGEST_CONNECT));
+    config.connect_timeout = Some(args.kubernetes.kubernetes_timeout.min(MAX_CONNECT_TIMEOUT));
     Client::try_from(config).map_err(|error| usage(error.to_string()))
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn await_definition(client: &Client, clock: &dyn Clock) {
         let found = api.get_opt(DEFINITION).await.map_err(|error| error.to_string())?;
         let Some(found) = found else {
             return Err(format!(
-                "the CustomResourceDefinition {DEFINITION} is missing: dcs-operator crds | kubectl apply --server-side -f -"
+                "the CustomResourceDefinition {DEFINITION} is missing; run: dcs-operator crds | kubectl apply --server-side -f -"
             ));
         };
         let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
@@ -90,7 +92,7 @@ pub(super) async fn await_definition(client: &Client, clock: &dyn Clock) {
     .await;
 }
 
-/// The uid of kube-system, or what was chosen.
+/// `chosen`, or the uid of namespace kube-system.
 pub(super) async fn cluster_id(client: &Client, chosen: Option<&str>, clock: &dyn Clock) -> String {
     if let Some(chosen) = chosen {
         return chosen.to_owned();
@@ -103,58 +105,62 @@ pub(super) async fn cluster_id(client: &Client, chosen: Option<&str>, clock: &dy
     .await
 }
 
-/// The key of the hashes in status: made once, and the same for as long as they are to be compared.
+/// Reads the key of the hashes in status, or creates it. It stays the same, because hashes are compared across
+/// restarts.
 pub(super) async fn hash_key(
     client: &Client,
     namespace: &str,
     random: &dyn Random,
     clock: &dyn Clock,
 ) -> Result<HashKey, Failure> {
-    let made = random.bytes().map_err(|error| Failure::Usage(error.to_string()))?;
+    let generated = random.bytes().map_err(|error| Failure::Usage(error.to_string()))?;
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let key = retry_until_ok(clock, async || {
-        // What the API server quotes in a refusal must not have the key in it.
+        // The message of the API server may quote the key.
         let shown = |error: kube::Error| match error {
             kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
             error => error.to_string(),
         };
-        let at = || format!("Secret {namespace}/{HASH_KEY_SECRET}");
+        let name = || format!("Secret {namespace}/{HASH_KEY_SECRET}");
         let found =
-            api.get_opt(HASH_KEY_SECRET).await.map_err(|error| format!("{}: {}", at(), shown(error)))?;
+            api.get_opt(HASH_KEY_SECRET).await.map_err(|error| format!("{}: {}", name(), shown(error)))?;
         let secret = match found {
             Some(secret) => secret,
             None => {
                 let secret = Secret {
                     metadata: ObjectMeta { name: Some(HASH_KEY_SECRET.to_owned()), ..ObjectMeta::default() },
-                    data: Some(BTreeMap::from([(HASH_KEY.to_owned(), ByteString(made.to_vec()))])),
+                    data: Some(BTreeMap::from([(HASH_KEY.to_owned(), ByteString(generated.to_vec()))])),
                     ..Secret::default()
                 };
                 let created = api.create(&PostParams::default(), &secret).await;
-                created.map_err(|error| format!("{}: {}", at(), shown(error)))?
+                created.map_err(|error| format!("{}: {}", name(), shown(error)))?
             }
         };
         let key = secret.data.and_then(|mut data| data.remove(HASH_KEY)).filter(|key| key.0.len() >= 32);
         key.ok_or_else(|| {
-            format!("{} has no key of 32 bytes or more: delete it to have a new one made", at())
+            format!(
+                "{} has no key of 32 bytes or more; delete it, and the operator creates a new one",
+                name()
+            )
         })
     })
     .await;
     Ok(HashKey::new(key.0))
 }
 
-/// Tries until it works, and says now and then why it does not.
+/// Repeats `attempt` until it succeeds, and logs some of its errors.
 async fn retry_until_ok<T>(clock: &dyn Clock, attempt: impl AsyncFn() -> Result<T, String>) -> T {
     let mut tries = 0_u32;
     loop {
         let problem = match tokio::time::timeout(TIMEOUT, attempt()).await {
             Ok(Ok(done)) => return done,
             Ok(Err(problem)) => problem,
-            Err(_) => format!("no answer from the API server within {} s", TIMEOUT.as_secs()),
+            Err(_) => format!("no response from the API server within {} s", TIMEOUT.as_secs()),
         };
-        if tries.is_multiple_of(TOLD_EVERY) {
-            tracing::warn!("waiting: {problem}");
+        if tries.is_multiple_of(LOG_EVERY) {
+            tracing::warn!("waiting for the cluster: {problem}");
         }
         tries = tries.saturating_add(1);
-        clock.sleep(AGAIN).await;
+        clock.sleep(RETRY_INTERVAL).await;
     }
 }

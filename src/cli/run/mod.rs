@@ -1,4 +1,4 @@
-//! `dcs-operator run`: puts everything together and runs it until it is told to stop, or may not lead any more.
+//! `dcs-operator run`: builds the operator and runs it until a signal arrives or the lease is lost.
 
 mod boot;
 mod flags;
@@ -9,7 +9,8 @@ use std::{future, io, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-pub use self::flags::RunArgs;
+pub(crate) use self::flags::RunArgs;
+pub(super) use self::flags::help_all;
 use self::telemetry_sink::TelemetrySink;
 use super::Failure;
 use crate::{
@@ -25,15 +26,14 @@ use crate::{
     server::{Probes, Server},
 };
 
-/// What is logged if nobody says otherwise. Of what kube logs, errors are reported too, and its spans name the object
-/// as every line here does.
-pub const LOGGED: &str = "info,kube_runtime=warn,kube_client::client::builder=off";
+/// Default log filter. It drops lines of kube that repeat what the operator logs itself.
+pub(crate) const DEFAULT_LOG_FILTER: &str = "info,kube_runtime=warn,kube_client::client::builder=off";
 
-/// What has to be there before this process is ready.
-const DEFINITION: &str = "the CustomResourceDefinition dcsinstances.dcs.huaweicloud.com";
-const WATCHES: &str = "a first list of DcsInstances and Secrets";
+// Requirements for readiness, as /readyz shows them.
+const DEFINITION: &str = "CustomResourceDefinition dcsinstances.dcs.huaweicloud.com";
+const WATCHES: &str = "initial list of DcsInstances and Secrets";
 
-/// Makes clients over HTTP.
+/// Creates clients over HTTP.
 struct HttpConnect {
     http: HttpClients,
     policy: RetryPolicy,
@@ -47,7 +47,7 @@ impl ClientFactory for HttpConnect {
     type Cloud = Client;
 
     fn connect(&self, account: &AccountConfig) -> Result<Client, InvalidAccount> {
-        // Spreads the retries of clients that are made together.
+        // The seed spreads the retries of clients that are created together.
         let seed = self.clock.now().timestamp_subsec_nanos().into();
         let http = self.http.get(account)?;
         let client = Client::over(http, account.clone(), self.policy.clone(), Arc::clone(&self.clock), seed);
@@ -55,35 +55,36 @@ impl ClientFactory for HttpConnect {
     }
 }
 
+/// Permits changes of the cloud while this process leads, until shutdown.
+struct LeaderWriteGuard {
+    halt: CancellationToken,
+    /// `None` without leader election.
+    leadership: Option<Leadership>,
+}
+
 // === impl LeaderWriteGuard ===
 
 impl WriteGuard for LeaderWriteGuard {
     fn covers(&self, until: Duration) -> bool {
-        !self.halt.is_cancelled() && self.leadership.as_ref().is_none_or(|held| held.covers(until))
+        !self.halt.is_cancelled()
+            && self.leadership.as_ref().is_none_or(|leadership| leadership.covers(until))
     }
 }
 
-/// May change the cloud until it is told to stop, and only while it leads.
-struct LeaderWriteGuard {
-    halt: CancellationToken,
-    /// None if it leads without asking anybody.
-    leadership: Option<Leadership>,
-}
-
-/// Whoever is told of a signal, or of the end of the lease.
-struct Stop {
+/// SIGTERM and SIGINT.
+struct StopSignals {
     term: Signal,
     interrupt: Signal,
 }
 
-// === impl Stop ===
+// === impl StopSignals ===
 
-impl Stop {
+impl StopSignals {
     fn listen() -> io::Result<Self> {
         Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn signalled(&mut self) {
+    async fn received(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -94,11 +95,11 @@ impl Stop {
 /// Runs the operator.
 ///
 /// # Errors
-/// [`Failure`]: what is missing or wrong, or that the lease was lost.
-pub async fn run(args: RunArgs) -> Result<(), Failure> {
+/// [`Failure`] if settings are invalid, the process cannot start, or the lease is lost.
+pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     args.check()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let mut stop = Stop::listen().map_err(Failure::Start)?;
+    let mut stop = StopSignals::listen().map_err(Failure::Start)?;
     let metrics = Metrics::new();
     let probes = Probes::new(Arc::clone(&clock), [DEFINITION, WATCHES]);
     let server = Server::bind(args.listen).await.map_err(Failure::Start)?;
@@ -108,18 +109,23 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         "serving probes and metrics"
     );
     let serving = server.serve(probes.clone(), metrics.clone());
-    let at_work = CancellationToken::new();
+    let manager_started = CancellationToken::new();
     tokio::select! {
-        served = serving => served.map_err(Failure::Start),
-        () = beat(&probes, &clock, &at_work) => Ok(()),
-        ended = manager(args, clock.clone(), probes.clone(), metrics, &mut stop, at_work.clone()) => ended,
+        result = serving => result.map_err(Failure::Start),
+        () = heartbeat_while_waiting(&probes, &clock, &manager_started) => Ok(()),
+        result = manager(args, clock.clone(), probes.clone(), metrics, &mut stop, manager_started.clone()) => result,
     }
 }
 
-/// Before this process is at work, waiting is what goes on: for the definition, or for the lease, however long.
-async fn beat(probes: &Probes, clock: &Arc<dyn Clock>, at_work: &CancellationToken) {
-    while !at_work.is_cancelled() {
-        probes.beat();
+/// Keeps the process alive for its liveness probe while it waits for the definition or the lease. The manager sends the
+/// heartbeats afterwards.
+async fn heartbeat_while_waiting(
+    probes: &Probes,
+    clock: &Arc<dyn Clock>,
+    manager_started: &CancellationToken,
+) {
+    while !manager_started.is_cancelled() {
+        probes.heartbeat();
         clock.sleep(Duration::from_secs(5)).await;
     }
     future::pending().await
@@ -130,40 +136,41 @@ async fn manager(
     clock: Arc<dyn Clock>,
     probes: Probes,
     metrics: Metrics,
-    stop: &mut Stop,
-    at_work: CancellationToken,
+    stop: &mut StopSignals,
+    manager_started: CancellationToken,
 ) -> Result<(), Failure> {
     let identity = boot::identity(&args)?;
     let namespace = boot::namespace(&args);
     let client = boot::client(&args).await?;
     tokio::select! {
         () = boot::await_definition(&client, clock.as_ref()) => probes.set(DEFINITION, true),
-        () = stop.signalled() => return Ok(()),
+        () = stop.received() => return Ok(()),
     }
     let mut held = None;
     if args.leader.leader_elect {
         let settings = leader::LeaseSettings {
-            duration: args.leader.lease_seconds,
-            renew_every: args.leader.lease_renew_seconds,
+            duration: args.leader.leader_elect_lease_duration,
+            renew_interval: args.leader.leader_elect_renew_interval,
             ..leader::LeaseSettings::new(&namespace, &args.leader.lease_name, &identity)
         };
         let candidate = Candidate::new(KubeLeaseApi::new(client.clone()), settings, Arc::clone(&clock))
             .map_err(|error| Failure::Usage(error.to_string()))?;
-        // One that waits for its turn is as ready as it can be.
+        // A standby reports ready.
         probes.set(WATCHES, true);
         held = tokio::select! {
             held = candidate.acquire() => Some(held),
-            () = stop.signalled() => return Ok(()),
+            () = stop.received() => return Ok(()),
         };
         probes.set(WATCHES, false);
     }
     let leadership = held.as_ref().map(LeaseGuard::leadership);
-    let parts = Parts { args, clock, probes, metrics, client, identity, namespace, leadership, at_work };
-    parts.lead(held, stop).await
+    let leader =
+        Leader { args, clock, probes, metrics, client, identity, namespace, leadership, manager_started };
+    leader.run(held, stop).await
 }
 
-/// What leading takes.
-struct Parts {
+/// A process that leads, or runs without leader election.
+struct Leader {
     args: RunArgs,
     clock: Arc<dyn Clock>,
     probes: Probes,
@@ -171,46 +178,50 @@ struct Parts {
     client: kube::Client,
     identity: String,
     namespace: String,
-    /// None if it leads without asking anybody.
+    /// `None` without leader election.
     leadership: Option<Leadership>,
-    /// Cancelled once work begins, which then is what shows that it goes on.
-    at_work: CancellationToken,
+    /// Cancelled when the manager starts, which then sends the heartbeats.
+    manager_started: CancellationToken,
 }
 
-// === impl Parts ===
+// === impl Leader ===
 
-impl Parts {
-    /// Works until told to stop, or until the lease is lost.
-    async fn lead(self, held: Option<LeaseGuard<KubeLeaseApi>>, stop: &mut Stop) -> Result<(), Failure> {
+impl Leader {
+    /// Runs the manager until a signal arrives or the lease is lost.
+    async fn run(
+        self,
+        held: Option<LeaseGuard<KubeLeaseApi>>,
+        stop: &mut StopSignals,
+    ) -> Result<(), Failure> {
         let mut held = held;
         let halt = CancellationToken::new();
-        let working = self.work(halt.clone());
-        tokio::pin!(working);
+        let manager = self.run_manager(halt.clone());
+        tokio::pin!(manager);
         let lost = async {
             match &mut held {
                 Some(held) => held.renew_until_lost().await,
                 None => future::pending().await,
             }
         };
-        let ended = tokio::select! {
-            ended = &mut working => End::Work(ended),
-            lost = lost => End::LossReason(lost),
-            () = stop.signalled() => End::Told,
+        let end = tokio::select! {
+            result = &mut manager => End::Manager(result),
+            reason = lost => End::LeaseLost(reason),
+            () = stop.received() => End::Signal,
         };
-        match ended {
-            // A new process finds out from the cloud what this one may have begun.
-            End::LossReason(lost) => return Err(Failure::Lease(lost)),
-            End::Work(ended) => ended?,
-            End::Told => {
-                tracing::info!("told to stop; passes under way are finished");
+        match end {
+            // The next process determines the outcome of open requests from the cloud.
+            End::LeaseLost(reason) => return Err(Failure::Lease(reason)),
+            End::Manager(result) => result?,
+            End::Signal => {
+                tracing::info!("received SIGTERM or SIGINT; finishing running reconciles");
                 halt.cancel();
-                // Giving the lease back takes a part of the time.
-                let handover = if held.is_some() { leader::RELEASE_LIMIT } else { Duration::ZERO };
-                let limit = self.args.kubernetes.shutdown_seconds.saturating_sub(handover);
-                if tokio::time::timeout(limit, working).await.is_err() {
+                // The release of the lease takes a part of the time.
+                let release = if held.is_some() { leader::RELEASE_TIMEOUT } else { Duration::ZERO };
+                let limit = self.args.kubernetes.shutdown.saturating_sub(release);
+                if tokio::time::timeout(limit, manager).await.is_err() {
                     tracing::warn!(
-                        "some passes took too long and were given up; the lease is left to run out, since what they \
-                         asked of the cloud may still be on its way"
+                        "some reconciles did not finish in time and were aborted; the lease is left to expire, because \
+                         their cloud requests may still take effect"
                     );
                     return Ok(());
                 }
@@ -222,7 +233,7 @@ impl Parts {
         Ok(())
     }
 
-    async fn work(&self, halt: CancellationToken) -> Result<(), Failure> {
+    async fn run_manager(&self, halt: CancellationToken) -> Result<(), Failure> {
         let (clock, client) = (Arc::clone(&self.clock), self.client.clone());
         let hash_key = tokio::select! {
             key = boot::hash_key(&client, &self.namespace, &SystemRandom, clock.as_ref()) => key?,
@@ -266,23 +277,23 @@ impl Parts {
         };
         let own_secret = self.args.own_credentials().map(|own| own.secret);
         let watches = Arc::new(Watches::new(client, own_secret, timeouts, Arc::clone(&sink) as _));
-        self.metrics.ask(telemetry_sink::snapshot(
+        self.metrics.set_snapshot_source(telemetry_sink::snapshot(
             instance_store.reader(),
             Arc::clone(&shared),
             self.leadership.clone(),
         ));
         let mut manager = Manager::new(shared, watches, secret_store, sink, self.args.concurrency);
         manager.add(Arc::new(instances), instance_store);
-        self.at_work.cancel();
+        self.manager_started.cancel();
         manager.run(halt).await;
         publishing.abort();
         Ok(())
     }
 }
 
-/// Why leading ended.
+/// Why the manager stopped.
 enum End {
-    Work(Result<(), Failure>),
-    LossReason(LossReason),
-    Told,
+    Manager(Result<(), Failure>),
+    LeaseLost(LossReason),
+    Signal,
 }

@@ -1,4 +1,4 @@
-//! What happens, told: one log line for each action and each transition, an Event for each transition, metrics.
+//! Publishes what reconciles do: log lines, Events and metrics.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -26,23 +26,23 @@ use crate::{
     server::Probes,
 };
 
-/// Events that wait to be published. More are dropped: conditions and logs say the same.
-const MOST_WAITING: usize = 1024;
-/// Of so many Events at most it is known whether they are repeated: then one is counted up instead of another made.
-const REMEMBERED: u32 = 256;
-/// How long publishing one may take.
+/// Maximum of queued Events. Further Events are dropped: conditions and logs hold the same facts.
+const EVENT_QUEUE_LENGTH: usize = 1024;
+/// The recorder is replaced after this many Events. It aggregates repeated Events only as long as it remembers them.
+const EVENTS_PER_RECORDER: u32 = 256;
+/// Timeout of publishing one Event.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// An Event's note holds 1 kB.
-const LONGEST_NOTE: usize = 1000;
+/// The API server limits the note of an Event to 1 kB.
+const MAX_NOTE_LENGTH: usize = 1000;
 
-/// Tells everybody.
+/// Writes log lines, queues Events and updates metrics.
 pub(super) struct TelemetrySink {
     metrics: Metrics,
     probes: Probes,
     events: Sender<(Event, ObjectReference)>,
 }
 
-/// Counts requests to the cloud.
+/// Updates the metrics of cloud requests.
 #[derive(Debug)]
 pub(super) struct CloudRequestMetrics(pub(super) Metrics);
 
@@ -50,29 +50,29 @@ pub(super) struct CloudRequestMetrics(pub(super) Metrics);
 
 impl RequestObserver for CloudRequestMetrics {
     fn requested(&self, operation: &'static str, class: Option<Class>, took: Duration) {
-        self.0.requested(operation, class.map_or("ok", Class::as_str), took);
+        self.0.record_request(operation, class.map_or("ok", Class::as_str), took);
     }
 }
 
 // === impl TelemetrySink ===
 
 impl TelemetrySink {
-    /// With the Events that are to be published.
+    /// Returns the sink and the queue of its Events, for [`publish`].
     pub(super) fn new(metrics: Metrics, probes: Probes) -> (Self, Receiver<(Event, ObjectReference)>) {
-        let (events, waiting) = mpsc::channel(MOST_WAITING);
-        (Self { metrics, probes, events }, waiting)
+        let (events, queue) = mpsc::channel(EVENT_QUEUE_LENGTH);
+        (Self { metrics, probes, events }, queue)
     }
 
     fn publish(&self, object: &ObjectReference, warning: bool, reason: &str, action: &str, note: &str) {
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.to_owned(),
-            note: Some(note.chars().take(LONGEST_NOTE).collect()),
+            note: Some(note.chars().take(MAX_NOTE_LENGTH).collect()),
             action: action.to_owned(),
             secondary: None,
         };
         if self.events.try_send((event, object.clone())).is_err() {
-            tracing::debug!("too many Events wait; one is dropped");
+            tracing::debug!("the Event queue is full; dropping an Event");
         }
     }
 }
@@ -88,8 +88,8 @@ fn kind(object: &ObjectReference) -> &str {
 }
 
 impl EventSink for TelemetrySink {
-    fn on_transition(&self, object: &ObjectReference, news: &Transition) {
-        let Transition { type_, status, reason, message, warning } = news;
+    fn on_transition(&self, object: &ObjectReference, transition: &Transition) {
+        let Transition { type_, status, reason, message, warning } = transition;
         let (kind, object_name) = (kind(object), shown(object));
         if *warning {
             tracing::warn!(kind, object = object_name, condition = %type_, status, reason, "{message}");
@@ -104,8 +104,8 @@ impl EventSink for TelemetrySink {
         let message = outcome.message();
         let (kind, object) = (kind(object), shown(object));
         let (action, outcome) = (type_.as_str(), outcome.as_str());
-        self.metrics.acted(kind, action, outcome);
-        tracing::info!(kind, object, action, instance, outcome, message, consent, "asked the cloud");
+        self.metrics.record_action(kind, action, outcome);
+        tracing::info!(kind, object, action, instance, outcome, message, consent, "cloud request sent");
     }
 
     fn on_budget_wait(&self, work: Work, wait: Duration) {
@@ -113,19 +113,19 @@ impl EventSink for TelemetrySink {
             Work::Read => "read",
             Work::Write => "write",
         };
-        self.metrics.throttled(work, wait);
+        self.metrics.record_throttle_wait(work, wait);
     }
 }
 
 impl WatchErrorHandler for TelemetrySink {
     fn on_watch_error(&self, kind: &'static str, error: &watcher::Error) {
-        self.metrics.watch_broke_off(kind);
-        tracing::warn!(kind, %error, "the watch broke off; it is begun again");
+        self.metrics.record_watch_error(kind);
+        tracing::warn!(kind, %error, "the watch failed; restarting it");
     }
 
     fn on_unreadable_object(&self, kind: &'static str, object: &ObjectReference, error: &str) {
-        self.metrics.unreadable(kind);
-        let note = format!("the operator cannot read this object, and leaves it alone: {error}");
+        self.metrics.record_unreadable(kind);
+        let note = format!("the operator cannot decode this object and ignores it: {error}");
         tracing::warn!(kind, object = shown(object), "{note}");
         self.publish(object, true, "Unreadable", "Read", &note);
     }
@@ -138,20 +138,20 @@ impl RunObserver for TelemetrySink {
             Requeue::Failed(_) => "Failed",
             Requeue::Gone => "Gone",
         };
-        self.metrics.passed(kind, outcome, took);
+        self.metrics.record_reconcile(kind, outcome, took);
     }
 
     fn on_synced(&self) {
-        tracing::info!("all objects are known; work begins");
+        tracing::info!("caches are synced; starting reconciles");
         self.probes.set(super::WATCHES, true);
     }
 
     fn heartbeat(&self) {
-        self.probes.beat();
+        self.probes.heartbeat();
     }
 }
 
-/// Publishes Events, as long as there are any. That it fails hinders nobody.
+/// Publishes Events until the queue is closed. Failures are logged only.
 pub(super) async fn publish(
     mut events: Receiver<(Event, ObjectReference)>,
     client: Client,
@@ -161,20 +161,20 @@ pub(super) async fn publish(
     let recorder = || Recorder::new(client.clone(), reporter.clone());
     let (mut current, mut published) = (recorder(), 0_u32);
     while let Some((event, object)) = events.recv().await {
-        // It remembers each for six minutes, and looks through all that it remembers at each.
-        if published.is_multiple_of(REMEMBERED) {
+        // A recorder remembers each Event for six minutes, and scans all of them for every new one.
+        if published.is_multiple_of(EVENTS_PER_RECORDER) {
             current = recorder();
         }
         published = published.wrapping_add(1);
         match tokio::time::timeout(TIMEOUT, current.publish(&event, &object)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "an Event was not published"),
-            Err(_) => tracing::debug!("an Event was not published in time"),
+            Ok(Err(error)) => tracing::debug!(%error, "publishing an Event failed"),
+            Err(_) => tracing::debug!("publishing an Event timed out"),
         }
     }
 }
 
-/// What is counted when somebody asks for metrics.
+/// Computes the gauges of a scrape.
 pub(super) fn snapshot<N: ClientFactory + 'static>(
     objects: Store<DcsInstance>,
     shared: Arc<Shared<KubeSecrets, N>>,
@@ -184,7 +184,7 @@ where
     N::Cloud: 'static,
 {
     move || {
-        let (mut said, mut words) = (BTreeMap::new(), BTreeMap::new());
+        let (mut conditions, mut cloud_statuses) = (BTreeMap::new(), BTreeMap::new());
         for object in objects.state() {
             let Some(status) = &object.status else { continue };
             for condition in &status.conditions {
@@ -194,16 +194,16 @@ where
                     status: condition.status.clone(),
                     reason: condition.reason.clone(),
                 };
-                *said.entry(labels).or_insert(0) += 1;
+                *conditions.entry(labels).or_insert(0) += 1;
             }
-            if let Some(word) = &status.cloud_status {
-                *words.entry(word.clone()).or_insert(0) += 1;
+            if let Some(cloud_status) = &status.cloud_status {
+                *cloud_statuses.entry(cloud_status.clone()).or_insert(0) += 1;
             }
         }
         let ages = shared.inventory.ages();
         Snapshot {
-            objects: said.into_iter().collect(),
-            instances: words.into_iter().collect(),
+            objects: conditions.into_iter().collect(),
+            instances: cloud_statuses.into_iter().collect(),
             oldest_observation: ages.iter().max().copied(),
             accounts: i64::try_from(ages.len()).unwrap_or(i64::MAX),
             leader: leadership.as_ref().is_none_or(Leadership::is_leader),

@@ -1,6 +1,6 @@
-//! The loops of candidates and leaders, on clocks that move only when told, against a store that misbehaves.
+//! Candidates and leaders on manual clocks, against a fake Lease API with faults.
 
-mod double;
+mod fake;
 mod random;
 
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use self::double::{Fate, Store, Time, poll};
-use super::{Candidate, Leadership, LeaseGuard, LeaseSettings, LossReason, term};
+use self::fake::{Scripted, Store, Time, poll};
+use super::{Candidate, Leadership, LeaseGuard, LeaseSettings, LossReason, lease_state};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -20,16 +20,16 @@ fn candidate(store: &Store, time: &Time, identity: &str, offset: Duration) -> Ca
     Candidate::new(store.clone(), settings, time.clock(offset)).unwrap()
 }
 
-/// Runs it until it is done; fails if that takes longer than `limit` on the clock.
+/// Runs `future` to its end; fails after `limit` on the clock.
 fn run<T>(store: &Store, time: &Time, limit: Duration, mut future: BoxFuture<'_, T>) -> T {
     attempt(store, time, limit, &mut future).unwrap_or_else(|| panic!("not within {limit:?}"))
 }
 
-/// Runs it until it is done or `limit` has passed on the clock.
+/// Runs `future` to its end, or for `limit` on the clock.
 fn attempt<T>(store: &Store, time: &Time, limit: Duration, future: &mut BoxFuture<'_, T>) -> Option<T> {
     let end = time.now() + limit;
     loop {
-        // A few times, since an answer leads to the next request at the same time.
+        // Several times: a response can lead to another request at the same time.
         for _ in 0..5 {
             store.run();
             if let Some(done) = poll(future) {
@@ -52,7 +52,7 @@ fn lead(store: &Store, time: &Time, identity: &str) -> (LeaseGuard<Store>, Leade
 }
 
 fn holder(store: &Store) -> Option<String> {
-    store.lease().as_ref().and_then(term::holder).map(str::to_owned)
+    store.lease().as_ref().and_then(lease_state::holder).map(str::to_owned)
 }
 
 fn setup() -> (Time, Store) {
@@ -61,72 +61,82 @@ fn setup() -> (Time, Store) {
 }
 
 #[test]
-fn it_is_renewed_for_as_long_as_it_is_kept() {
+fn the_guard_renews_the_lease_while_it_is_polled() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
-    assert_eq!(attempt(&store, &time, seconds(600), &mut keeping), None);
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+    assert_eq!(attempt(&store, &time, seconds(600), &mut renewing), None);
     assert!(leadership.covers(time.now() + seconds(77) + seconds(20)));
-    assert_eq!(store.writes(), 121, "one every 5 s");
+    assert_eq!(store.writes(), 121, "one write every 5 s");
     let spec = store.lease().unwrap().spec.unwrap();
     assert_eq!((spec.lease_transitions, spec.lease_duration_seconds), (Some(0), Some(30)));
 }
 
 #[test]
-fn an_api_server_that_hangs_costs_it_in_time() {
+fn the_lease_expires_when_the_api_server_hangs() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
     let begun = time.now() + seconds(77);
-    store.always(Fate::HANGS);
-    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
-    assert_eq!(attempt(&store, &time, Duration::from_millis(29_999), &mut keeping), None);
+    store.script_all(Scripted::HANGS);
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+    assert_eq!(attempt(&store, &time, Duration::from_millis(29_999), &mut renewing), None);
     assert!(leadership.is_leader() && leadership.covers(begun + Duration::from_millis(29_999)));
     assert!(!leadership.covers(begun + seconds(30)));
-    let lost = run(&store, &time, Duration::from_millis(1), keeping);
-    assert_eq!(lost, LossReason::Expired { failure: Some("no answer within 5 s".to_owned()) });
+    let lost = run(&store, &time, Duration::from_millis(1), renewing);
+    assert_eq!(lost, LossReason::Expired { failure: Some("no response within 5 s".to_owned()) });
     assert!(!leadership.is_leader());
-    store.recover();
-    assert_eq!(run(&store, &time, seconds(600), Box::pin(held.renew_until_lost())), lost, "for good");
+    store.clear_script();
+    assert_eq!(
+        run(&store, &time, seconds(600), Box::pin(held.renew_until_lost())),
+        lost,
+        "the loss is final"
+    );
     assert!(!leadership.is_leader());
 }
 
 #[test]
-fn refusals_are_overcome_while_there_is_time() {
+fn failed_renewals_are_retried_before_the_expiry() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    // From 5 s on: three that hang for 5 s, two refusals, and 1 s after each of them, come to 25 s of the 30.
-    store.foretell([Fate::HANGS, Fate::REFUSED, Fate::REFUSED, Fate::HANGS, Fate::HANGS]);
-    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+    // From 5 s on: three timeouts of 5 s, two errors, and 1 s after each take 25 s of the 30.
+    store.script_next([
+        Scripted::HANGS,
+        Scripted::REFUSED,
+        Scripted::REFUSED,
+        Scripted::HANGS,
+        Scripted::HANGS,
+    ]);
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     for _ in 0..50 {
-        assert_eq!(attempt(&store, &time, seconds(1), &mut keeping), None);
+        assert_eq!(attempt(&store, &time, seconds(1), &mut renewing), None);
         assert!(leadership.is_leader());
     }
 }
 
 #[test]
-fn a_write_whose_answer_was_lost_is_found_again() {
+fn a_write_with_a_lost_response_is_recognised() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    store.foretell([Fate { answered: None, ..Fate::WELL }]);
-    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
-    assert_eq!(attempt(&store, &time, seconds(60), &mut keeping), None);
+    store.script_next([Scripted { answered_after: None, ..Scripted::OK }]);
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+    assert_eq!(attempt(&store, &time, seconds(60), &mut renewing), None);
     assert!(leadership.is_leader());
 }
 
 #[test]
-fn a_process_that_stood_still_leads_no_more() {
+fn a_paused_process_no_longer_leads() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
-    assert_eq!(attempt(&store, &time, seconds(7), &mut keeping), None);
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+    assert_eq!(attempt(&store, &time, seconds(7), &mut renewing), None);
     time.skip(seconds(28));
-    assert!(!leadership.is_leader(), "before anything of it has run again");
+    assert!(!leadership.is_leader(), "before any of its code runs again");
     store.run();
-    assert_eq!(poll(&mut keeping), Some(LossReason::Expired { failure: None }));
+    assert_eq!(poll(&mut renewing), Some(LossReason::Expired { failure: None }));
 }
 
 #[test]
-fn it_ends_with_whatever_is_found_in_its_place() {
+fn the_lease_ends_when_another_holder_or_none_is_found() {
     let named = |by: &str| {
         let mut lease = Lease::default();
         lease.spec.get_or_insert_default().holder_identity = Some(by.to_owned());
@@ -146,26 +156,26 @@ fn it_ends_with_whatever_is_found_in_its_place() {
         assert_eq!(
             store.lease().map(|lease| lease.spec),
             other.map(|lease| lease.spec),
-            "not ours to release"
+            "a lease of another process is not released"
         );
     }
 }
 
 #[test]
-fn a_change_by_others_that_leaves_the_holder_is_no_loss() {
+fn a_change_of_other_fields_keeps_the_lease() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
     let mut lease = store.lease().unwrap();
     lease.metadata.labels = Some([("seen".to_owned(), "yes".to_owned())].into());
     store.put(Some(lease));
-    let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
-    assert_eq!(attempt(&store, &time, seconds(60), &mut keeping), None);
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+    assert_eq!(attempt(&store, &time, seconds(60), &mut renewing), None);
     assert!(leadership.is_leader());
-    assert!(store.lease().unwrap().metadata.labels.is_some(), "and it stays");
+    assert!(store.lease().unwrap().metadata.labels.is_some(), "the label stays");
 }
 
 #[test]
-fn a_released_lease_is_taken_at_the_next_look() {
+fn a_released_lease_is_acquired_at_the_next_attempt() {
     let (time, store) = setup();
     let (held, leadership) = lead(&store, &time, "a");
     let mut waiting: BoxFuture<'_, LeaseGuard<Store>> =
@@ -181,14 +191,14 @@ fn a_released_lease_is_taken_at_the_next_look() {
         run(&store, &time, Duration::ZERO, Box::pin(next.release()));
         lead(&store, &time, "c")
     };
-    assert!(third.is_leader(), "a newcomer has it at once");
+    assert!(third.is_leader(), "a new candidate acquires it at once");
 }
 
 #[test]
-fn releasing_is_given_up_after_its_time_and_ends_the_term_at_once() {
+fn release_times_out_and_ends_leadership_at_once() {
     let (time, store) = setup();
     let (held, leadership) = lead(&store, &time, "a");
-    store.always(Fate::HANGS);
+    store.script_all(Scripted::HANGS);
     let mut releasing: BoxFuture<'_, ()> = Box::pin(held.release());
     assert!(attempt(&store, &time, Duration::from_millis(2_999), &mut releasing).is_none());
     assert!(!leadership.is_leader());
@@ -197,21 +207,26 @@ fn releasing_is_given_up_after_its_time_and_ends_the_term_at_once() {
 }
 
 #[test]
-fn releasing_overcomes_a_renewal_that_is_still_on_its_way() {
+fn release_succeeds_after_a_late_renewal() {
     let (time, store) = setup();
     let (mut held, _) = lead(&store, &time, "a");
-    let late = Fate { carried_out: Some(Duration::from_millis(100)), answered: None, garbled: false };
-    store.foretell([late, Fate::WELL, Fate { carried_out: Some(Duration::from_millis(200)), ..Fate::WELL }]);
+    let late =
+        Scripted { applied_after: Some(Duration::from_millis(100)), answered_after: None, garbled: false };
+    store.script_next([
+        late,
+        Scripted::OK,
+        Scripted { applied_after: Some(Duration::from_millis(200)), ..Scripted::OK },
+    ]);
     {
-        let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
-        assert_eq!(attempt(&store, &time, seconds(5), &mut keeping), None);
+        let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+        assert_eq!(attempt(&store, &time, seconds(5), &mut renewing), None);
     }
     run(&store, &time, seconds(3), Box::pin(held.release()));
     assert_eq!(holder(&store), None);
 }
 
 #[test]
-fn the_same_identity_takes_its_own_lease_again_at_once() {
+fn a_process_of_the_same_identity_acquires_the_lease_at_once() {
     let (time, store) = setup();
     let (held, _) = lead(&store, &time, "a");
     drop(held);
@@ -221,7 +236,7 @@ fn the_same_identity_takes_its_own_lease_again_at_once() {
 }
 
 #[test]
-fn a_silent_holder_is_waited_for_as_long_as_its_own_lease_lasts() {
+fn a_candidate_waits_for_the_duration_in_the_holders_lease() {
     let (time, store) = setup();
     let (held, _) = lead(&store, &time, "a");
     drop(held);

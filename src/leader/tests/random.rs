@@ -1,4 +1,4 @@
-//! Several candidates, and a store, processes and networks that fail at random: never do two lead at once.
+//! Several candidates with random faults of the API, processes and network: two processes never lead at the same time.
 
 use std::time::Duration;
 
@@ -6,42 +6,41 @@ use futures::{channel::oneshot, future::BoxFuture};
 
 use super::{
     candidate,
-    double::{Fate, Store, Time, poll},
+    fake::{Scripted, Store, Time, poll},
     seconds,
 };
 use crate::leader::{Leadership, LeaseGuard};
 
 const SEEDS: u64 = 100;
-const STORM: Duration = seconds(1200);
-const CALM: Duration = seconds(120);
+const FAULTY_PERIOD: Duration = seconds(1200);
+const FAULTLESS_PERIOD: Duration = seconds(120);
 
-/// Numbers that look random: xorshift.
-struct Dice(u64);
+/// A pseudo-random generator: xorshift.
+struct Rng(u64);
 
-/// What a process is doing.
-enum Doing {
+enum ProcessState {
     Acquiring(BoxFuture<'static, LeaseGuard<Store>>),
-    Keeping { stop: Option<oneshot::Sender<()>>, keeping: BoxFuture<'static, LeaseGuard<Store>> },
+    Leading { stop: Option<oneshot::Sender<()>>, renewing: BoxFuture<'static, LeaseGuard<Store>> },
     Releasing(BoxFuture<'static, ()>),
-    Gone { until: Duration },
+    Stopped { until: Duration },
 }
 
 struct Process {
     identity: String,
     offset: Duration,
-    doing: Doing,
+    state: ProcessState,
     leadership: Option<Leadership>,
-    /// Its term has begun.
+    /// It has led since its start.
     led: bool,
-    /// Its term is over.
-    over: bool,
-    /// It is not run before: what stops a process does not stop the time.
-    stopped: Duration,
+    /// It has lost the lease since its start.
+    lost: bool,
+    /// It is paused until this time.
+    paused_until: Duration,
 }
 
-// === impl Dice ===
+// === impl Rng ===
 
-impl Dice {
+impl Rng {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -57,17 +56,17 @@ impl Dice {
         Duration::from_millis(self.below(bound))
     }
 
-    /// Anything from a quick answer to a request that turns up a minute later.
-    fn fate(&mut self) -> Fate {
+    /// From an immediate response to a request that takes effect a minute later.
+    fn request(&mut self) -> Scripted {
         let delay = match self.below(10) {
             0 => self.millis(60_000),
             1 | 2 => self.millis(6_000),
             _ => self.millis(200),
         };
-        let carried_out = (!self.one_in(10)).then_some(delay);
+        let applied_after = (!self.one_in(10)).then_some(delay);
         let after = if self.one_in(10) { 8_000 } else { 100 };
-        let answered = (!self.one_in(10)).then(|| delay + self.millis(after));
-        Fate { carried_out, answered, garbled: self.one_in(10) }
+        let answered_after = (!self.one_in(10)).then(|| delay + self.millis(after));
+        Scripted { applied_after, answered_after, garbled: self.one_in(10) }
     }
 }
 
@@ -77,53 +76,53 @@ impl Process {
     fn start(&mut self, store: &Store, time: &Time) {
         let candidate = candidate(store, time, &self.identity, self.offset);
         self.leadership = Some(candidate.leadership());
-        (self.led, self.over) = (false, false);
-        self.doing = Doing::Acquiring(Box::pin(candidate.acquire()));
+        (self.led, self.lost) = (false, false);
+        self.state = ProcessState::Acquiring(Box::pin(candidate.acquire()));
     }
 
-    fn die(&mut self, until: Duration) {
-        self.doing = Doing::Gone { until };
+    fn kill(&mut self, until: Duration) {
+        self.state = ProcessState::Stopped { until };
         self.leadership = None;
     }
 
-    fn step(&mut self, store: &Store, time: &Time, dice: &mut Dice) {
-        match &mut self.doing {
-            Doing::Acquiring(acquiring) => {
+    fn step(&mut self, store: &Store, time: &Time, rng: &mut Rng) {
+        match &mut self.state {
+            ProcessState::Acquiring(acquiring) => {
                 if let Some(held) = poll(acquiring) {
                     let (stop, stopped) = oneshot::channel();
-                    self.doing = Doing::Keeping {
+                    self.state = ProcessState::Leading {
                         stop: Some(stop),
-                        keeping: Box::pin(renew_until_lost(held, stopped)),
+                        renewing: Box::pin(renew_until_lost(held, stopped)),
                     };
                 }
             }
-            Doing::Keeping { keeping, .. } => {
-                if let Some(held) = poll(keeping) {
-                    if dice.one_in(2) {
-                        self.doing = Doing::Releasing(Box::pin(held.release()));
+            ProcessState::Leading { renewing, .. } => {
+                if let Some(held) = poll(renewing) {
+                    if rng.one_in(2) {
+                        self.state = ProcessState::Releasing(Box::pin(held.release()));
                     } else {
-                        self.die(time.now() + dice.millis(20_000));
+                        self.kill(time.now() + rng.millis(20_000));
                     }
                 }
             }
-            Doing::Releasing(releasing) => {
+            ProcessState::Releasing(releasing) => {
                 if poll(releasing).is_some() {
-                    self.die(time.now() + dice.millis(20_000));
+                    self.kill(time.now() + rng.millis(20_000));
                 }
             }
-            Doing::Gone { until } if *until <= time.now() => self.start(store, time),
-            Doing::Gone { .. } => {}
+            ProcessState::Stopped { until } if *until <= time.now() => self.start(store, time),
+            ProcessState::Stopped { .. } => {}
         }
     }
 
-    /// Now and then it is killed, stopped, or told to end.
-    fn suffer(&mut self, time: &Time, dice: &mut Dice) {
-        match dice.below(2000) {
-            0 => self.die(time.now() + dice.millis(40_000)),
-            1 | 2 => self.stopped = time.now() + dice.millis(60_000),
+    /// Kills, pauses or terminates the process at random.
+    fn inject_fault(&mut self, time: &Time, rng: &mut Rng) {
+        match rng.below(2000) {
+            0 => self.kill(time.now() + rng.millis(40_000)),
+            1 | 2 => self.paused_until = time.now() + rng.millis(60_000),
             3 => {
-                if let Doing::Keeping { stop, .. } = &mut self.doing {
-                    // It drops what it was doing, and gives the lease back or not.
+                if let ProcessState::Leading { stop, .. } = &mut self.state {
+                    // It stops renewing, and releases the lease or not.
                     drop(stop.take());
                 }
             }
@@ -133,51 +132,51 @@ impl Process {
 
     fn leads(&mut self) -> bool {
         let leads = self.leadership.as_ref().is_some_and(Leadership::is_leader);
-        self.over |= self.led && !leads;
+        self.lost |= self.led && !leads;
         self.led |= leads;
-        assert!(!(self.over && leads), "a term never begins again");
+        assert!(!(self.lost && leads), "a process that lost the lease never leads again");
         leads
     }
 }
 
-/// Until the lease is lost, or it is told to stop.
+/// Renews until the lease is lost or `stopped` completes.
 async fn renew_until_lost(mut held: LeaseGuard<Store>, stopped: oneshot::Receiver<()>) -> LeaseGuard<Store> {
     futures::future::select(std::pin::pin!(held.renew_until_lost()), stopped).await;
     held
 }
 
-/// How often the leader changed, if there was one in the end.
+/// Number of leader changes; `None` if no process leads at the end.
 fn changes(seed: u64) -> Option<usize> {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let time = Time::default();
     let store = Store::new(&time);
     let mut processes: Vec<_> = ["a", "b", "c"]
         .map(|identity| Process {
             identity: identity.to_owned(),
-            offset: dice.millis(100_000),
-            doing: Doing::Gone { until: Duration::ZERO },
+            offset: rng.millis(100_000),
+            state: ProcessState::Stopped { until: Duration::ZERO },
             leadership: None,
             led: false,
-            over: false,
-            stopped: Duration::ZERO,
+            lost: false,
+            paused_until: Duration::ZERO,
         })
         .into();
     let (mut last, mut changes) = (None, 0);
-    while time.now() < STORM + CALM {
-        let storms = time.now() < STORM;
-        store.recover();
-        if storms {
-            store.foretell((0..8).map(|_| dice.fate()));
+    while time.now() < FAULTY_PERIOD + FAULTLESS_PERIOD {
+        let is_faulty = time.now() < FAULTY_PERIOD;
+        store.clear_script();
+        if is_faulty {
+            store.script_next((0..8).map(|_| rng.request()));
         }
         store.run();
-        let first = dice.below(3) as usize;
+        let first = rng.below(3) as usize;
         for number in (first..first + 3).map(|number| number % 3) {
             let process = &mut processes[number];
-            if storms {
-                process.suffer(&time, &mut dice);
+            if is_faulty {
+                process.inject_fault(&time, &mut rng);
             }
-            if process.stopped <= time.now() {
-                process.step(&store, &time, &mut dice);
+            if process.paused_until <= time.now() {
+                process.step(&store, &time, &mut rng);
             }
             let leaders: Vec<_> = (0..3).filter(|number| processes[*number].leads()).collect();
             assert!(leaders.len() < 2, "seed {seed} at {:?}: {leaders:?}", time.now());
@@ -185,17 +184,17 @@ fn changes(seed: u64) -> Option<usize> {
                 (last, changes) = (Some(leader), changes + 1);
             }
         }
-        time.advance(dice.millis(300) + Duration::from_millis(1));
+        time.advance(rng.millis(300) + Duration::from_millis(1));
     }
     processes.iter_mut().any(Process::leads).then_some(changes)
 }
 
 #[test]
-fn two_never_lead_at_once() {
+fn two_processes_never_lead_at_the_same_time() {
     let mut total = 0;
     for seed in 0..SEEDS {
         let changes = changes(seed);
-        total += changes.unwrap_or_else(|| panic!("seed {seed}: nobody leads although all is well again"));
+        total += changes.unwrap_or_else(|| panic!("seed {seed}: no process leads after the faults ended"));
     }
-    assert!(total > SEEDS as usize * 5, "too few changes to show anything: {total}");
+    assert!(total > SEEDS as usize * 5, "too few leader changes: {total}");
 }

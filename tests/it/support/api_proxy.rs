@@ -1,4 +1,4 @@
-//! A proxy before the API server, where things go wrong when a test wants it.
+//! A proxy in front of the API server that injects faults.
 
 use std::{
     collections::BTreeMap,
@@ -22,22 +22,22 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::control_plane::ControlPlane;
 
-/// What requests are answered with instead.
+/// An injected response.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     /// HTTP method.
     pub(crate) method: &'static str,
-    /// A part of path and query.
+    /// Substring of path and query.
     pub(crate) part: &'static str,
     pub(crate) status: u16,
-    /// How many more.
+    /// Remaining uses.
     pub(crate) left: u32,
 }
 
-/// A status that stands for no answer.
-const SILENCE: u16 = 0;
+/// Pseudo status: the request gets no response.
+const NO_RESPONSE: u16 = 0;
 
-/// A proxy, plain HTTP; clones share it.
+/// A plain HTTP proxy. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Proxy(Arc<Inner>);
 
@@ -45,13 +45,13 @@ struct Inner {
     address: String,
     upstream: Mutex<(String, reqwest::Client)>,
     faults: Mutex<Vec<Fault>>,
-    down: AtomicBool,
+    is_unavailable: AtomicBool,
     delay: AtomicU64,
-    /// Streams end when this changes.
-    cut: watch::Sender<u64>,
-    answered: Mutex<BTreeMap<u16, u64>>,
-    /// Path and query of requests, and in which form they ask for an answer.
-    forms: Mutex<Vec<(String, String)>>,
+    /// Responses are aborted when this changes.
+    abort: watch::Sender<u64>,
+    response_counts: Mutex<BTreeMap<u16, u64>>,
+    /// Path and query of each request, and its Accept header.
+    accept_headers: Mutex<Vec<(String, String)>>,
 }
 
 fn upstream(control_plane: &ControlPlane) -> (String, reqwest::Client) {
@@ -67,17 +67,17 @@ fn upstream(control_plane: &ControlPlane) -> (String, reqwest::Client) {
 // === impl Proxy ===
 
 impl Proxy {
-    pub(crate) async fn before(control_plane: &ControlPlane) -> Self {
+    pub(crate) async fn in_front_of(control_plane: &ControlPlane) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self(Arc::new(Inner {
             address: format!("http://{}", listener.local_addr().unwrap()),
             upstream: Mutex::new(upstream(control_plane)),
             faults: Mutex::default(),
-            down: AtomicBool::default(),
+            is_unavailable: AtomicBool::default(),
             delay: AtomicU64::default(),
-            cut: watch::Sender::new(0),
-            answered: Mutex::default(),
-            forms: Mutex::default(),
+            abort: watch::Sender::new(0),
+            response_counts: Mutex::default(),
+            accept_headers: Mutex::default(),
         }));
         let router = Router::new().fallback(forward).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -88,57 +88,57 @@ impl Proxy {
         &self.0.address
     }
 
-    /// From now on another API server answers.
-    pub(crate) fn lead_to(&self, control_plane: &ControlPlane) {
+    /// Forwards further requests to this API server.
+    pub(crate) fn set_upstream(&self, control_plane: &ControlPlane) {
         *self.0.upstream.lock().unwrap() = upstream(control_plane);
     }
 
-    /// Answers so many requests so.
+    /// Answers `left` matching requests with `status`.
     pub(crate) fn fault(&self, method: &'static str, part: &'static str, status: u16, left: u32) {
         self.0.faults.lock().unwrap().push(Fault { method, part, status, left });
     }
 
-    /// Answers so many requests not at all.
+    /// Leaves `left` matching requests without a response.
     pub(crate) fn hang(&self, method: &'static str, part: &'static str, left: u32) {
-        self.fault(method, part, SILENCE, left);
+        self.fault(method, part, NO_RESPONSE, left);
     }
 
-    /// Whether every fault that was asked for has happened.
-    pub(crate) fn is_spent(&self) -> bool {
+    /// Whether all faults were used.
+    pub(crate) fn all_faults_used(&self) -> bool {
         self.0.faults.lock().unwrap().iter().all(|fault| fault.left == 0)
     }
 
-    /// Nobody is answered any more, or everybody is again.
-    pub(crate) fn set_down(&self, down: bool) {
-        self.0.down.store(down, Ordering::Relaxed);
-        if down {
-            self.cut();
+    /// Answers all requests with 503, or forwards them again.
+    pub(crate) fn set_unavailable(&self, is_unavailable: bool) {
+        self.0.is_unavailable.store(is_unavailable, Ordering::Relaxed);
+        if is_unavailable {
+            self.abort_watches();
         }
     }
 
-    /// Every request takes this much longer.
+    /// Delays every request.
     pub(crate) fn set_delay(&self, delay: Duration) {
         self.0.delay.store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Ends every watch.
-    pub(crate) fn cut(&self) {
-        self.0.cut.send_modify(|number| *number += 1);
+    /// Aborts every watch.
+    pub(crate) fn abort_watches(&self) {
+        self.0.abort.send_modify(|number| *number += 1);
     }
 
-    /// How often this status was answered.
-    pub(crate) fn answered(&self, status: u16) -> u64 {
-        self.0.answered.lock().unwrap().get(&status).copied().unwrap_or_default()
+    /// Number of responses with this status.
+    pub(crate) fn response_count(&self, status: u16) -> u64 {
+        self.0.response_counts.lock().unwrap().get(&status).copied().unwrap_or_default()
     }
 
-    /// In which forms answers were asked for, of paths and queries with this part.
-    pub(crate) fn forms(&self, part: &str) -> Vec<String> {
-        let forms = self.0.forms.lock().unwrap();
-        forms.iter().filter(|(path, _)| path.contains(part)).map(|(_, form)| form.clone()).collect()
+    /// Accept headers of requests whose path and query contain `part`.
+    pub(crate) fn accept_headers(&self, part: &str) -> Vec<String> {
+        let headers = self.0.accept_headers.lock().unwrap();
+        headers.iter().filter(|(path, _)| path.contains(part)).map(|(_, accept)| accept.clone()).collect()
     }
 
-    fn instead(&self, method: &str, path: &str) -> Option<u16> {
-        if self.0.down.load(Ordering::Relaxed) {
+    fn injected_status(&self, method: &str, path: &str) -> Option<u16> {
+        if self.0.is_unavailable.load(Ordering::Relaxed) {
             return Some(503);
         }
         let mut faults = self.0.faults.lock().unwrap();
@@ -159,28 +159,28 @@ fn answer(status: u16, headers: HeaderMap, body: Body) -> Response {
 async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let path = request.uri().path_and_query().unwrap().to_string();
     let method = request.method().clone();
-    let form = request.headers().get(header::ACCEPT).map(|form| form.to_str().unwrap().to_owned());
-    proxy.0.forms.lock().unwrap().push((path.clone(), form.unwrap_or_default()));
+    let accept = request.headers().get(header::ACCEPT).map(|accept| accept.to_str().unwrap().to_owned());
+    proxy.0.accept_headers.lock().unwrap().push((path.clone(), accept.unwrap_or_default()));
     let delay = proxy.0.delay.load(Ordering::Relaxed);
     if delay > 0 {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
-    let note = |status: u16| *proxy.0.answered.lock().unwrap().entry(status).or_default() += 1;
-    if let Some(status) = proxy.instead(method.as_str(), &path) {
-        note(status);
-        if status == SILENCE {
+    let count = |status: u16| *proxy.0.response_counts.lock().unwrap().entry(status).or_default() += 1;
+    if let Some(status) = proxy.injected_status(method.as_str(), &path) {
+        count(status);
+        if status == NO_RESPONSE {
             return std::future::pending().await;
         }
         let body = serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status,
-            "reason": if status == 409 { "Conflict" } else { "TooManyRequests" }, "message": "a test's doing",
+            "reason": if status == 409 { "Conflict" } else { "TooManyRequests" }, "message": "injected by a test",
         });
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
         headers.insert(header::RETRY_AFTER, "1".parse().unwrap());
         return answer(status, headers, Body::from(body.to_string()));
     }
-    let mut cut = proxy.0.cut.subscribe();
+    let mut abort = proxy.0.abort.subscribe();
     let (server, client) = proxy.0.upstream.lock().unwrap().clone();
     let mut headers = request.headers().clone();
     headers.remove(header::HOST);
@@ -188,23 +188,23 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let sent = client.request(method, format!("{server}{path}")).headers(headers).body(body).send();
     let answered = tokio::select! {
         answered = sent => answered,
-        _ = cut.changed() => return answer(502, HeaderMap::new(), Body::empty()),
+        _ = abort.changed() => return answer(502, HeaderMap::new(), Body::empty()),
     };
     let Ok(answered) = answered else {
         return answer(502, HeaderMap::new(), Body::empty());
     };
     let (status, mut headers) = (answered.status().as_u16(), answered.headers().clone());
-    note(status);
+    count(status);
     for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::CONNECTION] {
         headers.remove(name);
     }
-    // Chunk by chunk: a watch has no end.
-    let chunks = stream::unfold((answered, cut), |(mut answered, mut cut)| async move {
+    // The body is streamed, because a watch does not end.
+    let chunks = stream::unfold((answered, abort), |(mut answered, mut abort)| async move {
         let chunk = tokio::select! {
             chunk = answered.chunk() => chunk.map_err(std::io::Error::other).transpose()?,
-            _ = cut.changed() => return None,
+            _ = abort.changed() => return None,
         };
-        Some((chunk, (answered, cut)))
+        Some((chunk, (answered, abort)))
     });
     answer(status, headers, Body::from_stream(chunks))
 }

@@ -1,4 +1,4 @@
-//! A Kubernetes control plane of the tests' own: etcd, kube-apiserver and three controllers in one process.
+//! A Kubernetes control plane for tests: etcd, kube-apiserver and three controllers in one process.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -13,12 +13,12 @@ use kube::{
 };
 use serde::Deserialize;
 
-/// It gives up by itself after a minute.
+/// Time limit of the start. The process itself gives up after a minute.
 const START: Duration = Duration::from_secs(75);
-/// Within this it promises to be gone.
+/// Time limit of the shutdown.
 pub(crate) const STOP: Duration = Duration::from_secs(5);
 
-/// What it says about itself once it can be used.
+/// The line that the process prints when it is ready.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ready {
@@ -36,20 +36,20 @@ pub(crate) struct ControlPlane {
     child: Child,
 }
 
-/// Where `make control-plane` puts it.
+/// The binary that `make control-plane` builds.
 pub(crate) fn binary() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane/control-plane");
     assert!(path.exists(), "{} is missing: run `make control-plane`, or `make test`", path.display());
     path
 }
 
-/// Signals a process, by the shell's own `kill`: the command of that name is not everywhere.
+/// Signals a process with the `kill` of the shell, because not every system has a `kill` command.
 pub(crate) fn send(signal: &str, process: u32) -> bool {
     let status = Command::new("sh").arg("-c").arg(format!("kill {signal} {process}")).status();
     status.is_ok_and(|status| status.success())
 }
 
-/// Starts `command` and reads the line it prints when ready.
+/// Starts `command` and reads the line that it prints when it is ready.
 pub(crate) async fn start(mut command: Command) -> ControlPlane {
     let starting = tokio::task::spawn_blocking(move || {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -78,12 +78,12 @@ impl ControlPlane {
         Client::try_from(config).unwrap()
     }
 
-    /// Answers as kubectl, for the administrator.
+    /// Runs kubectl as administrator.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
         self.kubectl_reading(arguments, "")
     }
 
-    /// The same, with something to read for `-f -`.
+    /// Runs kubectl with standard input for `-f -`.
     pub(crate) fn kubectl_reading(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new(binary())
             .arg("kubectl")
@@ -95,24 +95,24 @@ impl ControlPlane {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // Whoever takes no input may be gone before it is written.
+        // A command that reads no input may end before the write.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
 
-    /// Ends it as whoever runs it would.
+    /// Signals the process.
     pub(crate) fn signal(&self, signal: &str) {
-        assert!(send(signal, self.child.id()), "the process is there");
+        assert!(send(signal, self.child.id()), "the process exists");
     }
 
-    /// Waits for its end and tells whether it was an orderly one.
+    /// Waits until the process ends, and returns whether it succeeded.
     pub(crate) fn wait(&mut self) -> bool {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.success();
             }
-            assert!(begun.elapsed() < STOP, "still running {STOP:?} after it was told to stop");
+            assert!(begun.elapsed() < STOP, "still running {STOP:?} after SIGTERM");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -123,7 +123,7 @@ impl Drop for ControlPlane {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
-        // An orderly end removes its folder; the hard one after it is for when that fails.
+        // After SIGTERM the process removes its folder. SIGKILL follows only if that fails.
         send("-TERM", self.child.id());
         let begun = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < STOP {

@@ -1,4 +1,4 @@
-//! A clock that waits for nothing: whoever sleeps on it makes it leap.
+//! A clock that advances at once when code sleeps on it.
 
 use std::{
     sync::{Arc, Mutex},
@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dcs_operator::clock::Clock;
 use futures::future::BoxFuture;
 
-/// Time passes only by sleeping and by [`leap`](Self::leap). Clones are the same clock.
+/// Time advances only by sleeps and by [`leap`](Self::leap). Clones share the time.
 #[derive(Debug, Clone)]
 pub(crate) struct LeapingClock {
     leaps: Arc<Mutex<Vec<Duration>>>,
@@ -19,18 +19,18 @@ pub(crate) struct LeapingClock {
 // === impl LeapingClock ===
 
 impl LeapingClock {
-    /// A clock whose wall clock differs from that of others of its kind.
+    /// A clock whose wall clock is ahead of the default by `difference`.
     pub(crate) fn ahead_by(difference: TimeDelta) -> Self {
         let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + difference;
         Self { leaps: Arc::default(), start }
     }
 
-    /// Every sleep and leap so far.
+    /// Durations of all sleeps and leaps.
     pub(crate) fn leaps(&self) -> Vec<Duration> {
         self.leaps.lock().unwrap().clone()
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub(crate) fn leap(&self, duration: Duration) {
         self.leaps.lock().unwrap().push(duration);
     }

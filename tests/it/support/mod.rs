@@ -1,4 +1,4 @@
-//! What several tests use.
+//! Shared test support.
 
 pub(crate) mod account;
 pub(crate) mod answers;
@@ -6,6 +6,7 @@ pub(crate) mod api_proxy;
 pub(crate) mod control_plane;
 pub(crate) mod eventually;
 pub(crate) mod in_process;
+pub(crate) mod leaks;
 pub(crate) mod leaping_clock;
 pub(crate) mod many;
 pub(crate) mod memory_cluster;

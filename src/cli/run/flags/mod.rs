@@ -1,4 +1,4 @@
-//! What `dcs-operator run` takes: every interval, window, budget and limit, each with the variable that sets it too.
+//! Flags of `dcs-operator run`. Each has an environment variable.
 
 mod groups;
 
@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
-use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, TenantFlags, WaitFlags};
+use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, ReconcileFlags, TenantFlags};
 use crate::{
     cli::Failure,
     controller::{Endpoints, KubeTimeouts, Namespaces, OwnCredentials},
@@ -16,192 +16,213 @@ use crate::{
     plan::{instance::observed::PlannerSettings, schedule::RequeuePolicy},
 };
 
-/// Manages the DcsInstances of a cluster.
-///
-/// Finds the cluster as kubectl does (KUBECONFIG), or by the service account of the pod that it runs in. Several may
-/// run: one leads, the others wait.
+/// The lease outlasts every write request by at least this.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(15);
+const MAX_SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// Flags of `dcs-operator run`.
 #[derive(Debug, Clone, Args)]
-pub struct RunArgs {
-    /// The operator's own namespace: its lease and its key are there. That of the pod if left out, or else
-    /// dcs-operator-system.
+#[command(after_help = "Tuning flags are hidden here: --help-all lists them.")]
+pub(crate) struct RunArgs {
+    /// Namespace of the operator, which holds its lease and its hash key. The default is the namespace of the pod, or
+    /// dcs-operator-system outside a pod.
     #[arg(long, env = "DCS_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
-    /// Where /healthz, /readyz and /metrics are served; port 0 takes a free one.
+    pub(crate) namespace: Option<String>,
+    /// Address of /healthz, /readyz and /metrics; port 0 selects a free port.
     #[arg(long, env = "DCS_OPERATOR_LISTEN", default_value = "0.0.0.0:8080", value_name = "IP:PORT")]
-    pub listen: SocketAddr,
-    /// How log lines look. What is logged, DCS_OPERATOR_LOG says: info, debug, dcs_operator::dcs=debug,warn …
+    pub(crate) listen: SocketAddr,
+    /// Format of log lines. DCS_OPERATOR_LOG sets the level: info, debug, dcs_operator::dcs=debug,warn …
     #[arg(long, env = "DCS_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-    /// How many objects are worked on at the same time.
+    pub(crate) log_format: LogFormat,
+    /// How many objects are reconciled at the same time.
     #[arg(long, env = "DCS_OPERATOR_CONCURRENCY", default_value_t = 16, value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
-    /// Which cluster this is, in the tags of instances: the uid of its namespace kube-system if left out. Instances made
-    /// under another id are not found again.
+    pub(crate) concurrency: u16,
+    /// ID of this cluster in the tags of instances. The default is the uid of namespace kube-system. After a change,
+    /// the operator no longer finds the instances that carry the former ID.
     #[arg(long, env = "DCS_OPERATOR_CLUSTER_ID", value_name = "ID")]
-    pub cluster_id: Option<String>,
-    /// The lease of the one that leads.
+    pub(crate) cluster_id: Option<String>,
+    /// Print help for all flags, including the tuning flags that --help hides.
+    #[arg(long)]
+    pub(crate) help_all: bool,
+    /// Leader election.
     #[command(flatten)]
-    pub leader: LeaderFlags,
-    /// How the cloud is asked.
+    pub(crate) leader: LeaderFlags,
+    /// Requests to the cloud.
     #[command(flatten)]
-    pub cloud: CloudFlags,
-    /// How long is waited.
+    pub(crate) cloud: CloudFlags,
+    /// Intervals between reconciles of one object.
     #[command(flatten)]
-    pub waits: WaitFlags,
-    /// How the API server is asked.
+    pub(crate) reconcile: ReconcileFlags,
+    /// Requests to the API server, and shutdown.
     #[command(flatten)]
-    pub kubernetes: KubernetesFlags,
-    /// What namespaces may do.
+    pub(crate) kubernetes: KubernetesFlags,
+    /// Permissions of namespaces.
     #[command(flatten)]
-    pub tenants: TenantFlags,
+    pub(crate) tenants: TenantFlags,
 }
 
 fn namespaces(names: &[String]) -> Namespaces {
     if names.iter().any(|name| name == "*") { Namespaces::All } else { Namespaces::Some(names.to_vec()) }
 }
 
+fn refuse_unless(holds: bool, message: &str) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(Failure::Usage(message.to_owned())) }
+}
+
 // === impl RunArgs ===
 
 impl RunArgs {
-    /// Whether the settings fit together.
+    /// Checks that the values are consistent with each other.
     ///
     /// # Errors
-    /// [`Failure::Usage`] with what does not, and what to write instead.
-    pub fn check(&self) -> Result<(), Failure> {
-        let (leader, cloud) = (&self.leader, &self.cloud);
-        let usage = |message: String| Err(Failure::Usage(message));
-        if cloud.call_timeout_seconds > Duration::from_secs(15)
-            || cloud.call_timeout_seconds < Duration::from_secs(1)
-        {
-            return usage("--call-timeout-seconds is from 1 to 15".to_owned());
-        }
-        // A change must be over, with some time to spare, before another process may lead; and there must be time left
-        // in which one can begin.
-        let least = cloud.call_timeout_seconds + Duration::from_secs(5) + leader.lease_renew_seconds;
-        if leader.leader_elect && leader.lease_seconds <= least {
-            return usage(format!(
-                "--lease-seconds {} is too short: more than --call-timeout-seconds + 5 + --lease-renew-seconds = {} is \
-                 needed",
-                leader.lease_seconds.as_secs_f64(),
-                least.as_secs_f64()
-            ));
-        }
-        let polls = [cloud.fast_tick_seconds, cloud.steady_tick_seconds, leader.lease_renew_seconds];
-        if polls.iter().any(|poll| poll.is_zero()) || cloud.fast_tick_seconds > cloud.steady_tick_seconds {
-            return usage(
-                "ticks are longer than 0, and --fast-tick-seconds not longer than --steady-tick-seconds"
-                    .to_owned(),
-            );
-        }
-        if cloud.read_timeout_seconds < Duration::from_secs(1) {
-            return usage("--read-timeout-seconds is 1 or more".to_owned());
-        }
-        let WaitFlags { busy_seconds, backstop_seconds, slow_round_seconds, .. } = self.waits;
-        if [busy_seconds, backstop_seconds, slow_round_seconds].iter().any(Duration::is_zero) {
-            return usage(
-                "--busy-seconds, --backstop-seconds and --slow-round-seconds are longer than 0".to_owned(),
-            );
-        }
-        if self.waits.unreachable_seconds > self.waits.observation_seconds {
-            return usage("--unreachable-seconds is not longer than --observation-seconds".to_owned());
-        }
-        let KubernetesFlags { kubernetes_timeout_seconds: answer, watch_seconds, .. } = self.kubernetes;
-        if answer.is_zero() || watch_seconds < Duration::from_secs(1) {
-            return usage(
-                "--kubernetes-timeout-seconds is longer than 0, --watch-seconds 1 or more".to_owned(),
-            );
-        }
-        if self.kubernetes.shutdown_seconds > Duration::from_secs(10) {
-            return usage("--shutdown-seconds is at most 10".to_owned());
-        }
-        if self.cluster_id.as_deref().is_some_and(|id| id.trim().is_empty()) {
-            return usage("--cluster-id is empty: leave it out, or give the same one as ever".to_owned());
-        }
-        if cloud.send_limit_seconds.is_zero() {
-            return usage("--send-limit-seconds is longer than 0".to_owned());
-        }
-        if self.tenants.credentials_secret.is_none()
-            && self.tenants.credentials_namespaces.iter().any(|name| !name.is_empty())
-        {
-            return usage("--credentials-namespaces needs --credentials-secret".to_owned());
+    /// [`Failure::Usage`] with the first inconsistency and its remedy.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.check_lease()?;
+        self.check_cloud()?;
+        self.check_reconcile()?;
+        self.check_kubernetes()?;
+        refuse_unless(
+            self.cluster_id.as_deref().is_none_or(|id| !id.trim().is_empty()),
+            "--cluster-id is empty: leave it out, or set the ID that existing instances carry",
+        )?;
+        refuse_unless(
+            self.tenants.credentials_secret.is_some()
+                || self.tenants.credentials_namespaces.iter().all(|name| name.is_empty()),
+            "--credentials-namespaces requires --credentials-secret",
+        )
+    }
+
+    fn check_lease(&self) -> Result<(), Failure> {
+        let (leader, call_timeout) = (&self.leader, self.cloud.call_timeout);
+        refuse_unless(
+            (Duration::from_secs(1)..=MAX_CALL_TIMEOUT).contains(&call_timeout),
+            "--call-timeout must be from 1s to 15s",
+        )?;
+        // A write must end before another process can acquire the lease, and a renewed lease must leave time in which a
+        // write can start.
+        let least = call_timeout + LEASE_MARGIN + leader.leader_elect_renew_interval;
+        if leader.leader_elect && leader.leader_elect_lease_duration <= least {
+            return Err(Failure::Usage(format!(
+                "--leader-elect-lease-duration {} is too short: more than --call-timeout + {} + \
+                 --leader-elect-renew-interval = {} is needed",
+                humantime::format_duration(leader.leader_elect_lease_duration),
+                humantime::format_duration(LEASE_MARGIN),
+                humantime::format_duration(least)
+            )));
         }
         Ok(())
     }
 
-    /// How plans are made.
-    pub fn settings(&self, identity: &str) -> PlannerSettings {
+    fn check_cloud(&self) -> Result<(), Failure> {
+        let cloud = &self.cloud;
+        let intervals =
+            [cloud.poll_interval_active, cloud.poll_interval_idle, self.leader.leader_elect_renew_interval];
+        refuse_unless(
+            !intervals.iter().any(Duration::is_zero),
+            "--poll-interval-active, --poll-interval-idle and --leader-elect-renew-interval must be longer than 0s",
+        )?;
+        refuse_unless(
+            cloud.poll_interval_active <= cloud.poll_interval_idle,
+            "--poll-interval-active must be not longer than --poll-interval-idle",
+        )?;
+        refuse_unless(cloud.read_timeout >= Duration::from_secs(1), "--read-timeout must be 1s or more")?;
+        refuse_unless(!cloud.intent_ttl.is_zero(), "--intent-ttl must be longer than 0s")
+    }
+
+    fn check_reconcile(&self) -> Result<(), Failure> {
+        let ReconcileFlags { busy, operation_check_interval, resync_interval, .. } = self.reconcile;
+        refuse_unless(
+            ![busy, operation_check_interval, resync_interval].iter().any(Duration::is_zero),
+            "--busy, --operation-check-interval and --resync-interval must be longer than 0s",
+        )?;
+        refuse_unless(
+            self.reconcile.unreachable <= self.reconcile.observation,
+            "--unreachable must be not longer than --observation",
+        )
+    }
+
+    fn check_kubernetes(&self) -> Result<(), Failure> {
+        let KubernetesFlags { kubernetes_timeout, watch, shutdown, .. } = self.kubernetes;
+        refuse_unless(!kubernetes_timeout.is_zero(), "--kubernetes-timeout must be longer than 0s")?;
+        refuse_unless(watch >= Duration::from_secs(1), "--watch must be 1s or more")?;
+        refuse_unless(shutdown <= MAX_SHUTDOWN, "--shutdown must be at most 10s")
+    }
+
+    /// Settings of the planner.
+    pub(crate) fn settings(&self, identity: &str) -> PlannerSettings {
         let cloud = &self.cloud;
         PlannerSettings {
             process: identity.to_owned(),
-            intent_ttl: cloud.send_limit_seconds,
-            call_timeout: cloud.call_timeout_seconds,
-            list_consistency_window: cloud.visibility_seconds,
-            max_creation_failures: cloud.most_creation_failures,
-            max_recreations: cloud.most_recreations,
-            throttled: cloud.throttled_seconds,
+            intent_ttl: cloud.intent_ttl,
+            call_timeout: cloud.call_timeout,
+            list_consistency_window: cloud.list_consistency_window,
+            max_creation_failures: cloud.max_creation_failures,
+            max_recreations: cloud.max_recreations,
+            throttled: cloud.throttled,
             requeue: self.requeue(),
         }
     }
 
     fn requeue(&self) -> RequeuePolicy {
-        let waits = &self.waits;
+        let reconcile = &self.reconcile;
         RequeuePolicy {
-            kube: waits.kubernetes_retry_seconds,
-            transient: waits.retry_seconds,
-            create_failed: waits.creation_retry_seconds,
-            needs_user: waits.stalled_retry_seconds,
-            busy: waits.busy_seconds,
-            operation_check_interval: waits.backstop_seconds,
-            resync_interval: waits.slow_round_seconds,
-            unreachable_after: waits.unreachable_seconds,
-            observation_max_age: waits.observation_seconds,
+            kube: reconcile.kubernetes_retry,
+            transient: reconcile.retry,
+            create_failed: reconcile.creation_retry,
+            needs_user: reconcile.stalled_retry,
+            busy: reconcile.busy,
+            operation_check_interval: reconcile.operation_check_interval,
+            resync_interval: reconcile.resync_interval,
+            unreachable_after: reconcile.unreachable,
+            observation_max_age: reconcile.observation,
         }
     }
 
-    /// How long the API server is waited for.
-    pub fn timeouts(&self) -> KubeTimeouts {
+    /// Timeouts of requests to the API server.
+    pub(crate) fn timeouts(&self) -> KubeTimeouts {
         let kubernetes = &self.kubernetes;
         KubeTimeouts {
-            answer: kubernetes.kubernetes_timeout_seconds,
-            watch: kubernetes.watch_seconds,
-            max_backoff: kubernetes.watch_retry_seconds,
+            answer: kubernetes.kubernetes_timeout,
+            watch: kubernetes.watch,
+            max_backoff: kubernetes.watch_retry,
         }
     }
 
-    /// How accounts are looked at.
-    pub fn inventory_settings(&self) -> InventorySettings {
+    /// Settings of the inventory.
+    pub(crate) fn inventory_settings(&self) -> InventorySettings {
         let cloud = &self.cloud;
         InventorySettings {
-            poll_interval_active: cloud.fast_tick_seconds,
-            poll_interval_idle: cloud.steady_tick_seconds,
-            refused_pause: self.waits.stalled_retry_seconds.first,
+            poll_interval_active: cloud.poll_interval_active,
+            poll_interval_idle: cloud.poll_interval_idle,
+            refused_pause: self.reconcile.stalled_retry.first,
             reads_per_second: cloud.reads_per_second,
             writes_per_second: cloud.writes_per_second,
-            intent_ttl: cloud.send_limit_seconds,
-            catalogue_ttl: cloud.catalogue_seconds,
+            intent_ttl: cloud.intent_ttl,
+            catalogue_ttl: cloud.catalogue,
             indexed_tag_prefix: RESERVED_PREFIX.to_owned(),
         }
     }
 
-    /// How calls are made.
-    pub fn retry_policy(&self) -> RetryPolicy {
+    /// Timeouts and retries of cloud requests.
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
         RetryPolicy {
-            changes: self.cloud.call_timeout_seconds,
-            total: self.cloud.read_timeout_seconds,
-            attempts: self.cloud.most_tries,
+            changes: self.cloud.call_timeout,
+            total: self.cloud.read_timeout,
+            attempts: self.cloud.max_tries,
             ..RetryPolicy::default()
         }
     }
 
-    /// Where credentials may lead.
-    pub fn endpoints(&self) -> Endpoints {
+    /// Endpoints that credentials may name.
+    pub(crate) fn endpoints(&self) -> Endpoints {
         let TenantFlags { allow_endpoint, allow_insecure_endpoint, .. } = self.tenants.clone();
         Endpoints { hosts: allow_endpoint, insecure: allow_insecure_endpoint }
     }
 
-    /// The operator's own credentials, and who may use them.
-    pub fn own_credentials(&self) -> Option<OwnCredentials> {
+    /// The operator's own credentials and the namespaces that may use them.
+    pub(crate) fn own_credentials(&self) -> Option<OwnCredentials> {
         Some(OwnCredentials {
             secret: self.tenants.credentials_secret.clone()?,
             namespaces: namespaces(&self.tenants.credentials_namespaces),
@@ -210,9 +231,15 @@ impl RunArgs {
     }
 }
 
+/// Help for all flags of `command`, including the hidden ones.
+pub(in crate::cli) fn help_all(command: &clap::Command) -> clap::builder::StyledStr {
+    let mut command = command.clone().after_help("").mut_args(|arg| arg.hide(false));
+    command.render_long_help()
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser, error::ErrorKind};
 
     use super::*;
     use crate::controller::NamespacedName;
@@ -227,24 +254,28 @@ mod tests {
         Line::try_parse_from([&["run"], flags].concat()).unwrap().run
     }
 
+    fn refused(flags: &[&str]) -> clap::Error {
+        Line::try_parse_from([&["run"], flags].concat()).unwrap_err()
+    }
+
     #[test]
-    fn what_does_not_fit_together_is_refused_with_a_remedy() {
+    fn inconsistent_values_are_refused_with_a_remedy() {
         assert!(parse(&[]).check().is_ok());
-        assert!(parse(&["--leader-elect", "false", "--lease-seconds", "1"]).check().is_ok());
+        assert!(parse(&["--leader-elect", "false", "--leader-elect-lease-duration", "1s"]).check().is_ok());
         for (flags, remedy) in [
-            (vec!["--lease-seconds", "25"], "= 25 is needed"),
-            (vec!["--call-timeout-seconds", "16"], "from 1 to 15"),
-            (vec!["--call-timeout-seconds", "0.5"], "from 1 to 15"),
-            (vec!["--fast-tick-seconds", "61"], "not longer than --steady-tick-seconds"),
-            (vec!["--steady-tick-seconds", "0", "--fast-tick-seconds", "0"], "longer than 0"),
+            (vec!["--leader-elect-lease-duration", "25s"], "= 25s is needed"),
+            (vec!["--call-timeout", "16s"], "from 1s to 15s"),
+            (vec!["--call-timeout", "500ms"], "from 1s to 15s"),
+            (vec!["--poll-interval-active", "61s"], "not longer than --poll-interval-idle"),
+            (vec!["--poll-interval-idle", "0s", "--poll-interval-active", "0s"], "longer than 0s"),
             (vec!["--credentials-namespaces", "shop"], "--credentials-secret"),
-            (vec!["--read-timeout-seconds", "0"], "1 or more"),
-            (vec!["--busy-seconds", "0"], "longer than 0"),
-            (vec!["--send-limit-seconds", "0"], "longer than 0"),
+            (vec!["--read-timeout", "0s"], "1s or more"),
+            (vec!["--busy", "0s"], "longer than 0s"),
+            (vec!["--intent-ttl", "0s"], "longer than 0s"),
             (vec!["--cluster-id", ""], "leave it out"),
-            (vec!["--unreachable-seconds", "601"], "not longer than --observation-seconds"),
-            (vec!["--watch-seconds", "0.5"], "--watch-seconds 1 or more"),
-            (vec!["--shutdown-seconds", "11"], "at most 10"),
+            (vec!["--unreachable", "601s"], "not longer than --observation"),
+            (vec!["--watch", "500ms"], "--watch must be 1s or more"),
+            (vec!["--shutdown", "11s"], "at most 10s"),
         ] {
             let refused = parse(&flags).check().unwrap_err().to_string();
             assert!(refused.contains(remedy), "{refused}");
@@ -252,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_what_everything_else_takes_for_usual() {
+    fn defaults_of_flags_equal_the_defaults_of_settings() {
         let args = parse(&[]);
         assert_eq!(
             args.settings("me"),
@@ -264,20 +295,51 @@ mod tests {
             args.inventory_settings(),
             InventorySettings { indexed_tag_prefix: prefix, ..InventorySettings::default() }
         );
-        let backoff = parse(&["--stalled-retry-seconds", "0.5..2"]).settings("me").requeue.needs_user;
+        let backoff = parse(&["--stalled-retry", "500ms..2s"]).settings("me").requeue.needs_user;
         assert_eq!((backoff.first.as_millis(), backoff.longest.as_secs()), (500, 2));
     }
 
     #[test]
-    fn every_flag_has_a_variable_and_a_sentence() {
-        let command = <Line as clap::CommandFactory>::command();
-        for flag in command.get_arguments().filter(|flag| flag.get_long().is_some_and(|long| long != "help"))
-        {
-            let name = flag.get_long().unwrap();
+    fn every_flag_has_a_variable_and_a_help_text() {
+        let command = Line::command();
+        for flag in command.get_arguments() {
+            let Some(name) = flag.get_long().filter(|long| !["help", "help-all"].contains(long)) else {
+                continue;
+            };
             let variable = format!("DCS_OPERATOR_{}", name.replace('-', "_").to_uppercase());
             assert_eq!(flag.get_env().and_then(|env| env.to_str()), Some(variable.as_str()), "{name}");
             assert!(flag.get_help().is_some_and(|help| help.to_string().len() > 15), "{name}");
         }
+    }
+
+    #[test]
+    fn help_hides_tuning_flags_and_help_all_lists_every_flag() {
+        let short = Line::command().render_long_help().to_string();
+        assert!(short.contains("--help-all lists them"), "{short}");
+        let all = help_all(&Line::command()).to_string();
+        for flag in Line::command().get_arguments().filter_map(|flag| Some((flag, flag.get_long()?))) {
+            let (flag, listed) = (flag.0, format!("--{} ", flag.1));
+            let lists = |help: &str| help.lines().any(|line| format!("{} ", line.trim()).contains(&listed));
+            assert_eq!(lists(&short), !flag.is_hide_set(), "{listed}");
+            assert!(lists(&all), "{listed} is not in\n{all}");
+        }
+        for heading in ["Leader election:", "Cloud:", "Reconciliation:", "Kubernetes:", "Tenants:"] {
+            assert!(all.contains(heading), "{heading} is not in\n{all}");
+        }
+        assert!(parse(&["--help-all"]).help_all);
+    }
+
+    #[test]
+    fn former_names_are_unknown_and_numbers_without_a_unit_are_refused() {
+        for name in ["--fast-tick-seconds", "--lease-seconds", "--most-tries", "--busy-seconds"] {
+            assert_eq!(refused(&[name, "5s"]).kind(), ErrorKind::UnknownArgument, "{name}");
+        }
+        for number in ["30", "0.5", "0"] {
+            let message = refused(&["--busy", number]).to_string();
+            assert!(message.contains("write a duration such as 30s or 2m"), "{message}");
+        }
+        let message = refused(&["--retry", "5..120"]).to_string();
+        assert!(message.contains("write a duration such as 30s or 2m"), "{message}");
     }
 
     #[test]
@@ -297,7 +359,7 @@ mod tests {
             assert!(Line::try_parse_from(["run", flag, value]).is_err(), "{flag} {value}");
         };
         let _ = ["ops", "/x", "x/"].map(|value| wrong("--credentials-secret", value));
-        let _ = ["-1", "x"].map(|value| wrong("--busy-seconds", value));
-        let _ = ["5", "5..", "9..5", "0..5", "a..b"].map(|value| wrong("--retry-seconds", value));
+        let _ = ["-1s", "x"].map(|value| wrong("--busy", value));
+        let _ = ["5s", "5s..", "9s..5s", "0s..5s", "a..b"].map(|value| wrong("--retry", value));
     }
 }

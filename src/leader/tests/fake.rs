@@ -1,5 +1,5 @@
-//! A store for Leases and a clock that moves only when told. A request lives on in the store when whoever sent it is
-//! gone: it may be carried out long after anybody waits for it.
+//! A fake Lease API and a manual clock. A request outlives its sender: it may take effect long after the sender has
+//! stopped waiting.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use crate::{
     leader::{LeaseApi, LeaseError},
 };
 
-/// One time for all, which each of its clocks shows with an offset of its own.
+/// Shared manual time. Each clock shows it with its own offset.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Time {
     now: Arc<Mutex<Duration>>,
@@ -31,30 +31,30 @@ pub(super) struct OffsetClock {
     offset: Duration,
 }
 
-/// What becomes of a request. Without a time for it, it is never carried out, or never answered.
+/// When a request takes effect and is answered; `None` means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fate {
-    pub(super) carried_out: Option<Duration>,
-    pub(super) answered: Option<Duration>,
-    /// The answer says nothing of what happened.
+pub(super) struct Scripted {
+    pub(super) applied_after: Option<Duration>,
+    pub(super) answered_after: Option<Duration>,
+    /// The response is an error, whatever the effect.
     pub(super) garbled: bool,
 }
 
 type Answer = Result<Option<Lease>, LeaseError>;
 
-enum Act {
+enum Call {
     Get,
     Create(Lease),
     Replace(Lease),
 }
 
 struct Request {
-    act: Act,
-    carried_out: Option<Duration>,
-    answered: Option<Duration>,
+    call: Call,
+    apply_at: Option<Duration>,
+    answer_at: Option<Duration>,
     garbled: bool,
     answer: Option<Answer>,
-    to: Option<oneshot::Sender<Answer>>,
+    responder: Option<oneshot::Sender<Answer>>,
 }
 
 #[derive(Default)]
@@ -62,18 +62,18 @@ struct State {
     lease: Option<Lease>,
     version: u64,
     requests: Vec<Request>,
-    fates: VecDeque<Fate>,
+    script: VecDeque<Scripted>,
     writes: usize,
 }
 
-/// One Lease.
+/// A [`LeaseApi`] with one Lease.
 #[derive(Clone)]
 pub(super) struct Store {
     time: Time,
     state: Arc<Mutex<State>>,
 }
 
-/// Polls once.
+/// Polls `future` once.
 pub(super) fn poll<T>(future: &mut BoxFuture<'_, T>) -> Option<T> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => Some(done),
@@ -88,7 +88,7 @@ impl Time {
         *self.now.lock().unwrap()
     }
 
-    /// Moves to the next timer, but by no more than this.
+    /// Advances to the next timer, by `most` at most.
     pub(super) fn advance(&self, most: Duration) {
         let mut now = self.now.lock().unwrap();
         let mut timers = self.timers.lock().unwrap();
@@ -97,7 +97,7 @@ impl Time {
         *now = next.min(*now + most);
     }
 
-    /// Moves past any timer, as for a process that is stopped.
+    /// Advances past all timers, as a paused process observes it.
     pub(super) fn skip(&self, duration: Duration) {
         *self.now.lock().unwrap() += duration;
     }
@@ -108,7 +108,7 @@ impl Time {
 }
 
 impl Clock for OffsetClock {
-    /// A wall clock that is wrong, as wrong as its offset.
+    /// A wrong wall clock: it runs 1000 times too fast.
     fn now(&self) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + self.monotonic() * 1000
     }
@@ -128,14 +128,14 @@ impl Clock for OffsetClock {
     }
 }
 
-// === impl Fate ===
+// === impl Scripted ===
 
-impl Fate {
-    pub(super) const WELL: Self =
-        Self { carried_out: Some(Duration::ZERO), answered: Some(Duration::ZERO), garbled: false };
-    pub(super) const HANGS: Self = Self { carried_out: None, answered: None, garbled: false };
+impl Scripted {
+    pub(super) const OK: Self =
+        Self { applied_after: Some(Duration::ZERO), answered_after: Some(Duration::ZERO), garbled: false };
+    pub(super) const HANGS: Self = Self { applied_after: None, answered_after: None, garbled: false };
     pub(super) const REFUSED: Self =
-        Self { carried_out: None, answered: Some(Duration::ZERO), garbled: true };
+        Self { applied_after: None, answered_after: Some(Duration::ZERO), garbled: true };
 }
 
 // === impl Store ===
@@ -149,30 +149,31 @@ impl Store {
         self.state.lock().unwrap()
     }
 
-    /// What becomes of the next requests, in this order; those after them go well.
-    pub(super) fn foretell(&self, fates: impl IntoIterator<Item = Fate>) {
-        self.lock().fates.extend(fates);
+    /// Scripts the next requests in this order. Later requests succeed.
+    pub(super) fn script_next(&self, script: impl IntoIterator<Item = Scripted>) {
+        self.lock().script.extend(script);
     }
 
-    /// From now on, this becomes of every request.
-    pub(super) fn always(&self, fate: Fate) {
-        self.lock().fates = std::iter::repeat_n(fate, 1000).collect();
+    /// Scripts all following requests.
+    pub(super) fn script_all(&self, scripted: Scripted) {
+        self.lock().script = std::iter::repeat_n(scripted, 1000).collect();
     }
 
-    pub(super) fn recover(&self) {
-        self.lock().fates.clear();
+    /// All following requests succeed.
+    pub(super) fn clear_script(&self) {
+        self.lock().script.clear();
     }
 
     pub(super) fn lease(&self) -> Option<Lease> {
         self.lock().lease.clone()
     }
 
-    /// Writes that were carried out.
+    /// Number of writes that took effect.
     pub(super) fn writes(&self) -> usize {
         self.lock().writes
     }
 
-    /// Somebody else writes.
+    /// Replaces or deletes the Lease, as another client.
     pub(super) fn put(&self, lease: Option<Lease>) {
         let mut state = self.lock();
         match lease {
@@ -183,42 +184,49 @@ impl Store {
         }
     }
 
-    /// Carries out and answers what is due.
+    /// Applies and answers requests that are due.
     pub(super) fn run(&self) {
         let now = self.time.now();
         let mut state = self.lock();
         let mut requests = std::mem::take(&mut state.requests);
         for request in &mut requests {
-            if request.carried_out.is_some_and(|time| time <= now) {
-                request.carried_out = None;
-                request.answer = Some(state.carry_out(&request.act));
+            if request.apply_at.is_some_and(|time| time <= now) {
+                request.apply_at = None;
+                request.answer = Some(state.apply(&request.call));
             }
         }
         for mut request in requests {
-            if request.answered.is_some_and(|time| time <= now) {
-                request.answered = None;
+            if request.answer_at.is_some_and(|time| time <= now) {
+                request.answer_at = None;
                 let broken = LeaseError::Failed("broken".to_owned());
                 let answer = request.answer.take().filter(|_| !request.garbled).unwrap_or(Err(broken));
-                // Whoever asked may be gone.
-                let _ = request.to.take().unwrap().send(answer);
+                // The sender may have stopped waiting.
+                let _ = request.responder.take().unwrap().send(answer);
             }
-            if request.carried_out.is_some() || request.answered.is_some() {
+            if request.apply_at.is_some() || request.answer_at.is_some() {
                 state.requests.push(request);
             }
         }
     }
 
-    async fn ask(&self, act: Act) -> Answer {
+    async fn send(&self, call: Call) -> Answer {
         let answer = {
             let now = self.time.now();
             let mut state = self.lock();
-            let fate = state.fates.pop_front().unwrap_or(Fate::WELL);
-            let (to, answer) = oneshot::channel();
-            // Without an answer it hangs: whoever asked does not even hear of an end.
-            let answered = Some(fate.answered.map_or(Duration::MAX, |delay| now + delay));
-            let carried_out = fate.carried_out.map(|delay| now + delay);
-            let garbled = fate.garbled;
-            state.requests.push(Request { act, carried_out, answered, garbled, answer: None, to: Some(to) });
+            let scripted = state.script.pop_front().unwrap_or(Scripted::OK);
+            let (responder, answer) = oneshot::channel();
+            // A request that is never answered stays open, so that its sender sees no error.
+            let answer_at = Some(scripted.answered_after.map_or(Duration::MAX, |delay| now + delay));
+            let apply_at = scripted.applied_after.map(|delay| now + delay);
+            let garbled = scripted.garbled;
+            state.requests.push(Request {
+                call,
+                apply_at,
+                answer_at,
+                garbled,
+                answer: None,
+                responder: Some(responder),
+            });
             answer
         };
         answer.await.unwrap_or(Err(LeaseError::Failed("dropped".to_owned())))
@@ -235,12 +243,12 @@ impl State {
         lease
     }
 
-    fn carry_out(&mut self, act: &Act) -> Answer {
-        match act {
-            Act::Get => Ok(self.lease.clone()),
-            Act::Create(_) if self.lease.is_some() => Err(LeaseError::Changed),
-            Act::Create(lease) => Ok(Some(self.write(lease))),
-            Act::Replace(lease) => match &self.lease {
+    fn apply(&mut self, call: &Call) -> Answer {
+        match call {
+            Call::Get => Ok(self.lease.clone()),
+            Call::Create(_) if self.lease.is_some() => Err(LeaseError::Changed),
+            Call::Create(lease) => Ok(Some(self.write(lease))),
+            Call::Replace(lease) => match &self.lease {
                 None => Err(LeaseError::Failed("not found".to_owned())),
                 Some(now) if now.metadata.resource_version != lease.metadata.resource_version => {
                     Err(LeaseError::Changed)
@@ -253,15 +261,15 @@ impl State {
 
 impl LeaseApi for Store {
     async fn get(&self, _: &str, _: &str) -> Result<Option<Lease>, LeaseError> {
-        self.ask(Act::Get).await
+        self.send(Call::Get).await
     }
 
     async fn create(&self, lease: &Lease) -> Result<Lease, LeaseError> {
-        self.ask(Act::Create(lease.clone())).await.map(Option::unwrap)
+        self.send(Call::Create(lease.clone())).await.map(Option::unwrap)
     }
 
     async fn replace(&self, lease: &Lease) -> Result<Lease, LeaseError> {
-        self.ask(Act::Replace(lease.clone())).await.map(Option::unwrap)
+        self.send(Call::Replace(lease.clone())).await.map(Option::unwrap)
     }
 }
 

@@ -1,0 +1,472 @@
+//! State of the own lease, and the decision whether a candidate may acquire an observed one. Pure.
+//!
+//! Only the own clock counts: of what other processes write into the Lease, only changes are evaluated.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::Timestamp,
+};
+
+/// Why this process no longer holds the lease.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LossReason {
+    /// No renewal succeeded in time.
+    #[error("the lease expired before it was renewed ({})", .failure.as_deref().unwrap_or("no request failed: the process was paused"))]
+    Expired {
+        /// Error of the last attempt to renew.
+        failure: Option<String>,
+    },
+    /// The Lease names another holder, or none.
+    #[error("the lease was taken: its holder is {}", .by.as_deref().unwrap_or("empty"))]
+    Taken {
+        /// The holder that the Lease names.
+        by: Option<String>,
+    },
+    /// The Lease no longer exists, so any process may create it.
+    #[error("the Lease was deleted")]
+    Deleted,
+    /// This process released the lease.
+    #[error("the lease was released")]
+    Released,
+}
+
+/// State of the own lease. A lease begins once and ends once.
+#[derive(Debug, Default)]
+pub(super) struct LeaseState {
+    phase: Phase,
+    /// Error since the last renewal.
+    failure: Option<String>,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    NotAcquired,
+    /// Valid before this time on the monotonic clock.
+    Held { until: Duration },
+    /// Final.
+    Ended(LossReason),
+}
+
+/// What a candidate has observed of the current holder.
+#[derive(Debug, Default)]
+pub(super) struct LeaseObserver(Option<ObservedHolder>);
+
+#[derive(Debug)]
+struct ObservedHolder {
+    holder: String,
+    /// The holder counts as gone after this time without a change.
+    duration: Duration,
+    /// The last observed Lease; `None` if it was deleted.
+    lease: Option<Lease>,
+    /// When `lease` was first observed in this form.
+    unchanged_since: Duration,
+}
+
+/// What a candidate may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AcquireDecision {
+    /// Write the own identity into the Lease.
+    Acquire,
+    /// Another process holds the lease, at least until this time.
+    Wait { holder: String, until: Duration },
+}
+
+// === impl LeaseState ===
+
+impl LeaseState {
+    /// Records a successful write, which acquired or renewed the lease for `duration` from `sent`. Other processes
+    /// observe the write later than `sent`, so the lease expires later for them. Returns false if the response came too
+    /// late.
+    pub(super) fn record_renewal(&mut self, sent: Duration, duration: Duration, now: Duration) -> bool {
+        let renewed = sent.saturating_add(duration);
+        let until = match self.phase {
+            Phase::NotAcquired => renewed,
+            Phase::Held { until } if now < until => renewed.max(until),
+            Phase::Held { .. } | Phase::Ended(_) => return false,
+        };
+        if until <= now {
+            return false;
+        }
+        self.phase = Phase::Held { until };
+        self.failure = None;
+        true
+    }
+
+    /// Records a failed attempt to renew.
+    pub(super) fn record_failure(&mut self, failure: String) {
+        self.failure = Some(failure);
+    }
+
+    /// When the lease expires without another renewal.
+    pub(super) fn expiry(&mut self, now: Duration) -> Result<Duration, LossReason> {
+        match &self.phase {
+            Phase::Held { until } if now < *until => Ok(*until),
+            Phase::Held { .. } | Phase::NotAcquired => {
+                let failure = self.failure.take();
+                Err(self.end(LossReason::Expired { failure }))
+            }
+            Phase::Ended(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Ends the lease unless `found` names `identity` as its holder.
+    pub(super) fn check_holder(&mut self, found: Option<&Lease>, identity: &str) -> Result<(), LossReason> {
+        let reason = match found {
+            None => LossReason::Deleted,
+            Some(lease) => match holder(lease) {
+                Some(holder) if holder == identity => return Ok(()),
+                by => LossReason::Taken { by: by.map(str::to_owned) },
+            },
+        };
+        Err(self.end(reason))
+    }
+
+    /// Ends the lease, and returns the first reason for its end.
+    pub(super) fn end(&mut self, reason: LossReason) -> LossReason {
+        if let Phase::Ended(earlier) = &self.phase {
+            return earlier.clone();
+        }
+        self.phase = Phase::Ended(reason.clone());
+        reason
+    }
+
+    /// Whether the lease is held now and past `until`.
+    pub(super) fn covers(&self, until: Duration, now: Duration) -> bool {
+        match self.phase {
+            Phase::Held { until: end } => now < end && until < end,
+            Phase::NotAcquired | Phase::Ended(_) => false,
+        }
+    }
+}
+
+// === impl LeaseObserver ===
+
+impl LeaseObserver {
+    /// Decides by a Lease that was read at `now`. Only successful reads count: without a response, changes stay
+    /// unknown.
+    pub(super) fn decide_acquire(
+        &mut self,
+        found: Option<&Lease>,
+        identity: &str,
+        own_duration: Duration,
+        now: Duration,
+    ) -> AcquireDecision {
+        self.0 = match (found, found.and_then(holder), self.0.take()) {
+            // The holder of a deleted Lease may not have noticed yet.
+            (None, _, observed) => observed.map(|observed| observed.deleted(now)),
+            (Some(_), None, _) => None,
+            (Some(_), Some(holder), _) if holder == identity => None,
+            (Some(lease), Some(holder), observed) => {
+                let unchanged = observed.filter(|observed| observed.lease.as_ref() == Some(lease));
+                Some(unchanged.unwrap_or_else(|| ObservedHolder {
+                    holder: holder.to_owned(),
+                    duration: lease_duration(lease).unwrap_or(own_duration),
+                    lease: Some(lease.clone()),
+                    unchanged_since: now,
+                }))
+            }
+        };
+        match &self.0 {
+            Some(observed) if now < observed.expiry() => {
+                AcquireDecision::Wait { holder: observed.holder.clone(), until: observed.expiry() }
+            }
+            Some(_) | None => AcquireDecision::Acquire,
+        }
+    }
+}
+
+// === impl ObservedHolder ===
+
+impl ObservedHolder {
+    fn deleted(self, now: Duration) -> Self {
+        let unchanged_since = if self.lease.is_none() { self.unchanged_since } else { now };
+        Self { lease: None, unchanged_since, ..self }
+    }
+
+    fn expiry(&self) -> Duration {
+        self.unchanged_since.saturating_add(self.duration)
+    }
+}
+
+// === content of a Lease ===
+
+/// Holder of a Lease; `None` if it was released.
+pub(super) fn holder(lease: &Lease) -> Option<&str> {
+    let spec = lease.spec.as_ref()?;
+    spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+}
+
+/// `leaseDurationSeconds` if it is positive.
+fn lease_duration(lease: &Lease) -> Option<Duration> {
+    let seconds = u64::try_from(lease.spec.as_ref()?.lease_duration_seconds?).ok()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// The Lease with this holder; other fields stay. Its times are informative only.
+pub(super) fn with_holder(found: Lease, identity: &str, seconds: i32, wall: DateTime<Utc>) -> Lease {
+    let spec = found.spec.clone().unwrap_or_default();
+    let is_own = holder(&found) == Some(identity);
+    let is_new = found.metadata.resource_version.is_none();
+    let transitions = spec.lease_transitions.unwrap_or_default().max(0);
+    let acquired = spec.acquire_time.clone().filter(|_| is_own);
+    let spec = LeaseSpec {
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: Some(seconds),
+        acquire_time: acquired.or_else(|| Some(micro_time(wall))),
+        renew_time: Some(micro_time(wall)),
+        lease_transitions: Some(if is_own || is_new { transitions } else { transitions.saturating_add(1) }),
+        ..spec
+    };
+    Lease { spec: Some(spec), ..found }
+}
+
+/// The Lease without a holder, so that any process may acquire it at once.
+pub(super) fn without_holder(found: Lease, wall: DateTime<Utc>) -> Lease {
+    let spec = LeaseSpec {
+        holder_identity: None,
+        // The minimum, for clients that ignore an empty holder.
+        lease_duration_seconds: Some(1),
+        renew_time: Some(micro_time(wall)),
+        ..found.spec.clone().unwrap_or_default()
+    };
+    Lease { spec: Some(spec), ..found }
+}
+
+fn micro_time(time: DateTime<Utc>) -> MicroTime {
+    MicroTime(Timestamp::from_microsecond(time.timestamp_micros()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Duration = at(30);
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A Lease of `(holder, duration, version)`.
+    fn lease((holder, seconds, version): (&str, i32, &str)) -> Lease {
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: Some(seconds),
+            ..LeaseSpec::default()
+        };
+        let mut lease = Lease { spec: Some(spec), ..Lease::default() };
+        lease.metadata.resource_version = Some(version.to_owned());
+        lease
+    }
+
+    fn wait(holder: &str, until: u64) -> AcquireDecision {
+        AcquireDecision::Wait { holder: holder.to_owned(), until: at(until) }
+    }
+
+    fn wall(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_candidate_waits_for_the_holders_lease_duration_without_a_change() {
+        type Read = (u64, Option<(&'static str, i32, &'static str)>, AcquireDecision);
+        let cases: &[(&str, &[Read])] = &[
+            ("the Lease never existed", &[(0, None, AcquireDecision::Acquire)]),
+            ("the Lease has no holder", &[(0, Some(("", 1, "5")), AcquireDecision::Acquire)]),
+            ("the holder has the own identity", &[(0, Some(("me", 30, "5")), AcquireDecision::Acquire)]),
+            (
+                "the holder renews",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (114, Some(("you", 15, "6")), wait("you", 129)),
+                    (128, Some(("you", 15, "7")), wait("you", 143)),
+                ],
+            ),
+            (
+                "the holder stops renewing",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (114, Some(("you", 15, "5")), wait("you", 115)),
+                    (115, Some(("you", 15, "5")), AcquireDecision::Acquire),
+                    (116, Some(("them", 15, "6")), wait("them", 131)),
+                ],
+            ),
+            (
+                "reads failed for long, and the holder renewed",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (900, Some(("you", 15, "6")), wait("you", 915)),
+                ],
+            ),
+            (
+                "the holder releases the Lease",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (101, Some(("", 1, "6")), AcquireDecision::Acquire),
+                ],
+            ),
+            (
+                "the Lease is deleted while held",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (110, None, wait("you", 125)),
+                    (120, None, wait("you", 125)),
+                    (125, None, AcquireDecision::Acquire),
+                ],
+            ),
+            (
+                "the Lease is deleted after its release",
+                &[
+                    (100, Some(("you", 15, "5")), wait("you", 115)),
+                    (110, Some(("", 1, "6")), AcquireDecision::Acquire),
+                    (111, None, AcquireDecision::Acquire),
+                ],
+            ),
+            (
+                "the duration of the Lease is not positive",
+                &[
+                    (100, Some(("you", 0, "5")), wait("you", 130)),
+                    (129, Some(("you", -1, "6")), wait("you", 159)),
+                ],
+            ),
+        ];
+        for (name, reads) in cases {
+            let mut observer = LeaseObserver::default();
+            for (now, found, expected) in *reads {
+                let found = found.map(lease);
+                let decision = observer.decide_acquire(found.as_ref(), "me", OWN, at(*now));
+                assert_eq!(decision, *expected, "{name}, at {now}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_change_counts_even_without_a_resource_version() {
+        let mut observer = LeaseObserver::default();
+        let mut found = lease(("you", 15, "5"));
+        found.metadata.resource_version = None;
+        assert_eq!(observer.decide_acquire(Some(&found), "me", OWN, at(0)), wait("you", 15));
+        found.spec.as_mut().unwrap().renew_time = Some(micro_time(wall(0)));
+        assert_eq!(observer.decide_acquire(Some(&found), "me", OWN, at(14)), wait("you", 29));
+    }
+
+    #[test]
+    fn absent_fields_are_accepted() {
+        let mut observer = LeaseObserver::default();
+        let empty = Lease::default();
+        assert_eq!(observer.decide_acquire(Some(&empty), "me", OWN, at(0)), AcquireDecision::Acquire);
+        let spec = LeaseSpec { holder_identity: Some("you".to_owned()), ..LeaseSpec::default() };
+        let bare = Lease { spec: Some(spec), ..Lease::default() };
+        assert_eq!(
+            observer.decide_acquire(Some(&bare), "me", OWN, at(0)),
+            wait("you", 30),
+            "the own duration applies"
+        );
+        let spec = with_holder(empty, "me", 30, wall(0)).spec.unwrap();
+        assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(0), Some(micro_time(wall(0)))));
+    }
+
+    #[test]
+    fn the_lease_counts_from_when_the_write_was_sent() {
+        let mut state = LeaseState::default();
+        assert!(!state.covers(at(0), at(0)), "not acquired yet");
+        assert!(state.record_renewal(at(10), OWN, at(14)));
+        for (until, now, expected) in
+            [(39, 14, true), (40, 14, false), (14, 39, true), (14, 40, false), (50, 14, false)]
+        {
+            assert_eq!(state.covers(at(until), at(now)), expected, "{until} at {now}");
+        }
+        assert!(state.record_renewal(at(15), OWN, at(39)));
+        assert_eq!(state.expiry(at(44)), Ok(at(45)));
+    }
+
+    #[test]
+    fn a_response_after_the_expiry_is_refused() {
+        let mut state = LeaseState::default();
+        assert!(!state.record_renewal(at(10), OWN, at(40)));
+        assert!(!state.covers(at(0), at(40)));
+        assert!(state.record_renewal(at(40), OWN, at(41)), "a candidate may retry");
+        assert!(!state.record_renewal(at(69), OWN, at(70)), "a leader may not retry");
+        let lost = LossReason::Expired { failure: None };
+        assert_eq!(state.expiry(at(70)), Err(lost));
+    }
+
+    #[test]
+    fn another_holder_ends_the_lease() {
+        let named = |by: Option<&str>| Err(LossReason::Taken { by: by.map(str::to_owned) });
+        for (found, expected) in [
+            (Some(lease(("me", 30, "9"))), Ok(())),
+            (Some(lease(("you", 30, "9"))), named(Some("you"))),
+            (Some(lease(("", 1, "9"))), named(None)),
+            (Some(Lease::default()), named(None)),
+            (None, Err(LossReason::Deleted)),
+        ] {
+            let mut state = LeaseState::default();
+            assert!(state.record_renewal(at(0), OWN, at(1)));
+            assert_eq!(state.check_holder(found.as_ref(), "me"), expected);
+            assert_eq!(state.covers(at(2), at(2)), expected.is_ok());
+        }
+    }
+
+    #[test]
+    fn an_ended_lease_never_begins_again() {
+        for reason in [
+            LossReason::Expired { failure: None },
+            LossReason::Taken { by: Some("you".to_owned()) },
+            LossReason::Deleted,
+            LossReason::Released,
+        ] {
+            let mut state = LeaseState::default();
+            assert!(state.record_renewal(at(0), OWN, at(1)));
+            assert_eq!(state.end(reason.clone()), reason);
+            assert!(!state.record_renewal(at(2), OWN, at(3)), "{reason:?}");
+            assert!(!state.covers(at(4), at(4)), "{reason:?}");
+            assert_eq!(state.end(LossReason::Deleted), reason, "the first reason stays");
+            assert_eq!(state.expiry(at(4)), Err(reason));
+        }
+    }
+
+    #[test]
+    fn an_expired_lease_names_the_last_error() {
+        let mut state = LeaseState::default();
+        assert!(state.record_renewal(at(0), OWN, at(1)));
+        state.record_failure("no response within 5 s".to_owned());
+        let lost = state.expiry(at(30)).unwrap_err();
+        assert_eq!(lost.to_string(), "the lease expired before it was renewed (no response within 5 s)");
+        let mut state = LeaseState::default();
+        assert!(state.record_renewal(at(0), OWN, at(1)));
+        state.record_failure("no response within 5 s".to_owned());
+        assert!(state.record_renewal(at(9), OWN, at(10)));
+        assert_eq!(
+            state.expiry(at(39)),
+            Err(LossReason::Expired { failure: None }),
+            "a renewal clears the error"
+        );
+    }
+
+    #[test]
+    fn a_write_counts_transitions_and_keeps_other_fields() {
+        let mut found = lease(("you", 15, "5"));
+        found.metadata.labels = Some([("kept".to_owned(), "yes".to_owned())].into());
+        let acquired = with_holder(found.clone(), "me", 30, wall(0));
+        assert_eq!(acquired.metadata, found.metadata);
+        let renewed = with_holder(acquired.clone(), "me", 30, wall(5));
+        let free = without_holder(renewed.clone(), wall(6));
+        assert_eq!(holder(&free), None);
+        let next = with_holder(free.clone(), "you", 30, wall(7));
+        let facts = |lease: &Lease| {
+            let spec = lease.spec.clone().unwrap();
+            let time = |time: Option<MicroTime>| time.unwrap().0.as_second() - 1_800_000_000;
+            let times = (time(spec.acquire_time), time(spec.renew_time));
+            (times, spec.lease_transitions.unwrap(), spec.lease_duration_seconds.unwrap())
+        };
+        assert_eq!(facts(&acquired), ((0, 0), 1, 30));
+        assert_eq!(facts(&renewed), ((0, 5), 1, 30));
+        assert_eq!(facts(&free), ((0, 6), 1, 1));
+        assert_eq!(facts(&next), ((7, 7), 2, 30));
+    }
+}
