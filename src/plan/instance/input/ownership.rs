@@ -40,7 +40,7 @@ impl Claims {
 /// Reads the ownership tags of an instance.
 pub(in crate::plan::instance) fn ownership_of(facts: &InstanceFacts, subject: &Subject) -> Ownership {
     match OwnershipTags::read(facts.tags()) {
-        OwnershipReading::Complete(mark) if mark.uid == subject.uid => Ownership::Ours(mark.origin),
+        OwnershipReading::Complete(tags) if tags.uid == subject.uid => Ownership::Ours(tags.origin),
         OwnershipReading::Complete(_) => Ownership::Foreign,
         OwnershipReading::Partial { uid: Some(uid), .. } if uid != subject.uid => Ownership::Foreign,
         OwnershipReading::Partial { uid: None, owner: Some(owner) } if owner != subject.owner.as_str() => {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_it_is() {
+    fn ownership_follows_the_tags() {
         let subject = subject();
         let other = OwnerHash::new("c", "shop", "other");
         let ours = OwnershipTags::new("u1", &subject.owner, Origin::Adopted);
