@@ -90,7 +90,7 @@ pub(super) fn codes(
         let capacity = capacity.map(|capacity| format!(" and capacity {capacity}")).unwrap_or_default();
         return format!("{message}, and no flavor with engineVersion {version}{capacity}");
     }
-    format!("{message}; with engineVersion {version}, the most similar ones are {}", similar.join(", "))
+    format!("{message}; similar codes with engineVersion {version}: {}", similar.join(", "))
 }
 
 /// The message for a code that does not exist in this version.
@@ -103,7 +103,7 @@ pub(super) fn versions_of(code: &str, version: &str, candidates: &[FlavorCandida
 pub(super) fn capacities_of(code: &str, capacity: Capacity, candidates: &[FlavorCandidate<'_>]) -> String {
     let around = neighbours(capacity, candidates.iter().map(|candidate| candidate.capacity));
     let around = join(&around, " and ");
-    format!("specCode {code} does not have capacity {capacity}; the nearest ones are {around}")
+    format!("specCode {code} does not have capacity {capacity}; nearest: {around}")
 }
 
 /// The message for a code with several capacities, if the spec declares none.

@@ -188,7 +188,7 @@ fn the_message_lists_alternatives_to_a_missing_flavor() {
         (
             json!({"specCode": "redis.ha.xu1.large.r9.4"}),
             None,
-            "there is no flavor redis.ha.xu1.large.r9.4; with engineVersion 6.0, the most similar ones are \
+            "there is no flavor redis.ha.xu1.large.r9.4; similar codes with engineVersion 6.0: \
              redis.ha.xu1.large.r2.4, redis.ha.xu1.large.r3.4, redis.ha.xu1.large.p2.4"
                 .to_owned(),
         ),
@@ -200,8 +200,7 @@ fn the_message_lists_alternatives_to_a_missing_flavor() {
         (
             json!({"specCode": "redis.ha.xu1.large.r2.4", "capacity": "8Gi"}),
             None,
-            "specCode redis.ha.xu1.large.r2.4 does not have capacity 8Gi; the nearest ones are 4Gi"
-                .to_owned(),
+            "specCode redis.ha.xu1.large.r2.4 does not have capacity 8Gi; nearest: 4Gi".to_owned(),
         ),
         (
             json!({"specCode": "redis.single.xu1.large.4", "availabilityZones": ["z-a", "z-b"]}),
@@ -227,7 +226,7 @@ fn a_code_with_several_capacities_needs_a_capacity() {
     let without_capacity = unavailable(spec(None), &Defaults::default());
     let message = "specCode dcs.single_node has several capacities: write capacity, one of 2Gi, 4Gi, 8Gi";
     assert_eq!(without_capacity.to_string(), message);
-    let message = "specCode dcs.single_node does not have capacity 16Gi; the nearest ones are 8Gi";
+    let message = "specCode dcs.single_node does not have capacity 16Gi; nearest: 8Gi";
     assert_eq!(unavailable(spec(Some("16Gi")), &Defaults::default()).to_string(), message);
     assert_eq!(selected(spec(Some("8Gi")), &Defaults::default()).0, "dcs.single_node");
 }

@@ -104,16 +104,16 @@ mod tests {
         let subject = subject();
         let other = OwnerHash::new("c", "shop", "other");
         let ours = OwnershipTags::new("u1", &subject.owner, Origin::Adopted);
-        let theirs = OwnershipTags::new("u2", &other, Origin::Created);
+        let foreign = OwnershipTags::new("u2", &other, Origin::Created);
         for (tags, expected) in [
             (ours.tags().to_vec(), Ownership::Ours(Origin::Adopted)),
-            (theirs.tags().to_vec(), Ownership::Foreign),
+            (foreign.tags().to_vec(), Ownership::Foreign),
             (vec![], Ownership::Unowned),
             (vec![("team", "shop")], Ownership::Unowned),
             (ours.tags()[..1].to_vec(), Ownership::Unowned),
             (ours.tags()[1..].to_vec(), Ownership::Unowned),
-            (theirs.tags()[..1].to_vec(), Ownership::Foreign),
-            (theirs.tags()[1..].to_vec(), Ownership::Foreign),
+            (foreign.tags()[..1].to_vec(), Ownership::Foreign),
+            (foreign.tags()[1..].to_vec(), Ownership::Foreign),
         ] {
             assert_eq!(ownership_of(&facts(&tags), &subject), expected, "{tags:?}");
         }

@@ -24,7 +24,7 @@ fn expect_blocked(o: &Observed, reason: &'static str, demand: &str, wait: u64) {
 }
 
 #[track_caller]
-fn expect_gone(o: &Observed) {
+fn expect_finalizer_removed(o: &Observed) {
     assert_eq!(step_of(&plan(o)), "remove finalizer, without status write");
 }
 
@@ -68,11 +68,11 @@ fn an_adopted_instance_is_released_in_three_steps() {
     o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", DELETING, "active", 70);
     o.lookups.detail = found(instance(ID, tags.split_off(3)));
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
 }
 
 #[test]
-fn deletion_waits_while_the_instance_is_busy() {
+fn a_busy_or_prepaid_instance_is_not_deleted() {
     let prepaid = InstanceFacts { charging_mode: Some(1), ..ours(ID) };
     expect_blocked(&deleted(json!({}), prepaid), "PrepaidNotDeletable", "idle", resync_interval());
     for word in ["CREATING", "RESTARTING", "EXTENDING", "RESTORING"] {
@@ -110,13 +110,13 @@ fn a_new_instance_counts_as_absent_only_after_its_window() {
     let mut o = deleted(json!({}), ours(ID));
     list(&mut o, &[]);
     o.lookups.detail = Some(Detail::NotFound);
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
     let created = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
     o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..created });
     o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", DELETING, "active, every list, failed creations", 70);
     o.now.monotonic = s(1070);
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
     o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
     expect(&o, "nothing", DELETING, "active", 5);
 }
@@ -156,19 +156,19 @@ fn an_instance_without_ownership_tags_is_kept() {
     ] {
         let mut o = deleted(more, ours(ID));
         o.lookups.detail = found(bare());
-        expect_gone(&o);
+        expect_finalizer_removed(&o);
     }
     let mut o = deleted(json!({}), ours(ID));
     list(&mut o, &[]);
     o.lookups.detail = found(instance(ID, owner_tags_of("another-uid", &owner(), Origin::Created)));
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
 }
 
 #[test]
 fn deletion_needs_the_recorded_account() {
     let mut o = deleted_early();
     o.account = Err(blocker(Reason::CredentialsMissing));
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
     let mut o = deleted(json!({}), ours(ID));
     o.account = Err(blocker(Reason::CredentialsMissing));
     expect_blocked(&o, "CredentialsMissing", "idle", 600);
@@ -193,7 +193,7 @@ fn an_object_with_an_invalid_spec_is_deleted() {
 #[test]
 fn the_finalizer_is_removed_once_lists_prove_absence() {
     let mut o = deleted_early();
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
     o.local.first_seen = s(960);
     expect(&o, "nothing", DELETING, "active, every list, failed creations", 120);
     o.lists.as_mut().unwrap().latest = None;
@@ -212,7 +212,7 @@ fn deletion_waits_for_an_unresolved_creation() {
     expect(&o, "nothing", DELETING, "active, every list, failed creations", 120);
     let mut absent = o.clone();
     absent.lists = Some(listed_at(1020, 1030));
-    expect_gone(&absent);
+    expect_finalizer_removed(&absent);
     list(&mut o, &[ours(ID)]);
     expect(&o, &format!("read detail {ID}"), DELETING, "active", 120);
     o.lookups.detail = found(ours(ID));
