@@ -1,13 +1,13 @@
-//! How long to wait before the next try, or the next look.
+//! Requeue delays: retries, and visits without a failure.
 
 use std::time::Duration;
 
 use crate::dcs::error::Class;
 
-/// How long a new object may say nothing: in a moment it will say more.
+/// How long a new object may be without a status: its first lists take a moment.
 pub const INITIAL_STATUS_GRACE: Duration = Duration::from_secs(10);
 
-/// Every wait that a plan asks for, and how long what was seen counts.
+/// The requeue delays of a plan, and the maximum age of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequeuePolicy {
     /// See [`RetryClass::Kube`].
@@ -18,45 +18,45 @@ pub struct RequeuePolicy {
     pub create_failed: Backoff,
     /// See [`RetryClass::NeedsUser`].
     pub needs_user: Backoff,
-    /// How long to leave an instance alone that is busy with something that lists do not show.
+    /// The delay while an instance is busy with a task that lists do not show.
     pub busy: Duration,
-    /// When to look again at something that is on its way, if no list says anything new about it.
+    /// The delay while an operation is in progress; a list that shows a change wakes the object earlier.
     pub operation_check_interval: Duration,
-    /// The longest time without a visit. Everything that can be told from lists is told earlier.
+    /// The longest time between two visits. A list that shows a change wakes the object earlier.
     pub resync_interval: Duration,
-    /// A list that is missing for no longer than this is not worth a word: the tries that follow a failed one may all
-    /// fall within it.
+    /// How long lists may be missing before the object reports it: the retries after a failed list may all fall within
+    /// it.
     pub unreachable_after: Duration,
-    /// An observation older than this says nothing about the present.
+    /// The age from which an observation does not describe the present.
     pub observation_max_age: Duration,
 }
 
-/// How long to wait before something is tried again.
+/// Delays between retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// After the first failure; each later wait is twice as long.
+    /// The delay after the first failure; each later one is twice as long.
     pub first: Duration,
-    /// No wait is longer.
+    /// The longest delay.
     pub longest: Duration,
 }
 
-/// How fast something is tried again.
+/// The class of a failure, which selects its backoff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryClass {
-    /// Kubernetes did not take it, or did not answer. It is near, and everything waits for it.
+    /// The API server rejected a request, or did not answer. Retried fast: everything else waits for it.
     Kube,
-    /// It may pass by itself.
+    /// The failure may pass without action.
     Transient,
-    /// The cloud took it and failed to carry it out.
+    /// The cloud accepted a create request and failed to carry it out.
     CreateFailed,
-    /// A person is needed.
+    /// The user has to act.
     NeedsUser,
 }
 
 // === impl RetryClass ===
 
 impl RetryClass {
-    /// For a failed call.
+    /// The class of a failed call to the cloud.
     pub fn after(class: Class) -> Self {
         match class {
             Class::Transient | Class::Busy | Class::Throttled | Class::Ambiguous => Self::Transient,
@@ -74,7 +74,7 @@ impl RetryClass {
 // === impl Backoff ===
 
 impl Backoff {
-    /// From `first` to `longest` seconds.
+    /// A backoff from `first` to `longest` seconds.
     pub const fn seconds(first: u64, longest: u64) -> Self {
         Self { first: Duration::from_secs(first), longest: Duration::from_secs(longest) }
     }
@@ -88,7 +88,7 @@ impl Backoff {
 // === impl RequeuePolicy ===
 
 impl RequeuePolicy {
-    /// The wait after the `attempt`th failure in a row (1 for the first).
+    /// The delay after the `attempt`th failure in a row (1 for the first).
     pub fn retry_delay(&self, retry_class: RetryClass, attempt: u32) -> Duration {
         let backoff = match retry_class {
             RetryClass::Kube => self.kube,
@@ -99,7 +99,7 @@ impl RequeuePolicy {
         backoff.after(attempt)
     }
 
-    /// A slow round that differs from object to object, by a sixth at most, so that not all come at once.
+    /// The resync interval of the object `uid`: up to a sixth longer, so that objects do not resync all at once.
     pub fn resync_interval(&self, uid: &str) -> Duration {
         let spread = uid.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
         self.resync_interval + self.resync_interval / 6 * (spread % 600) / 600
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_grow_to_a_cap() {
+    fn retry_delays_grow_to_a_cap() {
         let requeue = RequeuePolicy::default();
         let backoff = |retry_class: RetryClass| {
             [0, 1, 2, 3, 5, 6, 100, u32::MAX]
@@ -140,11 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn rounds_are_spread() {
+    fn resync_intervals_are_spread() {
         let requeue = RequeuePolicy::default();
-        let round = |n| requeue.resync_interval(&format!("961a292c-7592-4cf3-bb88-a695b53b2d{n:02}"));
-        let rounds: std::collections::BTreeSet<_> = (0..100).map(round).collect();
-        assert!(rounds.len() > 50, "{rounds:?}");
-        assert!(rounds.iter().all(|round| (3600..4200).contains(&round.as_secs())));
+        let interval = |n| requeue.resync_interval(&format!("961a292c-7592-4cf3-bb88-a695b53b2d{n:02}"));
+        let intervals: std::collections::BTreeSet<_> = (0..100).map(interval).collect();
+        assert!(intervals.len() > 50, "{intervals:?}");
+        assert!(intervals.iter().all(|interval| (3600..4200).contains(&interval.as_secs())));
     }
 }

@@ -140,7 +140,7 @@ async fn two_kinds_run_over_one_manager_and_share_a_secret() {
     let probe = ProbeSpec { probed_instance_id: id.clone(), value: "seen".to_owned(), instance: None };
     probes.create(&PostParams::default(), &Probe::new("sessions", probe)).await.unwrap();
     until_complete(&probes, "sessions").await;
-    tenant.until_well("sessions").await;
+    tenant.wait_until_healthy("sessions").await;
     {
         let simulator = tenant.cloud.shared.lock();
         let probed = simulator.service().instances().find(|instance| instance.id == id).unwrap();

@@ -1,7 +1,7 @@
-//! The truth table of the conditions of long-lived kinds: what an object says in which situation.
+//! The truth table of the conditions of long-lived kinds: their status and reason in each situation.
 //!
-//! `Ready` follows what was last seen of the instance ([`Readiness`]); the other three follow the [`Situation`].
-//! Where several situations meet, the first in the order of [`Situation::rank`] is told.
+//! `Ready` follows the last observation of the instance ([`Readiness`]); the other three follow the [`Situation`].
+//! Where several situations apply, the one with the lowest [`Situation::rank`] is reported.
 
 mod transitions;
 
@@ -14,78 +14,78 @@ use crate::api::{ConditionType, Reason, time};
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Situation {
-    /// Nobody has looked at the object yet.
+    /// The object was not observed yet.
     NotObservedYet,
-    /// The instance is being made.
+    /// The instance is being created.
     Creating,
-    /// The cloud matches the spec.
+    /// The instance matches the spec.
     InSync,
-    /// A change is on its way, and the instance serves meanwhile.
+    /// A change is in progress, and the instance serves meanwhile.
     Changing(Reason),
     /// The instance does not serve.
     NotServing {
-        /// In the cloud's word.
+        /// The reason, from the cloud's status word.
         why: Reason,
-        /// Whether it is so because of what we do.
+        /// An operation causes it, and ends it.
         ours: bool,
     },
-    /// Something waits for a time or a person, and nothing is wrong.
+    /// A change waits for a time or for the user, and nothing is wrong.
     Waiting(Reason),
     /// The object is paused.
     Paused,
-    /// The cloud did not answer, or not fully, the last time it was asked.
+    /// The last request to the cloud failed, or its answer was incomplete.
     Unreachable(Reason),
-    /// The cloud did not answer for so long that nothing can be said about the instance.
+    /// The last observation is too old to describe the present.
     TooOld,
-    /// A person is needed.
+    /// The user has to act.
     Blocked(Reason),
-    /// The instance is being removed.
+    /// The instance is being deleted or released.
     Deleting,
-    /// The object is to be removed, but it is paused.
+    /// The object is being deleted, and is paused.
     DeletionPaused,
-    /// The object is to be removed, but a person is needed first.
+    /// The object is being deleted, and the user has to act first.
     DeletionBlocked(Reason),
 }
 
-/// What is known of whether clients can use the instance.
+/// Whether clients can use the instance, as last observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Readiness {
     /// It serves.
     Serving,
     /// It exists and does not serve.
     NotServing(Reason),
-    /// There is none: not yet, or no longer.
+    /// It does not exist: not yet, or no longer.
     Missing(Reason),
-    /// This process has not seen it yet: what was said before stands.
+    /// This process has not observed it yet: the condition keeps its value.
     Unchanged,
-    /// It was last seen too long ago.
+    /// The last observation is too old.
     TooOld,
 }
 
-/// A situation with the words that explain it.
+/// A situation, with a message for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
-    /// Which row.
+    /// The row of the table.
     pub situation: Situation,
     /// What is the matter, and what happens next.
     pub message: String,
 }
 
-/// A cell of the table.
+/// The value of one condition: a cell of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConditionValue {
     True(Reason),
     False(Reason),
     Unknown(Reason),
-    /// What was said before stands; if nothing was, the cell within.
+    /// The previous value, or the one within if the condition does not exist yet.
     KeepPrevious(&'static ConditionValue),
 }
 
 // === impl Situation ===
 
 impl Situation {
-    /// Its place where several meet; the smallest is told. Deletion, invalid spec, paused, ownership and credentials,
-    /// unreachable, not serving, changing, waiting, in sync.
+    /// The precedence where several situations apply; the lowest is reported. In order: deletion, invalid spec, paused,
+    /// ownership and credentials, unreachable, not serving, changing, waiting, in sync.
     pub fn rank(self) -> u8 {
         match self {
             Self::DeletionPaused => 0,
@@ -105,63 +105,65 @@ impl Situation {
         }
     }
 
-    /// Synced, Reconciling, Stalled.
+    /// The values of Synced, Reconciling and Stalled.
     fn values(self) -> [ConditionValue; 3] {
         use ConditionValue::{False, KeepPrevious, True, Unknown};
-        const FINE: ConditionValue = ConditionValue::False(Reason::AsExpected);
+        const AS_EXPECTED: ConditionValue = ConditionValue::False(Reason::AsExpected);
         const NOT_COMPARED: ConditionValue = ConditionValue::Unknown(Reason::ObservationPending);
-        const NOT_BEGUN: ConditionValue = ConditionValue::True(Reason::ObservationPending);
+        const NOT_STARTED: ConditionValue = ConditionValue::True(Reason::ObservationPending);
         match self {
-            Self::NotObservedYet => [NOT_COMPARED, NOT_BEGUN, FINE],
-            Self::Creating => [False(Reason::Applying), True(Reason::Creating), FINE],
-            Self::InSync => [True(Reason::InSync), FINE, FINE],
-            Self::Changing(what) => [False(Reason::Applying), True(what), FINE],
-            Self::NotServing { why, ours: true } => [KeepPrevious(&NOT_COMPARED), True(why), FINE],
+            Self::NotObservedYet => [NOT_COMPARED, NOT_STARTED, AS_EXPECTED],
+            Self::Creating => [False(Reason::Applying), True(Reason::Creating), AS_EXPECTED],
+            Self::InSync => [True(Reason::InSync), AS_EXPECTED, AS_EXPECTED],
+            Self::Changing(reason) => [False(Reason::Applying), True(reason), AS_EXPECTED],
+            Self::NotServing { why, ours: true } => [KeepPrevious(&NOT_COMPARED), True(why), AS_EXPECTED],
             Self::NotServing { why: _, ours: false } => {
-                [KeepPrevious(&NOT_COMPARED), FINE, KeepPrevious(&FINE)]
+                [KeepPrevious(&NOT_COMPARED), AS_EXPECTED, KeepPrevious(&AS_EXPECTED)]
             }
-            Self::Waiting(reason) => [False(reason), FINE, FINE],
-            Self::Paused | Self::DeletionPaused => [Unknown(Reason::Paused), FINE, FINE],
-            Self::Unreachable(reason) => [Unknown(reason), KeepPrevious(&NOT_BEGUN), FINE],
-            Self::TooOld => [Unknown(Reason::ObservationTooOld), KeepPrevious(&NOT_BEGUN), FINE],
-            Self::Blocked(reason) | Self::DeletionBlocked(reason) => [False(reason), FINE, True(reason)],
-            Self::Deleting => [False(Reason::Deleting), True(Reason::Deleting), FINE],
+            Self::Waiting(reason) => [False(reason), AS_EXPECTED, AS_EXPECTED],
+            Self::Paused | Self::DeletionPaused => [Unknown(Reason::Paused), AS_EXPECTED, AS_EXPECTED],
+            Self::Unreachable(reason) => [Unknown(reason), KeepPrevious(&NOT_STARTED), AS_EXPECTED],
+            Self::TooOld => [Unknown(Reason::ObservationTooOld), KeepPrevious(&NOT_STARTED), AS_EXPECTED],
+            Self::Blocked(reason) | Self::DeletionBlocked(reason) => {
+                [False(reason), AS_EXPECTED, True(reason)]
+            }
+            Self::Deleting => [False(Reason::Deleting), True(Reason::Deleting), AS_EXPECTED],
         }
     }
 
     fn ready(self, readiness: Readiness) -> ConditionValue {
-        const UNSEEN: ConditionValue = ConditionValue::Unknown(Reason::ObservationPending);
+        const NOT_OBSERVED: ConditionValue = ConditionValue::Unknown(Reason::ObservationPending);
         match (self, readiness) {
             (Self::Deleting | Self::DeletionPaused | Self::DeletionBlocked(_), _) => {
                 ConditionValue::False(Reason::Deleting)
             }
             (Self::TooOld, _) | (_, Readiness::TooOld) => ConditionValue::Unknown(Reason::ObservationTooOld),
-            (Self::NotObservedYet, _) => UNSEEN,
+            (Self::NotObservedYet, _) => NOT_OBSERVED,
             (_, Readiness::Serving) => ConditionValue::True(Reason::Available),
             (_, Readiness::NotServing(why)) => ConditionValue::False(why),
-            // What stands in the way says more than that there is nothing.
+            // The cause of a block explains more than the absence of an instance.
             (Self::Blocked(reason), Readiness::Missing(_)) => ConditionValue::False(reason),
             (Self::Paused | Self::Unreachable(_), Readiness::Missing(_)) => {
-                ConditionValue::KeepPrevious(&UNSEEN)
+                ConditionValue::KeepPrevious(&NOT_OBSERVED)
             }
             (_, Readiness::Missing(why)) => ConditionValue::False(why),
-            (_, Readiness::Unchanged) => ConditionValue::KeepPrevious(&UNSEEN),
+            (_, Readiness::Unchanged) => ConditionValue::KeepPrevious(&NOT_OBSERVED),
         }
     }
 }
 
-/// The finding that is told, of several; there is always one.
+/// The assessment with the lowest rank; the first of equals.
 pub fn most_important(first: Assessment, others: impl IntoIterator<Item = Assessment>) -> Assessment {
     others.into_iter().fold(
         first,
-        |told, other| {
-            if other.situation.rank() < told.situation.rank() { other } else { told }
+        |best, other| {
+            if other.situation.rank() < best.situation.rank() { other } else { best }
         },
     )
 }
 
-/// The conditions of an object. Times are kept where the status stays the same, and texts where all that a condition
-/// says was said before.
+/// The conditions of an object. A condition keeps its transition time while its status stays the same, and its
+/// message where it keeps its previous value.
 pub fn conditions(
     assessment: &Assessment,
     (readiness, ready_message): (Readiness, &str),
@@ -171,24 +173,24 @@ pub fn conditions(
 ) -> Vec<Condition> {
     let [synced, reconciling, stalled] = assessment.situation.values();
     let ready = assessment.situation.ready(readiness);
-    // Of a generation that was not compared yet it cannot be said that nothing is left to do.
+    // A generation that was not compared yet may need work: its previous value does not apply.
     let compared =
         before.iter().any(|c| c.type_ == "Reconciling" && c.observed_generation == Some(generation));
     let reconciling = match reconciling {
         ConditionValue::KeepPrevious(otherwise) if !compared => *otherwise,
         value => value,
     };
-    let explained = &assessment.message;
+    let message = &assessment.message;
     let writer = Writer { before, generation, now };
     vec![
         writer.write(ConditionType::Ready, ready, ready_message),
-        writer.write(ConditionType::Synced, synced, explained),
-        writer.write(ConditionType::Reconciling, reconciling, explained),
-        writer.write(ConditionType::Stalled, stalled, explained),
+        writer.write(ConditionType::Synced, synced, message),
+        writer.write(ConditionType::Reconciling, reconciling, message),
+        writer.write(ConditionType::Stalled, stalled, message),
     ]
 }
 
-/// Whether the binding Secret can be relied on, said as the others are.
+/// The condition BindingPublished.
 pub fn binding_published(
     (published, reason, message): (bool, Reason, &str),
     before: &[Condition],
@@ -199,7 +201,7 @@ pub fn binding_published(
     Writer { before, generation, now }.write(ConditionType::BindingPublished, value, message)
 }
 
-/// Writes one condition after another.
+/// Builds conditions from their previous values.
 struct Writer<'a> {
     before: &'a [Condition],
     generation: i64,

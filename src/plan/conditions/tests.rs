@@ -6,7 +6,12 @@ fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(second, 0).unwrap()
 }
 
-fn said(situation: Situation, readiness: Readiness, before: &[Condition], generation: i64) -> Vec<Condition> {
+fn written(
+    situation: Situation,
+    readiness: Readiness,
+    before: &[Condition],
+    generation: i64,
+) -> Vec<Condition> {
     let assessment = Assessment { situation, message: "because".to_owned() };
     conditions(&assessment, (readiness, "seen"), before, generation, at(NOW))
 }
@@ -19,13 +24,13 @@ fn row(conditions: &[Condition]) -> [String; 4] {
     })
 }
 
-/// What an object said that serves, in sync, at generation 1.
-fn well() -> Vec<Condition> {
-    said(S::InSync, R::Serving, &[], 1)
+/// The conditions of an object in sync, at generation 1.
+fn in_sync() -> Vec<Condition> {
+    written(S::InSync, R::Serving, &[], 1)
 }
 
 #[test]
-fn each_row_of_the_table() {
+fn conditions_follow_the_table() {
     const FINE: &str = "False/AsExpected";
     let rows: &[(Situation, Readiness, [&str; 4])] = &[
         (
@@ -44,7 +49,7 @@ fn each_row_of_the_table() {
             R::Serving,
             ["True/Available", "False/Applying", "True/Applying", FINE],
         ),
-        // EXTENDING too.
+        // The cloud's EXTENDING.
         (
             S::Changing(Reason::Resizing),
             R::Serving,
@@ -101,7 +106,11 @@ fn each_row_of_the_table() {
         ),
     ];
     for (situation, readiness, expected) in rows {
-        assert_eq!(row(&said(*situation, *readiness, &well(), 1)), *expected, "{situation:?}, {readiness:?}");
+        assert_eq!(
+            row(&written(*situation, *readiness, &in_sync(), 1)),
+            *expected,
+            "{situation:?}, {readiness:?}"
+        );
     }
 }
 
@@ -117,14 +126,14 @@ fn every_situation() -> Vec<Situation> {
 }
 
 #[test]
-fn never_reconciling_and_stalled_at_once_whatever_was_said_before() {
+fn no_object_is_reconciling_and_stalled_at_once() {
     let all =
         [R::Serving, R::NotServing(Reason::Frozen), R::Missing(Reason::Creating), R::Unchanged, R::TooOld];
     for before in every_situation() {
         for then in every_situation() {
             for readiness in all {
-                let before = said(before, readiness, &[], 1);
-                let [ready, _, reconciling, stalled] = row(&said(then, readiness, &before, 2));
+                let before = written(before, readiness, &[], 1);
+                let [ready, _, reconciling, stalled] = row(&written(then, readiness, &before, 2));
                 let both = reconciling.starts_with("True") && stalled.starts_with("True");
                 assert!(!both, "{before:?} then {then:?}");
                 if readiness == R::TooOld {
@@ -136,31 +145,31 @@ fn never_reconciling_and_stalled_at_once_whatever_was_said_before() {
 }
 
 #[test]
-fn a_new_generation_is_being_worked_on_until_it_was_compared() {
+fn a_new_generation_is_reconciling_until_it_was_compared() {
     let unreachable = S::Unreachable(Reason::CloudUnreachable);
-    let then = said(unreachable, R::Unchanged, &well(), 2);
+    let then = written(unreachable, R::Unchanged, &in_sync(), 2);
     assert_eq!(row(&then)[2], "True/ObservationPending");
-    // And it stays so until somebody has compared it.
-    assert_eq!(row(&said(unreachable, R::Unchanged, &then, 2))[2], "True/ObservationPending");
+    // It stays so until the generation was compared.
+    assert_eq!(row(&written(unreachable, R::Unchanged, &then, 2))[2], "True/ObservationPending");
     for idle in [S::Paused, S::Blocked(Reason::InvalidSpec)] {
-        assert_eq!(row(&said(idle, R::Unchanged, &well(), 2))[2], "False/AsExpected", "{idle:?}");
+        assert_eq!(row(&written(idle, R::Unchanged, &in_sync(), 2))[2], "False/AsExpected", "{idle:?}");
     }
 }
 
 #[test]
-fn nothing_said_before_is_never_ready() {
+fn an_object_without_conditions_is_not_ready() {
     for situation in every_situation() {
         for readiness in
             [R::Unchanged, R::TooOld, R::Missing(Reason::Creating), R::NotServing(Reason::Closed)]
         {
-            assert!(!row(&said(situation, readiness, &[], 1))[0].starts_with("True"), "{situation:?}");
+            assert!(!row(&written(situation, readiness, &[], 1))[0].starts_with("True"), "{situation:?}");
         }
     }
 }
 
 #[test]
-fn times_move_only_with_the_status() {
-    let before = well();
+fn the_transition_time_changes_only_with_the_status() {
+    let before = in_sync();
     let later = |situation, readiness| {
         let assessment = Assessment { situation, message: "otherwise".to_owned() };
         conditions(&assessment, (readiness, "seen"), &before, 2, at(NOW + 60))
@@ -175,7 +184,7 @@ fn times_move_only_with_the_status() {
 }
 
 #[test]
-fn the_first_in_order_is_told() {
+fn the_lowest_rank_is_reported() {
     let order = [
         S::DeletionPaused,
         S::DeletionBlocked(Reason::MarkMissing),
@@ -193,8 +202,8 @@ fn the_first_in_order_is_told() {
         S::InSync,
     ];
     let assessment = |situation| Assessment { situation, message: String::new() };
-    for (n, first) in order.iter().enumerate() {
-        for second in order.iter().skip(n + 1) {
+    for (index, first) in order.iter().enumerate() {
+        for second in order.iter().skip(index + 1) {
             for pair in [[*first, *second], [*second, *first]] {
                 let [one, other] = pair.map(assessment);
                 assert_eq!(most_important(one, [other]).situation, *first, "{first:?} and {second:?}");

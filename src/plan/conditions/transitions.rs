@@ -1,26 +1,27 @@
-//! What is new in what an object says: for events and logs, each once.
+//! The changes between two sets of conditions, for events and logs: each fact is reported once.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::{ConditionType, Reason};
 
-/// A condition that says something else than before.
+/// A condition whose status or reason changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
-    /// Which condition.
+    /// The condition.
     pub type_: ConditionType,
     /// True, False or Unknown.
     pub status: String,
-    /// Why.
+    /// The condition's reason.
     pub reason: String,
-    /// Why, and what happens next.
+    /// The condition's message.
     pub message: String,
-    /// Whether somebody should look at it.
+    /// The event is a warning: the user should look into it.
     pub warning: bool,
 }
 
-/// In this order: what is told by one need not be told again by the next. Reconciling says what Synced says.
-const TOLD: [ConditionType; 6] = [
+/// The reported conditions, in order: a later one with the reason or the message of an earlier one is left out.
+/// Reconciling repeats Synced.
+const REPORTED: [ConditionType; 6] = [
     ConditionType::Stalled,
     ConditionType::Ready,
     ConditionType::Failed,
@@ -29,24 +30,24 @@ const TOLD: [ConditionType; 6] = [
     ConditionType::Synced,
 ];
 
-/// What `after` says that `before` did not. A text that changes alone is no news, nor is that nothing is wrong.
+/// The transitions from `before` to `after`. A changed message alone is none, nor is a reason that reports nothing.
 pub fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Transition> {
-    let mut news: Vec<Transition> = Vec::new();
-    for type_ in TOLD {
+    let mut reported: Vec<Transition> = Vec::new();
+    for type_ in REPORTED {
         let find =
             |all: &[Condition]| all.iter().find(|condition| condition.type_ == type_.as_str()).cloned();
         let Some(now) = find(after) else { continue };
         let was = find(before);
         let same = was.as_ref().is_some_and(|was| was.status == now.status && was.reason == now.reason);
-        let told = news.iter().any(|other| other.reason == now.reason || other.message == now.message);
-        if same || told || is_idle(&now) {
+        let repeats = reported.iter().any(|other| other.reason == now.reason || other.message == now.message);
+        if same || repeats || is_idle(&now) {
             continue;
         }
         let warning = is_warning(type_, was.as_ref(), &now);
         let Condition { status, reason, message, .. } = now;
-        news.push(Transition { type_, status, reason, message, warning });
+        reported.push(Transition { type_, status, reason, message, warning });
     }
-    news
+    reported
 }
 
 /// Nothing is wrong, or nothing is known yet.
@@ -85,19 +86,25 @@ mod tests {
         }
     }
 
-    fn told(before: &[(&str, &str, &str)], after: &[(&str, &str, &str)]) -> Vec<String> {
+    fn reported(before: &[(&str, &str, &str)], after: &[(&str, &str, &str)]) -> Vec<String> {
         let all = |rows: &[(&str, &str, &str)]| -> Vec<_> {
             rows.iter().map(|(type_, status, reason)| condition(type_, status, reason)).collect()
         };
         let kind = |warning: bool| if warning { "Warning" } else { "Normal" };
-        let line = |news: &Transition| {
-            format!("{} {}={} {}", kind(news.warning), news.type_, news.status, news.reason)
+        let line = |transition: &Transition| {
+            format!(
+                "{} {}={} {}",
+                kind(transition.warning),
+                transition.type_,
+                transition.status,
+                transition.reason
+            )
         };
         transitions(&all(before), &all(after)).iter().map(line).collect()
     }
 
     #[test]
-    fn each_news_once() {
+    fn each_fact_is_reported_once() {
         let creating = [
             ("Ready", "False", "Creating"),
             ("Synced", "False", "Applying"),
@@ -105,7 +112,7 @@ mod tests {
             ("Stalled", "False", "AsExpected"),
             ("BindingPublished", "False", "WaitingForEndpoint"),
         ];
-        let well = [
+        let serving = [
             ("Ready", "True", "Available"),
             ("Synced", "True", "InSync"),
             ("Reconciling", "False", "AsExpected"),
@@ -118,26 +125,26 @@ mod tests {
             ("Stalled", "True", "InvalidSpec"),
             ("BindingPublished", "False", "SecretConflict"),
         ];
-        let begun = ["Normal Ready=False Creating", "Normal Synced=False Applying"];
-        assert_eq!(told(&[], &creating), begun);
-        assert_eq!(told(&creating, &creating), [""; 0]);
+        let started = ["Normal Ready=False Creating", "Normal Synced=False Applying"];
+        assert_eq!(reported(&[], &creating), started);
+        assert_eq!(reported(&creating, &creating), [""; 0]);
         let done = [
             "Normal Ready=True Available",
             "Normal BindingPublished=True Published",
             "Normal Synced=True InSync",
         ];
-        assert_eq!(told(&creating, &well), done);
-        let trouble = ["Warning Stalled=True InvalidSpec", "Warning BindingPublished=False SecretConflict"];
-        assert_eq!(told(&well, &stalled), trouble);
-        assert_eq!(told(&well, &[("Ready", "False", "Frozen")]), ["Warning Ready=False Frozen"]);
-        assert_eq!(told(&well, &[("Ready", "False", "Deleting")]), ["Normal Ready=False Deleting"]);
+        assert_eq!(reported(&creating, &serving), done);
+        let warnings = ["Warning Stalled=True InvalidSpec", "Warning BindingPublished=False SecretConflict"];
+        assert_eq!(reported(&serving, &stalled), warnings);
+        assert_eq!(reported(&serving, &[("Ready", "False", "Frozen")]), ["Warning Ready=False Frozen"]);
+        assert_eq!(reported(&serving, &[("Ready", "False", "Deleting")]), ["Normal Ready=False Deleting"]);
         assert_eq!(
-            told(&well, &[("Synced", "Unknown", "CloudUnreachable")]),
+            reported(&serving, &[("Synced", "Unknown", "CloudUnreachable")]),
             ["Warning Synced=Unknown CloudUnreachable"]
         );
-        assert_eq!(told(&well, &[("Synced", "Unknown", "Paused")]), ["Normal Synced=Unknown Paused"]);
+        assert_eq!(reported(&serving, &[("Synced", "Unknown", "Paused")]), ["Normal Synced=Unknown Paused"]);
         assert_eq!(
-            told(&well, &[("Ready", "Unknown", "ObservationTooOld")]),
+            reported(&serving, &[("Ready", "Unknown", "ObservationTooOld")]),
             ["Warning Ready=Unknown ObservationTooOld"]
         );
     }

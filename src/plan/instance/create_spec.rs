@@ -1,4 +1,4 @@
-//! Everything that is asked for in a new instance, but the password.
+//! The parameters of a new instance, except the password.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use secrecy::SecretString;
@@ -13,7 +13,7 @@ use crate::{
     formats::{Origin, OwnershipTags},
 };
 
-/// A new instance, complete but for its password: nothing here is secret.
+/// The parameters of a new instance. The password is not part of them: nothing here is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateSpec {
     /// Where the password comes from.
@@ -21,7 +21,7 @@ pub struct CreateSpec {
     name: String,
     description: Option<String>,
     engine_version: String,
-    flavor_choice: SelectedFlavor,
+    flavor: SelectedFlavor,
     vpc_id: String,
     subnet_id: String,
     private_ip: Option<String>,
@@ -36,20 +36,20 @@ pub struct CreateSpec {
 /// Where the password of a new instance comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PasswordSource {
-    /// It is made for the purpose.
+    /// The operator generates it.
     Generated,
-    /// From a Secret of the user's.
+    /// The user's Secret holds it.
     SecretRef {
         /// Name of the Secret, in the object's namespace.
         name: String,
-        /// The key in it.
+        /// The key in the Secret.
         key: String,
     },
-    /// There is none: the instance is open to everybody in its network, as was declared.
+    /// None, as the spec declares: every client in the network can read and write.
     Open,
 }
 
-/// The VPC and the subnet. A subnet belongs to one VPC: both are the spec's, or both the Secret's.
+/// The VPC and the subnet. Both come from the spec or both from the credentials Secret: a subnet belongs to one VPC.
 fn network(desired: &Desired, defaults: &Defaults, problems: &mut Vec<Problem>) -> (String, String) {
     if let (Some(vpc), Some(subnet)) = (&desired.network.vpc_id, &desired.network.subnet_id) {
         return (vpc.clone(), subnet.clone());
@@ -65,7 +65,7 @@ fn network(desired: &Desired, defaults: &Defaults, problems: &mut Vec<Problem>) 
     (default(defaults.vpc(), "network.vpcId", vpc), default(defaults.subnet(), "network.subnetId", subnet))
 }
 
-/// What status says of a number of the cloud's.
+/// A number of the cloud, as status has it.
 fn number(number: Option<i64>) -> Option<i32> {
     number.and_then(|number| i32::try_from(number).ok())
 }
@@ -73,16 +73,17 @@ fn number(number: Option<i64>) -> Option<i32> {
 // === impl CreateSpec ===
 
 impl CreateSpec {
-    /// Draws it. `name` is the name in the cloud, declared or derived; `mark` says whose the instance will be.
+    /// Builds the parameters. `name` is the instance's name in DCS, declared or derived; `owner_tags` are added to the
+    /// declared tags.
     ///
     /// # Errors
-    /// Something that a new instance needs is neither in the spec nor in the credentials Secret.
+    /// A required parameter is missing in the spec and in the credentials Secret.
     pub fn build(
         desired: &Desired,
         defaults: &Defaults,
-        flavor_choice: SelectedFlavor,
+        flavor: SelectedFlavor,
         name: String,
-        mark: &OwnershipTags,
+        owner_tags: &OwnershipTags,
     ) -> Result<Self, Invalid> {
         let mut problems = Vec::new();
         let engine_version = desired.engine_version.clone().unwrap_or_default();
@@ -92,20 +93,20 @@ impl CreateSpec {
         }
         let (vpc_id, subnet_id) = network(desired, defaults, &mut problems);
         let security_group_id = desired.network.security_group_id.clone();
-        // The rules let an instance that was taken over do without; one that replaces it cannot.
+        // The rules require no security group for an adopted instance; the instance that replaces it needs one.
         if engine_version.starts_with("3.") && security_group_id.is_none() {
             let message = "Redis 3.0 needs a security group: set network.securityGroupId";
             problems.push(Problem::new("network.securityGroupId", message));
         }
         Invalid::unless_none(problems)?;
         let declared = desired.tags.iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
-        let ours = mark.tags().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let ours = owner_tags.tags().map(|(key, value)| (key.to_owned(), value.to_owned()));
         Ok(Self {
             password: PasswordSource::of(desired.auth.as_ref()),
             name,
             description: desired.description.clone(),
             engine_version,
-            flavor_choice,
+            flavor,
             vpc_id,
             subnet_id,
             private_ip: desired.network.private_ip.clone(),
@@ -114,23 +115,23 @@ impl CreateSpec {
             window: desired.window,
             tags: declared.chain(ours).collect(),
             enterprise_project_id: desired.enterprise_project_id.clone(),
-            origin: mark.origin,
+            origin: owner_tags.origin,
         })
     }
 
-    /// The request (API reference 4.1.1). A password is sent unless the instance is to be open. If it is not, and
-    /// there is no password either, the cloud refuses the request: nothing is opened by oversight.
+    /// The create request (API reference 4.1.1). It contains the password unless the spec declares an open instance.
+    /// DCS rejects a request without either: no instance is open by mistake.
     pub fn request(&self, password: Option<SecretString>) -> CreateInstance {
-        let is_unresolved = self.password == PasswordSource::Open;
+        let is_open = self.password == PasswordSource::Open;
         let (maintain_begin, maintain_end) = self.window.map(|window| window.request()).unzip();
         let tag = |(key, value): &(String, String)| Tag { key: key.clone(), value: Some(value.clone()) };
         CreateInstance {
             name: self.name.clone(),
             engine: "Redis".to_owned(),
             engine_version: self.engine_version.clone(),
-            capacity: self.flavor_choice.capacity,
-            spec_code: self.flavor_choice.spec_code.clone(),
-            az_codes: self.flavor_choice.zones.clone(),
+            capacity: self.flavor.capacity,
+            spec_code: self.flavor.spec_code.clone(),
+            az_codes: self.flavor.zones.clone(),
             vpc_id: self.vpc_id.clone(),
             subnet_id: self.subnet_id.clone(),
             security_group_id: self.security_group_id.clone(),
@@ -139,8 +140,8 @@ impl CreateSpec {
             instance_num: Some(1),
             maintain_begin,
             maintain_end,
-            password: password.filter(|_| !is_unresolved),
-            no_password_access: is_unresolved.then_some(true),
+            password: password.filter(|_| !is_open),
+            no_password_access: is_open.then_some(true),
             tags: self.tags.iter().map(tag).collect(),
             port: self.port,
             enterprise_project_id: self.enterprise_project_id.clone(),
@@ -148,10 +149,10 @@ impl CreateSpec {
         }
     }
 
-    /// What will be asked for, as status shows it; the policies are not part of it.
+    /// The parameters as `status.resolved` shows them, without the policies.
     pub fn resolved(&self) -> Resolved {
         let SelectedFlavor { spec_code, cache_mode, cpu_type, capacity, replicas, shards, zones } =
-            &self.flavor_choice;
+            &self.flavor;
         let window = self.window.map(|window| window.request());
         let origin = match self.origin {
             Origin::Created => "Created",
@@ -187,7 +188,7 @@ impl CreateSpec {
 // === impl PasswordSource ===
 
 impl PasswordSource {
-    /// A new instance for which nothing was declared gets a generated password.
+    /// The source for the declared auth; a new instance without it gets a generated password.
     fn of(auth: Option<&AuthSpec>) -> Self {
         match auth {
             None | Some(AuthSpec::Generated) => Self::Generated,
@@ -198,7 +199,7 @@ impl PasswordSource {
         }
     }
 
-    /// The word in the spec.
+    /// The auth type, as the spec spells it.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Generated => "Generated",

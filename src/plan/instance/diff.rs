@@ -1,4 +1,4 @@
-//! What the spec asks for and the instance does not have. Only what is declared is compared.
+//! Differences between the spec and the instance. Only declared fields are compared.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::{
     formats::RESERVED_PREFIX,
 };
 
-/// Every difference, and the requests that would remove those that can be removed.
+/// All differences, and the requests that resolve those that the operator can resolve.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Differences {
-    /// All of them, for status and messages.
+    /// All differences, for status and messages.
     pub changes: Vec<PendingChange>,
-    /// Name, description, maintenance window.
+    /// The update of name, description and maintenance window.
     pub update: UpdateInstance,
     /// Tags to add or overwrite.
     pub set_tags: BTreeMap<String, String>,
@@ -28,7 +28,8 @@ pub struct Differences {
 // === impl Differences ===
 
 impl Differences {
-    /// Between what is desired and what was seen. `resolved` fills in what only a detail shows.
+    /// Compares the desired state with the observed one. Without a snapshot, `resolved` supplies what only a detail
+    /// shows.
     pub fn between(
         desired: &Desired,
         facts: &InstanceFacts,
@@ -37,20 +38,20 @@ impl Differences {
         applied: Option<&Applied>,
     ) -> Self {
         let mut differences = Self::default();
-        differences.fixed(desired, facts);
-        differences.shape(desired, facts, &Build::of(snapshot, resolved));
+        differences.immutable(desired, facts);
+        differences.shape(desired, facts, &DetailFields::of(snapshot, resolved));
         differences.settings(desired, facts);
         differences.tags(desired, facts, applied);
         differences
     }
 
-    /// Whether the instance is as desired.
+    /// Whether the instance matches the spec.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// Those that this operator cannot remove: fixed for the instance's life, or not supported yet.
-    pub fn refused(&self) -> Vec<&PendingChange> {
+    /// The differences that the operator cannot resolve: immutable, or not supported yet.
+    pub fn unsupported(&self) -> Vec<&PendingChange> {
         self.changes.iter().filter(|change| change.impact != Impact::Online).collect()
     }
 
@@ -60,37 +61,37 @@ impl Differences {
         }
     }
 
-    /// A field that is declared.
+    /// Compares a field, if it is declared.
     fn declared(&mut self, field: &str, to: Option<String>, from: Option<String>, impact: Impact) {
         if to.is_some() {
             self.add(field, from, to, impact);
         }
     }
 
-    /// What an instance keeps for life.
-    fn fixed(&mut self, desired: &Desired, facts: &InstanceFacts) {
+    /// Fields that an instance keeps for its lifetime.
+    fn immutable(&mut self, desired: &Desired, facts: &InstanceFacts) {
         let network = &desired.network;
-        let immutable = [
+        let fields = [
             ("engineVersion", &desired.engine_version, &facts.engine_version),
             ("network.vpcId", &network.vpc_id, &facts.vpc_id),
             ("network.subnetId", &network.subnet_id, &facts.subnet_id),
             ("enterpriseProjectId", &desired.enterprise_project_id, &facts.enterprise_project_id),
         ];
-        for (field, to, from) in immutable {
-            // An answer that lacks the field says nothing about it.
+        for (field, to, from) in fields {
+            // An answer without the field does not prove a difference.
             if from.is_some() {
                 self.declared(field, to.clone(), from.clone(), Impact::Immutable);
             }
         }
-        // A cluster has several addresses, of which one can be asked for.
+        // A cluster has several addresses; the spec declares one of them.
         let has = |ip: &str| facts.ip.as_deref().is_none_or(|all| all.split(',').any(|own| own.trim() == ip));
         if let Some(ip) = network.private_ip.as_ref().filter(|ip| !has(ip)) {
             self.add("network.privateIp", facts.ip.clone(), Some(ip.clone()), Impact::Immutable);
         }
     }
 
-    /// What needs a resize, or breaks connections.
-    fn shape(&mut self, desired: &Desired, facts: &InstanceFacts, build: &Build) {
+    /// Fields that need a resize, or whose change breaks connections.
+    fn shape(&mut self, desired: &Desired, facts: &InstanceFacts, detail: &DetailFields) {
         let (mut disruptive, number) = (Vec::new(), |n: i64| n.to_string());
         let quantity = |capacity: crate::dcs::model::Capacity| capacity.to_string();
         disruptive.push(("capacity", desired.capacity.map(quantity), facts.capacity.map(quantity)));
@@ -100,31 +101,31 @@ impl Differences {
             }
             FlavorSpec::Select { cache_mode, cpu_type, replicas, shards } => {
                 let mode = cache_mode.as_ref().map(|mode| mode.as_str().to_owned());
-                disruptive.push(("cacheMode", mode, build.cache_mode.clone()));
+                disruptive.push(("cacheMode", mode, detail.cache_mode.clone()));
                 let cpu = cpu_type.as_ref().map(|cpu| cpu.as_str().to_owned());
                 let own = facts.cpu_type.as_ref().map(|cpu| cpu.as_str().to_owned());
                 disruptive.push(("cpuType", cpu, own));
-                disruptive.push(("replicas", replicas.map(number), build.replicas.map(number)));
-                disruptive.push(("shards", shards.map(number), build.shards.map(number)));
+                disruptive.push(("replicas", replicas.map(number), detail.replicas.map(number)));
+                disruptive.push(("shards", shards.map(number), detail.shards.map(number)));
             }
         }
         disruptive.push(("port", desired.port.map(|port| port.to_string()), facts.port.map(number)));
         let group = desired.network.security_group_id.clone();
         disruptive.push(("network.securityGroupId", group, facts.security_group_id.clone()));
-        disruptive.push(("auth", desired.auth.as_ref().map(auth), self::auth_of(facts, build)));
+        disruptive.push(("auth", desired.auth.as_ref().map(auth), self::auth_of(facts, detail)));
         for (field, to, from) in disruptive {
-            // What was never seen cannot be said to differ.
+            // An unobserved value does not prove a difference.
             if from.is_some() {
                 self.declared(field, to, from, Impact::Disruptive);
             }
         }
-        if let (Some(zones), false) = (&desired.availability_zones, build.zones.is_empty()) {
+        if let (Some(zones), false) = (&desired.availability_zones, detail.zones.is_empty()) {
             let text = |zones: &[String]| Some(sorted(zones).join(", "));
-            self.add("availabilityZones", text(&build.zones), text(zones), Impact::Disruptive);
+            self.add("availabilityZones", text(&detail.zones), text(zones), Impact::Disruptive);
         }
     }
 
-    /// What one update call sets.
+    /// Fields that one update call sets.
     fn settings(&mut self, desired: &Desired, facts: &InstanceFacts) {
         if let Some(name) = desired.name.as_ref().filter(|name| facts.name.as_ref() != Some(name)) {
             self.add("name", facts.name.clone(), Some(name.clone()), Impact::Online);
@@ -148,18 +149,20 @@ impl Differences {
         }
     }
 
-    /// Declared tags, and those that were declared once.
+    /// Declared tags, and tags that were declared earlier.
     fn tags(&mut self, desired: &Desired, facts: &InstanceFacts, applied: Option<&Applied>) {
-        let wanted = desired.tags.clone().unwrap_or_default();
-        for (key, value) in &wanted {
+        let declared = desired.tags.clone().unwrap_or_default();
+        for (key, value) in &declared {
             let own = facts.tag(key);
             if own != Some(value) {
                 self.add(&format!("tags.{key}"), own.map(str::to_owned), Some(value.clone()), Impact::Online);
                 self.set_tags.insert(key.clone(), value.clone());
             }
         }
-        let once = applied.map(|applied| applied.tag_keys.as_slice()).unwrap_or_default();
-        for key in once.iter().filter(|key| !wanted.contains_key(*key) && !key.starts_with(RESERVED_PREFIX)) {
+        let earlier = applied.map(|applied| applied.tag_keys.as_slice()).unwrap_or_default();
+        for key in
+            earlier.iter().filter(|key| !declared.contains_key(*key) && !key.starts_with(RESERVED_PREFIX))
+        {
             if let Some(value) = facts.tag(key) {
                 self.add(&format!("tags.{key}"), Some(value.to_owned()), None, Impact::Online);
                 self.remove_tags.insert(key.clone(), value.to_owned());
@@ -168,8 +171,8 @@ impl Differences {
     }
 }
 
-/// What only a detail shows; from the last one, if this pass took none.
-struct Build {
+/// The fields that only a detail shows: from this reconcile's read, or from the last one.
+struct DetailFields {
     cache_mode: Option<String>,
     replicas: Option<i64>,
     shards: Option<i64>,
@@ -177,23 +180,23 @@ struct Build {
     auth_type: Option<String>,
 }
 
-// === impl Build ===
+// === impl DetailFields ===
 
-impl Build {
+impl DetailFields {
     fn of(snapshot: Option<&InstanceSnapshot>, resolved: Option<&Resolved>) -> Self {
-        let kept = resolved.cloned().unwrap_or_default();
+        let last = resolved.cloned().unwrap_or_default();
         let seen = snapshot.cloned().unwrap_or_default();
         Self {
-            cache_mode: seen.cache_mode.or(kept.cache_mode),
-            replicas: seen.replicas.or(kept.replicas.map(i64::from)),
-            shards: seen.shards.or(kept.shards.map(i64::from)),
-            zones: if seen.zones.is_empty() { kept.availability_zones } else { seen.zones },
-            auth_type: kept.auth_type,
+            cache_mode: seen.cache_mode.or(last.cache_mode),
+            replicas: seen.replicas.or(last.replicas.map(i64::from)),
+            shards: seen.shards.or(last.shards.map(i64::from)),
+            zones: if seen.zones.is_empty() { last.availability_zones } else { seen.zones },
+            auth_type: last.auth_type,
         }
     }
 }
 
-/// The tag keys to remember: declared ones that the instance has, and earlier ones that it still has.
+/// The tag keys for `status.applied`: declared ones that the instance has, and earlier ones that it still has.
 pub(in crate::plan::instance) fn applied_tags(
     desired: Option<&Desired>,
     facts: &InstanceFacts,
@@ -201,15 +204,15 @@ pub(in crate::plan::instance) fn applied_tags(
 ) -> Vec<String> {
     let declared = desired.and_then(|desired| desired.tags.as_ref()).into_iter().flatten();
     let present = declared.filter(|(key, value)| facts.tag(key) == Some(value.as_str())).map(|(key, _)| key);
-    let once = applied.map(|applied| applied.tag_keys.as_slice()).unwrap_or_default();
-    let kept = once.iter().filter(|key| facts.tag(key).is_some());
-    let all: std::collections::BTreeSet<_> = present.chain(kept).cloned().collect();
+    let earlier = applied.map(|applied| applied.tag_keys.as_slice()).unwrap_or_default();
+    let remaining = earlier.iter().filter(|key| facts.tag(key).is_some());
+    let all: std::collections::BTreeSet<_> = present.chain(remaining).cloned().collect();
     all.into_iter().collect()
 }
 
-/// How clients prove who they are, in the words of the spec.
-pub(in crate::plan::instance) fn auth(wish: &AuthSpec) -> String {
-    match wish {
+/// The auth type, as the spec spells it.
+pub(in crate::plan::instance) fn auth(auth: &AuthSpec) -> String {
+    match auth {
         AuthSpec::Generated => "Generated",
         AuthSpec::SecretRef { .. } => "SecretRef",
         AuthSpec::Open => "None",
@@ -217,11 +220,11 @@ pub(in crate::plan::instance) fn auth(wish: &AuthSpec) -> String {
     .to_owned()
 }
 
-/// The same of an instance, as far as it is known: whose password an adopted one has, nobody can see.
-fn auth_of(facts: &InstanceFacts, build: &Build) -> Option<String> {
+/// The auth type of an instance; `None` if unknown: the source of an adopted instance's password is not observable.
+fn auth_of(facts: &InstanceFacts, detail: &DetailFields) -> Option<String> {
     match facts.no_password_access {
         Some(true) => Some("None".to_owned()),
-        Some(false) | None => build.auth_type.clone().filter(|known| known != "None"),
+        Some(false) | None => detail.auth_type.clone().filter(|known| known != "None"),
     }
 }
 
@@ -231,7 +234,7 @@ fn sorted(zones: &[String]) -> Vec<String> {
     zones
 }
 
-/// Status holds 1,024 characters of a value.
+/// The start of a text, for status, whose values have at most 1,024 characters.
 fn shortened(text: &str) -> Option<String> {
     let short: String = text.chars().take(200).collect();
     Some(if short.len() < text.len() { format!("{short}…") } else { short })

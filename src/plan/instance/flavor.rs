@@ -1,11 +1,11 @@
-//! Which flavor a wish means, and in which zones.
+//! Selection of the flavor and of the zones of a new instance.
 //!
-//! The answer does not depend on the order in which the cloud lists its flavors. Where several would do:
+//! The selection does not depend on the order in which DCS lists its flavors. Of several that match, it prefers:
 //!
-//! 1. the number of copies that is usual: the least from two on, one for `single`;
-//! 2. of these, the shortest code, then the first by the alphabet: where shards have their usual size the code does
-//!    not mention it (`redis.cluster.xu1.large.r2.8`), where the size was chosen it does (`…r2.s1.8`);
-//! 3. x86_64 before aarch64, unless only the latter has zones left.
+//! 1. the usual number of copies: the lowest from two on, one for `single`;
+//! 2. the shortest code, then the first in alphabetical order: a code contains the shard size only if that is not the
+//!    usual one (`redis.cluster.xu1.large.r2.8`, `…r2.s1.8`);
+//! 3. x86_64 before aarch64, unless x86_64 is sold out.
 
 mod candidate;
 mod nearest;
@@ -15,60 +15,60 @@ use std::fmt;
 
 use self::{
     candidate::{FlavorCandidate, FlavorRequirements},
-    zones::ZoneWish,
+    zones::ZoneSpec,
 };
 use super::input::{Defaults, Desired, FlavorSpec, Problem};
 use crate::dcs::model::{CacheMode, Capacity, CpuType, Flavor};
 
-/// What will be bought.
+/// The flavor and the zones of a new instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SelectedFlavor {
-    /// The flavor's code, as the cloud spells it.
+    /// The flavor's code, as DCS spells it.
     pub spec_code: String,
-    /// How it is built.
+    /// Cache mode.
     pub cache_mode: CacheMode,
-    /// Processor of the nodes, where the cloud says it.
+    /// CPU type of the nodes, if DCS lists it.
     pub cpu_type: Option<CpuType>,
-    /// One that the flavor has.
+    /// One of the flavor's capacities.
     pub capacity: Capacity,
-    /// Copies of the data, the master included, where the cloud says it.
+    /// Copies of the data, including the master, if DCS lists them.
     pub replicas: Option<i64>,
-    /// Parts that the data is divided into; `proxy` and `cluster` only.
+    /// Number of shards; `proxy` and `cluster` only.
     pub shards: Option<i64>,
     /// Codes of zones, the master's first; at least one.
     pub zones: Vec<String>,
 }
 
-/// How an existing instance is built, by its flavor.
+/// The properties of an existing instance that follow from its flavor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Shape {
-    /// How it is built.
+    /// Cache mode.
     pub cache_mode: CacheMode,
-    /// Copies of the data, the master included, where the cloud says it.
+    /// Copies of the data, including the master, if DCS lists them.
     pub replicas: Option<i64>,
-    /// Parts that the data is divided into; `proxy` and `cluster` only.
+    /// Number of shards; `proxy` and `cluster` only.
     pub shards: Option<i64>,
 }
 
-/// Why nothing can be bought.
+/// Why no flavor can be selected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Unavailable {
-    /// There is no such flavor: somebody has to wish for something else.
+    /// No flavor matches the spec: the user has to change it.
     NoSuch {
-        /// What there is instead.
+        /// The problem, and the alternatives.
         message: String,
     },
-    /// It exists, but not in these zones, or in none at present.
+    /// The flavor is sold out, in the declared zones or in all.
     SoldOut {
-        /// Where it exists.
+        /// The problem, and the zones that offer the flavor.
         message: String,
     },
 }
 
-/// Which flavor, and where.
+/// Selects the flavor and the zones of a new instance.
 ///
 /// # Errors
-/// None, with what comes nearest; or none is left where it is wanted, with where there is some.
+/// No flavor matches, or the one that does is sold out in the zones in question. The message lists alternatives.
 pub fn select(
     desired: &Desired,
     defaults: &Defaults,
@@ -77,7 +77,7 @@ pub fn select(
     let Some(version) = desired.engine_version.as_deref() else {
         return Err(no_such("a new instance needs engineVersion: write one, such as \"6.0\""));
     };
-    let zones = ZoneWish::of(desired, defaults)?;
+    let zones = ZoneSpec::of(desired, defaults)?;
     let candidates = match &desired.flavor {
         FlavorSpec::SpecCode(code) => vec![by_code(code, version, desired.capacity, flavors)?],
         FlavorSpec::Select { cache_mode, cpu_type, replicas, shards } => {
@@ -94,22 +94,22 @@ pub fn select(
                 shards: *shards,
                 capacity,
             };
-            by_wish(&requirements, flavors)?
+            by_requirements(&requirements, flavors)?
         }
     };
-    // The first that is left where it is wanted; without any, what is missing of the first.
-    let mut answer = Err(no_such("the cloud lists no flavors"));
-    for (n, candidate) in candidates.iter().enumerate() {
+    // The first candidate with zones; without any, the error of the first candidate.
+    let mut result = Err(no_such("DCS lists no flavors"));
+    for (index, candidate) in candidates.iter().enumerate() {
         match zones.pick(candidate) {
-            Ok(zones) => return Ok(candidate.choose(zones)),
-            Err(unavailable) if n == 0 => answer = Err(unavailable),
+            Ok(zones) => return Ok(candidate.select(zones)),
+            Err(unavailable) if index == 0 => result = Err(unavailable),
             Err(_) => {}
         }
     }
-    answer
+    result
 }
 
-/// How the instance with this flavor and capacity is built; `None` if the flavor is not listed.
+/// The shape of an instance with this flavor and capacity; `None` if DCS does not list the flavor.
 pub fn describe(spec_code: &str, capacity: Capacity, flavors: &[Flavor]) -> Option<Shape> {
     let with_code = flavors.iter().filter(|flavor| flavor.spec_code.eq_ignore_ascii_case(spec_code));
     let candidates = with_code.filter_map(|flavor| FlavorCandidate::new(flavor, capacity));
@@ -118,7 +118,7 @@ pub fn describe(spec_code: &str, capacity: Capacity, flavors: &[Flavor]) -> Opti
     Some(Shape { cache_mode: candidate.mode.clone(), replicas, shards })
 }
 
-/// The flavor of this code.
+/// The best candidate with this code.
 fn by_code<'a>(
     code: &str,
     version: &str,
@@ -129,14 +129,14 @@ fn by_code<'a>(
     let with_code: Vec<FlavorCandidate<'a>> = FlavorCandidate::all(flavors).filter(has_code).collect();
     let of_version: Vec<_> =
         with_code.iter().filter(|candidate| candidate.has_version(version)).copied().collect();
-    let is_wanted =
+    let has_capacity =
         |candidate: &&FlavorCandidate<'a>| capacity.is_none_or(|wanted| candidate.capacity == wanted);
-    let best = of_version.iter().filter(is_wanted).min_by_key(|candidate| candidate.rank()).copied();
-    let of_another_size =
+    let best = of_version.iter().filter(has_capacity).min_by_key(|candidate| candidate.rank()).copied();
+    let has_other_capacities =
         |best: FlavorCandidate<'_>| of_version.iter().any(|candidate| candidate.capacity != best.capacity);
     let message = match (best, capacity) {
         (Some(best), Some(_)) => return Ok(best),
-        (Some(best), None) if !of_another_size(best) => return Ok(best),
+        (Some(best), None) if !has_other_capacities(best) => return Ok(best),
         (None, _) if with_code.is_empty() => {
             nearest::codes(code, version, capacity, &FlavorCandidate::all(flavors).collect::<Vec<_>>())
         }
@@ -147,25 +147,25 @@ fn by_code<'a>(
     Err(Unavailable::NoSuch { message })
 }
 
-/// For each processor the best flavor that is as wished, the preferred processor first; at least one.
-fn by_wish<'a>(
+/// The best candidate for each CPU type, the preferred CPU type first; at least one.
+fn by_requirements<'a>(
     requirements: &FlavorRequirements<'_>,
     flavors: &'a [Flavor],
 ) -> Result<Vec<FlavorCandidate<'a>>, Unavailable> {
     let basic = || FlavorCandidate::all(flavors).filter(FlavorCandidate::is_basic);
-    let mut fitting: Vec<_> =
+    let mut matching: Vec<_> =
         FlavorCandidate::all(flavors).filter(|candidate| requirements.is_met_by(candidate)).collect();
-    fitting.retain(FlavorCandidate::is_basic);
-    let usual = fitting.iter().map(|candidate| candidate.unusual_replicas()).min();
-    fitting.retain(|candidate| Some(candidate.unusual_replicas()) == usual);
-    fitting.sort_by_cached_key(|candidate| (candidate.cpu_rank(), candidate.rank()));
-    fitting.dedup_by(|next, best| next.cpu_rank() == best.cpu_rank());
-    if fitting.is_empty() {
+    matching.retain(FlavorCandidate::is_basic);
+    let usual = matching.iter().map(|candidate| candidate.unusual_replicas()).min();
+    matching.retain(|candidate| Some(candidate.unusual_replicas()) == usual);
+    matching.sort_by_cached_key(|candidate| (candidate.cpu_rank(), candidate.rank()));
+    matching.dedup_by(|next, best| next.cpu_rank() == best.cpu_rank());
+    if matching.is_empty() {
         return Err(Unavailable::NoSuch {
-            message: nearest::wish(requirements, &basic().collect::<Vec<_>>()),
+            message: nearest::requirements(requirements, &basic().collect::<Vec<_>>()),
         });
     }
-    Ok(fitting)
+    Ok(matching)
 }
 
 fn no_such(message: &str) -> Unavailable {
@@ -175,7 +175,7 @@ fn no_such(message: &str) -> Unavailable {
 // === impl Unavailable ===
 
 impl Unavailable {
-    /// What to tell the user.
+    /// The message for the user.
     pub fn message(&self) -> &str {
         match self {
             Self::NoSuch { message } | Self::SoldOut { message } => message,
@@ -192,7 +192,7 @@ impl fmt::Display for Unavailable {
 }
 
 impl From<Problem> for Unavailable {
-    /// A default that makes no sense leaves nothing to choose from.
+    /// An invalid default in the credentials Secret: no flavor can be selected.
     fn from(problem: Problem) -> Self {
         Self::NoSuch { message: problem.to_string() }
     }

@@ -12,7 +12,7 @@ const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
 const OTHER_ID: &str = "00000000-1b2c-4d3e-8f90-0123456789ab";
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
 
-fn flavor_choice() -> SelectedFlavor {
+fn flavor() -> SelectedFlavor {
     SelectedFlavor {
         spec_code: "redis.ha.xu1.large.r2.4".to_owned(),
         cache_mode: CacheMode::Ha,
@@ -30,16 +30,16 @@ fn build(more: Value, vpc: Option<&str>, subnet: Option<&str>) -> Result<CreateS
         subnet_id: subnet.map(str::to_owned),
         ..Defaults::default()
     };
-    let mark = OwnershipTags::new(UID, &OwnerHash::new("cluster", "shop", "sessions"), Origin::Created);
-    CreateSpec::build(&desired(more), &defaults, flavor_choice(), "shop-sessions-7aa4fc4e".to_owned(), &mark)
+    let tags = OwnershipTags::new(UID, &OwnerHash::new("cluster", "shop", "sessions"), Origin::Created);
+    CreateSpec::build(&desired(more), &defaults, flavor(), "shop-sessions-7aa4fc4e".to_owned(), &tags)
 }
 
-/// What is sent, and the password apart.
+/// The body of the create request.
 fn sent(create_spec: &CreateSpec) -> Value {
     serde_json::to_value(create_spec.request(Some("canary-Pass-w0rd".into()))).unwrap()
 }
 
-fn marks() -> Vec<Value> {
+fn owner_tags() -> Vec<Value> {
     vec![
         json!({"key": "dcs-operator-uid", "value": UID}),
         json!({"key": "dcs-operator-owner", "value": "7aa4fc4ed327aea1d22f5c44ebb38d31df829243"}),
@@ -48,19 +48,19 @@ fn marks() -> Vec<Value> {
 }
 
 #[test]
-fn the_least() {
+fn a_minimal_spec_becomes_a_request() {
     let create_spec = build(json!({}), Some(ID), Some(OTHER_ID)).unwrap();
     assert_eq!(create_spec.password, PasswordSource::Generated);
     let expected = json!({
         "name": "shop-sessions-7aa4fc4e", "engine": "Redis", "engine_version": "6.0", "capacity": 4,
         "spec_code": "redis.ha.xu1.large.r2.4", "az_codes": ["z-a", "z-b"], "vpc_id": ID, "subnet_id": OTHER_ID,
-        "instance_num": 1, "password": "canary-Pass-w0rd", "tags": marks(),
+        "instance_num": 1, "password": "canary-Pass-w0rd", "tags": owner_tags(),
     });
     assert_eq!(sent(&create_spec), expected);
 }
 
 #[test]
-fn everything() {
+fn a_full_spec_becomes_a_request() {
     let create_spec = build(
         json!({
             "description": "sessions", "port": 6380, "tags": {"team": "shop", "empty": ""},
@@ -75,7 +75,7 @@ fn everything() {
     let source = PasswordSource::SecretRef { name: "pass".to_owned(), key: "password".to_owned() };
     assert_eq!(create_spec.password, source);
     let declared = [json!({"key": "empty", "value": ""}), json!({"key": "team", "value": "shop"})];
-    let tags: Vec<_> = declared.into_iter().chain(marks()).collect();
+    let tags: Vec<_> = declared.into_iter().chain(owner_tags()).collect();
     let expected = json!({
         "name": "shop-sessions-7aa4fc4e", "engine": "Redis", "engine_version": "6.0", "capacity": 4,
         "spec_code": "redis.ha.xu1.large.r2.4", "az_codes": ["z-a", "z-b"], "vpc_id": OTHER_ID, "subnet_id": ID,
@@ -87,7 +87,7 @@ fn everything() {
 }
 
 #[test]
-fn open_only_if_that_was_said() {
+fn an_instance_is_open_only_if_declared() {
     let open = build(json!({"auth": {"type": "None"}}), Some(ID), Some(ID)).unwrap();
     let request = open.request(Some("canary-Pass-w0rd".into()));
     assert!(request.password.is_none());
@@ -101,7 +101,7 @@ fn open_only_if_that_was_said() {
 }
 
 #[test]
-fn what_is_missing() {
+fn a_missing_parameter_is_a_problem() {
     let invalid = build(json!({}), None, Some(" ")).unwrap_err();
     assert_eq!(
         invalid.to_string(),
@@ -122,9 +122,9 @@ fn what_is_missing() {
 }
 
 #[test]
-fn what_status_shows() {
-    let wish = json!({"maintenanceWindow": {"begin": "18:00", "end": "19:00"}, "auth": {"type": "None"}});
-    let resolved = build(wish, Some(ID), Some(OTHER_ID)).unwrap().resolved();
+fn resolved_shows_the_parameters() {
+    let spec = json!({"maintenanceWindow": {"begin": "18:00", "end": "19:00"}, "auth": {"type": "None"}});
+    let resolved = build(spec, Some(ID), Some(OTHER_ID)).unwrap().resolved();
     let expected = json!({
         "name": "shop-sessions-7aa4fc4e", "engineVersion": "6.0", "capacity": "4Gi",
         "specCode": "redis.ha.xu1.large.r2.4", "cacheMode": "ha", "cpuType": "x86_64", "replicas": 2,

@@ -1,4 +1,4 @@
-//! A flavor in one of its capacities, and what is asked of it.
+//! Candidates for a new instance, and the requirements that they are compared with.
 
 use std::cmp::Reverse;
 
@@ -13,20 +13,20 @@ pub(super) struct FlavorCandidate<'a> {
     pub(super) capacity: Capacity,
 }
 
-/// What is asked for, with the defaults that count as asked for.
+/// The requirements: from the spec, and from the defaults of the credentials Secret.
 #[derive(Debug)]
 pub(super) struct FlavorRequirements<'a> {
     pub(super) version: &'a str,
     pub(super) mode: CacheMode,
     pub(super) cpu: Option<CpuType>,
-    /// Whether `cpu` stands in the credentials Secret, and not in the spec.
+    /// `cpu` comes from the credentials Secret.
     pub(super) default_cpu: bool,
     pub(super) replicas: Option<i64>,
     pub(super) shards: Option<i64>,
     pub(super) capacity: Capacity,
 }
 
-/// How an offer may be built otherwise than it is asked for.
+/// A property that a candidate and the requirements may differ in.
 #[derive(Debug, Clone, Copy)]
 enum Field {
     Mode,
@@ -38,21 +38,21 @@ enum Field {
 // === impl Field ===
 
 impl Field {
-    /// In the order in which they are told.
+    /// All fields, in the order of messages.
     const ALL: [Self; 4] = [Self::Mode, Self::Cpu, Self::Replicas, Self::Shards];
 }
 
 // === impl FlavorCandidate ===
 
 impl<'a> FlavorCandidate<'a> {
-    /// `None` for what is not Redis, and for a flavor that does not say how it is built.
+    /// `None` for another engine than Redis, and for a flavor without a cache mode.
     pub(super) fn new(flavor: &'a Flavor, capacity: Capacity) -> Option<Self> {
         let is_redis = flavor.engine.as_deref().is_none_or(|engine| engine.eq_ignore_ascii_case("redis"));
         let mode = flavor.cache_mode.as_ref().filter(|_| is_redis)?;
         Some(Self { flavor, mode, capacity })
     }
 
-    /// Everything there is.
+    /// All candidates.
     pub(super) fn all(flavors: &'a [Flavor]) -> impl Iterator<Item = Self> + use<'a> {
         let sizes = |flavor: &'a Flavor| {
             flavor.capacity.iter().filter_map(move |capacity| Self::new(flavor, *capacity))
@@ -60,8 +60,8 @@ impl<'a> FlavorCandidate<'a> {
         flavors.iter().flat_map(sizes)
     }
 
-    /// Whether it belongs to the basic edition. Another edition is another product at another price: it has to be
-    /// asked for by its code.
+    /// Whether it belongs to the basic edition. Another edition is another product at another price: only specCode
+    /// selects it.
     pub(super) fn is_basic(&self) -> bool {
         let edition = self.flavor.product_type.as_deref();
         edition.is_none_or(|edition| edition.eq_ignore_ascii_case("generic"))
@@ -79,7 +79,7 @@ impl<'a> FlavorCandidate<'a> {
         self.flavor.replica_count
     }
 
-    /// Parts that the data is divided into. What cannot be divided has none, though the cloud says one.
+    /// Number of shards; `None` for a mode without shards, for which DCS lists one.
     pub(super) fn shards(&self) -> Option<i64> {
         match self.mode {
             CacheMode::Single | CacheMode::Ha | CacheMode::HaRwSplit => None,
@@ -89,7 +89,7 @@ impl<'a> FlavorCandidate<'a> {
         }
     }
 
-    /// Codes of the zones that have some left, in the order of the alphabet.
+    /// Codes of the zones that offer it, in alphabetical order.
     pub(super) fn zones(&self) -> Vec<&'a str> {
         let mut zones: Vec<_> = self.flavor.zones(self.capacity).collect();
         zones.sort_unstable();
@@ -97,16 +97,16 @@ impl<'a> FlavorCandidate<'a> {
         zones
     }
 
-    /// How far the number of copies is from the usual one; the least is best.
+    /// The deviation from the usual number of copies; the lowest is best.
     pub(super) fn unusual_replicas(&self) -> impl Ord + use<> {
         let replicas = self.replicas().unwrap_or(0);
         let least = if *self.mode == CacheMode::Single { 1 } else { 2 };
         let too_few = replicas < least;
-        // Of too few, as many as there are.
+        // Below the usual number, more copies are better.
         (too_few, if too_few { -replicas } else { replicas })
     }
 
-    /// The preferred processor first.
+    /// The preference among CPU types; the lowest is best.
     pub(super) fn cpu_rank(&self) -> (u8, &'a str) {
         match self.cpu() {
             Some(CpuType::X86_64) => (0, ""),
@@ -116,16 +116,16 @@ impl<'a> FlavorCandidate<'a> {
         }
     }
 
-    /// The best first: the shortest code, then the alphabet; then whatever else could tell two offers apart, so
-    /// that their order in the list does not.
+    /// The preference among codes; the lowest is best: the shortest, then alphabetical order. The other properties make
+    /// the order total, so that the order of the list does not matter.
     pub(super) fn rank(&self) -> impl Ord + use<'a> {
         let code = self.flavor.spec_code.as_str();
         let rest = (self.capacity, self.mode.as_str(), self.cpu_rank(), self.replicas(), self.shards());
         (code.len(), code, rest, Reverse(self.zones()))
     }
 
-    /// It, in these zones.
-    pub(super) fn choose(&self, zones: Vec<String>) -> SelectedFlavor {
+    /// Selects it, in these zones.
+    pub(super) fn select(&self, zones: Vec<String>) -> SelectedFlavor {
         SelectedFlavor {
             spec_code: self.flavor.spec_code.clone(),
             cache_mode: self.mode.clone(),
@@ -141,13 +141,13 @@ impl<'a> FlavorCandidate<'a> {
 // === impl FlavorRequirements ===
 
 impl FlavorRequirements<'_> {
-    /// Asked of every offer for every new instance, so what is told most quickly comes first, and nothing is put into
-    /// words.
+    /// Whether a candidate meets all requirements. Runs for every candidate, so the cheapest comparison comes first,
+    /// and no text is built.
     pub(super) fn is_met_by(&self, candidate: &FlavorCandidate<'_>) -> bool {
         self.capacity == candidate.capacity && self.fits(candidate) && candidate.has_version(self.version)
     }
 
-    /// Whether an offer is as asked for, but perhaps for version and capacity.
+    /// Whether a candidate meets the requirements other than version and capacity.
     pub(super) fn fits(&self, candidate: &FlavorCandidate<'_>) -> bool {
         Field::ALL.into_iter().all(|field| !self.differs(field, candidate))
     }
@@ -161,17 +161,17 @@ impl FlavorRequirements<'_> {
         }
     }
 
-    /// In what an offer of the version differs: the fields with the offer's values, as a user would write them.
+    /// The differences of a candidate of the version: fields of the spec, with the candidate's values.
     pub(super) fn differences(&self, candidate: &FlavorCandidate<'_>) -> Vec<String> {
-        let mut fields = self.built_otherwise(candidate);
+        let mut fields = self.property_differences(candidate);
         if self.capacity != candidate.capacity {
             fields.push(format!("capacity {}", candidate.capacity));
         }
         fields
     }
 
-    /// The differences but for the capacity.
-    pub(super) fn built_otherwise(&self, candidate: &FlavorCandidate<'_>) -> Vec<String> {
+    /// The differences other than the capacity.
+    pub(super) fn property_differences(&self, candidate: &FlavorCandidate<'_>) -> Vec<String> {
         let written = |field: &str, own: Option<String>| match own {
             Some(own) => format!("{field} {own}"),
             None => format!("no {field}"),
@@ -185,7 +185,7 @@ impl FlavorRequirements<'_> {
         Field::ALL.into_iter().filter(|field| self.differs(*field, candidate)).map(text).collect()
     }
 
-    /// What is asked for, as a user would write it.
+    /// The requirements, as fields of the spec.
     pub(super) fn describe(&self) -> String {
         let mut text = format!("engineVersion {}, cacheMode {}", self.version, self.mode);
         if let Some(cpu) = &self.cpu {

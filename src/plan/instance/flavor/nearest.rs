@@ -1,21 +1,24 @@
-//! What there is instead of what was asked for, in a sentence.
+//! Messages for a spec that no flavor meets: the problem, and the nearest alternatives.
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{FlavorCandidate, FlavorRequirements};
 use crate::dcs::model::{CacheMode, Capacity};
 
-/// How many alternatives are named at most.
-const NAMED: usize = 3;
+/// The maximum number of listed alternatives.
+const MAX_ALTERNATIVES: usize = 3;
 
-/// For a wish that no flavor meets.
-pub(super) fn wish(requirements: &FlavorRequirements<'_>, candidates: &[FlavorCandidate<'_>]) -> String {
+/// The message if no flavor meets the requirements.
+pub(super) fn requirements(
+    requirements: &FlavorRequirements<'_>,
+    candidates: &[FlavorCandidate<'_>],
+) -> String {
     let of_version: Vec<_> =
         candidates.iter().filter(|candidate| candidate.has_version(requirements.version)).collect();
     if of_version.is_empty() {
         let message = format!("no flavor has engineVersion {}", requirements.version);
         return match versions(candidates.iter()) {
-            None => format!("{message}: the cloud lists no flavors"),
+            None => format!("{message}: DCS lists no flavors"),
             Some(versions) => format!("{message}; there are {versions}"),
         };
     }
@@ -24,13 +27,13 @@ pub(super) fn wish(requirements: &FlavorRequirements<'_>, candidates: &[FlavorCa
     format!("no flavor has {}; the nearest {verb} {}", requirements.describe(), nearest.join(", "))
 }
 
-/// What would have to be written instead. First the capacities around the one asked for, all else as asked; then
-/// what is built otherwise, in as little as possible, and in another capacity too only where nothing else is left of
-/// the mode.
+/// The nearest alternatives, as fields of the spec. First the capacities around the required one, with every other
+/// requirement met; then candidates with the fewest other differences. Those differ in capacity too only if no
+/// alternative with the required cache mode is left.
 fn alternatives(requirements: &FlavorRequirements<'_>, candidates: &[&FlavorCandidate<'_>]) -> Vec<String> {
-    let as_asked = candidates.iter().filter(|candidate| requirements.fits(candidate));
-    let around: Vec<_> = neighbours(requirements.capacity, as_asked.map(|candidate| candidate.capacity));
-    let mut named: Vec<_> = around.iter().map(|capacity| vec![format!("capacity {capacity}")]).collect();
+    let matching = candidates.iter().filter(|candidate| requirements.fits(candidate));
+    let around: Vec<_> = neighbours(requirements.capacity, matching.map(|candidate| candidate.capacity));
+    let mut listed: Vec<_> = around.iter().map(|capacity| vec![format!("capacity {capacity}")]).collect();
     let mut others: Vec<_> = candidates.iter().filter(|candidate| !requirements.fits(candidate)).collect();
     let is_near = |candidate: &FlavorCandidate<'_>| {
         candidate.capacity == requirements.capacity
@@ -40,31 +43,34 @@ fn alternatives(requirements: &FlavorRequirements<'_>, candidates: &[&FlavorCand
         others.retain(|candidate| is_near(candidate));
     }
     others.sort_by_cached_key(|candidate| {
-        // One node only is last: it keeps no copy of the data.
+        // A single node comes last: it has no copy of the data.
         let mode = (*candidate.mode != requirements.mode, *candidate.mode == CacheMode::Single);
         let distance = requirements.capacity.mib().abs_diff(candidate.capacity.mib());
-        let far = [(requirements.replicas, candidate.replicas()), (requirements.shards, candidate.shards())]
-            .map(|(wanted, own)| wanted.zip(own).map(|(wanted, own)| wanted.abs_diff(own)));
+        let deviations =
+            [(requirements.replicas, candidate.replicas()), (requirements.shards, candidate.shards())]
+                .map(|(required, own)| required.zip(own).map(|(required, own)| required.abs_diff(own)));
         (
             mode,
-            requirements.built_otherwise(candidate).len(),
+            requirements.property_differences(candidate).len(),
             distance,
             candidate.unusual_replicas(),
-            far,
+            deviations,
             candidate.rank(),
         )
     });
     for differences in others.into_iter().map(|candidate| requirements.differences(candidate)) {
-        // Whoever changes something anyway need not change more than was named already.
-        let is_more = named.iter().any(|less| less.iter().all(|difference| differences.contains(difference)));
-        if named.len() < NAMED && !is_more {
-            named.push(differences);
+        // An alternative that contains all changes of a listed one is redundant.
+        let is_redundant =
+            listed.iter().any(|other| other.iter().all(|difference| differences.contains(difference)));
+        if listed.len() < MAX_ALTERNATIVES && !is_redundant {
+            listed.push(differences);
         }
     }
-    named.iter().map(|differences| differences.join(" and ")).collect()
+    listed.iter().map(|differences| differences.join(" and ")).collect()
 }
 
-/// For a code that is not listed: the codes that begin most like it, of this version and capacity if there are any.
+/// The message for a code that DCS does not list: the codes of this version and capacity with the longest common
+/// prefix.
 pub(super) fn codes(
     code: &str,
     version: &str,
@@ -72,35 +78,35 @@ pub(super) fn codes(
     candidates: &[FlavorCandidate<'_>],
 ) -> String {
     let fits = |candidate: &&FlavorCandidate<'_>| {
-        candidate.has_version(version) && capacity.is_none_or(|wanted| candidate.capacity == wanted)
+        candidate.has_version(version) && capacity.is_none_or(|required| candidate.capacity == required)
     };
     let mut similar: Vec<&str> =
-        candidates.iter().filter(fits).map(|o| o.flavor.spec_code.as_str()).collect();
-    similar.sort_by_key(|own| (Reverse(common(code, own)), own.len().abs_diff(code.len()), *own));
+        candidates.iter().filter(fits).map(|candidate| candidate.flavor.spec_code.as_str()).collect();
+    similar.sort_by_key(|own| (Reverse(common_prefix(code, own)), own.len().abs_diff(code.len()), *own));
     similar.dedup();
-    similar.truncate(NAMED);
+    similar.truncate(MAX_ALTERNATIVES);
     let message = format!("there is no flavor {code}");
     if similar.is_empty() {
         let capacity = capacity.map(|capacity| format!(" and capacity {capacity}")).unwrap_or_default();
         return format!("{message}, and no flavor with engineVersion {version}{capacity}");
     }
-    format!("{message}; with engineVersion {version}, similar ones are {}", similar.join(", "))
+    format!("{message}; similar codes with engineVersion {version}: {}", similar.join(", "))
 }
 
-/// For a code that does not exist in this version.
+/// The message for a code that does not exist in this version.
 pub(super) fn versions_of(code: &str, version: &str, candidates: &[FlavorCandidate<'_>]) -> String {
     let versions = versions(candidates.iter()).unwrap_or_else(|| "none".to_owned());
     format!("specCode {code} does not exist with engineVersion {version}, only with {versions}")
 }
 
-/// For a code that does not exist in this capacity.
+/// The message for a code that does not exist in this capacity.
 pub(super) fn capacities_of(code: &str, capacity: Capacity, candidates: &[FlavorCandidate<'_>]) -> String {
     let around = neighbours(capacity, candidates.iter().map(|candidate| candidate.capacity));
     let around = join(&around, " and ");
-    format!("specCode {code} does not have capacity {capacity}; the nearest that it has: {around}")
+    format!("specCode {code} does not have capacity {capacity}; nearest: {around}")
 }
 
-/// For a code that leaves the capacity open, where none was written.
+/// The message for a code with several capacities, if the spec declares none.
 pub(super) fn choose_capacity(code: &str, candidates: &[FlavorCandidate<'_>]) -> String {
     let capacities: BTreeSet<_> = candidates.iter().map(|candidate| candidate.capacity).collect();
     let capacities = join(&capacities.into_iter().collect::<Vec<_>>(), ", ");
@@ -108,10 +114,10 @@ pub(super) fn choose_capacity(code: &str, candidates: &[FlavorCandidate<'_>]) ->
 }
 
 /// The next smaller and the next larger of the capacities.
-fn neighbours(wanted: Capacity, capacities: impl Iterator<Item = Capacity>) -> Vec<Capacity> {
+fn neighbours(required: Capacity, capacities: impl Iterator<Item = Capacity>) -> Vec<Capacity> {
     let all: BTreeSet<_> = capacities.collect();
-    let below = all.range(..wanted).next_back();
-    let above = all.range(wanted..).find(|capacity| **capacity != wanted);
+    let below = all.range(..required).next_back();
+    let above = all.range(required..).find(|capacity| **capacity != required);
     below.into_iter().chain(above).copied().collect()
 }
 
@@ -124,8 +130,8 @@ fn versions<'a>(candidates: impl Iterator<Item = &'a FlavorCandidate<'a>>) -> Op
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// How many bytes two texts begin with in common.
-fn common(one: &str, other: &str) -> usize {
+/// The length of the common prefix, in bytes; case does not matter.
+fn common_prefix(one: &str, other: &str) -> usize {
     one.bytes().zip(other.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
 }
 

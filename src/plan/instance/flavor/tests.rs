@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::plan::instance::tests::fixtures::desired;
 
-/// One flavor as the cloud writes it: capacities and zones in GB and by capacity.
+/// One flavor as DCS lists it: capacities in GB, attributes and zones per capacity.
 fn flavor(code: &str, mode: &str, cpu: &str, replicas: i64, sizes: &[(&str, i64)], zones: &[&str]) -> Value {
     let versions = if code.starts_with("dcs.") { "3.0" } else { "4.0;5.0; 6.0" };
     let capacities: Vec<_> = sizes.iter().map(|(capacity, _)| capacity).collect();
@@ -12,18 +12,18 @@ fn flavor(code: &str, mode: &str, cpu: &str, replicas: i64, sizes: &[(&str, i64)
         .iter()
         .map(|(capacity, shards)| json!({"capacity": capacity, "name": "sharding_num", "value": shards.to_string()}))
         .collect();
-    let left: Vec<_> = sizes
+    let zones_by_capacity: Vec<_> = sizes
         .iter()
         .map(|(capacity, _)| json!({"capacity": capacity, "unit": "GB", "available_zones": [], "az_codes": zones}))
         .collect();
     json!({
         "spec_code": code, "cache_mode": mode, "engine": "redis", "engine_version": versions, "cpu_type": cpu,
         "product_type": "generic", "capacity": capacities, "replica_count": replicas, "attrs": attributes,
-        "flavors_available_zones": left,
+        "flavors_available_zones": zones_by_capacity,
     })
 }
 
-/// A small region.
+/// The flavors of a small region.
 fn region() -> Vec<Flavor> {
     const ALL: &[&str] = &["z-c", "z-a", "z-b"];
     let mut flavors = Vec::new();
@@ -60,22 +60,22 @@ fn region() -> Vec<Flavor> {
     serde_json::from_value(Value::Array(flavors)).unwrap()
 }
 
-fn with(cpu: Option<&str>, zones: &[&str]) -> Defaults {
+fn defaults_with(cpu: Option<&str>, zones: &[&str]) -> Defaults {
     let zones = zones.iter().map(|zone| (*zone).to_owned()).collect();
     Defaults { cpu_type: cpu.map(str::to_owned), availability_zones: Some(zones), ..Defaults::default() }
 }
 
-fn chosen(more: Value, defaults: &Defaults) -> (String, Vec<String>) {
-    let choice = select(&desired(more), defaults, &region()).unwrap();
-    (choice.spec_code, choice.zones)
+fn selected(more: Value, defaults: &Defaults) -> (String, Vec<String>) {
+    let selected_flavor = select(&desired(more), defaults, &region()).unwrap();
+    (selected_flavor.spec_code, selected_flavor.zones)
 }
 
-fn refused(more: Value, defaults: &Defaults) -> Unavailable {
+fn unavailable(more: Value, defaults: &Defaults) -> Unavailable {
     select(&desired(more), defaults, &region()).unwrap_err()
 }
 
 #[test]
-fn what_a_wish_means() {
+fn requirements_select_a_flavor() {
     for (more, cpu, code) in [
         (json!({}), None, "redis.ha.xu1.large.r2.4"),
         (json!({}), Some("AArch64 "), "redis.ha.au1.large.r2.4"),
@@ -100,19 +100,19 @@ fn what_a_wish_means() {
             None,
             "redis.cluster.xu1.large.r1.8",
         ),
-        // x86_64 is sold out everywhere, and nobody asked for it.
+        // x86_64 is sold out in every zone, and the spec does not require it.
         (json!({"cacheMode": "proxy", "capacity": "16Gi"}), None, "redis.proxy.au1.large.16"),
         (json!({"capacity": null, "specCode": "redis.ha.xu1.large.r3.8"}), None, "redis.ha.xu1.large.r3.8"),
-        // By its code, another edition too.
+        // A code selects other editions too.
         (json!({"specCode": "redis.ha.xu1.e.4"}), Some("aarch64"), "redis.ha.xu1.e.4"),
     ] {
-        assert_eq!(chosen(more.clone(), &with(cpu, &[])).0, code, "{more}");
+        assert_eq!(selected(more.clone(), &defaults_with(cpu, &[])).0, code, "{more}");
     }
 }
 
 #[test]
-fn a_choice_says_what_it_is() {
-    let wish = desired(json!({"cacheMode": "cluster", "capacity": "8Gi"}));
+fn a_selection_describes_the_flavor() {
+    let cluster = desired(json!({"cacheMode": "cluster", "capacity": "8Gi"}));
     let expected = SelectedFlavor {
         spec_code: "redis.cluster.xu1.large.r2.8".to_owned(),
         cache_mode: CacheMode::Cluster,
@@ -122,11 +122,11 @@ fn a_choice_says_what_it_is() {
         shards: Some(3),
         zones: vec!["z-a".to_owned(), "z-b".to_owned()],
     };
-    assert_eq!(select(&wish, &Defaults::default(), &region()), Ok(expected));
+    assert_eq!(select(&cluster, &Defaults::default(), &region()), Ok(expected));
 }
 
 #[test]
-fn zones() {
+fn zones_follow_the_spec_then_the_defaults() {
     let single = || json!({"cacheMode": "single"});
     for (more, defaults, zones) in [
         (json!({}), &[] as &[&str], &["z-a", "z-b"] as &[&str]),
@@ -137,30 +137,30 @@ fn zones() {
         (single(), &[" z-x", "", "z-c", "z-b"], &["z-c"]),
         (json!({"cacheMode": "proxy", "capacity": "16Gi"}), &[], &["z-b"]),
     ] {
-        assert_eq!(chosen(more.clone(), &with(None, defaults)).1, zones, "{more} {defaults:?}");
+        assert_eq!(selected(more.clone(), &defaults_with(None, defaults)).1, zones, "{more} {defaults:?}");
     }
 }
 
 #[test]
-fn what_to_write_instead_of_what_does_not_exist() {
-    let head = |what: &str| format!("no flavor has engineVersion 6.0, {what}");
+fn the_message_lists_alternatives_to_a_missing_flavor() {
+    let no_flavor = |rest: &str| format!("no flavor has engineVersion 6.0, {rest}");
     for (more, cpu, message) in [
         (
             json!({"cpuType": "x86_64", "replicas": 2, "capacity": "3Gi"}),
             None,
-            head(
+            no_flavor(
                 "cacheMode ha, cpuType x86_64, replicas 2, capacity 3Gi; the nearest are capacity 2Gi, capacity 4Gi",
             ),
         ),
         (
             json!({"capacity": "16Gi"}),
             None,
-            head("cacheMode ha, capacity 16Gi; the nearest are capacity 8Gi, cacheMode proxy"),
+            no_flavor("cacheMode ha, capacity 16Gi; the nearest are capacity 8Gi, cacheMode proxy"),
         ),
         (
             json!({"cacheMode": "ha_rw_split"}),
             Some("aarch64"),
-            head(
+            no_flavor(
                 "cacheMode ha_rw_split, cpuType aarch64 (from the credentials Secret), capacity 4Gi; the nearest \
                  are cpuType x86_64, cacheMode ha, cacheMode single",
             ),
@@ -168,12 +168,14 @@ fn what_to_write_instead_of_what_does_not_exist() {
         (
             json!({"cacheMode": "cluster", "capacity": "8Gi", "shards": 5}),
             None,
-            head("cacheMode cluster, shards 5, capacity 8Gi; the nearest are shards 4, shards 3, shards 8"),
+            no_flavor(
+                "cacheMode cluster, shards 5, capacity 8Gi; the nearest are shards 4, shards 3, shards 8",
+            ),
         ),
         (
             json!({"cacheMode": "cluster", "cpuType": "aarch64"}),
             None,
-            head(
+            no_flavor(
                 "cacheMode cluster, cpuType aarch64, capacity 4Gi; the nearest are cpuType x86_64 and capacity 8Gi, \
                  cacheMode ha, cacheMode ha_rw_split and cpuType x86_64",
             ),
@@ -186,7 +188,7 @@ fn what_to_write_instead_of_what_does_not_exist() {
         (
             json!({"specCode": "redis.ha.xu1.large.r9.4"}),
             None,
-            "there is no flavor redis.ha.xu1.large.r9.4; with engineVersion 6.0, similar ones are \
+            "there is no flavor redis.ha.xu1.large.r9.4; similar codes with engineVersion 6.0: \
              redis.ha.xu1.large.r2.4, redis.ha.xu1.large.r3.4, redis.ha.xu1.large.p2.4"
                 .to_owned(),
         ),
@@ -198,8 +200,7 @@ fn what_to_write_instead_of_what_does_not_exist() {
         (
             json!({"specCode": "redis.ha.xu1.large.r2.4", "capacity": "8Gi"}),
             None,
-            "specCode redis.ha.xu1.large.r2.4 does not have capacity 8Gi; the nearest that it has: 4Gi"
-                .to_owned(),
+            "specCode redis.ha.xu1.large.r2.4 does not have capacity 8Gi; nearest: 4Gi".to_owned(),
         ),
         (
             json!({"specCode": "redis.single.xu1.large.4", "availabilityZones": ["z-a", "z-b"]}),
@@ -214,36 +215,36 @@ fn what_to_write_instead_of_what_does_not_exist() {
                 .to_owned(),
         ),
     ] {
-        assert_eq!(refused(more, &with(cpu, &[])), Unavailable::NoSuch { message });
+        assert_eq!(unavailable(more, &defaults_with(cpu, &[])), Unavailable::NoSuch { message });
     }
 }
 
 #[test]
-fn a_code_with_several_capacities() {
+fn a_code_with_several_capacities_needs_a_capacity() {
     let group = json!({"securityGroupId": "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab"});
-    let wish = |capacity: Option<&str>| json!({"engineVersion": "3.0", "capacity": capacity, "network": group, "specCode": "dcs.single_node"});
-    let unavailable = refused(wish(None), &Defaults::default());
+    let spec = |capacity: Option<&str>| json!({"engineVersion": "3.0", "capacity": capacity, "network": group, "specCode": "dcs.single_node"});
+    let without_capacity = unavailable(spec(None), &Defaults::default());
     let message = "specCode dcs.single_node has several capacities: write capacity, one of 2Gi, 4Gi, 8Gi";
-    assert_eq!(unavailable.to_string(), message);
-    let message = "specCode dcs.single_node does not have capacity 16Gi; the nearest that it has: 8Gi";
-    assert_eq!(refused(wish(Some("16Gi")), &Defaults::default()).to_string(), message);
-    assert_eq!(chosen(wish(Some("8Gi")), &Defaults::default()).0, "dcs.single_node");
+    assert_eq!(without_capacity.to_string(), message);
+    let message = "specCode dcs.single_node does not have capacity 16Gi; nearest: 8Gi";
+    assert_eq!(unavailable(spec(Some("16Gi")), &Defaults::default()).to_string(), message);
+    assert_eq!(selected(spec(Some("8Gi")), &Defaults::default()).0, "dcs.single_node");
 }
 
 #[test]
-fn what_is_sold_out() {
+fn a_sold_out_flavor_is_unavailable() {
     for (more, defaults, message) in [
         (
             json!({"availabilityZones": ["z-x", "z-a"]}),
             &[] as &[&str],
-            "redis.ha.xu1.large.r2.4 with capacity 4Gi is not to be had in z-x: write availabilityZones out of z-a, \
-             z-b, z-c",
+            "redis.ha.xu1.large.r2.4 with capacity 4Gi is not available in z-x: write availabilityZones from these: \
+             z-a, z-b, z-c",
         ),
         (
             json!({}),
             &["z-x"],
-            "redis.ha.xu1.large.r2.4 with capacity 4Gi is not to be had in the zones that the credentials Secret \
-             names: write availabilityZones in the spec, out of z-a, z-b, z-c",
+            "redis.ha.xu1.large.r2.4 with capacity 4Gi is not available in the zones that the credentials Secret names: \
+             set availabilityZones in the spec to zones from these: z-a, z-b, z-c",
         ),
         (
             json!({"cacheMode": "single", "capacity": "64Gi"}),
@@ -253,25 +254,25 @@ fn what_is_sold_out() {
         ),
     ] {
         let expected = Unavailable::SoldOut { message: message.to_owned() };
-        assert_eq!(refused(more, &with(None, defaults)), expected);
+        assert_eq!(unavailable(more, &defaults_with(None, defaults)), expected);
     }
 }
 
 #[test]
-fn nothing_listed_and_nothing_wished() {
+fn without_flavors_or_requirements_the_message_names_what_is_missing() {
     let defaults = Defaults::default();
-    let message = |wish: &Desired| select(wish, &defaults, &[]).unwrap_err().to_string();
-    let nothing = "no flavor has engineVersion 6.0: the cloud lists no flavors";
-    assert_eq!(message(&desired(json!({}))), nothing);
+    let message = |desired: &Desired| select(desired, &defaults, &[]).unwrap_err().to_string();
+    let no_flavors = "no flavor has engineVersion 6.0: DCS lists no flavors";
+    assert_eq!(message(&desired(json!({}))), no_flavors);
     let adopts = json!({"instanceId": "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab"});
-    let wish = desired(json!({"engineVersion": null, "adopt": adopts}));
-    assert!(message(&wish).starts_with("a new instance needs engineVersion"));
-    let wish = desired(json!({"capacity": null, "adopt": adopts}));
-    assert!(message(&wish).starts_with("a new instance needs capacity"));
+    let without_version = desired(json!({"engineVersion": null, "adopt": adopts}));
+    assert!(message(&without_version).starts_with("a new instance needs engineVersion"));
+    let without_capacity = desired(json!({"capacity": null, "adopt": adopts}));
+    assert!(message(&without_capacity).starts_with("a new instance needs capacity"));
 }
 
 #[test]
-fn existing_instances() {
+fn the_shape_of_an_instance_follows_from_its_flavor() {
     let shape = |code: &str, gib: u32| describe(code, Capacity::from_mib(gib * 1024), &region());
     let expected =
         |cache_mode, replicas, shards| Some(Shape { cache_mode, replicas: Some(replicas), shards });
@@ -280,7 +281,7 @@ fn existing_instances() {
     assert_eq!(shape("redis.ha.xu1.large.r2.5", 5), None);
 }
 
-fn anything() -> impl Strategy<Value = (Desired, Defaults)> {
+fn any_input() -> impl Strategy<Value = (Desired, Defaults)> {
     let modes = proptest::option::of(proptest::sample::select(CacheMode::KNOWN));
     let cpus = || proptest::option::of(proptest::sample::select(CpuType::KNOWN));
     let zones =
@@ -291,8 +292,8 @@ fn anything() -> impl Strategy<Value = (Desired, Defaults)> {
     let code = proptest::option::of(proptest::sample::select(codes));
     (modes, cpus(), (zones(), zones()), capacities, counts, cpus(), code).prop_map(
         |(mode, cpu, (zones, default_zones), capacity, (replicas, shards), default_cpu, code)| {
-            let mut wish = desired(json!({"capacity": capacity, "availabilityZones": zones}));
-            wish.flavor = match code {
+            let mut desired_state = desired(json!({"capacity": capacity, "availabilityZones": zones}));
+            desired_state.flavor = match code {
                 Some(code) => FlavorSpec::SpecCode(code),
                 None => FlavorSpec::Select {
                     cache_mode: mode.map(CacheMode::from),
@@ -301,7 +302,7 @@ fn anything() -> impl Strategy<Value = (Desired, Defaults)> {
                     shards,
                 },
             };
-            (wish, with(default_cpu, &default_zones.unwrap_or_default()))
+            (desired_state, defaults_with(default_cpu, &default_zones.unwrap_or_default()))
         },
     )
 }
@@ -309,29 +310,29 @@ fn anything() -> impl Strategy<Value = (Desired, Defaults)> {
 proptest! {
     #[test]
     fn the_order_of_the_list_does_not_matter(
-        (wish, defaults) in anything(),
+        (desired, defaults) in any_input(),
         shuffled in Just(region()).prop_shuffle(),
     ) {
-        prop_assert_eq!(select(&wish, &defaults, &shuffled), select(&wish, &defaults, &region()));
+        prop_assert_eq!(select(&desired, &defaults, &shuffled), select(&desired, &defaults, &region()));
     }
 
     #[test]
-    fn what_is_chosen_exists((wish, defaults) in anything()) {
+    fn the_selected_flavor_exists((desired, defaults) in any_input()) {
         let region = region();
-        match select(&wish, &defaults, &region) {
-            Ok(choice) => {
-                let flavor = region.iter().find(|flavor| flavor.spec_code == choice.spec_code).unwrap();
-                prop_assert!(flavor.capacity.contains(&choice.capacity));
+        match select(&desired, &defaults, &region) {
+            Ok(selected_flavor) => {
+                let flavor = region.iter().find(|flavor| flavor.spec_code == selected_flavor.spec_code).unwrap();
+                prop_assert!(flavor.capacity.contains(&selected_flavor.capacity));
                 prop_assert!(flavor.engine_versions().any(|own| own == "6.0"));
-                let left: Vec<_> = flavor.zones(choice.capacity).collect();
-                prop_assert!(!choice.zones.is_empty());
-                prop_assert!(choice.zones.iter().all(|zone| left.contains(&zone.as_str())));
-                if let FlavorSpec::Select { cache_mode, cpu_type, replicas, shards } = wish.flavor {
-                    prop_assert_eq!(choice.cache_mode, cache_mode.unwrap_or(CacheMode::Ha));
-                    prop_assert!(cpu_type.is_none() || choice.cpu_type == cpu_type);
-                    prop_assert!(replicas.is_none() || choice.replicas == replicas);
-                    prop_assert!(shards.is_none() || choice.shards == shards);
-                    prop_assert_eq!(Some(choice.capacity), wish.capacity);
+                let available: Vec<_> = flavor.zones(selected_flavor.capacity).collect();
+                prop_assert!(!selected_flavor.zones.is_empty());
+                prop_assert!(selected_flavor.zones.iter().all(|zone| available.contains(&zone.as_str())));
+                if let FlavorSpec::Select { cache_mode, cpu_type, replicas, shards } = desired.flavor {
+                    prop_assert_eq!(selected_flavor.cache_mode, cache_mode.unwrap_or(CacheMode::Ha));
+                    prop_assert!(cpu_type.is_none() || selected_flavor.cpu_type == cpu_type);
+                    prop_assert!(replicas.is_none() || selected_flavor.replicas == replicas);
+                    prop_assert!(shards.is_none() || selected_flavor.shards == shards);
+                    prop_assert_eq!(Some(selected_flavor.capacity), desired.capacity);
                 }
             }
             Err(unavailable) => prop_assert!(!unavailable.message().is_empty()),

@@ -1,4 +1,4 @@
-//! The content of the binding Secret. No password is held here, only which one applies.
+//! The content of the binding Secret. It refers to the password and does not contain it.
 
 /// The content that the binding Secret must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum WhichPassword {
     Open,
     /// The one that the cloud accepted, by its keyed hash.
     Accepted(String),
-    /// The one in a Secret of the user's: only the user knows the password of an adopted instance.
+    /// The one in the user's Secret: only the user knows the password of an adopted instance.
     Chosen {
         /// Name of the Secret.
         name: String,

@@ -1,12 +1,12 @@
-//! What a namespace's credentials Secret says for instances that do not say it themselves.
+//! Defaults for new instances, from a namespace's credentials Secret.
 
 use std::fmt;
 
 use super::{Problem, desired::is_uuid};
 use crate::dcs::model::CpuType;
 
-/// Values of the Secret, as they stand there: text that nobody has checked. The Secret holds secrets too, so a
-/// value that makes no sense is never repeated in a message: it may have been meant for another key.
+/// Unchecked values of the credentials Secret. A message never repeats an invalid value: the Secret holds secrets too,
+/// and the value may belong to another key.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Defaults {
     /// ID of the VPC.
@@ -23,13 +23,13 @@ fn problem(message: &str) -> Problem {
     Problem::new("credentialsRef", message)
 }
 
-/// The text, if there is any.
-fn word(text: Option<&String>) -> Option<&str> {
+/// The trimmed text, unless it is empty.
+fn non_empty(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 impl fmt::Debug for Defaults {
-    /// Says what is there, and not one value.
+    /// Shows which values are set, and none of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { vpc_id, subnet_id, availability_zones, cpu_type } = self;
         f.debug_struct("Defaults")
@@ -44,16 +44,16 @@ impl fmt::Debug for Defaults {
 // === impl Defaults ===
 
 impl Defaults {
-    /// The processor, if the Secret names one.
+    /// The default CPU type.
     pub(in crate::plan::instance) fn cpu(&self) -> Result<Option<CpuType>, Problem> {
-        let cpu = word(self.cpu_type.as_ref()).map(CpuType::from);
+        let cpu = non_empty(self.cpu_type.as_ref()).map(CpuType::from);
         if matches!(cpu, Some(CpuType::Other(_))) {
             return Err(problem("cpuType in the credentials Secret: write x86_64 or aarch64, or remove it"));
         }
         Ok(cpu)
     }
 
-    /// The zones, in the order of the Secret, if it names any.
+    /// The default zones, in the order of the Secret; empty if there are none.
     pub(in crate::plan::instance) fn zones(&self) -> Result<Vec<&str>, Problem> {
         let zones = self.availability_zones.iter().flatten().map(|zone| zone.trim());
         let zones: Vec<&str> = zones.filter(|zone| !zone.is_empty()).collect();
@@ -66,12 +66,12 @@ impl Defaults {
         }
     }
 
-    /// The VPC, if the Secret names one.
+    /// The ID of the default VPC.
     pub(in crate::plan::instance) fn vpc(&self) -> Result<Option<&str>, Problem> {
         id(self.vpc_id.as_ref(), "vpcId in the credentials Secret: write the ID of a VPC, 36 characters")
     }
 
-    /// The subnet, if the Secret names one.
+    /// The network ID of the default subnet.
     pub(in crate::plan::instance) fn subnet(&self) -> Result<Option<&str>, Problem> {
         let message = "subnetId in the credentials Secret: write the network ID of a subnet, 36 characters";
         id(self.subnet_id.as_ref(), message)
@@ -79,7 +79,7 @@ impl Defaults {
 }
 
 fn id<'a>(text: Option<&'a String>, message: &str) -> Result<Option<&'a str>, Problem> {
-    let id = word(text);
+    let id = non_empty(text);
     if id.is_none_or(is_uuid) { Ok(id) } else { Err(problem(message)) }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
 
     #[test]
-    fn read_with_care() {
+    fn values_are_trimmed_and_empty_ones_are_absent() {
         let defaults = Defaults {
             vpc_id: Some(format!(" {ID}\n")),
             subnet_id: Some(" ".to_owned()),
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_not_repeated() {
-        let nonsense = || Some("canary, Pass-w0rd".to_owned());
+    fn a_message_does_not_repeat_an_invalid_value() {
+        let invalid = || Some("canary, Pass-w0rd".to_owned());
         let defaults = Defaults {
-            vpc_id: nonsense(),
-            subnet_id: nonsense(),
-            availability_zones: nonsense().map(|text| vec![text]),
-            cpu_type: nonsense(),
+            vpc_id: invalid(),
+            subnet_id: invalid(),
+            availability_zones: invalid().map(|text| vec![text]),
+            cpu_type: invalid(),
         };
         let problems = [
             defaults.vpc().unwrap_err(),

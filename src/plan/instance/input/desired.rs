@@ -1,4 +1,4 @@
-//! What is wished for: the spec, parsed once. Nothing reads the spec itself after that.
+//! The desired state: the spec, validated and parsed once.
 
 mod check;
 
@@ -17,69 +17,69 @@ pub(in crate::plan::instance) use check::{is_uuid, is_zone};
 /// The key of a user's Secret that holds the password, unless the spec names another.
 const PASSWORD_KEY: &str = "password";
 
-/// A valid wish. `None` means that nothing was declared: then nothing is compared and nothing is changed.
+/// The desired state of a valid spec. `None` is a field that is not declared: it is neither compared nor changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// Such as `6.0`.
+    /// Engine version, such as `6.0`.
     pub engine_version: Option<String>,
-    /// Memory.
+    /// Memory size.
     pub capacity: Option<Capacity>,
-    /// How it is built.
+    /// The flavor, by code or by properties.
     pub flavor: FlavorSpec,
     /// Codes of the zones, the master's first; at least one.
     pub availability_zones: Option<Vec<String>>,
-    /// Where it is reached.
+    /// VPC, subnet, address and security group.
     pub network: NetworkSpec,
-    /// Never 0.
+    /// The port, never 0.
     pub port: Option<u16>,
-    /// How clients prove who they are.
+    /// How clients authenticate.
     pub auth: Option<AuthSpec>,
-    /// Name in the cloud.
+    /// The instance's name in DCS.
     pub name: Option<String>,
-    /// Description in the cloud; may be empty.
+    /// The instance's description in DCS; may be empty.
     pub description: Option<String>,
-    /// When the cloud may do maintenance; whether it offers that is not known yet.
+    /// The maintenance window; parsing does not check that DCS offers it.
     pub window: Option<Window>,
-    /// Tags, none of them ours.
+    /// Tags; none has a reserved key.
     pub tags: Option<BTreeMap<String, String>>,
-    /// `0` is the default one.
+    /// ID of the enterprise project; `0` is the default one.
     pub enterprise_project_id: Option<String>,
-    /// Whether the operator changes anything in the cloud.
+    /// Whether the operator may change the instance.
     pub management: ManagementPolicy,
-    /// What becomes of the instance when its object is deleted; if absent, its mark decides.
+    /// Whether the instance is deleted with its object; if absent, its origin tag decides.
     pub deletion: Option<DeletionPolicy>,
-    /// What to do when the instance is gone and nobody asked for that.
+    /// The reaction to an instance that was deleted outside the operator.
     pub on_external_deletion: OnExternalDeletion,
-    /// ID of an instance to take over.
+    /// ID of the instance to adopt.
     pub adopt: Option<String>,
-    /// Whether every change in the cloud has to wait.
+    /// Whether every change in the cloud is suspended.
     pub paused: bool,
 }
 
-/// One of the two ways to say how an instance is built.
+/// The flavor of an instance: a code, or properties.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FlavorSpec {
-    /// By the flavor's code.
+    /// The flavor's code.
     SpecCode(String),
-    /// By what it is to be like, as far as that was declared.
+    /// The declared properties of a flavor.
     Select {
-        /// How it is built.
+        /// Cache mode.
         cache_mode: Option<CacheMode>,
         /// Processor of the nodes.
         cpu_type: Option<CpuType>,
-        /// Copies of the data, the master included.
+        /// Copies of the data, including the master.
         replicas: Option<i64>,
-        /// Parts that the data is divided into.
+        /// Number of shards.
         shards: Option<i64>,
     },
 }
 
-/// Where an instance is to be reached.
+/// The network of an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NetworkSpec {
-    /// ID of the VPC; there if `subnet_id` is.
+    /// ID of the VPC; set if `subnet_id` is set.
     pub vpc_id: Option<String>,
-    /// Network ID of the subnet; there if `vpc_id` is.
+    /// Network ID of the subnet; set if `vpc_id` is set.
     pub subnet_id: Option<String>,
     /// IPv4 address in the subnet.
     pub private_ip: Option<String>,
@@ -87,29 +87,29 @@ pub struct NetworkSpec {
     pub security_group_id: Option<String>,
 }
 
-/// How clients are to prove who they are.
+/// How clients authenticate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AuthSpec {
-    /// With a password that the operator makes.
+    /// With a password that the operator generates.
     Generated,
-    /// With a password of the user's.
+    /// With a password from the user's Secret.
     SecretRef {
         /// Name of a Secret in the object's namespace.
         name: String,
-        /// The key in it.
+        /// The key in the Secret.
         key: String,
     },
-    /// Not at all: everybody in the network can read and write.
+    /// Without a password: every client in the network can read and write.
     Open,
 }
 
 // === impl Desired ===
 
 impl Desired {
-    /// From the spec. All that the API server checks is checked again: an object can be older than its rules.
+    /// Parses a spec. It repeats the checks of the API server: an object can be older than the rules of its CRD.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with what to write instead.
+    /// The spec is invalid: every problem, each with what to write instead.
     pub fn parse(spec: &DcsInstanceSpec) -> Result<Self, Invalid> {
         Invalid::unless_none(check::problems(spec))?;
         Ok(Self {
@@ -134,7 +134,7 @@ impl Desired {
     }
 }
 
-/// A port that something can listen on.
+/// A valid TCP port: 1 to 65535.
 fn port(number: i32) -> Option<u16> {
     u16::try_from(number).ok().filter(|port| *port > 0)
 }
@@ -188,7 +188,7 @@ impl NetworkSpec {
 // === impl AuthSpec ===
 
 impl AuthSpec {
-    /// `None` for a reference that refers to nothing, which the rules refuse.
+    /// `None` for type SecretRef without secretRef, which the rules reject.
     fn parse(auth: &Auth) -> Option<Self> {
         match auth.type_ {
             AuthType::Generated => Some(Self::Generated),

@@ -1,8 +1,8 @@
-//! What is wrong with what somebody wrote, and what to write instead.
+//! Validation errors of a spec: the field, and what to write instead.
 
 use std::fmt;
 
-/// One thing that is wrong.
+/// One validation error.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The field of the spec, such as `network.vpcId`.
@@ -11,7 +11,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Everything that is wrong: at least one thing.
+/// All validation errors of a spec: at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Invalid {
     /// In the order of the fields.
@@ -21,7 +21,7 @@ pub struct Invalid {
 // === impl Problem ===
 
 impl Problem {
-    /// With `field`.
+    /// A problem of `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Problem {
 // === impl Invalid ===
 
 impl Invalid {
-    /// `Ok` if nothing is wrong.
+    /// `Ok` if there are no problems.
     pub(in crate::plan::instance) fn unless_none(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_problems_are_told() {
+    fn all_problems_are_displayed() {
         let problems = vec![Problem::new("capacity", "write 4Gi"), Problem::new("port", "remove it")];
         assert_eq!(Invalid { problems }.to_string(), "capacity: write 4Gi; port: remove it");
         assert_eq!(Invalid::unless_none(Vec::new()), Ok(()));

@@ -1,4 +1,4 @@
-//! The inputs of a plan: the spec, parsed once, and everything that was observed.
+//! The input of a plan: the parsed spec and the observed state.
 
 pub mod binding;
 mod defaults;

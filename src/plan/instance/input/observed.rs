@@ -1,4 +1,4 @@
-//! Everything that a decision rests on. Whoever gathers it decides nothing; whatever is not here was not looked at.
+//! The complete input of a plan. The reconciler gathers it and decides nothing; the planner reads nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,34 +20,34 @@ use crate::{
 
 pub use crate::plan::blocker::{Blocker, retry_class};
 
-/// What is known of an object, its instance and the cloud.
+/// The known state of an object, its instance and its account.
 #[derive(Debug, Clone)]
 pub struct Observed {
     /// The object itself.
     pub subject: Subject,
-    /// What the spec says about what may be done; it can be read even from a spec that is otherwise invalid.
+    /// The policies of the spec, which are readable even if the rest of the spec is invalid.
     pub policies: Policies,
-    /// What the spec asks for.
+    /// The parsed spec.
     pub desired: Result<Desired, Invalid>,
-    /// What was said last.
+    /// The last status.
     pub status: DcsInstanceStatus,
-    /// Where the credentials lead, or why nowhere.
+    /// The account that the credentials resolve to, or why there is none.
     pub account: Result<ResolvedAccount, Blocker>,
-    /// What the account's lists say; `None` while there is no account to list.
+    /// The object's part of the account's lists; `None` while there is no account to list.
     pub lists: Option<AccountLists>,
-    /// What the watch shows of the object's Secrets.
+    /// Versions of the object's Secrets, from the watch.
     pub secrets: SecretVersions,
-    /// What was looked up in this pass.
+    /// The results of this reconcile's lookups.
     pub lookups: LookupResults,
-    /// What this process remembers.
+    /// What this process keeps about the object.
     pub local: LocalState,
-    /// The time.
+    /// The current time.
     pub now: Now,
-    /// How the operator is set up.
+    /// The operator's settings.
     pub settings: PlannerSettings,
 }
 
-/// The object.
+/// The identity and the lifecycle of the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// metadata.namespace.
@@ -56,114 +56,114 @@ pub struct Subject {
     pub name: String,
     /// metadata.uid.
     pub uid: String,
-    /// Its place, in the form that marks have.
+    /// The owner hash in its ownership tags.
     pub owner: OwnerHash,
     /// metadata.generation.
     pub generation: i64,
-    /// Whether it is to be removed.
+    /// metadata.deletionTimestamp is set.
     pub deleting: bool,
-    /// Whether it carries our finalizer.
+    /// It carries the operator's finalizer.
     pub finalizer: bool,
 }
 
-/// Where the credentials lead.
+/// The account that the credentials resolve to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedAccount {
     /// Region, project, endpoint.
     pub account: CloudAccount,
     /// A keyed hash of the credentials.
     pub credentials_hash: String,
-    /// What the credentials' Secret says about new instances.
+    /// Defaults for new instances, from the credentials Secret.
     pub defaults: Defaults,
-    /// Whose credentials they are.
+    /// The owner of the credentials.
     pub source: CredentialsSource,
 }
 
-/// Whose credentials are used.
+/// The owner of the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialsSource {
-    /// Those of a Secret in the object's namespace.
+    /// A Secret in the object's namespace.
     Namespace {
         /// Its name.
         secret: String,
-        /// Whether it is kept from going while it is needed.
+        /// It carries the in-use finalizer.
         in_use: bool,
-        /// Whether it is to be deleted: nothing new is begun with it.
+        /// It is being deleted: no new operation may start with it.
         deleting: bool,
     },
-    /// The operator's own.
+    /// The operator itself.
     Operator {
-        /// Whether objects of this namespace may name anything in the account by its ID.
+        /// Objects of this namespace may refer to any resource of the account by its ID.
         trusted: bool,
     },
 }
 
-/// Versions of Secrets as the watch last showed them; `None` where it shows none.
+/// Versions of Secrets, as the watch last showed them; `None` for a Secret that it does not show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SecretVersions {
-    /// Of the binding Secret.
+    /// The binding Secret.
     pub binding: Option<String>,
-    /// Of the one that holds a password until the cloud has accepted it and it is published.
+    /// The Secret that holds a generated password until the cloud accepted it and the binding Secret has it.
     pub pending: Option<String>,
-    /// Of the one that the spec names for the password.
+    /// The password Secret that the spec names.
     pub chosen: Option<String>,
 }
 
-/// What the binding Secret was last known to hold.
+/// The binding Secret, as last written or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// What it in_use.
+    /// Its content.
     pub content: Content,
-    /// In which version.
+    /// Its resourceVersion.
     pub version: String,
     /// The version of the user's Secret that the password came from.
     pub source: Option<String>,
-    /// Whether the watch has shown it since.
+    /// The watch has shown this version.
     pub shown: bool,
 }
 
-/// What the account's lists say. Times are monotonic.
+/// The object's part of the account's lists. Times are monotonic.
 #[derive(Debug, Clone, Default)]
 pub struct AccountLists {
-    /// When this process began to list the account.
+    /// When this process started to list the account.
     pub joined: Duration,
-    /// The newest complete list of instances.
+    /// The times of the newest complete list of instances.
     pub latest: Option<ListTimes>,
-    /// When the complete list before that was begun.
+    /// The start of the complete list before that one.
     pub before: Option<Duration>,
-    /// When the newest complete list of failed creations was begun.
+    /// The start of the newest complete list of failed creations.
     pub failed_latest: Option<Duration>,
-    /// When the complete list of failed creations before that was begun.
+    /// The start of the complete list of failed creations before that one.
     pub failed_before: Option<Duration>,
-    /// The instance of `status.id`, or of `adopt.instanceId` while that is empty, in the newest list.
+    /// The instance with the id in `status.id`, or in `adopt.instanceId` while that is empty, in the newest list.
     pub known: Option<Arc<InstanceFacts>>,
-    /// Instances with our uid or our owner in their tags, in the newest list.
+    /// Instances in the newest list whose tags have the object's uid or owner hash.
     pub marked: Vec<Arc<InstanceFacts>>,
-    /// The same of the list before, as far as the newest does not show them.
+    /// Such instances that the list before shows and the newest one does not.
     pub vanished: Vec<Arc<InstanceFacts>>,
-    /// Failed creations with our uid in their tags, and the one of `status.id`.
+    /// Failed creations whose tags have the object's uid, and the one with the id in `status.id`.
     pub failed: Vec<Arc<InstanceFacts>>,
-    /// Why there is no newer list.
+    /// Why the last list failed.
     pub trouble: Option<Blocker>,
-    /// Whether something newer than the newest list went into `known` and `marked`.
+    /// A read that is newer than the newest list changed `known` or `marked`.
     pub overlaid: bool,
 }
 
-/// When a list was taken.
+/// When a list was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListTimes {
-    /// Before its first page was asked for.
+    /// Before the request for its first page.
     pub begun: Duration,
-    /// After its last page had come.
+    /// After its last page arrived.
     pub finished: Duration,
 }
 
-/// What was looked up in this pass, because a plan asked for it.
+/// The results of the lookups that the plans of this reconcile asked for.
 #[derive(Debug, Clone, Default)]
 pub struct LookupResults {
-    /// The instance in detail.
+    /// The instance's detail.
     pub detail: Option<Detail>,
-    /// What can be bought.
+    /// The flavors on offer.
     pub flavors: Option<Result<Arc<[Flavor]>, Blocker>>,
     /// The maintenance windows on offer.
     pub windows: Option<Result<Arc<[MaintenanceWindow]>, Blocker>>,
@@ -173,93 +173,94 @@ pub struct LookupResults {
     pub binding: Option<Result<BindingState, Blocker>>,
 }
 
-/// The instance in detail, just now.
+/// The result of a read of the instance's detail.
 #[derive(Debug, Clone)]
 pub enum Detail {
     /// It exists.
     Found(Box<InstanceSnapshot>),
     /// The cloud says that it does not exist.
     NotFound,
-    /// The cloud did not say.
+    /// The read failed.
     Failed(Blocker),
 }
 
-/// What only the detail says, with what the list says too.
+/// An instance's detail: the facts of the list, and those that only the detail shows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InstanceSnapshot {
-    /// What the list says too.
+    /// The facts that the list shows too.
     pub facts: InstanceFacts,
-    /// The task that keeps the instance busy.
+    /// The task in progress.
     pub task: Option<String>,
-    /// How it is built, in the cloud's word.
+    /// The cloud's word for its cache mode.
     pub cache_mode: Option<String>,
-    /// Copies of each shard, the master included.
+    /// Copies of each shard, including the master.
     pub replicas: Option<i64>,
-    /// Shards.
+    /// Number of shards.
     pub shards: Option<i64>,
-    /// Codes of the zones it is in.
+    /// Codes of its zones.
     pub zones: Vec<String>,
 }
 
-/// What was found of the password of a new instance; never the password itself.
+/// Whether the password of a new instance exists. The password itself is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordState {
-    /// It is there.
+    /// It exists.
     Ready {
-        /// A keyed hash of it.
+        /// Its keyed hash.
         hash: String,
     },
-    /// None was made yet.
+    /// It was not generated yet.
     Missing,
 }
 
-/// What this process remembers of an object. All of it may be forgotten at any time: it only ever makes the operator
-/// wait longer, or look again. Times are monotonic.
+/// What this process keeps about an object. Any of it may be lost at any time: the operator then waits longer, or
+/// repeats a read. Times are monotonic.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LocalState {
     /// When this process first saw the object.
     pub first_seen: Duration,
-    /// When this process first saw the present attempt in `status.operation`; for its own, after it was sent.
+    /// When this process first saw the current attempt in `status.operation`; for its own attempts, after they were
+    /// sent.
     pub intent_seen: Option<Duration>,
-    /// When the cloud last said that the instance of this id does not exist.
+    /// The id of an instance that the cloud reported as not found, and when.
     pub gone: Option<(String, Duration)>,
-    /// What the cloud last said of an instance that was looked at closely, and when it was asked.
+    /// The facts from the last read of an instance's detail, and when it was requested.
     pub seen: Option<(Arc<InstanceFacts>, Duration)>,
-    /// What the binding Secret was last known to hold.
+    /// The binding Secret, as last written or read.
     pub published: Option<Published>,
-    /// That Kubernetes refused a Secret, in its words, and when.
+    /// The API server's message when it last rejected a Secret, and when.
     pub refusal: Option<(String, Duration)>,
-    /// Looks and writes that failed in a row.
+    /// Lookups and writes that failed in a row.
     pub failures: u32,
 }
 
-/// The time, by both clocks.
+/// The current time, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// For people, and for times in objects.
+    /// For times in objects.
     pub wall: DateTime<Utc>,
-    /// For measuring.
+    /// For durations.
     pub monotonic: Duration,
 }
 
-/// How the operator is set up.
+/// The operator's settings, as far as the planner needs them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannerSettings {
-    /// What this process is called in `status.operation.process`.
+    /// The name of this process in `status.operation.process`.
     pub process: String,
-    /// How long after it was written down an attempt may be sent.
+    /// How long after the intent was recorded the request may be sent.
     pub intent_ttl: Duration,
-    /// How long a mutating call may take.
+    /// The deadline of a mutating call.
     pub call_timeout: Duration,
-    /// How long the cloud may take to show in lists what it has done.
+    /// How long lists may lag behind a change.
     pub list_consistency_window: Duration,
-    /// How often a creation may fail in the cloud before a person is asked.
+    /// Failed creations after which the user has to act.
     pub max_creation_failures: u32,
-    /// How often a lost instance is replaced before a person is asked.
+    /// Replacements of a lost instance after which the user has to act.
     pub max_recreations: u32,
-    /// How long to leave a site alone that says that it was too much, and not for how long.
+    /// The delay after a throttled request whose answer has no Retry-After.
     pub throttled: Duration,
-    /// How long to wait for what.
+    /// The requeue delays.
     pub requeue: RequeuePolicy,
 }
 
@@ -285,29 +286,29 @@ impl Observed {
         operation.message.as_deref().filter(|_| operation.type_ == OperationType::Adopt)
     }
 
-    /// How old the newest complete list is; if there is none, how long one has been missing.
+    /// The age of the newest complete list; without one, how long it has been missing.
     pub(in crate::plan::instance) fn age(&self) -> Duration {
         let since =
             self.lists.as_ref().map(|lists| lists.latest.map_or(lists.joined, |latest| latest.finished));
         self.now.monotonic.saturating_sub(since.unwrap_or(self.local.first_seen))
     }
 
-    /// How long to wait after what was looked up stood in the way.
+    /// The delay after a lookup that failed.
     pub(in crate::plan::instance) fn retry_delay_for(&self, blocker: &Blocker) -> Duration {
         self.retry_delay(blocker.retry_class(), self.local.failures.max(1))
     }
 
-    /// The wait after the `attempt`th failure in a row.
+    /// The delay after the `attempt`th failure in a row.
     pub(in crate::plan::instance) fn retry_delay(&self, retry_class: RetryClass, attempt: u32) -> Duration {
         self.settings.requeue.retry_delay(retry_class, attempt)
     }
 
-    /// How long what needs a person is left at rest.
+    /// The first delay of what needs the user.
     pub(in crate::plan::instance) fn needs_user(&self) -> Duration {
         self.retry_delay(RetryClass::NeedsUser, 1)
     }
 
-    /// What Kubernetes said when it refused a Secret, and how long that is left at rest.
+    /// The API server's message when it rejected a Secret, and the remaining delay; `None` once that has passed.
     pub(in crate::plan::instance) fn refused(&self) -> Option<(&str, Duration)> {
         let (message, at) = self.local.refusal.as_ref()?;
         let rest = at.saturating_add(self.needs_user()).checked_sub(self.now.monotonic);
@@ -318,7 +319,7 @@ impl Observed {
 // === impl AccountLists ===
 
 impl AccountLists {
-    /// Puts in what a close look said after the newest list was begun: what is newer holds.
+    /// Overlays reads of the detail that are newer than the newest list.
     pub fn overlay_recent_reads(&mut self, local: &LocalState) {
         let begun = self.latest.map(|latest| latest.begun);
         if let Some((id, _)) = local.gone.as_ref().filter(|(_, at)| Some(*at) >= begun) {
@@ -348,7 +349,7 @@ impl AccountLists {
 // === impl PlannerSettings ===
 
 impl PlannerSettings {
-    /// For how long after it was written down an attempt may still show its effect.
+    /// How long after its intent was recorded an attempt may have an effect that lists do not show.
     pub fn window(&self) -> Duration {
         self.intent_ttl + self.call_timeout + self.list_consistency_window
     }

@@ -40,7 +40,7 @@ impl Claims {
 /// Reads the ownership tags of an instance.
 pub(in crate::plan::instance) fn ownership_of(facts: &InstanceFacts, subject: &Subject) -> Ownership {
     match OwnershipTags::read(facts.tags()) {
-        OwnershipReading::Complete(mark) if mark.uid == subject.uid => Ownership::Ours(mark.origin),
+        OwnershipReading::Complete(tags) if tags.uid == subject.uid => Ownership::Ours(tags.origin),
         OwnershipReading::Complete(_) => Ownership::Foreign,
         OwnershipReading::Partial { uid: Some(uid), .. } if uid != subject.uid => Ownership::Foreign,
         OwnershipReading::Partial { uid: None, owner: Some(owner) } if owner != subject.owner.as_str() => {
@@ -100,20 +100,20 @@ mod tests {
     }
 
     #[test]
-    fn whose_it_is() {
+    fn ownership_follows_the_tags() {
         let subject = subject();
         let other = OwnerHash::new("c", "shop", "other");
         let ours = OwnershipTags::new("u1", &subject.owner, Origin::Adopted);
-        let theirs = OwnershipTags::new("u2", &other, Origin::Created);
+        let foreign = OwnershipTags::new("u2", &other, Origin::Created);
         for (tags, expected) in [
             (ours.tags().to_vec(), Ownership::Ours(Origin::Adopted)),
-            (theirs.tags().to_vec(), Ownership::Foreign),
+            (foreign.tags().to_vec(), Ownership::Foreign),
             (vec![], Ownership::Unowned),
             (vec![("team", "shop")], Ownership::Unowned),
             (ours.tags()[..1].to_vec(), Ownership::Unowned),
             (ours.tags()[1..].to_vec(), Ownership::Unowned),
-            (theirs.tags()[..1].to_vec(), Ownership::Foreign),
-            (theirs.tags()[1..].to_vec(), Ownership::Foreign),
+            (foreign.tags()[..1].to_vec(), Ownership::Foreign),
+            (foreign.tags()[1..].to_vec(), Ownership::Foreign),
         ] {
             assert_eq!(ownership_of(&facts(&tags), &subject), expected, "{tags:?}");
         }

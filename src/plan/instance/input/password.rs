@@ -1,25 +1,25 @@
-//! Passwords: which ones the cloud takes, and making one.
+//! Validation and generation of passwords.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Problem;
 
-/// How long a password can be on the site that is most generous; some stop at 32.
+/// The length limits of the most permissive site; some sites accept at most 32 characters.
 const LENGTH: std::ops::RangeInclusive<usize> = 8..=64;
-/// What may occur besides letters and digits, on all sites taken together.
+/// The special characters that at least one site accepts.
 const SPECIAL: &str = "`~!@#$%^&*()-_=+\\|{}:,<.>/?";
 
 const LOWER: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 const UPPER: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGITS: &[u8; 10] = b"0123456789";
-/// What needs no escaping in URLs, shells and configuration files. 64 characters: six bits each, none preferred.
+/// Characters that need no escaping in URLs, shells and configuration files. 64 of them: six bits each, without bias.
 const SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Whether some site takes this password. What only some refuse is left to them: which site this is cannot be known
-/// here (API reference 4.1.1, 4.2.3).
+/// Checks that at least one site accepts this password (API reference 4.1.1, 4.2.3). The operator does not know the
+/// rules of its site: DCS itself enforces stricter ones.
 ///
 /// # Errors
-/// None takes it: the problem says what a password is made of, and nothing about this one.
+/// No site accepts it: the problem describes valid passwords and reveals nothing of this one.
 pub fn check(password: &SecretString) -> Result<(), Problem> {
     let password = password.expose_secret();
     let kinds: [fn(char) -> bool; 4] = [
@@ -39,23 +39,23 @@ pub fn check(password: &SecretString) -> Result<(), Problem> {
     }
     if !password.chars().all(|c| kinds.iter().any(|kind| kind(c))) {
         return problem(format!(
-            "the password in this Secret has a character that the cloud does not take: write one of letters, digits \
-             and {SPECIAL} with no line break at its end"
+            "the password in this Secret has a character that DCS does not accept: write one of letters, digits and \
+             {SPECIAL} with no line break at its end"
         ));
     }
     if kinds.iter().filter(|kind| password.chars().any(kind)).count() < 3 {
         return problem(format!(
-            "the password in this Secret is too simple for the cloud: write one with three of these: lower case, \
-             upper case, digits, {SPECIAL}"
+            "the password in this Secret is too simple for DCS: write one with three of these: lower case, upper case, \
+             digits, {SPECIAL}"
         ));
     }
     Ok(())
 }
 
-/// A password that every site takes, from `random`, which must come from a secure source and be used once.
+/// Generates a password that every site accepts. `random` must come from a secure source and be used once.
 ///
-/// 32 characters: the shortest limit of any site. The first three are a letter of either case and a digit, which
-/// makes three kinds, and keeps a hyphen from the front, where commands would take it for an option. The other 29
+/// It has 32 characters, the shortest limit of any site. The first three are a lower case letter, an upper case letter
+/// and a digit: the three required kinds, and no leading hyphen, which commands would parse as an option. The other 29
 /// hold 174 bits.
 pub fn generate(random: &[u8; 32]) -> SecretString {
     let password: String = random
@@ -80,54 +80,54 @@ mod tests {
 
     use super::*;
 
-    fn complaint(password: &str) -> Option<String> {
+    fn message(password: &str) -> Option<String> {
         check(&password.into()).err().map(|problem| problem.message)
     }
 
     #[test]
-    fn what_no_site_takes() {
+    fn a_password_that_no_site_accepts_is_a_problem() {
         for (password, part) in [
             ("", "wrong length"),
             ("Abcdef1", "wrong length"),
             (&format!("aA1{}", "x".repeat(62)), "wrong length"),
             ("abcdefg1", "too simple"),
             ("ABCDEFG!", "too simple"),
-            ("Abc defg1", "does not take"),
-            ("Abcdefg1\n", "does not take"),
-            ("Abcdefg1\"", "does not take"),
-            ("Abcdefg1é", "does not take"),
+            ("Abc defg1", "does not accept"),
+            ("Abcdefg1\n", "does not accept"),
+            ("Abcdefg1\"", "does not accept"),
+            ("Abcdefg1é", "does not accept"),
         ] {
-            let complaint = complaint(password).expect(password);
-            assert!(complaint.contains(part), "{password:?}: {complaint}");
+            let message = message(password).expect(password);
+            assert!(message.contains(part), "{password:?}: {message}");
         }
     }
 
     #[test]
-    fn what_some_site_takes() {
+    fn a_password_that_some_site_accepts_is_valid() {
         for password in ["Abcdefg1", "abcdef1!", "ABCDEF1`", "abcdEF\\:", &format!("aA1{}", "x".repeat(61))] {
-            assert_eq!(complaint(password), None, "{password:?}");
+            assert_eq!(message(password), None, "{password:?}");
         }
     }
 
     #[test]
-    fn golden() {
-        let made = generate(&std::array::from_fn(|n| (n * 8) as u8));
-        assert_eq!(made.expose_secret(), "aI6Ygow4AIQYgow4AIQYgow4AIQYgow4");
+    fn generation_is_deterministic() {
+        let password = generate(&std::array::from_fn(|n| (n * 8) as u8));
+        assert_eq!(password.expose_secret(), "aI6Ygow4AIQYgow4AIQYgow4AIQYgow4");
     }
 
     proptest! {
         #[test]
-        fn generated_ones_are_taken_everywhere(random in any::<[u8; 32]>()) {
-            let made = generate(&random);
-            prop_assert!(check(&made).is_ok());
-            let made = made.expose_secret();
-            prop_assert_eq!(made.len(), 32);
-            prop_assert!(made.starts_with(|c: char| c.is_ascii_lowercase()));
-            prop_assert!(made.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{}", made);
+        fn a_generated_password_is_valid_on_every_site(random in any::<[u8; 32]>()) {
+            let password = generate(&random);
+            prop_assert!(check(&password).is_ok());
+            let password = password.expose_secret();
+            prop_assert_eq!(password.len(), 32);
+            prop_assert!(password.starts_with(|c: char| c.is_ascii_lowercase()));
+            prop_assert!(password.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{}", password);
         }
 
         #[test]
-        fn six_bits_of_each_of_29_bytes_count(random in any::<[u8; 32]>(), at in 3_usize..32, change in 1_u8..64) {
+        fn each_of_29_bytes_contributes_six_bits(random in any::<[u8; 32]>(), at in 3_usize..32, change in 1_u8..64) {
             let mut other = random;
             other[at] ^= change;
             let (one, other) = (generate(&random), generate(&other));
@@ -135,9 +135,9 @@ mod tests {
         }
 
         #[test]
-        fn a_complaint_does_not_tell_the_password(password in "[ -~éß]{0,70}") {
-            if let Some(complaint) = complaint(&password) {
-                prop_assert!(password.len() < 8 || !complaint.contains(&password), "{}", complaint);
+        fn a_problem_does_not_contain_the_password(password in "[ -~éß]{0,70}") {
+            if let Some(message) = message(&password) {
+                prop_assert!(password.len() < 8 || !message.contains(&password), "{}", message);
             }
         }
     }

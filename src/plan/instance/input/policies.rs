@@ -1,5 +1,5 @@
-//! What the spec says about what may be done. Readable from any spec: an object whose spec is otherwise invalid can
-//! still be deleted, or paused.
+//! The policies of a spec. They are readable from any spec: an object whose spec is otherwise invalid can still be
+//! deleted or paused.
 
 use crate::{
     api::{
@@ -9,25 +9,25 @@ use crate::{
     formats::Origin,
 };
 
-/// What may be done.
+/// The policies of a spec, with their defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policies {
-    /// Whether anything may be changed at all.
+    /// Whether the operator may change the instance.
     pub management: ManagementPolicy,
-    /// What becomes of the instance with the object, if the spec says so.
+    /// The declared deletion policy.
     pub deletion: Option<DeletionPolicy>,
-    /// What to do about a lost instance.
+    /// The reaction to an instance that was deleted outside the operator.
     pub on_external_deletion: OnExternalDeletion,
-    /// The instance to take over.
+    /// The id of the instance to adopt.
     pub adopt: Option<String>,
-    /// Whether everything stands still.
+    /// Whether every change in the cloud is suspended.
     pub paused: bool,
 }
 
 // === impl Policies ===
 
 impl Policies {
-    /// As the spec says, or what holds if it does not.
+    /// The policies of `spec`; an absent field has its default.
     pub fn of(spec: &DcsInstanceSpec) -> Self {
         Self {
             management: spec.management_policy.unwrap_or(ManagementPolicy::Managed),
@@ -43,7 +43,7 @@ impl Policies {
         self.management == ManagementPolicy::Managed
     }
 
-    /// What becomes of an instance of this origin with the object. An unknown origin counts as adopted: that
+    /// The effective deletion policy of an instance of this origin. An unknown origin counts as adopted, which
     /// destroys nothing.
     pub fn deletion_of(&self, origin: Option<Origin>) -> DeletionPolicy {
         match (self.management, self.deletion, origin) {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_said_destroys_only_what_we_made() {
+    fn the_default_policy_deletes_only_created_instances() {
         let of = |management, deletion, origin| {
             let spec = DcsInstanceSpec {
                 management_policy: management,

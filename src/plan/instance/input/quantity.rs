@@ -1,8 +1,8 @@
-//! Amounts as Kubernetes writes them (`4Gi`, `4096Mi`, `0.5Gi`, `4e9`), read exactly: no rounding anywhere.
+//! Kubernetes quantities (`4Gi`, `4096Mi`, `0.5Gi`, `4e9`), parsed exactly, without rounding.
 
 use crate::dcs::model::Capacity;
 
-/// What a quantity says: `digits` times two to the `binary`, times ten to the `decimal`.
+/// A parsed quantity: `digits` times 2^`binary` times 10^`decimal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Amount {
     negative: bool,
@@ -11,13 +11,13 @@ struct Amount {
     decimal: i32,
 }
 
-/// Whether this is a quantity at all.
+/// Whether the text is a valid quantity.
 pub(in crate::plan::instance) fn is_quantity(text: &str) -> bool {
     Amount::read(text).is_some()
 }
 
-/// As a capacity that some site may offer: 128, 256 or 512 MiB, or whole GiB from 1 to 1024. `None` for everything
-/// else, `4G` included, which is less than 4Gi.
+/// A quantity as a capacity: 128, 256 or 512 MiB, or whole GiB from 1 to 1024. `None` for any other amount, such as
+/// `4G`, which is less than 4Gi.
 pub(in crate::plan::instance) fn capacity(text: &str) -> Option<Capacity> {
     const MIB: u128 = 1 << 20;
     let bytes = Amount::read(text)?.whole()?;
@@ -37,13 +37,13 @@ impl Amount {
         let (number, suffix) = unsigned.split_at_checked(end)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let (binary, exponent) = scale(suffix)?;
-        // A second dot is no digit, and neither is nothing: both end here.
+        // This fails for a second dot, and for a text without digits.
         let digits = format!("{whole}{fraction}").parse().ok()?;
         let decimal = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
         Some(Self { negative, digits, binary, decimal })
     }
 
-    /// As a whole number, if it is one and not absurdly large.
+    /// The amount, if it is a whole number that fits.
     fn whole(self) -> Option<u128> {
         if self.digits == 0 {
             return Some(0);
@@ -59,7 +59,7 @@ impl Amount {
     }
 }
 
-/// The powers of two and of ten that a suffix stands for.
+/// The exponents of 2 and of 10 that a suffix stands for.
 fn scale(suffix: &str) -> Option<(u32, i32)> {
     let scale = match suffix {
         "" => (0, 0),
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capacities() {
+    fn a_quantity_of_an_offered_size_is_a_capacity() {
         for (text, mib) in [
             ("4Gi", Some(4096)),
             ("4096Mi", Some(4096)),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn no_quantities() {
+    fn other_text_is_no_quantity() {
         for text in
             ["", "Gi", "4 Gi", "4gi", "4GiB", "four", "4..0Gi", "1.2.3", ".", "+", "++4", "4e", "4eGi"]
         {
@@ -138,12 +138,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(text in ".*", number in "[+-]?[0-9.]{0,50}([eE][+-]?[0-9]{0,12}|[KMGTPE]i?|[numk])?") {
+        fn parsing_never_panics(text in ".*", number in "[+-]?[0-9.]{0,50}([eE][+-]?[0-9]{0,12}|[KMGTPE]i?|[numk])?") {
             let _ = (capacity(&text), capacity(&number));
         }
 
         #[test]
-        fn what_a_capacity_shows_is_read_back(gib in 1_u32..=1024) {
+        fn a_displayed_capacity_parses_back(gib in 1_u32..=1024) {
             let shown = Capacity::from_mib(gib * 1024);
             prop_assert_eq!(capacity(&shown.to_string()), Some(shown));
             prop_assert_eq!(capacity(&format!("{}Mi", gib * 1024)), Some(shown));

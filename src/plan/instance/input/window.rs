@@ -1,21 +1,21 @@
-//! When the cloud may do maintenance.
+//! Maintenance windows.
 
 use std::collections::BTreeSet;
 
 use super::Problem;
 use crate::{api::instance, dcs::model};
 
-/// Whole hours, UTC, 0 to 23 each.
+/// A maintenance window: whole hours in UTC, 0 to 23 each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
-    /// The hour it begins.
+    /// The first hour.
     pub begin: u8,
-    /// The hour it ends; less than `begin` if that is on the next day.
+    /// The hour of the end; less than `begin` if that is on the next day.
     pub end: u8,
 }
 
-/// The hour of `18`, `18:00` and `18:00:00`: instances and the list of windows write it differently. Midnight at
-/// the end of a day is the one at the beginning of the next.
+/// The hour of `18`, `18:00` and `18:00:00`: instances and the list of windows spell it differently. 24 is hour 0 of
+/// the next day.
 fn hour(text: &str) -> Option<u8> {
     let mut parts = text.trim().split(':');
     let digits = parts.next().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
@@ -28,38 +28,38 @@ fn hour(text: &str) -> Option<u8> {
 // === impl Window ===
 
 impl Window {
-    /// From the spec; `None` unless both ends are whole hours, written as the rules want them, and differ.
+    /// From the spec; `None` unless both ends are whole hours spelled `18:00`, and differ.
     pub(in crate::plan::instance) fn parse(window: &instance::MaintenanceWindow) -> Option<Self> {
         let begin = Self::strict_hour(&window.begin)?;
         let end = Self::strict_hour(&window.end)?;
         (begin != end).then_some(Self { begin, end })
     }
 
-    /// The hour of `18:00`, which alone is right in a spec.
+    /// The hour of `18:00`, the only spelling that a spec allows.
     pub(in crate::plan::instance) fn strict_hour(text: &str) -> Option<u8> {
         hour(text).filter(|hour| text == format!("{hour:02}:00"))
     }
 
-    /// From the cloud, in any of its forms.
+    /// From an answer of the cloud, in any of its spellings.
     fn read(begin: Option<&str>, end: Option<&str>) -> Option<Self> {
         Some(Self { begin: hour(begin?)?, end: hour(end?)? })
     }
 
-    /// Whether the cloud says the same, in any of its forms (`18`, `18:00`, `18:00:00`).
+    /// Whether the cloud's begin and end are this window, in any spelling (`18`, `18:00`, `18:00:00`).
     pub fn matches(&self, begin: Option<&str>, end: Option<&str>) -> bool {
         Self::read(begin, end) == Some(*self)
     }
 
-    /// Begin and end as requests write them: `18:00:00` (API reference 4.1.1).
+    /// Begin and end as requests spell them: `18:00:00` (API reference 4.1.1).
     pub fn request(&self) -> (String, String) {
         (format!("{:02}:00:00", self.begin), format!("{:02}:00:00", self.end))
     }
 
-    /// Whether the cloud offers this window. If it shows none that can be read there is nothing to judge by: then
-    /// the cloud itself will say.
+    /// Checks that DCS offers this window. If no listed window can be parsed, the check passes: DCS then validates the
+    /// request.
     ///
     /// # Errors
-    /// It does not: the problem names the windows that it offers.
+    /// DCS does not offer it: the problem lists the windows that it offers.
     pub fn offered(&self, windows: &[model::MaintenanceWindow]) -> Result<(), Problem> {
         let read =
             |window: &model::MaintenanceWindow| Self::read(window.begin.as_deref(), window.end.as_deref());
@@ -69,7 +69,10 @@ impl Window {
         }
         let names: Vec<String> = offered.iter().map(Self::to_string).collect();
         let names = names.join(", ");
-        Err(Problem::new("maintenanceWindow", format!("{self} is not offered here: write one of {names}")))
+        Err(Problem::new(
+            "maintenanceWindow",
+            format!("DCS does not offer {self} in this region: write one of {names}"),
+        ))
     }
 }
 
@@ -88,7 +91,7 @@ mod tests {
     const LATE: Window = Window { begin: 23, end: 0 };
 
     #[test]
-    fn the_clouds_forms_are_the_same() {
+    fn every_spelling_of_the_cloud_matches() {
         for (begin, end, same) in [
             ("23:00:00", "00:00:00", true),
             ("23", "00", true),
@@ -110,32 +113,32 @@ mod tests {
     }
 
     #[test]
-    fn only_windows_that_the_cloud_offers() {
+    fn a_window_that_is_not_offered_is_a_problem() {
         let window = |begin: &str, end: &str| model::MaintenanceWindow {
             begin: Some(begin.to_owned()),
             end: Some(end.to_owned()),
             ..model::MaintenanceWindow::default()
         };
-        let fours = [window("22", "02"), window("02", "06"), window("?", "06")];
-        let problem = LATE.offered(&fours).unwrap_err();
+        let listed = [window("22", "02"), window("02", "06"), window("?", "06")];
+        let problem = LATE.offered(&listed).unwrap_err();
         assert_eq!(
             problem.to_string(),
-            "maintenanceWindow: 23:00-00:00 is not offered here: write one of 02:00-06:00, 22:00-02:00"
+            "maintenanceWindow: DCS does not offer 23:00-00:00 in this region: write one of 02:00-06:00, 22:00-02:00"
         );
-        assert_eq!(Window { begin: 22, end: 2 }.offered(&fours), Ok(()));
+        assert_eq!(Window { begin: 22, end: 2 }.offered(&listed), Ok(()));
         assert_eq!(LATE.offered(&[]), Ok(()));
     }
 
     proptest! {
         #[test]
-        fn what_is_asked_for_is_recognised(begin in 0_u8..24, end in 0_u8..24) {
+        fn a_requested_window_matches(begin in 0_u8..24, end in 0_u8..24) {
             let window = Window { begin, end };
             let (begin, end) = window.request();
             prop_assert!(window.matches(Some(&begin), Some(&end)));
         }
 
         #[test]
-        fn reading_never_panics(text in ".*") {
+        fn parsing_never_panics(text in ".*") {
             let _ = hour(&text);
         }
     }

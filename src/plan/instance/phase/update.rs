@@ -119,12 +119,12 @@ pub(super) fn is_new_shape(o: &Observed, facts: &InstanceFacts) -> bool {
     known.is_none_or(|resolved| resolved.spec_code != facts.spec_code)
 }
 
-/// Takes the first step that is possible: refusals, settings, tags.
+/// Reports a difference that the operator cannot resolve; otherwise takes the first step: settings, then tags.
 fn change(o: &Observed, desired: &Desired, seen: Sighting<'_>, differences: Differences) -> Decision {
     let Sighting { facts, snapshot } = seen;
-    let refused = differences.refused();
-    if !refused.is_empty() {
-        let fields: Vec<_> = refused.iter().map(|change| describe(change)).collect();
+    let unsupported = differences.unsupported();
+    if !unsupported.is_empty() {
+        let fields: Vec<_> = unsupported.iter().map(|change| describe(change)).collect();
         let message =
             format!("this version of the operator cannot change {}; put the field back", fields.join(", "));
         return Decision::blocked(o, Reason::UnsupportedChange, message)

@@ -1,40 +1,40 @@
 use super::*;
 
-const STOPPED: [&str; 4] = ["False/Deleting", "Unknown/Paused", FINE, FINE];
+const DELETION_PAUSED: [&str; 4] = ["False/Deleting", "Unknown/Paused", FINE, FINE];
 
-/// In sync, then deleted; the instance was looked at closely.
+/// In sync, then deleted; the instance's detail was read.
 fn deleted(more: Value, facts: InstanceFacts) -> Observed {
-    let mut o = clear_operation(more, facts.clone());
+    let mut o = in_sync(more, facts.clone());
     o.subject.deleting = true;
     o.lookups.detail = found(facts);
     o
 }
 
-/// Deleted before anything was recorded; nothing is there.
-fn young() -> Observed {
+/// Deleted before an instance was recorded; the account has none.
+fn deleted_early() -> Observed {
     let mut o = observed(json!({}));
     o.subject.deleting = true;
     o
 }
 
 #[track_caller]
-fn expect_stopped(o: &Observed, reason: &'static str, follow: &str, wait: u64) {
+fn expect_blocked(o: &Observed, reason: &'static str, demand: &str, wait: u64) {
     let [_, synced, reconciling, stalled] = stalled(reason);
-    expect(o, "nothing", ["False/Deleting", &synced, &reconciling, &stalled], follow, wait);
+    expect(o, "nothing", ["False/Deleting", &synced, &reconciling, &stalled], demand, wait);
 }
 
 #[track_caller]
-fn expect_gone(o: &Observed) {
-    assert_eq!(step_of(&plan(o)), "remove finalizer, silently");
+fn expect_finalizer_removed(o: &Observed) {
+    assert_eq!(step_of(&plan(o)), "remove finalizer, without status write");
 }
 
 #[test]
-fn what_we_made_is_deleted() {
+fn a_created_instance_is_deleted() {
     let mut o = deleted(json!({}), ours(ID));
     o.lookups.detail = None;
-    expect(&o, &format!("look at {ID}"), LEAVING, "changes", 120);
+    expect(&o, &format!("read detail {ID}"), DELETING, "active", 120);
     o.lookups.detail = found(ours(ID));
-    let plan = expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
+    let plan = expect(&o, &format!("delete {ID}"), DELETING, "active", 120);
     let Step::CloudAction(CloudAction::Delete { consent, .. }) = &plan.step else {
         panic!("{:?}", plan.step)
     };
@@ -43,86 +43,86 @@ fn what_we_made_is_deleted() {
 }
 
 #[test]
-fn what_the_mark_says_decides_and_not_the_status() {
+fn the_origin_tag_decides_not_the_status() {
     let o = deleted(json!({}), ours(ID));
-    let mut adopted_after_all = o.clone();
-    adopted_after_all.lookups.detail = found(adopted(ID));
-    expect(&adopted_after_all, &format!("note {ID}"), LEAVING, "changes", 0);
-    let said = json!({"deletionPolicy": "Delete"});
-    expect(&deleted(said, adopted(ID)), &format!("delete {ID}"), LEAVING, "changes", 120);
-    let said = json!({"deletionPolicy": "Retain"});
-    expect(&deleted(said, ours(ID)), &format!("note {ID}"), LEAVING, "changes", 0);
+    let mut tagged_adopted = o.clone();
+    tagged_adopted.lookups.detail = found(adopted(ID));
+    expect(&tagged_adopted, &format!("tag released {ID}"), DELETING, "active", 0);
+    let policy = json!({"deletionPolicy": "Delete"});
+    expect(&deleted(policy, adopted(ID)), &format!("delete {ID}"), DELETING, "active", 120);
+    let policy = json!({"deletionPolicy": "Retain"});
+    expect(&deleted(policy, ours(ID)), &format!("tag released {ID}"), DELETING, "active", 0);
 }
 
 #[test]
-fn what_was_adopted_is_let_go_in_three_steps() {
+fn an_adopted_instance_is_released_in_three_steps() {
     let mut o = deleted(json!({}), adopted(ID));
-    let plan = expect(&o, &format!("note {ID}"), LEAVING, "changes", 0);
+    let plan = expect(&o, &format!("tag released {ID}"), DELETING, "active", 0);
     assert_eq!(plan.intent.unwrap().operation.unwrap().type_, OperationType::Release);
-    let mut tags = mark(Origin::Adopted);
+    let mut tags = owner_tags(Origin::Adopted);
     tags.push(("dcs-operator-released".to_owned(), UID.to_owned()));
     o.lookups.detail = found(instance(ID, tags.clone()));
     o.status.operation = Some(attempt(OperationType::Release, Some(OperationOutcome::Accepted)));
-    expect(&o, &format!("unmark {ID}"), LEAVING, "changes", 0);
+    expect(&o, &format!("remove ownership tags {ID}"), DELETING, "active", 0);
     o.status.operation = Some(attempt(OperationType::Release, None));
     o.local.intent_seen = Some(s(990));
-    expect(&o, "nothing", LEAVING, "changes", 70);
+    expect(&o, "nothing", DELETING, "active", 70);
     o.lookups.detail = found(instance(ID, tags.split_off(3)));
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
 }
 
 #[test]
-fn what_cannot_be_deleted_now() {
+fn a_busy_or_prepaid_instance_is_not_deleted() {
     let prepaid = InstanceFacts { charging_mode: Some(1), ..ours(ID) };
-    expect_stopped(&deleted(json!({}), prepaid), "PrepaidNotDeletable", "steady", round());
+    expect_blocked(&deleted(json!({}), prepaid), "PrepaidNotDeletable", "idle", resync_interval());
     for word in ["CREATING", "RESTARTING", "EXTENDING", "RESTORING"] {
         let o = deleted(json!({}), with_status(word, ours(ID)));
-        expect(&o, "nothing", LEAVING, "changes", 30);
+        expect(&o, "nothing", DELETING, "active", 30);
     }
     let mut o = deleted(json!({}), ours(ID));
     let task = Some("backup".to_owned());
     o.lookups.detail = Some(Detail::Found(Box::new(InstanceSnapshot { task, ..snapshot(ours(ID)) })));
-    expect(&o, "nothing", LEAVING, "changes", 30);
-    // On its way out: the list shows when it is gone.
+    expect(&o, "nothing", DELETING, "active", 30);
+    // It is being deleted: a list shows its absence.
     let mut o = deleted(json!({}), ours(ID));
     o.lookups.detail = None;
     list(&mut o, &[with_status("DELETING", ours(ID))]);
-    expect(&o, "nothing", LEAVING, "changes", 120);
-    // Out of order is no reason to keep it.
+    expect(&o, "nothing", DELETING, "active", 120);
+    // A faulty instance is deleted too.
     let o = deleted(json!({}), with_status("ERROR", ours(ID)));
-    expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
+    expect(&o, &format!("delete {ID}"), DELETING, "active", 120);
 }
 
 #[test]
-fn a_refused_deletion_is_tried_again_in_time() {
+fn a_refused_deletion_is_retried_with_backoff() {
     let mut o = deleted(json!({}), ours(ID));
     o.status.operation = Some(refused(OperationType::Delete, Reason::Forbidden));
-    expect(&o, "nothing", LEAVING, "changes", 590);
+    expect(&o, "nothing", DELETING, "active", 590);
     o.status.operation = Some(attempt(OperationType::Delete, None));
     o.local.intent_seen = Some(s(990));
-    expect(&o, "nothing", LEAVING, "changes", 70);
+    expect(&o, "nothing", DELETING, "active", 70);
     o.now.monotonic = s(1070);
-    expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
+    expect(&o, &format!("delete {ID}"), DELETING, "active", 120);
 }
 
 #[test]
-fn gone_but_not_before_it_can_be_seen() {
+fn a_new_instance_counts_as_absent_only_after_its_window() {
     let mut o = deleted(json!({}), ours(ID));
     list(&mut o, &[]);
     o.lookups.detail = Some(Detail::NotFound);
-    expect_gone(&o);
-    let made = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
-    o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..made });
+    expect_finalizer_removed(&o);
+    let created = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
+    o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..created });
     o.local.intent_seen = Some(s(990));
-    expect(&o, "nothing", LEAVING, "all lists", 70);
+    expect(&o, "nothing", DELETING, "active, every list, failed creations", 70);
     o.now.monotonic = s(1070);
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
     o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
-    expect(&o, "nothing", LEAVING, "changes", 5);
+    expect(&o, "nothing", DELETING, "active", 5);
 }
 
 #[test]
-fn of_several_none_is_deleted_unless_one_is_named() {
+fn one_of_several_instances_is_deleted_only_if_named() {
     let several = |recorded: bool, more: Value| {
         let mut o = observed(more);
         o.subject.deleting = true;
@@ -131,109 +131,109 @@ fn of_several_none_is_deleted_unless_one_is_named() {
         o
     };
     for recorded in [true, false] {
-        expect_stopped(&several(recorded, json!({})), "AmbiguousOwnership", "each list", round());
+        expect_blocked(&several(recorded, json!({})), "AmbiguousOwnership", "every list", resync_interval());
         let o = several(recorded, json!({"adopt": {"instanceId": ID}}));
-        expect(&o, &format!("look at {ID}"), LEAVING, "changes", 120);
+        expect(&o, &format!("read detail {ID}"), DELETING, "active", 120);
     }
-    // The named one is gone, and another still has the mark.
+    // The named one is gone, and another has the ownership tags.
     let mut o = several(true, json!({"adopt": {"instanceId": ID}}));
     o.lookups.detail = Some(Detail::NotFound);
-    expect_stopped(&o, "AmbiguousOwnership", "each list", round());
+    expect_blocked(&o, "AmbiguousOwnership", "every list", resync_interval());
 }
 
 #[test]
-fn what_does_not_say_whose_it_is_stays() {
+fn an_instance_without_ownership_tags_is_kept() {
     let bare = || instance(ID, Vec::new());
     let mut o = deleted(json!({}), ours(ID));
     o.lookups.detail = found(bare());
-    expect_stopped(&o, "MarkMissing", "steady", 600);
+    expect_blocked(&o, "MarkMissing", "idle", 600);
     let mut named = deleted(json!({"adopt": {"instanceId": ID}}), ours(ID));
     named.lookups.detail = found(bare());
-    assert_eq!(step_of(&plan(&named)), format!("mark {ID} created"));
+    assert_eq!(step_of(&plan(&named)), format!("adopt {ID} as created"));
     for more in [
         json!({"deletionPolicy": "Retain"}),
         json!({"managementPolicy": "Observe", "adopt": {"instanceId": ID}}),
     ] {
         let mut o = deleted(more, ours(ID));
         o.lookups.detail = found(bare());
-        expect_gone(&o);
+        expect_finalizer_removed(&o);
     }
     let mut o = deleted(json!({}), ours(ID));
     list(&mut o, &[]);
-    o.lookups.detail = found(instance(ID, marked("another-uid", &owner(), Origin::Created)));
-    expect_gone(&o);
+    o.lookups.detail = found(instance(ID, owner_tags_of("another-uid", &owner(), Origin::Created)));
+    expect_finalizer_removed(&o);
 }
 
 #[test]
-fn without_credentials() {
-    let mut o = young();
+fn deletion_needs_the_recorded_account() {
+    let mut o = deleted_early();
     o.account = Err(blocker(Reason::CredentialsMissing));
-    expect_gone(&o);
+    expect_finalizer_removed(&o);
     let mut o = deleted(json!({}), ours(ID));
     o.account = Err(blocker(Reason::CredentialsMissing));
-    expect_stopped(&o, "CredentialsMissing", "steady", 600);
+    expect_blocked(&o, "CredentialsMissing", "idle", 600);
     let mut o = deleted(json!({}), ours(ID));
     o.account.as_mut().unwrap().account = account("p2");
-    expect_stopped(&o, "AccountChanged", "steady", round());
+    expect_blocked(&o, "AccountChanged", "idle", resync_interval());
 }
 
 #[test]
-fn paused_it_stays() {
+fn a_paused_object_is_not_deleted() {
     let mut o = deleted(json!({}), ours(ID));
     o.policies.paused = true;
-    expect(&o, "nothing", STOPPED, "steady", round());
+    expect(&o, "nothing", DELETION_PAUSED, "idle", resync_interval());
 }
 
 #[test]
-fn an_invalid_spec_can_still_be_deleted() {
+fn an_object_with_an_invalid_spec_is_deleted() {
     let o = edited(deleted(json!({}), ours(ID)), json!({"capacity": "3"}));
-    expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
+    expect(&o, &format!("delete {ID}"), DELETING, "active", 120);
 }
 
 #[test]
-fn nothing_was_made_and_lists_say_so() {
-    let mut o = young();
-    expect_gone(&o);
+fn the_finalizer_is_removed_once_lists_prove_absence() {
+    let mut o = deleted_early();
+    expect_finalizer_removed(&o);
     o.local.first_seen = s(960);
-    expect(&o, "nothing", LEAVING, "all lists", 120);
+    expect(&o, "nothing", DELETING, "active, every list, failed creations", 120);
     o.lists.as_mut().unwrap().latest = None;
-    expect(&o, "nothing", LEAVING, "next list", 120);
+    expect(&o, "nothing", DELETING, "active, every list", 120);
     o.subject.finalizer = false;
-    assert_eq!(step_of(&plan(&o)), "nothing, silently");
+    assert_eq!(step_of(&plan(&o)), "nothing, without status write");
 }
 
 #[test]
-fn an_open_creation_is_waited_for_and_its_instance_deleted() {
-    let mut o = young();
+fn deletion_waits_for_an_unresolved_creation() {
+    let mut o = deleted_early();
     o.status.operation = Some(attempt(OperationType::Create, None));
     o.local.intent_seen = Some(s(940));
-    expect(&o, "nothing", LEAVING, "all lists", 20);
+    expect(&o, "nothing", DELETING, "active, every list, failed creations", 20);
     o.now.monotonic = s(1100);
-    expect(&o, "nothing", LEAVING, "all lists", 120);
-    let mut nothing = o.clone();
-    nothing.lists = Some(listed_at(1020, 1030));
-    expect_gone(&nothing);
+    expect(&o, "nothing", DELETING, "active, every list, failed creations", 120);
+    let mut absent = o.clone();
+    absent.lists = Some(listed_at(1020, 1030));
+    expect_finalizer_removed(&absent);
     list(&mut o, &[ours(ID)]);
-    expect(&o, &format!("look at {ID}"), LEAVING, "changes", 120);
+    expect(&o, &format!("read detail {ID}"), DELETING, "active", 120);
     o.lookups.detail = found(ours(ID));
-    expect(&o, &format!("delete {ID}"), LEAVING, "changes", 120);
+    expect(&o, &format!("delete {ID}"), DELETING, "active", 120);
 }
 
 #[test]
-fn failed_records_go_first() {
+fn failed_records_are_deleted_first() {
     let record = with_status("CREATEFAILED", ours(ID));
-    let mut o = young();
+    let mut o = deleted_early();
     o.lists.as_mut().unwrap().failed = vec![Arc::new(record.clone())];
-    expect(&o, &format!("look at {ID}"), LEAVING, "all lists", 120);
+    expect(&o, &format!("read detail {ID}"), DELETING, "active, every list, failed creations", 120);
     o.lookups.detail = found(record.clone());
-    expect(&o, &format!("remove record {ID}"), LEAVING, "all lists", 120);
+    expect(&o, &format!("delete record {ID}"), DELETING, "active, every list, failed creations", 120);
     o.lookups.detail = found(InstanceFacts { tags: Vec::new(), ..record });
-    expect_stopped(&o, "MarkMissing", "steady", round());
+    expect_blocked(&o, "MarkMissing", "idle", resync_interval());
 }
 
-/// Looking only means that nothing is deleted, records neither.
+/// An observing object does not delete records either.
 #[test]
-fn an_object_that_only_looks_deletes_nothing() {
+fn an_observing_object_deletes_nothing() {
     let mut o = observed(json!({"managementPolicy": "Observe", "adopt": {"instanceId": OTHER}}));
     o.subject.deleting = true;
     let record = with_status("CREATEFAILED", ours(ID));

@@ -1,10 +1,10 @@
-//! The least that can be wished for, and more.
+//! Specs for tests.
 
 use serde_json::{Value, json};
 
 use crate::{api::instance::DcsInstanceSpec, plan::instance::Desired};
 
-/// The least that is valid for a new instance, 4 GB of 6.0, with `more`; null takes something away.
+/// A minimal valid spec of a new instance, extended by `more`; null removes a field.
 pub(in crate::plan::instance) fn spec(more: Value) -> DcsInstanceSpec {
     let mut spec = json!({"engineVersion": "6.0", "capacity": "4Gi"});
     let fields = spec.as_object_mut().unwrap();
@@ -13,7 +13,7 @@ pub(in crate::plan::instance) fn spec(more: Value) -> DcsInstanceSpec {
     serde_json::from_value(spec).unwrap()
 }
 
-/// The same, parsed.
+/// The parsed spec of [`spec`].
 pub(in crate::plan::instance) fn desired(more: Value) -> Desired {
     Desired::parse(&spec(more)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What is decided, situation by situation, and what holds in all of them.
+//! Tests of the planner: single situations, and properties of all of them.
 
 mod adopt_observe;
 mod binding;
@@ -43,15 +43,15 @@ const SUBNET: &str = "22222222-1b2c-4d3e-8f90-0123456789ab";
 const WALL: i64 = 1_800_000_000;
 const FINE: &str = "False/AsExpected";
 const IN_SYNC: [&str; 4] = ["True/Available", "True/InSync", FINE, FINE];
-const MAKING: [&str; 4] = ["False/Creating", "False/Applying", "True/Creating", FINE];
+const CREATING: [&str; 4] = ["False/Creating", "False/Applying", "True/Creating", FINE];
 const CHANGING: [&str; 4] = ["True/Available", "False/Applying", "True/Applying", FINE];
-const LEAVING: [&str; 4] = ["False/Deleting", "False/Deleting", "True/Deleting", FINE];
+const DELETING: [&str; 4] = ["False/Deleting", "False/Deleting", "True/Deleting", FINE];
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn round() -> u64 {
+fn resync_interval() -> u64 {
     RequeuePolicy::default().resync_interval(UID).as_secs()
 }
 
@@ -72,18 +72,18 @@ fn account(project: &str) -> CloudAccount {
 }
 
 fn blocker(reason: Reason) -> Blocker {
-    Blocker { reason, message: "something is the matter".to_owned() }
+    Blocker { reason, message: "the lookup failed".to_owned() }
 }
 
-/// The least that is valid, in a network, with `more`; null takes something away.
+/// A minimal valid spec with a network, extended by `more`; null removes a field.
 fn spec(more: Value) -> DcsInstanceSpec {
     let mut fields = json!({"network": {"vpcId": VPC, "subnetId": SUBNET}});
     fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     fixtures::spec(fields)
 }
 
-/// An object whose spec is the least with `more`, at 1,000 s. The account was listed twice since it was first seen,
-/// and nothing of the object's is there.
+/// An object with the spec of [`spec`], at 1,000 s. The account was listed twice since the object was first seen, and
+/// has no instance of it.
 fn observed(more: Value) -> Observed {
     let spec = spec(more);
     Observed {
@@ -111,7 +111,7 @@ fn observed(more: Value) -> Observed {
         }),
         secrets: SecretVersions::default(),
         lists: Some(listed_at(945, 950)),
-        // What there is to say about the binding Secret, its own tests ask.
+        // The tests in `binding` cover the binding Secret.
         lookups: lookups(),
         local: LocalState { first_seen: s(900), ..LocalState::default() },
         now: Now { wall: wall(WALL), monotonic: s(1000) },
@@ -119,12 +119,12 @@ fn observed(more: Value) -> Observed {
     }
 }
 
-/// Nothing was looked up but the binding Secret, which is as it should be.
+/// The lookup of a current binding Secret, and no other.
 fn lookups() -> LookupResults {
     LookupResults { binding: Some(Ok(BindingState::Current)), ..LookupResults::default() }
 }
 
-/// Complete lists of both sorts, begun then.
+/// Complete lists of instances and failed creations, with these starts.
 fn listed_at(before: u64, latest: u64) -> AccountLists {
     AccountLists {
         joined: s(900),
@@ -136,16 +136,16 @@ fn listed_at(before: u64, latest: u64) -> AccountLists {
     }
 }
 
-fn mark(origin: Origin) -> Vec<(String, String)> {
-    marked(UID, &owner(), origin)
+fn owner_tags(origin: Origin) -> Vec<(String, String)> {
+    owner_tags_of(UID, &owner(), origin)
 }
 
-fn marked(uid: &str, owner: &OwnerHash, origin: Origin) -> Vec<(String, String)> {
-    let mark = OwnershipTags::new(uid, owner, origin);
-    mark.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
+fn owner_tags_of(uid: &str, owner: &OwnerHash, origin: Origin) -> Vec<(String, String)> {
+    let tags = OwnershipTags::new(uid, owner, origin);
+    tags.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
 }
 
-/// A running instance that is as the spec of [`observed`] wants it.
+/// A running instance that matches the spec of [`observed`].
 fn instance(id: &str, tags: Vec<(String, String)>) -> InstanceFacts {
     let tags = tags.into_iter().map(|(key, value)| Tag { key, value: Some(value) }).collect();
     InstanceFacts {
@@ -167,13 +167,13 @@ fn instance(id: &str, tags: Vec<(String, String)>) -> InstanceFacts {
     }
 }
 
-/// Made by us.
+/// An instance that the operator created for the object.
 fn ours(id: &str) -> InstanceFacts {
-    instance(id, mark(Origin::Created))
+    instance(id, owner_tags(Origin::Created))
 }
 
 fn adopted(id: &str) -> InstanceFacts {
-    instance(id, mark(Origin::Adopted))
+    instance(id, owner_tags(Origin::Adopted))
 }
 
 fn with_status(word: &str, facts: InstanceFacts) -> InstanceFacts {
@@ -195,7 +195,7 @@ fn found(facts: InstanceFacts) -> Option<Detail> {
     Some(Detail::Found(Box::new(snapshot(facts))))
 }
 
-/// Puts instances into the newest list.
+/// Sets the instances of the newest list.
 fn list(o: &mut Observed, all: &[InstanceFacts]) {
     let known_id = o.known_id().map(str::to_owned);
     let known = all.iter().find(|facts| Some(&facts.id) == known_id.as_ref());
@@ -211,8 +211,8 @@ fn list(o: &mut Observed, all: &[InstanceFacts]) {
     lists.marked = all.iter().filter(is_marked).map(|facts| Arc::new(facts.clone())).collect();
 }
 
-/// An object that is in sync with the instance `facts`, and has said so.
-fn clear_operation(more: Value, facts: InstanceFacts) -> Observed {
+/// An object that is in sync with the instance `facts`, with its status written.
+fn in_sync(more: Value, facts: InstanceFacts) -> Observed {
     let mut o = observed(more);
     o.status.id = Some(facts.id.clone());
     o.lookups.detail = found(facts.clone());
@@ -229,7 +229,7 @@ fn edited(o: Observed, more: Value) -> Observed {
     Observed { policies: Policies::of(&spec), desired: Desired::parse(&spec), subject, ..o }
 }
 
-/// An attempt of this process, written down 10 s ago.
+/// An attempt of this process, recorded 10 s ago.
 fn attempt(type_: OperationType, outcome: Option<OperationOutcome>) -> OperationStatus {
     OperationStatus {
         type_,
@@ -256,12 +256,12 @@ fn attempt(type_: OperationType, outcome: Option<OperationOutcome>) -> Operation
 fn refused(type_: OperationType, reason: Reason) -> OperationStatus {
     OperationStatus {
         reason: Some(reason.as_str().to_owned()),
-        message: Some("the cloud says no".to_owned()),
+        message: Some("DCS rejected the request".to_owned()),
         ..attempt(type_, Some(OperationOutcome::Refused))
     }
 }
 
-/// One flavor, with so many zones left.
+/// One flavor, available in these zones.
 fn flavors(zones: &[&str]) -> Arc<[Flavor]> {
     let flavor = json!({
         "spec_code": "redis.ha.xu1.large.r2.4", "cache_mode": "ha", "engine": "redis", "engine_version": "6.0",
@@ -271,13 +271,13 @@ fn flavors(zones: &[&str]) -> Arc<[Flavor]> {
     vec![serde_json::from_value(flavor).unwrap()].into()
 }
 
-/// Everything that a new instance needs was looked up.
-fn looked_up(o: &mut Observed) {
+/// Adds the lookups that a create request needs.
+fn with_lookups(o: &mut Observed) {
     o.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
     o.lookups.password = Some(Ok(PasswordState::Ready { hash: "password-1".to_owned() }));
 }
 
-/// Ready, Synced, Reconciling, Stalled, as `True/Available`.
+/// Status and reason of Ready, Synced, Reconciling and Stalled, such as `True/Available`.
 fn values(status: &DcsInstanceStatus) -> [String; 4] {
     ["Ready", "Synced", "Reconciling", "Stalled"].map(|type_| {
         let condition = status.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
@@ -288,75 +288,77 @@ fn values(status: &DcsInstanceStatus) -> [String; 4] {
 fn step_of(plan: &Plan) -> String {
     let step = match &plan.step {
         Step::Nothing => "nothing".to_owned(),
-        Step::Lookup(Lookup::Detail { id }) => format!("look at {id}"),
-        Step::Lookup(Lookup::Flavors) => "look flavors".to_owned(),
-        Step::Lookup(Lookup::Windows) => "look windows".to_owned(),
-        Step::Lookup(Lookup::Password(_)) => "look password".to_owned(),
-        Step::Lookup(Lookup::Binding(_)) => "look binding".to_owned(),
+        Step::Lookup(Lookup::Detail { id }) => format!("read detail {id}"),
+        Step::Lookup(Lookup::Flavors) => "read flavors".to_owned(),
+        Step::Lookup(Lookup::Windows) => "read windows".to_owned(),
+        Step::Lookup(Lookup::Password(_)) => "read password".to_owned(),
+        Step::Lookup(Lookup::Binding(_)) => "read binding".to_owned(),
         Step::AddFinalizer => "add finalizer".to_owned(),
         Step::RemoveFinalizer => "remove finalizer".to_owned(),
-        Step::Prepare(KubeAction::CreatePasswordSecret) => "prepare password".to_owned(),
-        Step::Prepare(KubeAction::AddInUseFinalizer) => "hold credentials".to_owned(),
-        Step::Prepare(KubeAction::WriteBindingSecret(_)) => "write binding".to_owned(),
-        Step::Prepare(KubeAction::DeletePendingSecret) => "drop pending".to_owned(),
+        Step::Prepare(KubeAction::CreatePasswordSecret) => "create password Secret".to_owned(),
+        Step::Prepare(KubeAction::AddInUseFinalizer) => "add in-use finalizer".to_owned(),
+        Step::Prepare(KubeAction::WriteBindingSecret(_)) => "write binding Secret".to_owned(),
+        Step::Prepare(KubeAction::DeletePendingSecret) => "delete pending Secret".to_owned(),
         Step::CloudAction(CloudAction::Create(_)) => "create".to_owned(),
-        Step::CloudAction(CloudAction::Adopt { id, mark }) => format!("mark {id} {}", mark.origin.as_str()),
-        Step::CloudAction(CloudAction::TagReleased { id, .. }) => format!("note {id}"),
-        Step::CloudAction(CloudAction::RemoveOwnershipTags { id }) => format!("unmark {id}"),
+        Step::CloudAction(CloudAction::Adopt { id, mark }) => {
+            format!("adopt {id} as {}", mark.origin.as_str())
+        }
+        Step::CloudAction(CloudAction::TagReleased { id, .. }) => format!("tag released {id}"),
+        Step::CloudAction(CloudAction::RemoveOwnershipTags { id }) => format!("remove ownership tags {id}"),
         Step::CloudAction(CloudAction::Delete { id, failed: None, .. }) => format!("delete {id}"),
-        Step::CloudAction(CloudAction::Delete { id, failed: Some(_), .. }) => format!("remove record {id}"),
+        Step::CloudAction(CloudAction::Delete { id, failed: Some(_), .. }) => format!("delete record {id}"),
         Step::CloudAction(CloudAction::Update { id, .. }) => format!("update {id}"),
         Step::CloudAction(CloudAction::SetTags { id, tags }) => {
-            format!("tag {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
+            format!("set tags {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
         }
         Step::CloudAction(CloudAction::RemoveTags { id, tags }) => {
-            format!("untag {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
+            format!("remove tags {id} {}", tags.keys().cloned().collect::<Vec<_>>().join(","))
         }
     };
-    if plan.publish { step } else { format!("{step}, silently") }
+    if plan.publish { step } else { format!("{step}, without status write") }
 }
 
-/// What is awaited: fast or slow, each list, failed creations.
+/// A label for a demand.
 fn demand_of(demand: Demand) -> &'static str {
     match (demand.active, demand.every_list, demand.failed_creations) {
-        (false, false, false) => "steady",
-        (true, false, false) => "changes",
-        (true, true, false) => "next list",
-        (true, true, true) => "all lists",
-        (false, true, false) => "each list",
+        (false, false, false) => "idle",
+        (true, false, false) => "active",
+        (true, true, false) => "active, every list",
+        (true, true, true) => "active, every list, failed creations",
+        (false, true, false) => "every list",
         _ => "?",
     }
 }
 
-/// Plans, and compares with what is expected.
+/// Plans, and compares step, conditions, demand and wait.
 #[track_caller]
-fn expect(o: &Observed, step: &str, conditions: [&str; 4], follow: &str, wait: u64) -> Plan {
+fn expect(o: &Observed, step: &str, conditions: [&str; 4], demand: &str, wait: u64) -> Plan {
     let plan = plan(o);
     let messages: Vec<_> =
         plan.status.conditions.iter().map(|c| format!("{}: {}", c.type_, c.message)).collect();
     assert_eq!(
         (step_of(&plan).as_str(), values(&plan.status), demand_of(plan.demand), plan.wait.as_secs()),
-        (step, conditions.map(str::to_owned), follow, wait),
+        (step, conditions.map(str::to_owned), demand, wait),
         "{messages:#?}"
     );
     plan
 }
 
-/// A person is needed, and there is no instance.
+/// The conditions of a stalled object without an instance.
 fn stalled(reason: &'static str) -> [String; 4] {
     let no = format!("False/{reason}");
     [no.clone(), no, FINE.to_owned(), format!("True/{reason}")]
 }
 
 #[track_caller]
-fn expect_stalled(o: &Observed, reason: &'static str, follow: &str, wait: u64) -> Plan {
+fn expect_stalled(o: &Observed, reason: &'static str, demand: &str, wait: u64) -> Plan {
     let conditions = stalled(reason);
-    expect(o, "nothing", conditions.each_ref().map(String::as_str), follow, wait)
+    expect(o, "nothing", conditions.each_ref().map(String::as_str), demand, wait)
 }
 
-/// The same for an instance that serves: that is still said.
+/// Expects a stalled object whose instance serves.
 #[track_caller]
 fn expect_stalled_serving(o: &Observed, reason: &'static str, wait: u64) -> Plan {
     let [_, synced, reconciling, stalled] = stalled(reason);
-    expect(o, "nothing", ["True/Available", &synced, &reconciling, &stalled], "steady", wait)
+    expect(o, "nothing", ["True/Available", &synced, &reconciling, &stalled], "idle", wait)
 }

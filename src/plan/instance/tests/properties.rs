@@ -1,4 +1,4 @@
-//! What holds whatever the state of the object and of the cloud.
+//! Properties that hold for every state of the object and of the cloud.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::{
         input::ownership::{self, Ownership},
         status::observation,
     },
-    world::{CANARY, pass, world},
+    world::{CANARY, reconcile, world},
     *,
 };
 use crate::{
@@ -15,25 +15,25 @@ use crate::{
     formats::UID_TAG,
 };
 
-fn change_of(plan: &Plan) -> Option<&CloudAction> {
+fn action_of(plan: &Plan) -> Option<&CloudAction> {
     match &plan.step {
-        Step::CloudAction(change) => Some(change),
+        Step::CloudAction(action) => Some(action),
         _ => None,
     }
 }
 
-/// The instance that was looked at in this pass.
-fn looked_at(o: &Observed) -> Option<&InstanceFacts> {
+/// The facts from this reconcile's read of the detail.
+fn read_facts(o: &Observed) -> Option<&InstanceFacts> {
     match &o.lookups.detail {
         Some(Detail::Found(snapshot)) => Some(&snapshot.facts),
         _ => None,
     }
 }
 
-/// What is known to be newest of the instance `id`.
+/// The newest facts of the instance `id`.
 fn newest<'a>(o: &'a Observed, id: &str) -> Option<&'a InstanceFacts> {
     let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked));
-    looked_at(o).filter(|facts| facts.id == id).or(lists.map(Arc::as_ref).find(|facts| facts.id == id))
+    read_facts(o).filter(|facts| facts.id == id).or(lists.map(Arc::as_ref).find(|facts| facts.id == id))
 }
 
 fn origin_of(o: &Observed, facts: &InstanceFacts) -> Option<Origin> {
@@ -43,35 +43,35 @@ fn origin_of(o: &Observed, facts: &InstanceFacts) -> Option<Origin> {
     }
 }
 
-/// Live instances with our uid in the lists.
+/// Live instances in the lists whose tags have the object's uid.
 fn claimed(o: &Observed) -> Vec<&InstanceFacts> {
     let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked)).map(Arc::as_ref);
     lists.filter(|facts| facts.tag(UID_TAG) == Some(UID) && ownership::is_live(facts)).collect()
 }
 
-fn check_looks_end(plans: &[(Observed, Plan)]) -> Result<(), TestCaseError> {
+fn check_lookups_end(plans: &[(Observed, Plan)]) -> Result<(), TestCaseError> {
     let last = &plans.last().unwrap().1;
     prop_assert!(!matches!(last.step, Step::Lookup(_)), "{:?}", last.step);
     Ok(())
 }
 
 fn check_consent(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let Some(CloudAction::Delete { id, failed, .. }) = change_of(plan) else { return Ok(()) };
-    let facts = looked_at(o).filter(|facts| facts.id == *id);
+    let Some(CloudAction::Delete { id, failed, .. }) = action_of(plan) else { return Ok(()) };
+    let facts = read_facts(o).filter(|facts| facts.id == *id);
     let Some((facts, origin)) = facts.and_then(|facts| Some((facts, origin_of(o, facts)?))) else {
-        return Err(TestCaseError::fail(format!("{id} was not looked at, or is not ours")));
+        return Err(TestCaseError::fail(format!("{id} was not read, or is not the object's")));
     };
     let agreed = o.subject.deleting && o.policies.deletion_of(Some(origin)) == DeletionPolicy::Delete;
-    let never_made = facts.status == Some(InstanceStatus::CreateFailed);
-    prop_assert!(never_made || (agreed && failed.is_none()));
+    let never_created = facts.status == Some(InstanceStatus::CreateFailed);
+    prop_assert!(never_created || (agreed && failed.is_none()));
     Ok(())
 }
 
 fn check_target(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let Some(id) = change_of(plan).and_then(CloudAction::instance_id) else { return Ok(()) };
-    let facts = looked_at(o).filter(|facts| facts.id == id);
-    let Some(facts) = facts else { return Err(TestCaseError::fail(format!("{id} was not looked at"))) };
-    let adopts = matches!(change_of(plan), Some(CloudAction::Adopt { .. }));
+    let Some(id) = action_of(plan).and_then(CloudAction::instance_id) else { return Ok(()) };
+    let facts = read_facts(o).filter(|facts| facts.id == id);
+    let Some(facts) = facts else { return Err(TestCaseError::fail(format!("{id} was not read"))) };
+    let adopts = matches!(action_of(plan), Some(CloudAction::Adopt { .. }));
     if adopts {
         prop_assert_eq!(o.policies.adopt.as_deref(), Some(id));
         prop_assert_eq!(ownership::ownership_of(facts, &o.subject), Ownership::Unowned);
@@ -82,28 +82,28 @@ fn check_target(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
 }
 
 fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let Some(change) = change_of(plan) else { return Ok(()) };
+    let Some(action) = action_of(plan) else { return Ok(()) };
     prop_assert!(!o.policies.paused && o.subject.finalizer);
     prop_assert!(o.desired.is_ok() || o.subject.deleting);
     if o.policies.management == ManagementPolicy::Observe {
         prop_assert!(
-            matches!(change, CloudAction::TagReleased { .. } | CloudAction::RemoveOwnershipTags { .. }),
+            matches!(action, CloudAction::TagReleased { .. } | CloudAction::RemoveOwnershipTags { .. }),
             "{:?}",
-            change
+            action
         );
     }
     let account = o.account.as_ref().unwrap();
-    // What was refused left nothing behind.
-    let asked = |operation: &OperationStatus| operation.outcome != Some(OperationOutcome::Refused);
-    let begun = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(asked);
-    if let Some(recorded) = o.status.account.as_ref().filter(|_| begun) {
+    // A refused request had no effect.
+    let effective = |operation: &OperationStatus| operation.outcome != Some(OperationOutcome::Refused);
+    let is_bound = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(effective);
+    if let Some(recorded) = o.status.account.as_ref().filter(|_| is_bound) {
         prop_assert_eq!(&recorded.project_id, &account.account.project_id);
     }
     Ok(())
 }
 
 fn check_creation(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
-    let Some(CloudAction::Create(_)) = change_of(plan) else { return Ok(()) };
+    let Some(CloudAction::Create(_)) = action_of(plan) else { return Ok(()) };
     prop_assert_eq!(claimed(o), Vec::<&InstanceFacts>::new());
     let lists = o.lists.as_ref().unwrap();
     let latest = lists.latest.map(|latest| latest.begun);
@@ -111,12 +111,12 @@ fn check_creation(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         begun.iter().all(|begun| begun.is_some_and(|b| b >= time))
     };
     prop_assert!(since([latest, lists.failed_latest], o.local.first_seen));
-    let marks = |operation: &&OperationStatus| {
+    let may_tag = |operation: &&OperationStatus| {
         use OperationType::{Adopt, Create, Other};
-        let open = matches!(operation.outcome, None | Some(OperationOutcome::Other(_)));
-        open && matches!(operation.type_, Create | Adopt | Other(_))
+        let unresolved = matches!(operation.outcome, None | Some(OperationOutcome::Other(_)));
+        unresolved && matches!(operation.type_, Create | Adopt | Other(_))
     };
-    if o.status.operation.as_ref().filter(marks).is_some() {
+    if o.status.operation.as_ref().filter(may_tag).is_some() {
         let end = o.window_end();
         prop_assert!(o.now.monotonic >= end);
         prop_assert!(
@@ -130,29 +130,29 @@ fn check_creation(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// While there is something with our mark that nobody has let go, the finalizer stays.
-fn check_farewell(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+/// The finalizer stays while an instance with the ownership tags was not released.
+fn check_finalizer(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     if plan.step != Step::RemoveFinalizer {
         return Ok(());
     }
     prop_assert!(o.subject.finalizer);
     prop_assert!(o.subject.deleting || o.policies.management == ManagementPolicy::Observe);
-    if let Some(facts) = looked_at(o) {
+    if let Some(facts) = read_facts(o) {
         prop_assert_eq!(origin_of(o, facts), None);
     }
     if o.subject.deleting {
         let gone = o.local.gone.as_ref().map(|(id, _)| id.as_str());
-        let seen = looked_at(o).map(|facts| facts.id.as_str());
-        let left: Vec<_> = claimed(o)
+        let read = read_facts(o).map(|facts| facts.id.as_str());
+        let remaining: Vec<_> = claimed(o)
             .into_iter()
-            .filter(|facts| Some(facts.id.as_str()) != gone && Some(facts.id.as_str()) != seen)
+            .filter(|facts| Some(facts.id.as_str()) != gone && Some(facts.id.as_str()) != read)
             .collect();
-        prop_assert!(o.account.is_err() || left.is_empty(), "{:?}", left);
+        prop_assert!(o.account.is_err() || remaining.is_empty(), "{:?}", remaining);
     }
     Ok(())
 }
 
-fn check_said(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+fn check_status(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     prop_assert!(plan.wait <= s(70 * 60), "{:?}", plan.wait);
     for status in [Some(&plan.status), plan.intent.as_deref()].into_iter().flatten() {
         prop_assert_eq!(status.observed_generation, Some(o.subject.generation));
@@ -163,11 +163,11 @@ fn check_said(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         prop_assert!(!(reconciling.starts_with("True") && stalled.starts_with("True")));
     }
     match (&plan.step, &plan.intent) {
-        (Step::CloudAction(change), Some(intent)) => {
+        (Step::CloudAction(action), Some(intent)) => {
             let operation = intent.operation.as_ref().unwrap();
             prop_assert_eq!(&operation.outcome, &None);
-            prop_assert_eq!(operation.instance_id.as_deref(), change.instance_id());
-            prop_assert_eq!(&operation.type_, &change.type_());
+            prop_assert_eq!(operation.instance_id.as_deref(), action.instance_id());
+            prop_assert_eq!(&operation.type_, &action.type_());
             prop_assert!(operation.attempt >= 1);
         }
         (step, intent) => prop_assert!(!matches!(step, Step::CloudAction(_)) && intent.is_none()),
@@ -188,7 +188,7 @@ fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
             prop_assert!(!matches!(o.lookups.detail, Some(Detail::NotFound)));
         }
     }
-    prop_assert!(looked_at(o).is_some() || o.age() <= s(600));
+    prop_assert!(read_facts(o).is_some() || o.age() <= s(600));
     Ok(())
 }
 
@@ -197,40 +197,43 @@ fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     if synced != "True/InSync" || o.age() > s(600) || plan.step != Step::Nothing || !plan.publish {
         return Ok(());
     }
-    let again = Observed { status: plan.status.clone(), ..o.clone() };
+    let next = Observed { status: plan.status.clone(), ..o.clone() };
     if !matches!(o.lookups.detail, Some(Detail::NotFound)) {
-        prop_assert_eq!(&super::plan(&again).status, &plan.status);
+        prop_assert_eq!(&super::plan(&next).status, &plan.status);
     }
-    // And without another close look, unless the list says something else.
+    // The same holds without the read, if the list shows the same facts.
     let listed = plan.status.id.as_deref().and_then(|id| {
         let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked));
         lists.map(Arc::as_ref).find(|facts| facts.id == id)
     });
-    if looked_at(o).is_some_and(|facts| Some(facts) == listed) {
+    if read_facts(o).is_some_and(|facts| Some(facts) == listed) {
         let lookups = LookupResults { binding: o.lookups.binding.clone(), ..LookupResults::default() };
-        let later = Observed { lookups, ..again };
+        let later = Observed { lookups, ..next };
         prop_assert_eq!(&super::plan(&later), plan);
     }
     Ok(())
 }
 
-/// After a change the controller plans once more, with what became of it.
+/// After a cloud action the reconciler plans again with its outcome.
 fn check_after(o: &Observed, planned: &Plan) -> Result<(), TestCaseError> {
-    let (Some(change), Some(intent)) = (change_of(planned), &planned.intent) else { return Ok(()) };
-    let created = matches!(change, CloudAction::Create(_)).then(|| ID.to_owned());
+    let (Some(action), Some(intent)) = (action_of(planned), &planned.intent) else { return Ok(()) };
+    let created = matches!(action, CloudAction::Create(_)).then(|| ID.to_owned());
     for outcome in [
         ChangeOutcome::Accepted { instance_id: created },
-        ChangeOutcome::Refused { reason: Reason::QuotaExceeded, message: "no".to_owned() },
+        ChangeOutcome::Refused {
+            reason: Reason::QuotaExceeded,
+            message: "DCS rejected the request".to_owned(),
+        },
         ChangeOutcome::Unknown { reason: None, message: "no answer".to_owned() },
     ] {
         let mut o = Observed { status: intent.as_ref().clone(), ..o.clone() };
         (o.lookups.detail, o.local.intent_seen) = (None, Some(o.now.monotonic));
         intent::record_outcome(&mut o.status, &outcome);
         let after = plan(&o);
-        check_said(&o, &after)?;
-        // Nothing that exists is changed without another look, and nothing is made twice.
-        prop_assert_eq!(change_of(&after), None, "{:?}", outcome);
-        if matches!(change, CloudAction::Create(_)) {
+        check_status(&o, &after)?;
+        // A further action needs another read, and nothing is created twice.
+        prop_assert_eq!(action_of(&after), None, "{:?}", outcome);
+        if matches!(action, CloudAction::Create(_)) {
             prop_assert_eq!(&after.status.operation, &o.status.operation);
         }
     }
@@ -241,83 +244,83 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_same_is_planned_of_the_same(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn planning_is_deterministic(world in world()) {
+        for (o, plan) in reconcile(&world) {
             prop_assert_eq!(super::plan(&o), plan);
         }
     }
 
     #[test]
-    fn looks_lead_somewhere(world in world()) {
-        check_looks_end(&pass(&world))?;
+    fn lookups_end(world in world()) {
+        check_lookups_end(&reconcile(&world))?;
     }
 
     #[test]
-    fn nothing_is_deleted_that_nobody_agreed_to(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn deletion_needs_consent(world in world()) {
+        for (o, plan) in reconcile(&world) {
             check_consent(&o, &plan)?;
         }
     }
 
     #[test]
-    fn only_what_was_looked_at_and_is_ours_is_changed(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn actions_target_only_owned_instances_that_were_read(world in world()) {
+        for (o, plan) in reconcile(&world) {
             check_target(&o, &plan)?;
         }
     }
 
     #[test]
-    fn nothing_is_changed_where_that_is_not_allowed(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn actions_respect_the_policies(world in world()) {
+        for (o, plan) in reconcile(&world) {
             check_permission(&o, &plan)?;
         }
     }
 
     #[test]
-    fn nothing_is_made_twice(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn no_instance_is_created_twice(world in world()) {
+        for (o, plan) in reconcile(&world) {
             check_creation(&o, &plan)?;
         }
     }
 
     #[test]
-    fn the_finalizer_goes_last(world in world()) {
-        for (o, plan) in pass(&world) {
-            check_farewell(&o, &plan)?;
+    fn the_finalizer_is_removed_last(world in world()) {
+        for (o, plan) in reconcile(&world) {
+            check_finalizer(&o, &plan)?;
         }
     }
 
     #[test]
     fn every_status_is_well_formed(world in world()) {
-        for (o, plan) in pass(&world) {
-            check_said(&o, &plan)?;
+        for (o, plan) in reconcile(&world) {
+            check_status(&o, &plan)?;
         }
     }
 
     #[test]
-    fn ready_only_if_it_was_seen_to_serve(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn ready_needs_an_observation_that_it_serves(world in world()) {
+        for (o, plan) in reconcile(&world) {
             check_ready(&o, &plan)?;
         }
     }
 
     #[test]
-    fn in_sync_stays_as_it_is(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn an_object_in_sync_is_a_fixpoint(world in world()) {
+        for (o, plan) in reconcile(&world) {
             check_fixpoint(&o, &plan)?;
         }
     }
 
     #[test]
-    fn after_a_change_comes_a_look(world in world()) {
-        for (o, plan) in pass(&world) {
+    fn an_action_is_followed_by_a_read(world in world()) {
+        for (o, plan) in reconcile(&world) {
             check_after(&o, &plan)?;
         }
     }
 
     #[test]
-    fn no_plan_shows_a_secret(world in world()) {
-        for (_, plan) in pass(&world) {
+    fn no_plan_contains_a_secret(world in world()) {
+        for (_, plan) in reconcile(&world) {
             let shown = format!("{:?}", plan);
             prop_assert!(!shown.contains(CANARY));
         }

@@ -1,4 +1,4 @@
-//! Objects and clouds in any state, chosen by chance.
+//! Random states of an object and of the cloud.
 
 use proptest::prelude::*;
 
@@ -12,8 +12,7 @@ const THIRD: &str = "33333333-1b2c-4d3e-8f90-0123456789ab";
 const IDS: &[&str] = &[ID, OTHER, THIRD];
 pub(super) const CANARY: &str = "canary-Pass-w0rd";
 
-/// Everything is chosen by bytes, and 0 chooses what is most ordinary: so a failure shrinks to something that can be
-/// read.
+/// Choices from random bytes. Byte 0 selects the most ordinary value, so a failure shrinks to a readable case.
 struct Dice<'a>(std::slice::Iter<'a, u8>);
 
 // === impl Dice ===
@@ -27,7 +26,7 @@ impl Dice<'_> {
         from[self.roll() % from.len()].clone()
     }
 
-    /// One time in `times`.
+    /// True once in `times`.
     fn rarely(&mut self, times: usize) -> bool {
         self.roll() % times == times - 1
     }
@@ -37,7 +36,7 @@ impl Dice<'_> {
     }
 }
 
-/// What the cloud would answer in this pass, and what is known before anything is asked.
+/// The input before any lookup, and the results of all lookups of one reconcile.
 #[derive(Debug, Clone)]
 pub(super) struct World {
     o: Observed,
@@ -47,7 +46,7 @@ pub(super) struct World {
     binding: Result<BindingState, Blocker>,
 }
 
-fn a_spec(dice: &mut Dice<'_>) -> Value {
+fn any_spec(dice: &mut Dice<'_>) -> Value {
     let mut spec = json!({});
     let fields = spec.as_object_mut().unwrap();
     let mut set = |dice: &mut Dice<'_>, times, field: &str, values: &[Value]| {
@@ -69,28 +68,28 @@ fn a_spec(dice: &mut Dice<'_>) -> Value {
     spec
 }
 
-fn an_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
-    let elsewhere = OwnerHash::new("cluster", "shop", "another");
-    let mut torn = mark(Origin::Created);
-    torn.pop();
-    let mut noted = mark(Origin::Created);
-    noted.push(("dcs-operator-released".to_owned(), UID.to_owned()));
+fn any_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
+    let other_owner = OwnerHash::new("cluster", "shop", "another");
+    let mut partial = owner_tags(Origin::Created);
+    partial.pop();
+    let mut released = owner_tags(Origin::Created);
+    released.push(("dcs-operator-released".to_owned(), UID.to_owned()));
     let tags = [
-        mark(Origin::Created),
-        mark(Origin::Adopted),
-        mark(Origin::Created),
+        owner_tags(Origin::Created),
+        owner_tags(Origin::Adopted),
+        owner_tags(Origin::Created),
         Vec::new(),
-        torn,
-        noted,
-        marked("another-uid", &owner(), Origin::Created),
-        marked("another-uid", &elsewhere, Origin::Created),
+        partial,
+        released,
+        owner_tags_of("another-uid", &owner(), Origin::Created),
+        owner_tags_of("another-uid", &other_owner, Origin::Created),
     ];
     let mut tags = dice.pick(&tags);
     tags.extend(dice.maybe(4, &[("team".to_owned(), "shop".to_owned())]));
     let mut facts = instance(id, tags);
-    let words =
+    let statuses =
         ["RUNNING", "RUNNING", "CREATING", "CREATEFAILED", "DELETING", "RESTARTING", "EXTENDING", "ODD"];
-    facts.status = Some(InstanceStatus::from(dice.pick(&words)));
+    facts.status = Some(InstanceStatus::from(dice.pick(&statuses)));
     facts.charging_mode = Some(dice.pick(&[0, 0, 0, 0, 1]));
     facts.name = Some(dice.pick(&["sessions", "renamed"]).to_owned());
     if dice.rarely(6) {
@@ -99,7 +98,7 @@ fn an_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
     facts
 }
 
-fn an_operation(dice: &mut Dice<'_>) -> OperationStatus {
+fn any_operation(dice: &mut Dice<'_>) -> OperationStatus {
     use OperationType as T;
     let types = [
         T::Create,
@@ -120,7 +119,7 @@ fn an_operation(dice: &mut Dice<'_>) -> OperationStatus {
         Some(OperationOutcome::Refused),
         Some(OperationOutcome::Other("?".to_owned())),
     ];
-    let reasons = [None, Some("QuotaExceeded"), Some("Throttled"), Some("NameTaken"), Some("Unheard")];
+    let reasons = [None, Some("QuotaExceeded"), Some("Throttled"), Some("NameTaken"), Some("UnknownReason")];
     OperationStatus {
         attempt: dice.pick(&[1, 2, 7, i32::MAX, 0]),
         failures: dice.pick(&[None, Some(1), Some(3), Some(-1)]),
@@ -130,18 +129,18 @@ fn an_operation(dice: &mut Dice<'_>) -> OperationStatus {
         window_seconds: dice.pick(&[Some(80), None, Some(600), Some(-1), Some(i32::MAX / 1_000_000)]),
         credentials_hash: dice.pick(&[Some("credentials-1".to_owned()), None]),
         reason: dice.pick(&reasons).map(str::to_owned),
-        message: dice.pick(&[None, Some("the cloud says no".to_owned())]),
+        message: dice.pick(&[None, Some("DCS rejected the request".to_owned())]),
         instance_id: dice.pick(&[None, Some(ID), Some(OTHER)]).map(str::to_owned),
         ..attempt(type_, dice.pick(&outcomes))
     }
 }
 
-fn a_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
+fn any_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
     let before = match dice.roll() % 4 {
         0 | 1 => DcsInstanceStatus::default(),
-        2 => clear_operation(json!({}), ours(ID)).status,
+        2 => in_sync(json!({}), ours(ID)).status,
         _ => {
-            let mut o = clear_operation(json!({}), ours(ID));
+            let mut o = in_sync(json!({}), ours(ID));
             o.subject.deleting = true;
             o.account = Err(blocker(Reason::CredentialsMissing));
             plan(&o).status
@@ -149,14 +148,14 @@ fn a_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
     };
     let resolved = |origin: &str| Resolved { origin: Some(origin.to_owned()), ..Resolved::default() };
     let id = dice.pick(&[before.id, None, Some(ID.to_owned()), Some(OTHER.to_owned())]);
-    // Without an instance nothing was ever said to be ready.
+    // An object without an instance was never ready.
     let conditions = if id.is_some() { before.conditions } else { Vec::new() };
     DcsInstanceStatus {
         id,
         conditions,
         account: if dice.rarely(12) { Some(account("p2")) } else { before.account },
-        resolved: dice.pick(&[before.resolved, None, Some(resolved("Created")), Some(resolved("Stolen"))]),
-        operation: if dice.rarely(2) { Some(an_operation(dice)) } else { None },
+        resolved: dice.pick(&[before.resolved, None, Some(resolved("Created")), Some(resolved("Unknown"))]),
+        operation: if dice.rarely(2) { Some(any_operation(dice)) } else { None },
         recreations: dice.pick(&[None, Some(1), Some(3), Some(i32::MAX), Some(-1)]),
         applied: dice.pick(&[
             before.applied,
@@ -167,15 +166,15 @@ fn a_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
     }
 }
 
-fn a_world(bytes: &[u8]) -> World {
+fn any_world(bytes: &[u8]) -> World {
     let dice = &mut Dice(bytes.iter());
-    let mut o = observed(a_spec(dice));
-    o.status = a_status(dice);
+    let mut o = observed(any_spec(dice));
+    o.status = any_status(dice);
     o.subject.generation = dice.pick(&[1, 1, 2]);
     o.subject.deleting = dice.rarely(3);
     o.subject.finalizer = !dice.rarely(5);
     let account = o.account.clone().unwrap();
-    let nonsense = Defaults {
+    let invalid = Defaults {
         vpc_id: Some(CANARY.to_owned()),
         subnet_id: Some(CANARY.to_owned()),
         availability_zones: dice.maybe(2, &[vec![CANARY.to_owned() + " "]]),
@@ -184,15 +183,15 @@ fn a_world(bytes: &[u8]) -> World {
     o.account = match dice.roll() % 24 {
         22 => Err(blocker(Reason::CredentialsMissing)),
         23 => Err(blocker(Reason::CloudUnreachable)),
-        21 => Ok(ResolvedAccount { defaults: nonsense, ..account }),
+        21 => Ok(ResolvedAccount { defaults: invalid, ..account }),
         _ => Ok(account),
     };
-    // Nothing is there, and the lists are new.
-    let calm = dice.rarely(3);
-    let times: &[u64] = if calm { &[999] } else { &[950, 985, 999, 945, 899, 100] };
+    // The account has no instance, and the lists are new.
+    let is_empty = dice.rarely(3);
+    let times: &[u64] = if is_empty { &[999] } else { &[950, 985, 999, 945, 899, 100] };
     let time = |dice: &mut Dice<'_>| dice.pick(times);
     let mut lists = listed_at(time(dice), time(dice));
-    if !calm {
+    if !is_empty {
         lists.failed_latest = dice.pick(&[Some(s(950)), Some(s(999)), None]);
         lists.failed_before = dice.pick(&[Some(s(945)), Some(s(990)), None]);
         lists.before = dice.pick(&[lists.before, None]);
@@ -205,17 +204,17 @@ fn a_world(bytes: &[u8]) -> World {
     let mut all = Vec::new();
     let mut details = Vec::new();
     for id in IDS {
-        let facts = an_instance(dice, id);
+        let facts = any_instance(dice, id);
         let exists = !dice.rarely(3);
         let is_listed = dice.roll() % 3 == if *id == ID { 0 } else { 1 };
-        if is_listed && (!calm || dice.rarely(4)) {
+        if is_listed && (!is_empty || dice.rarely(4)) {
             all.push(facts.clone());
         }
         details.push((
             (*id).to_owned(),
             match dice.roll() % 6 {
                 0..=2 if exists => Detail::Found(Box::new(snapshot(facts))),
-                3 => Detail::Found(Box::new(snapshot(an_instance(dice, id)))),
+                3 => Detail::Found(Box::new(snapshot(any_instance(dice, id)))),
                 4 => Detail::Failed(blocker(dice.pick(&[Reason::CloudUnreachable, Reason::Forbidden]))),
                 _ => Detail::NotFound,
             },
@@ -245,10 +244,10 @@ fn a_world(bytes: &[u8]) -> World {
     o.local.intent_seen = o.local.intent_seen.map(|seen| seen.max(o.local.first_seen));
     o.local.gone =
         dice.maybe(4, &[(ID.to_owned(), s(940)), (OTHER.to_owned(), s(100)), (ID.to_owned(), s(1000))]);
-    if calm && dice.rarely(2) {
-        let operation = if dice.rarely(2) { Some(an_operation(dice)) } else { None };
+    if is_empty && dice.rarely(2) {
+        let operation = if dice.rarely(2) { Some(any_operation(dice)) } else { None };
         o.status = DcsInstanceStatus { operation, ..DcsInstanceStatus::default() };
-    } else if calm && dice.rarely(2) {
+    } else if is_empty && dice.rarely(2) {
         o.status.id = Some(ID.to_owned());
         o.local.gone = Some((ID.to_owned(), s(940)));
     }
@@ -274,18 +273,18 @@ fn a_world(bytes: &[u8]) -> World {
     };
     o.lookups.binding = None;
     if dice.rarely(6) {
-        o.local.refusal = Some(("a quota".to_owned(), s(999)));
+        o.local.refusal = Some(("exceeded quota".to_owned(), s(999)));
     }
     World { o, details, flavors, password, binding }
 }
 
 pub(super) fn world() -> impl Strategy<Value = World> {
-    proptest::collection::vec(any::<u8>(), 160).prop_map(|bytes| a_world(&bytes))
+    proptest::collection::vec(any::<u8>(), 160).prop_map(|bytes| any_world(&bytes))
 }
 
-/// A pass, as the controller makes it: what a plan asks for is looked up, up to six times. Every plan on the way is
-/// there, with what it rests on.
-pub(super) fn pass(world: &World) -> Vec<(Observed, Plan)> {
+/// One reconcile, as the controller runs it: it performs up to six lookups that plans ask for. Returns every plan with
+/// its input.
+pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
     let mut o = world.o.clone();
     let mut plans = Vec::new();
     for _ in 0..=6 {

@@ -1,8 +1,8 @@
-//! What the API server checks, checked again.
+//! The checks of the API server, repeated.
 //!
-//! The rules and their sentences stand in [`rules`] and its neighbours, in CEL. Here is, for each of them and in
-//! the same order, whether it holds; a rule that is added there does not compile until it is added here too. What
-//! the schema says besides (lengths, ranges) has sentences of its own.
+//! [`rules`] and its sibling modules define the rules in CEL, with their messages. This module evaluates each of them,
+//! in the same order: a rule that is added there does not compile until it is added here. The limits of the schema
+//! (lengths, ranges) have messages here.
 
 use std::net::Ipv4Addr;
 
@@ -19,7 +19,7 @@ use crate::{
     plan::instance::input::{Problem, Window, quantity},
 };
 
-/// Everything that is wrong with a spec.
+/// All problems of a spec.
 pub(super) fn problems(spec: &DcsInstanceSpec) -> Vec<Problem> {
     let mut findings = Findings::default();
     findings.fields(spec);
@@ -40,14 +40,14 @@ pub(super) fn problems(spec: &DcsInstanceSpec) -> Vec<Problem> {
     findings.0
 }
 
-/// What was found.
+/// The problems found so far.
 #[derive(Debug, Default)]
 struct Findings(Vec<Problem>);
 
 // === impl Findings ===
 
 impl Findings {
-    /// What was found about `field` (empty for the spec itself): for each of its rules, whether it holds.
+    /// Adds the rules of `field` (empty for the spec itself) that do not hold.
     fn rules<const N: usize>(&mut self, field: &str, rules: &[Rule], holds: [bool; N]) {
         for (rule, _) in rules.iter().zip(holds).filter(|(_, holds)| !holds) {
             let at = format!("{field}{}", rule.at);
@@ -55,7 +55,7 @@ impl Findings {
         }
     }
 
-    fn must(&mut self, holds: bool, field: &str, message: &str) {
+    fn require(&mut self, holds: bool, field: &str, message: &str) {
         if !holds {
             self.0.push(Problem::new(field, message));
         }
@@ -70,7 +70,7 @@ impl Findings {
         self.rules::<{ OBJECT_NAME.len() }>(field, OBJECT_NAME, [holds]);
     }
 
-    /// Single fields that have rules of their own.
+    /// Rules of single fields.
     fn fields(&mut self, spec: &DcsInstanceSpec) {
         if let Some(credentials) = &spec.credentials_ref {
             self.object_name("credentialsRef.name", &credentials.name);
@@ -91,48 +91,48 @@ impl Findings {
         self.uuid("adopt.instanceId", spec.adopt.as_ref().map(|adopt| &adopt.instance_id));
     }
 
-    /// Lengths and ranges.
+    /// Lengths and ranges, from the schema.
     fn sizes(&mut self, spec: &DcsInstanceSpec) {
         let fits = spec.description.as_ref().is_none_or(|text| text.chars().count() <= 1024);
-        self.must(fits, "description", "write 1024 characters or fewer");
+        self.require(fits, "description", "write 1024 characters or fewer");
         let fits = spec.replicas.is_none_or(|replicas| (1..=10).contains(&replicas));
-        self.must(fits, "replicas", "write a number from 1 to 10");
+        self.require(fits, "replicas", "write a number from 1 to 10");
         let fits = spec.shards.is_none_or(|shards| (1..=256).contains(&shards));
-        self.must(fits, "shards", "write a number from 1 to 256");
+        self.require(fits, "shards", "write a number from 1 to 256");
         let fits = spec.port.is_none_or(|number| port(number).is_some());
-        self.must(fits, "port", "write a number from 1 to 65535");
+        self.require(fits, "port", "write a number from 1 to 65535");
         let Some(zones) = &spec.availability_zones else { return };
         let fits = (1..=8).contains(&zones.len()) && zones.iter().all(|zone| is_zone(zone));
         let message = "write codes of 1 to 8 zones, such as cn-north-4a, or remove availabilityZones";
-        self.must(fits, "availabilityZones", message);
+        self.require(fits, "availabilityZones", message);
         let twice = zones.iter().enumerate().any(|(n, zone)| zones.iter().take(n).any(|other| other == zone));
-        self.must(!twice, "availabilityZones", "a zone is there twice: write each one once");
+        self.require(!twice, "availabilityZones", "a zone occurs twice: write each zone once");
     }
 
-    fn network(&mut self, own: &Network) {
-        let holds = [own.vpc_id.is_some() == own.subnet_id.is_some()];
+    fn network(&mut self, network: &Network) {
+        let holds = [network.vpc_id.is_some() == network.subnet_id.is_some()];
         self.rules::<{ network::RULES.len() }>("network", network::RULES, holds);
-        self.uuid("network.vpcId", own.vpc_id.as_ref());
-        self.uuid("network.subnetId", own.subnet_id.as_ref());
-        let holds = [own.private_ip.as_ref().is_none_or(|ip| ip.parse::<Ipv4Addr>().is_ok())];
+        self.uuid("network.vpcId", network.vpc_id.as_ref());
+        self.uuid("network.subnetId", network.subnet_id.as_ref());
+        let holds = [network.private_ip.as_ref().is_none_or(|ip| ip.parse::<Ipv4Addr>().is_ok())];
         self.rules::<{ network::ADDRESS.len() }>("network.privateIp", network::ADDRESS, holds);
-        self.uuid("network.securityGroupId", own.security_group_id.as_ref());
+        self.uuid("network.securityGroupId", network.security_group_id.as_ref());
     }
 
-    fn auth(&mut self, own: &Auth) {
-        let Auth { type_, secret_ref } = own;
+    fn auth(&mut self, auth: &Auth) {
+        let Auth { type_, secret_ref } = auth;
         let by_secret = *type_ == AuthType::SecretRef;
         let holds = [!by_secret || secret_ref.is_some(), by_secret || secret_ref.is_none()];
         self.rules::<{ auth::RULES.len() }>("auth", auth::RULES, holds);
         let Some(PasswordSecretRef { name, key }) = secret_ref else { return };
         self.object_name("auth.secretRef.name", name);
         let message = "write a key of the Secret: letters, digits, '-', '_' and '.'";
-        self.must(key.as_deref().is_none_or(is_key), "auth.secretRef.key", message);
+        self.require(key.as_deref().is_none_or(is_key), "auth.secretRef.key", message);
     }
 
-    fn window(&mut self, own: &instance::MaintenanceWindow) {
+    fn window(&mut self, window: &instance::MaintenanceWindow) {
         let is_hour = |text: &str| Window::strict_hour(text).is_some();
-        let holds = [is_hour(&own.begin), is_hour(&own.end), own.begin != own.end];
+        let holds = [is_hour(&window.begin), is_hour(&window.end), window.begin != window.end];
         self.rules::<{ policy::WINDOW.len() }>("maintenanceWindow", policy::WINDOW, holds);
     }
 
@@ -146,12 +146,12 @@ impl Findings {
             keys().all(|key| !key.starts_with(RESERVED_PREFIX) && !key.starts_with("_sys_")),
         ];
         self.rules::<{ rules::TAGS.len() }>("tags", rules::TAGS, holds);
-        self.must(tags.clone().count() <= 16, "tags", "write 16 tags or fewer");
+        self.require(tags.clone().count() <= 16, "tags", "write 16 tags or fewer");
         let fits = tags.clone().all(|(_, value)| value.chars().count() <= 43);
-        self.must(fits, "tags", "a tag's value has up to 43 characters: write one of that length");
+        self.require(fits, "tags", "a tag value is too long: write 43 characters or fewer");
     }
 
-    /// The spec as a whole.
+    /// Rules that relate several fields.
     fn whole(&mut self, spec: &DcsInstanceSpec) {
         let network = spec.network.as_ref();
         let (adopts, mode) = (spec.adopt.is_some(), spec.cache_mode);
@@ -162,7 +162,7 @@ impl Findings {
             mode.is_some() || spec.cpu_type.is_some() || spec.replicas.is_some() || spec.shards.is_some();
         let grouped = network.is_some_and(|network| network.security_group_id.is_some());
         let is_single = mode == Some(CacheMode::Single);
-        // Without cacheMode a new instance is ha; of one to take over nothing is known yet.
+        // Without cacheMode a new instance is ha; the mode of an adopted one is not known yet.
         let is_replicated = mode.map_or(!adopts, |mode| matches!(mode, CacheMode::Ha | CacheMode::HaRwSplit));
         let is_sharded = mode.map_or(adopts, |mode| matches!(mode, CacheMode::Proxy | CacheMode::Cluster));
         let observes = spec.management_policy == Some(ManagementPolicy::Observe);
@@ -208,7 +208,7 @@ fn is_spec_code(text: &str) -> bool {
     text.len() <= 64 && parts.clone().count() >= 2 && parts.all(is_part)
 }
 
-/// Whether this is an ID of the cloud: 36 characters in lower case.
+/// Whether this is an ID of the cloud: a UUID in lower case.
 pub(in crate::plan::instance) fn is_uuid(text: &str) -> bool {
     let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.split('-').all(is_hex)
@@ -226,7 +226,7 @@ fn is_key(text: &str) -> bool {
     (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
 }
 
-/// Whether this can be the code of a zone.
+/// Whether this has the form of a zone code.
 pub(in crate::plan::instance) fn is_zone(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && !text.starts_with('-')

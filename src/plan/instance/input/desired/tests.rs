@@ -14,7 +14,7 @@ use crate::plan::instance::{
 const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
 
 #[test]
-fn what_is_not_declared_is_absent() {
+fn an_undeclared_field_is_absent() {
     let nothing = FlavorSpec::Select { cache_mode: None, cpu_type: None, replicas: None, shards: None };
     let expected = Desired {
         engine_version: None,
@@ -40,7 +40,7 @@ fn what_is_not_declared_is_absent() {
 }
 
 #[test]
-fn what_is_declared_is_there() {
+fn a_declared_field_is_present() {
     let desired = desired(json!({
         "cacheMode": "cluster", "cpuType": "aarch64", "replicas": 3, "shards": 5, "name": "shop-1", "description": "",
         "availabilityZones": ["cn-north-4a", "cn-north-4c"], "port": 65535, "tags": {"team": "shop"},
@@ -66,7 +66,7 @@ fn what_is_declared_is_there() {
 }
 
 #[test]
-fn flavors_by_code_and_ways_to_prove_who_one_is() {
+fn flavor_codes_and_auth_types_are_parsed() {
     let by_code = desired(json!({"capacity": null, "specCode": "redis.ha.xu1.large.r2.4"}));
     assert_eq!(by_code.flavor, FlavorSpec::SpecCode("redis.ha.xu1.large.r2.4".to_owned()));
     let secret = |key: &str| AuthSpec::SecretRef { name: "pass".to_owned(), key: key.to_owned() };
@@ -80,8 +80,8 @@ fn flavors_by_code_and_ways_to_prove_who_one_is() {
     }
 }
 
-/// Each rule of `rules`, in their order, with a spec that breaks it alone.
-fn each_is_broken(field: &str, rules: &[Rule], breaking: &[Value]) {
+/// Checks each rule of `rules` with a spec that breaks only this one.
+fn assert_each_rule_rejects(field: &str, rules: &[Rule], breaking: &[Value]) {
     assert_eq!(rules.len(), breaking.len(), "{field}");
     for (rule, more) in rules.iter().zip(breaking) {
         let invalid = Desired::parse(&spec(more.clone())).expect_err(rule.holds);
@@ -91,9 +91,9 @@ fn each_is_broken(field: &str, rules: &[Rule], breaking: &[Value]) {
 }
 
 #[test]
-fn every_rule_of_the_spec_holds() {
+fn every_rule_of_the_spec_is_checked() {
     let (adopt, group) = (json!({"instanceId": ID}), json!({"securityGroupId": ID}));
-    each_is_broken(
+    assert_each_rule_rejects(
         "",
         rules::SPEC,
         &[
@@ -116,19 +116,35 @@ fn every_rule_of_the_spec_holds() {
 }
 
 #[test]
-fn every_rule_of_a_field_holds() {
+fn every_rule_of_a_field_is_checked() {
     let window = |begin: &str, end: &str| json!({"maintenanceWindow": {"begin": begin, "end": end}});
     let secret = json!({"name": "pass"});
-    each_is_broken("engineVersion", rules::ENGINE_VERSION, &[json!({"engineVersion": "6"})]);
-    each_is_broken("capacity", rules::CAPACITY, &[json!({"capacity": "much"}), json!({"capacity": "4G"})]);
-    each_is_broken("name", rules::CLOUD_NAME, &[json!({"name": "9abc"})]);
-    each_is_broken("specCode", rules::SPEC_CODE, &[json!({"specCode": "Redis"})]);
-    each_is_broken("enterpriseProjectId", rules::ENTERPRISE_PROJECT, &[json!({"enterpriseProjectId": "1"})]);
-    each_is_broken("network", network::RULES, &[json!({"network": {"vpcId": ID}})]);
-    each_is_broken("network.privateIp", network::ADDRESS, &[json!({"network": {"privateIp": "::1"}})]);
-    each_is_broken("adopt.instanceId", UUID, &[json!({"adopt": {"instanceId": "mine"}})]);
-    each_is_broken("credentialsRef.name", OBJECT_NAME, &[json!({"credentialsRef": {"name": "../x"}})]);
-    each_is_broken(
+    assert_each_rule_rejects("engineVersion", rules::ENGINE_VERSION, &[json!({"engineVersion": "6"})]);
+    assert_each_rule_rejects(
+        "capacity",
+        rules::CAPACITY,
+        &[json!({"capacity": "much"}), json!({"capacity": "4G"})],
+    );
+    assert_each_rule_rejects("name", rules::CLOUD_NAME, &[json!({"name": "9abc"})]);
+    assert_each_rule_rejects("specCode", rules::SPEC_CODE, &[json!({"specCode": "Redis"})]);
+    assert_each_rule_rejects(
+        "enterpriseProjectId",
+        rules::ENTERPRISE_PROJECT,
+        &[json!({"enterpriseProjectId": "1"})],
+    );
+    assert_each_rule_rejects("network", network::RULES, &[json!({"network": {"vpcId": ID}})]);
+    assert_each_rule_rejects(
+        "network.privateIp",
+        network::ADDRESS,
+        &[json!({"network": {"privateIp": "::1"}})],
+    );
+    assert_each_rule_rejects("adopt.instanceId", UUID, &[json!({"adopt": {"instanceId": "mine"}})]);
+    assert_each_rule_rejects(
+        "credentialsRef.name",
+        OBJECT_NAME,
+        &[json!({"credentialsRef": {"name": "../x"}})],
+    );
+    assert_each_rule_rejects(
         "tags",
         rules::TAGS,
         &[
@@ -138,12 +154,12 @@ fn every_rule_of_a_field_holds() {
             json!({"tags": {"dcs-operator-uid": "x"}}),
         ],
     );
-    each_is_broken(
+    assert_each_rule_rejects(
         "maintenanceWindow",
         policy::WINDOW,
         &[window("18", "19:00"), window("18:00", "24:00"), window("18:00", "18:00")],
     );
-    each_is_broken(
+    assert_each_rule_rejects(
         "auth",
         auth::RULES,
         &[json!({"auth": {"type": "SecretRef"}}), json!({"auth": {"type": "None", "secretRef": secret}})],
@@ -151,7 +167,7 @@ fn every_rule_of_a_field_holds() {
 }
 
 #[test]
-fn what_the_schema_says_holds_too() {
+fn the_limits_of_the_schema_are_checked() {
     let many: BTreeMap<_, _> = (0..17).map(|n| (format!("k{n}"), "")).collect();
     for (more, expected) in [
         (json!({"description": "é".repeat(1025)}), "description: write 1024"),
@@ -161,9 +177,9 @@ fn what_the_schema_says_holds_too() {
         (json!({"port": 65536}), "port: write a number from 1 to 65535"),
         (json!({"availabilityZones": []}), "availabilityZones: write codes"),
         (json!({"availabilityZones": ["a/b"]}), "availabilityZones: write codes"),
-        (json!({"availabilityZones": ["a", "a"]}), "availabilityZones: a zone is there twice"),
+        (json!({"availabilityZones": ["a", "a"]}), "availabilityZones: a zone occurs twice"),
         (json!({"tags": many}), "tags: write 16 tags or fewer"),
-        (json!({"tags": {"a": "x".repeat(44)}}), "tags: a tag's value has up to 43"),
+        (json!({"tags": {"a": "x".repeat(44)}}), "tags: a tag value is too long"),
         (
             json!({"auth": {"type": "SecretRef", "secretRef": {"name": "a", "key": "b/c"}}}),
             "auth.secretRef.key: write",
@@ -177,7 +193,7 @@ fn what_the_schema_says_holds_too() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_together() {
     let invalid = Desired::parse(&spec(json!({"capacity": "4GB", "port": -1}))).unwrap_err();
     assert_eq!(
         invalid.to_string(),
@@ -185,7 +201,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     );
 }
 
-fn anything() -> impl Strategy<Value = DcsInstanceSpec> {
+fn any_spec() -> impl Strategy<Value = DcsInstanceSpec> {
     use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
     let text = |good: &'static str| proptest::option::of(prop_oneof![Just(good.to_owned()), ".{0,40}"]);
     let number = || proptest::option::of(prop_oneof![0_i32..12, any::<i32>()]);
@@ -223,7 +239,7 @@ fn anything() -> impl Strategy<Value = DcsInstanceSpec> {
 
 proptest! {
     #[test]
-    fn nothing_is_lost_on_the_way(spec in anything()) {
+    fn parsing_keeps_every_declared_field(spec in any_spec()) {
         match Desired::parse(&spec) {
             Err(invalid) => {
                 prop_assert!(!invalid.problems.is_empty());
