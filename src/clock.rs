@@ -1,24 +1,27 @@
-//! Time, passed in wherever it matters, so that tests can hold it still or step it.
+//! Time, passed in as a parameter so that tests control it.
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
-/// Where time comes from. Production has [`SystemClock`]; tests step their own.
+/// A source of time. Production code uses [`SystemClock`]; tests use `testing::TestClock`.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The wall clock: for signatures and for what people read, never for measuring how long something took.
+    /// The wall clock, for signatures and for text that people read. Durations are measured by `monotonic`.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Time since a fixed but unspecified start. It never goes back and does not follow corrections of the
-    /// wall clock, so deadlines are kept on it.
+    /// Time since a fixed but unspecified start. It never goes back and ignores corrections of the wall clock, so
+    /// deadlines use it.
     fn monotonic(&self) -> Duration;
 
-    /// Completes once `duration` has passed on this clock.
+    /// Completes when `duration` has passed on this clock.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// The machine's own clock. Sleeping needs a tokio runtime.
+/// The clock of the machine. `sleep` needs a tokio runtime.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     start: tokio::time::Instant,

@@ -1,4 +1,4 @@
-//! The whole fleet over a scripted cloud, on a clock that is stepped.
+//! The inventory over a scripted cloud, on the test clock.
 
 mod double;
 
@@ -9,14 +9,14 @@ use std::{
 
 use futures::FutureExt;
 
-use self::double::{Instance, Reply, Script, SteppedClock, refused};
+use self::double::{Instance, Reply, Script, refused};
 use super::*;
-use crate::dcs::Class;
+use crate::{clock::testing::TestClock, dcs::Class};
 
 type Wakes = BTreeSet<&'static str>;
 
 struct Bench {
-    clock: Arc<SteppedClock>,
+    clock: Arc<TestClock>,
     inventory: Inventory<Script, &'static str>,
     cloud: Arc<Script>,
     key: AccountKey,
@@ -49,8 +49,8 @@ fn of<const N: usize>(subscriptions: [&'static str; N]) -> Wakes {
 impl Bench {
     /// At second 1,000, joined, with followers `a` of `i-a` and `b` of `i-b`, which exist.
     fn new(settings: InventorySettings) -> Self {
-        let clock = Arc::new(SteppedClock::default());
-        clock.step(at(1000));
+        let clock = Arc::new(TestClock::without_sleep());
+        clock.advance(at(1000));
         let inventory = Inventory::new(settings, Arc::clone(&clock) as Arc<dyn Clock>);
         let key = key("project");
         let cloud = inventory.join(&key, Script::default);
@@ -107,7 +107,7 @@ async fn while_something_is_on_its_way_every_five_seconds() {
         assert_eq!(bench.next().await, (at(1000 + 5 * n), of([])));
     }
     assert_eq!(bench.inventory.subscribe("a", &bench.key, by_id("i-a")), Some(at(1075)));
-    bench.clock.step(at(40));
+    bench.clock.advance(at(40));
     let waiting = Subscription { each_list: true, ..by_id("i-b") };
     assert_eq!(bench.inventory.subscribe("b", &bench.key, waiting.clone()), Some(at(1020)), "at once");
     assert_eq!(bench.next().await, (at(1055), of(["b"])), "a complete list, whatever it says");
@@ -204,7 +204,7 @@ async fn the_service_is_left_alone_as_long_as_it_asks() {
 #[tokio::test]
 async fn a_list_waits_for_the_budget_and_goes_ahead_of_the_rest() {
     let bench = Bench::settled().await;
-    bench.clock.step(at(60));
+    bench.clock.advance(at(60));
     for n in 0..100 {
         let _ = bench.inventory.request(&bench.key, Work::Read, Priority::Urgent, &n.to_string());
     }
@@ -264,7 +264,7 @@ async fn a_tick_can_be_dropped_at_any_await() {
         let subscription = Subscription { failed_creations: true, ..by_id("i-c") };
         let _ = bench.inventory.subscribe("c", &bench.key, subscription);
         bench.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
-        bench.clock.step(at(60));
+        bench.clock.advance(at(60));
         let mut poll = Box::pin(bench.inventory.poll(&bench.key));
         assert_eq!(bench.inventory.next_poll(), None, "it is on its way");
         assert_eq!(bench.poll().await, of([]), "one at a time");
@@ -282,7 +282,7 @@ async fn a_tick_can_be_dropped_at_any_await() {
 #[tokio::test]
 async fn a_tick_of_a_dropped_account_changes_nothing_of_its_successor() {
     let bench = Bench::settled().await;
-    bench.clock.step(at(60));
+    bench.clock.advance(at(60));
     let late = bench.inventory.poll(&bench.key);
     bench.inventory.unsubscribe(&"a");
     bench.inventory.unsubscribe(&"b");
@@ -310,7 +310,7 @@ async fn an_account_without_followers_is_dropped() {
     assert_eq!(Arc::strong_count(&bench.cloud), 1);
     bench.inventory.unsubscribe(&"b");
     assert_eq!(bench.inventory.next_poll(), None);
-    bench.clock.step(at(3600));
+    bench.clock.advance(at(3600));
     bench.inventory.unsubscribe(&"b");
     let state = bench.inventory.shared.lock();
     assert!(state.accounts.is_empty() && state.account_by_follower.is_empty() && state.sites.is_empty());
@@ -329,13 +329,13 @@ async fn the_catalogue_is_read_once_for_all_and_again_after_a_while() {
     assert!(matches!(flavors().await, CatalogueRead::Read(Ok(_))));
     assert!(matches!(bench.inventory.windows(&bench.key).await, CatalogueRead::Read(Ok(_))));
     assert_eq!(bench.cloud.take_calls(), ["flavors", "windows"]);
-    bench.clock.step(at(600));
+    bench.clock.advance(at(600));
     bench.cloud.fail_catalogue(true);
     for _ in 0..9 {
         assert!(matches!(flavors().await, CatalogueRead::Read(Err(_))));
     }
     bench.cloud.fail_catalogue(false);
-    bench.clock.step(at(5));
+    bench.clock.advance(at(5));
     assert!(matches!(flavors().await, CatalogueRead::Read(Ok(_))));
     assert_eq!(bench.cloud.take_calls(), ["flavors"; 2]);
     assert!(matches!(bench.inventory.flavors(&key("other")).await, CatalogueRead::NotJoined));

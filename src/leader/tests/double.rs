@@ -1,5 +1,4 @@
-//! A store for Leases and a clock that moves only when told. A request lives on in the store when whoever sent it is
-//! gone: it may be carried out long after anybody waits for it.
+//! A store for Leases. A request survives its sender: the store may carry it out long after the sender is gone.
 
 use std::{
     collections::VecDeque,
@@ -9,27 +8,13 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use futures::{channel::oneshot, future::BoxFuture};
 use k8s_openapi::api::coordination::v1::Lease;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, testing::TestClock},
     leader::{LeaseApi, LeaseError},
 };
-
-/// One time for all, which each of its clocks shows with an offset of its own.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Time {
-    now: Arc<Mutex<Duration>>,
-    timers: Arc<Mutex<Vec<Duration>>>,
-}
-
-#[derive(Debug)]
-pub(super) struct OffsetClock {
-    time: Time,
-    offset: Duration,
-}
 
 /// What becomes of a request. Without a time for it, it is never carried out, or never answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +54,7 @@ struct State {
 /// One Lease.
 #[derive(Clone)]
 pub(super) struct Store {
-    time: Time,
+    time: TestClock,
     state: Arc<Mutex<State>>,
 }
 
@@ -78,53 +63,6 @@ pub(super) fn poll<T>(future: &mut BoxFuture<'_, T>) -> Option<T> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => Some(done),
         Poll::Pending => None,
-    }
-}
-
-// === impl Time ===
-
-impl Time {
-    pub(super) fn now(&self) -> Duration {
-        *self.now.lock().unwrap()
-    }
-
-    /// Moves to the next timer, but by no more than this.
-    pub(super) fn advance(&self, most: Duration) {
-        let mut now = self.now.lock().unwrap();
-        let mut timers = self.timers.lock().unwrap();
-        timers.retain(|timer| *timer > *now);
-        let next = timers.iter().min().copied().unwrap_or(Duration::MAX);
-        *now = next.min(*now + most);
-    }
-
-    /// Moves past any timer, as for a process that is stopped.
-    pub(super) fn skip(&self, duration: Duration) {
-        *self.now.lock().unwrap() += duration;
-    }
-
-    pub(super) fn clock(&self, offset: Duration) -> Arc<dyn Clock> {
-        Arc::new(OffsetClock { time: self.clone(), offset })
-    }
-}
-
-impl Clock for OffsetClock {
-    /// A wall clock that is wrong, as wrong as its offset.
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + self.monotonic() * 1000
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.time.now() + self.offset
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let (time, end) = (self.time.clone(), self.time.now() + duration);
-        time.timers.lock().unwrap().push(end);
-        Box::pin(std::future::poll_fn(
-            move |_| {
-                if time.now() >= end { Poll::Ready(()) } else { Poll::Pending }
-            },
-        ))
     }
 }
 
@@ -141,7 +79,7 @@ impl Fate {
 // === impl Store ===
 
 impl Store {
-    pub(super) fn new(time: &Time) -> Self {
+    pub(super) fn new(time: &TestClock) -> Self {
         Self { time: time.clone(), state: Arc::default() }
     }
 
@@ -185,7 +123,7 @@ impl Store {
 
     /// Carries out and answers what is due.
     pub(super) fn run(&self) {
-        let now = self.time.now();
+        let now = self.time.monotonic();
         let mut state = self.lock();
         let mut requests = std::mem::take(&mut state.requests);
         for request in &mut requests {
@@ -210,7 +148,7 @@ impl Store {
 
     async fn ask(&self, act: Act) -> Answer {
         let answer = {
-            let now = self.time.now();
+            let now = self.time.monotonic();
             let mut state = self.lock();
             let fate = state.fates.pop_front().unwrap_or(Fate::WELL);
             let (to, answer) = oneshot::channel();

@@ -1,33 +1,34 @@
-//! The loops of candidates and leaders, on clocks that move only when told, against a store that misbehaves.
+//! The loops of candidates and leaders on a manual clock, against a store with faults.
 
 mod double;
 mod random;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use self::double::{Fate, Store, Time, poll};
+use self::double::{Fate, Store, poll};
 use super::{Candidate, Leadership, LeaseGuard, LeaseSettings, LossReason, term};
+use crate::clock::{Clock, testing::TestClock};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn candidate(store: &Store, time: &Time, identity: &str, offset: Duration) -> Candidate<Store> {
+fn candidate(store: &Store, time: &TestClock, identity: &str, offset: Duration) -> Candidate<Store> {
     let settings = LeaseSettings::new("system", "leader", identity);
-    Candidate::new(store.clone(), settings, time.clock(offset)).unwrap()
+    Candidate::new(store.clone(), settings, Arc::new(time.skewed(offset))).unwrap()
 }
 
 /// Runs it until it is done; fails if that takes longer than `limit` on the clock.
-fn run<T>(store: &Store, time: &Time, limit: Duration, mut future: BoxFuture<'_, T>) -> T {
+fn run<T>(store: &Store, time: &TestClock, limit: Duration, mut future: BoxFuture<'_, T>) -> T {
     attempt(store, time, limit, &mut future).unwrap_or_else(|| panic!("not within {limit:?}"))
 }
 
 /// Runs it until it is done or `limit` has passed on the clock.
-fn attempt<T>(store: &Store, time: &Time, limit: Duration, future: &mut BoxFuture<'_, T>) -> Option<T> {
-    let end = time.now() + limit;
+fn attempt<T>(store: &Store, time: &TestClock, limit: Duration, future: &mut BoxFuture<'_, T>) -> Option<T> {
+    let end = time.monotonic() + limit;
     loop {
         // A few times, since an answer leads to the next request at the same time.
         for _ in 0..5 {
@@ -36,14 +37,14 @@ fn attempt<T>(store: &Store, time: &Time, limit: Duration, future: &mut BoxFutur
                 return Some(done);
             }
         }
-        if time.now() >= end {
+        if time.monotonic() >= end {
             return None;
         }
-        time.advance(end - time.now());
+        time.advance_to_next_timer(end - time.monotonic());
     }
 }
 
-fn lead(store: &Store, time: &Time, identity: &str) -> (LeaseGuard<Store>, Leadership) {
+fn lead(store: &Store, time: &TestClock, identity: &str) -> (LeaseGuard<Store>, Leadership) {
     let held =
         run(store, time, seconds(1), Box::pin(candidate(store, time, identity, seconds(77)).acquire()));
     let leadership = held.leadership();
@@ -55,8 +56,8 @@ fn holder(store: &Store) -> Option<String> {
     store.lease().as_ref().and_then(term::holder).map(str::to_owned)
 }
 
-fn setup() -> (Time, Store) {
-    let time = Time::default();
+fn setup() -> (TestClock, Store) {
+    let time = TestClock::manual();
     (time.clone(), Store::new(&time))
 }
 
@@ -66,7 +67,7 @@ fn it_is_renewed_for_as_long_as_it_is_kept() {
     let (mut held, leadership) = lead(&store, &time, "a");
     let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(600), &mut keeping), None);
-    assert!(leadership.covers(time.now() + seconds(77) + seconds(20)));
+    assert!(leadership.covers(time.monotonic() + seconds(77) + seconds(20)));
     assert_eq!(store.writes(), 121, "one every 5 s");
     let spec = store.lease().unwrap().spec.unwrap();
     assert_eq!((spec.lease_transitions, spec.lease_duration_seconds), (Some(0), Some(30)));
@@ -76,7 +77,7 @@ fn it_is_renewed_for_as_long_as_it_is_kept() {
 fn an_api_server_that_hangs_costs_it_in_time() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    let begun = time.now() + seconds(77);
+    let begun = time.monotonic() + seconds(77);
     store.always(Fate::HANGS);
     let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, Duration::from_millis(29_999), &mut keeping), None);
@@ -119,7 +120,7 @@ fn a_process_that_stood_still_leads_no_more() {
     let (mut held, leadership) = lead(&store, &time, "a");
     let mut keeping: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(7), &mut keeping), None);
-    time.skip(seconds(28));
+    time.advance(seconds(28));
     assert!(!leadership.is_leader(), "before anything of it has run again");
     store.run();
     assert_eq!(poll(&mut keeping), Some(LossReason::Expired { failure: None }));

@@ -6,10 +6,13 @@ use futures::{channel::oneshot, future::BoxFuture};
 
 use super::{
     candidate,
-    double::{Fate, Store, Time, poll},
+    double::{Fate, Store, poll},
     seconds,
 };
-use crate::leader::{Leadership, LeaseGuard};
+use crate::{
+    clock::{Clock, testing::TestClock},
+    leader::{Leadership, LeaseGuard},
+};
 
 const SEEDS: u64 = 100;
 const STORM: Duration = seconds(1200);
@@ -74,7 +77,7 @@ impl Dice {
 // === impl Process ===
 
 impl Process {
-    fn start(&mut self, store: &Store, time: &Time) {
+    fn start(&mut self, store: &Store, time: &TestClock) {
         let candidate = candidate(store, time, &self.identity, self.offset);
         self.leadership = Some(candidate.leadership());
         (self.led, self.over) = (false, false);
@@ -86,7 +89,7 @@ impl Process {
         self.leadership = None;
     }
 
-    fn step(&mut self, store: &Store, time: &Time, dice: &mut Dice) {
+    fn step(&mut self, store: &Store, time: &TestClock, dice: &mut Dice) {
         match &mut self.doing {
             Doing::Acquiring(acquiring) => {
                 if let Some(held) = poll(acquiring) {
@@ -102,25 +105,25 @@ impl Process {
                     if dice.one_in(2) {
                         self.doing = Doing::Releasing(Box::pin(held.release()));
                     } else {
-                        self.die(time.now() + dice.millis(20_000));
+                        self.die(time.monotonic() + dice.millis(20_000));
                     }
                 }
             }
             Doing::Releasing(releasing) => {
                 if poll(releasing).is_some() {
-                    self.die(time.now() + dice.millis(20_000));
+                    self.die(time.monotonic() + dice.millis(20_000));
                 }
             }
-            Doing::Gone { until } if *until <= time.now() => self.start(store, time),
+            Doing::Gone { until } if *until <= time.monotonic() => self.start(store, time),
             Doing::Gone { .. } => {}
         }
     }
 
     /// Now and then it is killed, stopped, or told to end.
-    fn suffer(&mut self, time: &Time, dice: &mut Dice) {
+    fn suffer(&mut self, time: &TestClock, dice: &mut Dice) {
         match dice.below(2000) {
-            0 => self.die(time.now() + dice.millis(40_000)),
-            1 | 2 => self.stopped = time.now() + dice.millis(60_000),
+            0 => self.die(time.monotonic() + dice.millis(40_000)),
+            1 | 2 => self.stopped = time.monotonic() + dice.millis(60_000),
             3 => {
                 if let Doing::Keeping { stop, .. } = &mut self.doing {
                     // It drops what it was doing, and gives the lease back or not.
@@ -149,7 +152,7 @@ async fn renew_until_lost(mut held: LeaseGuard<Store>, stopped: oneshot::Receive
 /// How often the leader changed, if there was one in the end.
 fn changes(seed: u64) -> Option<usize> {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let time = Time::default();
+    let time = TestClock::manual();
     let store = Store::new(&time);
     let mut processes: Vec<_> = ["a", "b", "c"]
         .map(|identity| Process {
@@ -163,8 +166,8 @@ fn changes(seed: u64) -> Option<usize> {
         })
         .into();
     let (mut last, mut changes) = (None, 0);
-    while time.now() < STORM + CALM {
-        let storms = time.now() < STORM;
+    while time.monotonic() < STORM + CALM {
+        let storms = time.monotonic() < STORM;
         store.recover();
         if storms {
             store.foretell((0..8).map(|_| dice.fate()));
@@ -176,16 +179,16 @@ fn changes(seed: u64) -> Option<usize> {
             if storms {
                 process.suffer(&time, &mut dice);
             }
-            if process.stopped <= time.now() {
+            if process.stopped <= time.monotonic() {
                 process.step(&store, &time, &mut dice);
             }
             let leaders: Vec<_> = (0..3).filter(|number| processes[*number].leads()).collect();
-            assert!(leaders.len() < 2, "seed {seed} at {:?}: {leaders:?}", time.now());
+            assert!(leaders.len() < 2, "seed {seed} at {:?}: {leaders:?}", time.monotonic());
             if let Some(leader) = leaders.first().copied().filter(|leader| last != Some(*leader)) {
                 (last, changes) = (Some(leader), changes + 1);
             }
         }
-        time.advance(dice.millis(300) + Duration::from_millis(1));
+        time.advance_to_next_timer(dice.millis(300) + Duration::from_millis(1));
     }
     processes.iter_mut().any(Process::leads).then_some(changes)
 }

@@ -1,61 +1,18 @@
-//! A clock that waits for nothing: whoever sleeps on it makes it leap.
+//! The former names of [`TestClock`] and its methods, for callers that still use them.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use dcs_operator::clock::Clock;
-use futures::future::BoxFuture;
+use super::test_clock::TestClock;
+pub(crate) use super::test_clock::TestClock as LeapingClock;
 
-/// Time passes only by sleeping and by [`leap`](Self::leap). Clones are the same clock.
-#[derive(Debug, Clone)]
-pub(crate) struct LeapingClock {
-    leaps: Arc<Mutex<Vec<Duration>>>,
-    start: DateTime<Utc>,
-}
-
-// === impl LeapingClock ===
-
-impl LeapingClock {
-    /// A clock whose wall clock differs from that of others of its kind.
-    pub(crate) fn ahead_by(difference: TimeDelta) -> Self {
-        let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + difference;
-        Self { leaps: Arc::default(), start }
-    }
-
-    /// Every sleep and leap so far.
+impl TestClock {
+    /// See [`advances`](Self::advances).
     pub(crate) fn leaps(&self) -> Vec<Duration> {
-        self.leaps.lock().unwrap().clone()
+        self.advances()
     }
 
-    /// Lets time pass.
+    /// See [`advance`](Self::advance).
     pub(crate) fn leap(&self, duration: Duration) {
-        self.leaps.lock().unwrap().push(duration);
-    }
-}
-
-impl Default for LeapingClock {
-    fn default() -> Self {
-        Self::ahead_by(TimeDelta::zero())
-    }
-}
-
-impl Clock for LeapingClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.start + self.monotonic()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.leaps.lock().unwrap().iter().sum()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let clock = self.clone();
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            clock.leap(duration);
-        })
+        self.advance(duration);
     }
 }

@@ -1,4 +1,7 @@
-//! What several tests use.
+//! Helpers that several tests share.
+
+// `clock/testing.rs` names it `super::Clock`.
+use dcs_operator::clock::Clock;
 
 pub(crate) mod account;
 pub(crate) mod answers;
@@ -14,4 +17,6 @@ pub(crate) mod operator;
 pub(crate) mod raw_server;
 pub(crate) mod scripted;
 pub(crate) mod sim_harness;
+#[path = "../../../src/clock/testing.rs"]
+pub(crate) mod test_clock;
 pub(crate) mod world;

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::{in_process::InProcess, leaping_clock::LeapingClock};
+use super::{in_process::InProcess, test_clock::TestClock};
 
 pub(crate) const ACCESS_KEY: &str = "AK";
 pub(crate) const SECRET_KEY: &str = "canary-secret";
@@ -107,7 +107,7 @@ impl SimHarness {
 
     /// Joined directly, on a clock that leaps.
     pub(crate) fn in_process(settings: Settings) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(LeapingClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
         let shared = share(settings, Arc::clone(&clock));
         let carrier = Arc::new(InProcess(shared.clone()));
         Self::joined(shared, clock, carrier, "http://127.0.0.1:8080".to_owned())
