@@ -1,10 +1,10 @@
-//! Words of the operator's own that travel through status.
+//! Open enums in the status.
 //!
-//! An older operator may have to read what a newer one wrote, so a word that is not known is kept and never stops
-//! the decoding: whoever matches on it has to say what an unknown one means.
+//! An older operator must decode what a newer one wrote. `Other` keeps an unknown value, so decoding never fails, and
+//! every match decides what an unknown value means.
 
-/// Declares a set of words: one variant each, and `Other` for what is not among them.
-macro_rules! words {
+/// Declares open enums: the name of a variant is its value in the API, and `Other` holds any other value.
+macro_rules! open_enums {
     ($(
         $(#[$meta:meta])*
         pub enum $name:ident { $($(#[$word_meta:meta])* $variant:ident,)* }
@@ -13,12 +13,12 @@ macro_rules! words {
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
             $($(#[$word_meta])* $variant,)*
-            /// Written by another version of the operator.
+            /// A value of another version of the operator.
             Other(String),
         }
 
         impl $name {
-            /// The word itself.
+            /// The value in the API.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => stringify!($variant),)*
@@ -59,7 +59,7 @@ macro_rules! words {
                 stringify!($name).into()
             }
 
-            /// A string, not an enum: the API server must not refuse a word of another version either.
+            /// A string, not an enum: the API server must accept a value of another version.
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 schemars::json_schema!({ "type": "string", "maxLength": 63 })
             }
@@ -67,20 +67,20 @@ macro_rules! words {
     )*};
 }
 
-words! {
-    /// What the operator is doing to an instance, or may do.
+open_enums! {
+    /// Type of an operation on an instance.
     pub enum OperationType {
-        /// Make it.
+        /// Create the instance.
         Create,
-        /// Put our mark on it.
+        /// Add the ownership tags.
         Adopt,
-        /// Take our mark off it.
+        /// Remove the ownership tags.
         Release,
-        /// Remove it.
+        /// Delete the instance.
         Delete,
-        /// Remove the record of one that could not be made.
+        /// Delete an instance in status CREATEFAILED.
         DeleteFailed,
-        /// Change name, description, maintenance window and the like.
+        /// Change name, description or maintenance window.
         Update,
         /// Change tags.
         UpdateTags,
@@ -90,25 +90,25 @@ words! {
         ResetPassword,
     }
 
-    /// What became of an attempt.
+    /// Outcome of an attempt.
     pub enum OperationOutcome {
-        /// The cloud took the request; it may still be working on it.
+        /// DCS accepted the request; it may still be working on it.
         Accepted,
-        /// The cloud took the request and later failed to carry it out.
+        /// DCS accepted the request and then failed to carry it out.
         Failed,
-        /// The cloud refused the request: nothing was changed.
+        /// DCS refused the request and changed nothing.
         Refused,
     }
 
-    /// What a change does to those who use the instance.
+    /// Impact of a change on the clients of the instance.
     pub enum Impact {
-        /// Nothing that a client would notice.
+        /// Clients notice nothing.
         Online,
-        /// Connections break, or the instance pauses for a moment.
+        /// Connections break, or the instance pauses briefly.
         Disruptive,
-        /// Data is, or may be, lost.
+        /// Data is lost, or may be.
         Destructive,
-        /// It cannot be made.
+        /// The change is not possible.
         Immutable,
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_another_version_are_kept() {
+    fn a_value_of_another_version_is_kept() {
         let known: OperationType = serde_json::from_str("\"Resize\"").unwrap();
         assert_eq!(known, OperationType::Resize);
         let unknown: OperationType = serde_json::from_str("\"Defragment\"").unwrap();
