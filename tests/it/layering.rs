@@ -1,4 +1,4 @@
-//! Arrows of use point downward: a room uses only rooms below it, and the pure ones no IO at all.
+//! The layering of the modules: a module uses only the modules listed for it, and a pure module does no IO.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
 use walkdir::WalkDir;
 
-/// Every room and the rooms it may use. A room is a top-level module; rooms whose parts differ are split.
+/// Every top-level module and the modules that it may use.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
 ];
 
-/// What does IO, or reads a clock.
+/// Paths that do IO or read a clock.
 const IO: &[&str] = &[
     "axum",
     "hyper",
@@ -64,10 +64,10 @@ const IO: &[&str] = &[
     "chrono::Utc::now",
     "crate::clock::SystemClock",
 ];
-/// What of that does none after all.
+/// Exceptions: paths below those of `IO` that do no IO.
 const NOT_IO: &[&str] =
     &["kube::CustomResource", "kube::CustomResourceExt", "kube::core", "kube::Resource", "kube::ResourceExt"];
-/// The rooms that stay pure of it, but for the named parts.
+/// The pure modules, each with the submodules that may do IO.
 const PURE: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("controller", &["controller::kube"]),
@@ -85,19 +85,19 @@ const PURE: &[(&str, &[&str])] = &[
     ("simulator", &["simulator::http", "simulator::persist"]),
 ];
 
-/// A use of a path: where, and what.
+/// A use of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrow {
-    /// The module it starts from, such as `dcs::model::lenient`.
+    /// The module that contains the use, such as `dcs::model::lenient`.
     from: String,
-    /// What it names, from the crate's root or another crate, such as `crate::clock::Clock`.
+    /// The path, from the root of this crate or of another one, such as `crate::clock::Clock`.
     to: String,
 }
 
 fn sources() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = WalkDir::new(&root).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path());
-    // Tests may do as they like, whether they stand in a file of their own or at the end of another.
+    // The rules do not apply to tests, neither in separate files nor in modules.
     let is_code = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs")
     };
@@ -115,7 +115,7 @@ fn module_of(path: &Path) -> String {
     parts.join("::")
 }
 
-/// Collects every path of a file, also from inside macros, and resolves `self` and `super`.
+/// Collects every path of a file, including those in macros, and resolves `self` and `super`.
 struct Paths<'a> {
     module: &'a str,
     arrows: BTreeSet<Arrow>,
@@ -164,7 +164,7 @@ impl Paths<'_> {
         }
     }
 
-    /// Inside a macro everything is tokens: any run of names joined by `::` counts as a path.
+    /// A macro contains only tokens: each sequence of names joined by `::` counts as a path.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -243,7 +243,7 @@ fn is_within(path: &str, room: &str) -> bool {
     path == room || path.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
 }
 
-/// Arrows that no room's list allows.
+/// Uses that no list allows.
 fn forbidden(arrows: &BTreeSet<Arrow>) -> Vec<String> {
     let rooms: BTreeMap<_, _> = ROOMS.iter().copied().collect();
     let mut found = Vec::new();
@@ -266,7 +266,7 @@ fn forbidden(arrows: &BTreeSet<Arrow>) -> Vec<String> {
     found
 }
 
-/// Uses of IO by what must stay pure.
+/// Uses of IO by pure modules.
 fn impure(arrows: &BTreeSet<Arrow>) -> Vec<String> {
     let pure = |from: &str| {
         let within = |room: &&str| is_within(from, room);

@@ -1,4 +1,4 @@
-//! Kubernetes in memory: what processes see of it, lagging behind if they are told to, and with faults in between.
+//! A Kubernetes API in memory, with faults and with views that lag behind.
 
 use std::{
     collections::BTreeMap,
@@ -19,14 +19,14 @@ use tokio::task::yield_now;
 
 use super::memory_store::{Id, Store, Write};
 
-/// What goes wrong with one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClusterFault {
-    /// It is refused, since somebody else was faster.
+    /// The call fails with a conflict.
     Conflict,
-    /// It fails without effect.
+    /// The call fails without effect.
     LostBefore,
-    /// It has its effect, and the answer is lost.
+    /// The call has its effect, and the response is lost.
     LostAfter,
 }
 
@@ -34,7 +34,7 @@ impl ClusterFault {
     pub(crate) const ALL: [Self; 3] = [Self::Conflict, Self::LostBefore, Self::LostAfter];
 }
 
-/// A cluster that several processes look at.
+/// A cluster that several processes share.
 #[derive(Clone)]
 pub(crate) struct MemoryCluster {
     inner: Arc<Mutex<Inner>>,
@@ -42,32 +42,32 @@ pub(crate) struct MemoryCluster {
 
 struct Inner {
     store: Store,
-    /// Calls so far, reads included.
+    /// The number of calls, reads included.
     calls: usize,
     faults: BTreeMap<usize, ClusterFault>,
 }
 
-/// A write, with whether a watch would tell of it.
+/// A write to an object.
 pub(crate) struct Written {
     pub(crate) key: NamespacedName,
     pub(crate) uid: String,
     pub(crate) before: Option<Arc<Value>>,
     pub(crate) after: Option<Arc<Value>>,
-    /// Whether it is more than a status.
+    /// Whether the write changed more than the status.
     pub(crate) is_news: bool,
 }
 
-/// What one process sees.
+/// The view of one process.
 #[derive(Clone)]
 pub(crate) struct MemoryView {
     cluster: MemoryCluster,
     lag: Arc<AtomicUsize>,
-    /// Which version of each object it has seen: a watch never goes back.
+    /// The last version of each object that the watch showed: a watch never goes back.
     shown: Arc<Mutex<BTreeMap<Id, usize>>>,
 }
 
 impl Written {
-    /// Whether it is of a status.
+    /// Whether the write changed the status of an existing object.
     pub(crate) fn is_status(&self) -> bool {
         let status = |object: &Option<Arc<Value>>| object.as_ref().map(|object| object["status"].clone());
         self.before.is_some() && self.after.is_some() && status(&self.before) != status(&self.after)
@@ -120,17 +120,17 @@ impl MemoryCluster {
         act(&mut self.inner.lock().unwrap().store)
     }
 
-    /// Calls so far.
+    /// The number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.inner.lock().unwrap().calls
     }
 
-    /// Lets no call go wrong any more.
+    /// Removes all faults.
     pub(crate) fn stop_failing(&self) {
         self.inner.lock().unwrap().faults.clear();
     }
 
-    /// Lets the call of this number go wrong.
+    /// Injects a fault into the call with this number.
     pub(crate) fn fail(&self, call: usize, fault: ClusterFault) {
         self.inner.lock().unwrap().faults.insert(call, fault);
     }
@@ -151,7 +151,7 @@ impl MemoryCluster {
         self.change(key, |object| change(&mut object.spec));
     }
 
-    /// Anything that a user may change.
+    /// Applies any change that a user may make.
     pub(crate) fn change(&self, key: &NamespacedName, change: impl FnOnce(&mut DcsInstance)) {
         let id = id::<DcsInstance>(key);
         let edit = |value: &mut Value| {
@@ -167,7 +167,7 @@ impl MemoryCluster {
         self.with(|store| store.delete("user", &id)).unwrap();
     }
 
-    /// Removes the Secrets of an object that is gone, as the garbage collector does in its own time.
+    /// Deletes the Secrets of a deleted object, as the garbage collector does.
     pub(crate) fn collect_garbage(&self, uid: &str) {
         self.with(|store| {
             let secrets: Vec<Id> =
@@ -184,7 +184,7 @@ impl MemoryCluster {
         });
     }
 
-    /// As a restore from a backup of the cluster does.
+    /// Removes the status, as a restore of the cluster from a backup does.
     pub(crate) fn wipe_status(&self, key: &NamespacedName) {
         let id = id::<DcsInstance>(key);
         self.with(|store| store.change_status("user", &id, |status| *status = Value::Null)).unwrap();
@@ -199,7 +199,7 @@ impl MemoryCluster {
         self.with(|store| store.get(&secret_id(key))).map(|secret| decode(&secret))
     }
 
-    /// The Secrets that were written since `seen`, which then is brought up to date.
+    /// The Secrets written since `seen`; advances `seen`.
     pub(crate) fn secrets_since(&self, seen: &mut usize) -> Vec<NamespacedName> {
         self.with(|store| {
             let new = store.writes.iter().skip(std::mem::replace(seen, store.writes.len()));
@@ -207,7 +207,7 @@ impl MemoryCluster {
         })
     }
 
-    /// All objects that were ever written, those that are gone too.
+    /// All objects that were ever written, including deleted ones.
     pub(crate) fn keys(&self) -> Vec<NamespacedName> {
         let kind = kind_of::<DcsInstance>();
         let all = self.with(|store| {
@@ -217,7 +217,7 @@ impl MemoryCluster {
         all.into_iter().collect()
     }
 
-    /// What was written to objects since `seen`, which then is brought up to date.
+    /// The writes to objects since `seen`; advances `seen`.
     pub(crate) fn written_since(&self, seen: &mut usize) -> Vec<Written> {
         let kind = kind_of::<DcsInstance>();
         self.with(|store| {
@@ -226,17 +226,17 @@ impl MemoryCluster {
         })
     }
 
-    /// How many writes there were, to Secrets too.
+    /// The number of writes, including those to Secrets.
     pub(crate) fn writes(&self) -> usize {
         self.with(|store| store.writes.len())
     }
 
-    /// All objects, as they are stored.
+    /// All stored objects.
     pub(crate) fn objects(&self) -> Vec<Arc<Value>> {
         self.with(|store| store.all(&kind_of::<DcsInstance>()))
     }
 
-    /// One call: yields before and after its effect, and goes wrong if told to.
+    /// Runs one call: yields before and after its effect, and applies an injected fault.
     async fn call<T>(
         &self,
         act: impl FnOnce(&mut Store) -> Result<T, ClusterError>,
@@ -261,12 +261,12 @@ impl MemoryCluster {
 }
 
 impl MemoryView {
-    /// From now on the watch is so many versions of each object behind.
+    /// Sets how many versions of each object the watch lags behind.
     pub(crate) fn lag(&self, versions: usize) {
         self.lag.store(versions, Ordering::Relaxed);
     }
 
-    /// What the watch shows.
+    /// The version that the watch shows.
     fn shown(&self, id: &Id) -> Option<Arc<Value>> {
         self.cluster.with(|store| {
             let all = store.versions(id);
