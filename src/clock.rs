@@ -1,5 +1,8 @@
 //! Clocks. Code takes its clock as a parameter, so that tests can step time.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};

@@ -1,23 +1,23 @@
-//! Conditions: what an object says about itself, for `kubectl wait`, kstatus (Flux), Argo CD and people.
+//! Condition types. Their readers are `kubectl wait`, kstatus (Flux), Argo CD and people.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-/// What a condition is about.
+/// The type of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
-    /// Long-lived kinds: clients can use it now. Run-to-completion kinds: the same as Complete.
+    /// Long-lived kinds: clients can use the instance. Run-to-completion kinds: the same as Complete.
     Ready,
-    /// The cloud was compared with the spec and matches it.
+    /// The instance was compared with the spec and matches it.
     Synced,
-    /// The operator is at work on the present generation. Never True together with Stalled.
+    /// The operator is working on the current generation. Never True together with Stalled.
     Reconciling,
-    /// A person is needed; the operator tries again only slowly, and at once when the cause changes.
+    /// The object needs a person. The operator retries at long intervals, and at once when the cause changes.
     Stalled,
-    /// The Secret named in `status.binding` holds what clients need now.
+    /// The Secret named in `status.binding` is current.
     BindingPublished,
-    /// A run-to-completion kind has done what it was made for.
+    /// A run-to-completion kind has succeeded.
     Complete,
-    /// A run-to-completion kind has ended without doing what it was made for.
+    /// A run-to-completion kind has ended without success.
     Failed,
 }
 
@@ -35,7 +35,7 @@ impl ConditionType {
         Self::Failed,
     ];
 
-    /// The word in `status.conditions[].type`.
+    /// The value of `status.conditions[].type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
@@ -55,7 +55,7 @@ impl std::fmt::Display for ConditionType {
     }
 }
 
-/// The schema of `status.conditions`: the one of every Kubernetes kind, bounded as the API conventions say.
+/// The schema of `status.conditions`: `metav1.Condition` with the bounds of the Kubernetes API conventions.
 pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -67,7 +67,7 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
                 "type": {
-                    "description": "What the condition is about: Ready, Synced, Reconciling, Stalled …",
+                    "description": "Type of the condition: Ready, Synced, Reconciling, Stalled …",
                     "type": "string",
                     "maxLength": 316,
                 },
@@ -77,7 +77,7 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
                     "enum": ["True", "False", "Unknown"],
                 },
                 "observedGeneration": {
-                    "description": "The generation of the object that this was said about.",
+                    "description": "Generation of the object that the condition describes.",
                     "type": "integer",
                     "format": "int64",
                 },
@@ -87,13 +87,13 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
                     "format": "date-time",
                 },
                 "reason": {
-                    "description": "Why, in one word of a fixed list.",
+                    "description": "Why, as one word of a fixed list.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024,
                 },
                 "message": {
-                    "description": "Why, and what happens or has to be done next.",
+                    "description": "Why, and what happens next or what to do.",
                     "type": "string",
                     "maxLength": 32768,
                 },

@@ -1,7 +1,7 @@
-//! The custom resources: what a user may write, what the API server checks, and what the operator answers.
+//! The custom resources: spec, validation rules and status.
 //!
-//! No IO, and no decisions: `plan` reads a spec once into what is desired. What a field means is said in its
-//! documentation here, which `kubectl explain` shows; what its value must look like, in the rules beside it.
+//! This module does no IO and decides nothing; `plan` converts a spec to the desired state. The doc comment of a field
+//! documents it for users: `kubectl explain` shows it. The rules beside a type validate its values.
 
 pub mod conditions;
 pub mod instance;

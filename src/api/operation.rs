@@ -22,7 +22,7 @@ pub struct OperationStatus {
     #[schemars(schema_with = "time_schema")]
     pub started_at: Time,
 
-    /// Number of attempts, the present one included.
+    /// Number of attempts, the current one included.
     #[schemars(range(min = 0))]
     pub attempt: i32,
 
@@ -31,17 +31,17 @@ pub struct OperationStatus {
     #[schemars(range(min = 0))]
     pub failures: Option<i32>,
 
-    /// Generation of the spec that the present attempt was made for. A newer generation is tried at once.
+    /// Generation of the spec that the current attempt was made for. A newer generation is tried at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
 
-    /// When the present attempt was recorded, by the clock of the process that recorded it. It sets the wait before the
+    /// When the current attempt was recorded, by the clock of the process that recorded it. It sets the wait before the
     /// next attempt; it never decides whether an attempt may still arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub attempted_at: Option<Time>,
 
-    /// The process that recorded the present attempt. Only this process knows when it sent the request; any other
+    /// The process that recorded the current attempt. Only this process knows when it sent the request; any other
     /// process counts windowSeconds from the time when it first read this.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -53,22 +53,22 @@ pub struct OperationStatus {
     #[schemars(range(min = 0))]
     pub window_seconds: Option<i32>,
 
-    /// Region, project and endpoint that the present attempt is sent to, and where its outcome is looked up.
+    /// Region, project and endpoint that the current attempt is sent to, and where its outcome is looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<CloudAccount>,
 
-    /// Keyed hash of the credentials that the present attempt uses. A list made with other credentials may not show its
+    /// Keyed hash of the credentials that the current attempt uses. A list made with other credentials may not show its
     /// effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub credentials_hash: Option<String>,
 
-    /// The changes that the present attempt asks for. Never a password.
+    /// The changes that the current attempt asks for. Never a password.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub changes: Vec<PendingChange>,
 
-    /// Outcome of the present attempt: Accepted or Refused. Absent while the outcome is unknown.
+    /// Outcome of the current attempt: Accepted or Refused. Absent while the outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OperationOutcome>,
 

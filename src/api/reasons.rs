@@ -4,7 +4,7 @@
 //! Only reasons that code constructs are listed (`tests/it/docs.rs` checks that). A reason of a later kind is added with
 //! that kind.
 
-/// Declares the reasons: the word is the variant's name.
+/// Declares the reasons. The name of a variant is its value in the API.
 macro_rules! reasons {
     ($($(#[doc = $meaning:literal])+ $variant:ident => $remedy:literal,)*) => {
         /// The reason in a condition.
@@ -17,14 +17,14 @@ macro_rules! reasons {
             /// Every reason.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The word in `status.conditions[].reason`.
+            /// The value of `status.conditions[].reason`.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($variant),)*
                 }
             }
 
-            /// Parses the word; `None` if it is not a reason of this version.
+            /// Parses a reason; `None` if this version does not know it.
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
             }
@@ -116,7 +116,7 @@ reasons! {
     /// The DCS API cannot be reached.
     CloudUnreachable => "Check the network, the endpoint and the provider's status page; the operator keeps trying.",
     /// The last observation of the instance is too old to rely on.
-    ObservationTooOld => "As for CloudUnreachable.",
+    ObservationTooOld => "Check the network, the endpoint and the provider's status page; the operator keeps trying.",
     /// The request rate is limited, by DCS or by the operator's own budget.
     Throttled => "Nothing; if it lasts, lower the operator's request rates.",
     /// The list of instances is incomplete, so the operator infers nothing from what it lacks.

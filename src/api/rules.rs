@@ -1,22 +1,22 @@
-//! Rules that the API server checks (CEL), as data: what must hold, and what to write instead.
+//! CEL validation rules as data.
 //!
-//! A rule is here if it holds on every site of the cloud and can be checked without asking it. What depends on the
-//! site (which flavors and zones exist) is for the operator, which can name what would do.
+//! The API server checks what is true on every site of the cloud and needs no request to DCS. The operator checks what
+//! depends on the site, such as flavors and zones, because its message can name the valid values.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
-/// One rule.
+/// One entry of `x-kubernetes-validations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// The field that a violation is reported at, relative to the one that carries the rule; empty for that itself.
+    /// The field that the API server reports, relative to the schema node of the rule; empty for that node.
     pub at: &'static str,
-    /// The expression that must hold.
+    /// The CEL expression that must be true.
     pub holds: &'static str,
-    /// What a user reads otherwise: what to write instead.
+    /// The message of a violation: what to write instead.
     pub message: &'static str,
 }
 
-/// An ID of the cloud's network service, or of an instance.
+/// An ID of a VPC, subnet, security group or instance.
 pub const UUID: &[Rule] = &[Rule {
     at: "",
     holds: "self.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",

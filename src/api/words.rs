@@ -1,4 +1,4 @@
-//! Words of the operator's own that travel through status.
+//! Open enums in the status.
 //!
 //! An older operator may have to read what a newer one wrote, so an unknown word is kept and never fails decoding.
 
@@ -60,7 +60,7 @@ words! {
         Online,
         /// Connections break, or the instance pauses briefly.
         Disruptive,
-        /// Data is, or may be, lost.
+        /// Data is lost, or may be.
         Destructive,
         /// The change is impossible.
         Immutable,

@@ -9,14 +9,14 @@ use std::{
 
 use futures::FutureExt;
 
-use self::double::{Instance, Reply, Script, SteppedClock, refused};
+use self::double::{Instance, Reply, Script, refused};
 use super::*;
-use crate::dcs::Class;
+use crate::{clock::testing::TestClock, dcs::Class};
 
 type Wakes = BTreeSet<&'static str>;
 
 struct Fixture {
-    clock: Arc<SteppedClock>,
+    clock: Arc<TestClock>,
     inventory: Inventory<Script, &'static str>,
     cloud: Arc<Script>,
     key: AccountKey,
@@ -49,8 +49,8 @@ fn of<const N: usize>(subscriptions: [&'static str; N]) -> Wakes {
 impl Fixture {
     /// A joined account at second 1,000 with subscribers `a` of `i-a` and `b` of `i-b`, which exist.
     fn new(settings: InventorySettings) -> Self {
-        let clock = Arc::new(SteppedClock::default());
-        clock.step(at(1000));
+        let clock = Arc::new(TestClock::without_sleep());
+        clock.advance(at(1000));
         let inventory = Inventory::new(settings, Arc::clone(&clock) as Arc<dyn Clock>);
         let key = key("project");
         let cloud = inventory.join(&key, Script::default);
@@ -107,7 +107,7 @@ async fn an_active_account_is_listed_every_five_seconds() {
         assert_eq!(fixture.next().await, (at(1000 + 5 * n), of([])));
     }
     assert_eq!(fixture.inventory.subscribe("a", &fixture.key, by_id("i-a")), Some(at(1075)));
-    fixture.clock.step(at(40));
+    fixture.clock.advance(at(40));
     let waiting = Subscription { demand: Demand::EVERY_LIST, ..by_id("i-b") };
     assert_eq!(fixture.inventory.subscribe("b", &fixture.key, waiting.clone()), Some(at(1020)), "at once");
     assert_eq!(fixture.next().await, (at(1055), of(["b"])), "every complete list");
@@ -212,7 +212,7 @@ async fn retry_after_pauses_all_calls() {
 #[tokio::test]
 async fn a_list_waits_for_the_budget_with_priority() {
     let fixture = Fixture::settled().await;
-    fixture.clock.step(at(60));
+    fixture.clock.advance(at(60));
     for n in 0..100 {
         let _ = fixture.inventory.request(&fixture.key, Work::Read, Priority::Urgent, &n.to_string());
     }
@@ -309,7 +309,7 @@ async fn a_poll_can_be_dropped_at_any_await() {
             Subscription { demand: Demand { failed_creations: true, ..Demand::IDLE }, ..by_id("i-c") };
         let _ = fixture.inventory.subscribe("c", &fixture.key, subscription);
         fixture.cloud.set("i-a", Instance { status: "ERROR", ..Instance::default() });
-        fixture.clock.step(at(60));
+        fixture.clock.advance(at(60));
         let mut poll = Box::pin(fixture.inventory.poll(&fixture.key));
         assert_eq!(fixture.inventory.next_poll(), None, "a poll is running");
         assert_eq!(fixture.poll().await, of([]), "one at a time");
@@ -327,7 +327,7 @@ async fn a_poll_can_be_dropped_at_any_await() {
 #[tokio::test]
 async fn a_poll_of_a_dropped_account_does_not_change_its_successor() {
     let fixture = Fixture::settled().await;
-    fixture.clock.step(at(60));
+    fixture.clock.advance(at(60));
     let late = fixture.inventory.poll(&fixture.key);
     fixture.inventory.unsubscribe(&"a");
     fixture.inventory.unsubscribe(&"b");
@@ -353,7 +353,7 @@ async fn an_account_without_subscribers_is_dropped() {
     assert_eq!(Arc::strong_count(&fixture.cloud), 1);
     fixture.inventory.unsubscribe(&"b");
     assert_eq!(fixture.inventory.next_poll(), None);
-    fixture.clock.step(at(3600));
+    fixture.clock.advance(at(3600));
     fixture.inventory.unsubscribe(&"b");
     let state = fixture.inventory.shared.lock();
     assert!(state.accounts.is_empty() && state.account_by_subscriber.is_empty() && state.sites.is_empty());
@@ -372,13 +372,13 @@ async fn the_catalogue_is_read_once_and_again_after_its_ttl() {
     assert!(matches!(flavors().await, CatalogueRead::Read(Ok(_))));
     assert!(matches!(fixture.inventory.windows(&fixture.key).await, CatalogueRead::Read(Ok(_))));
     assert_eq!(fixture.cloud.take_calls(), ["flavors", "windows"]);
-    fixture.clock.step(at(600));
+    fixture.clock.advance(at(600));
     fixture.cloud.fail_catalogue(true);
     for _ in 0..9 {
         assert!(matches!(flavors().await, CatalogueRead::Read(Err(_))));
     }
     fixture.cloud.fail_catalogue(false);
-    fixture.clock.step(at(5));
+    fixture.clock.advance(at(5));
     assert!(matches!(flavors().await, CatalogueRead::Read(Ok(_))));
     assert_eq!(fixture.cloud.take_calls(), ["flavors"; 2]);
     assert!(matches!(fixture.inventory.flavors(&key("other")).await, CatalogueRead::NotJoined));

@@ -27,14 +27,14 @@ type apiServer struct {
 	done     chan error   // receives the result once the server has ended
 }
 
-// startAPIServer starts kube-apiserver on listener; cancelling ctx stops it. It does not wait until it is ready.
+// startAPIServer starts kube-apiserver on listener; cancelling ctx stops it. It does not wait for readiness.
 func startAPIServer(ctx context.Context, dir, auditLog string, listener net.Listener, keys *pki, tokenFile string) (*apiServer, error) {
 	policyFile := filepath.Join(dir, "audit-policy.yaml")
 	if err := os.WriteFile(policyFile, auditPolicy, 0o600); err != nil {
 		return nil, err
 	}
 
-	// kube-apiserver takes flags as its interface; the fields behind them move from release to release.
+	// The flags are the stable interface of kube-apiserver; the fields behind them change between releases.
 	opts := options.NewServerRunOptions()
 	flags := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
 	for _, set := range opts.Flags().FlagSets {
@@ -44,9 +44,9 @@ func startAPIServer(ctx context.Context, dir, auditLog string, listener net.List
 	if err := flags.Parse([]string{
 		"--etcd-servers=unix://" + etcdSocket(dir),
 		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1", // otherwise it looks for a network, which a test may not have
+		"--advertise-address=127.0.0.1", // the default needs a network, which a test may lack
 		"--secure-port=" + strconv.Itoa(port),
-		"--endpoint-reconciler-type=none", // it refuses to publish a loopback address
+		"--endpoint-reconciler-type=none", // the reconciler rejects a loopback address
 		"--service-cluster-ip-range=10.0.0.0/16",
 		"--tls-cert-file=" + keys.servingCert,
 		"--tls-private-key-file=" + keys.servingKey,
@@ -55,15 +55,15 @@ func startAPIServer(ctx context.Context, dir, auditLog string, listener net.List
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + keys.serviceAccountKey,
 		"--service-account-signing-key-file=" + keys.serviceAccountKey,
-		"--disable-admission-plugins=ServiceAccount", // pods would wait for a CA bundle that no controller here publishes
+		"--disable-admission-plugins=ServiceAccount", // its pods need a CA bundle that no controller here publishes
 		"--audit-policy-file=" + policyFile,
 		"--audit-log-path=" + auditLog,
-		"--audit-log-mode=blocking", // a request that has been answered is in the log
+		"--audit-log-mode=blocking", // a request is in the log before its response is sent
 		"--profiling=false",
 	}); err != nil {
 		return nil, err
 	}
-	// The port is already ours: no other process can take it between choosing and binding.
+	// The listener already holds the port, so no other process can take it.
 	opts.SecureServing.Listener = listener
 
 	if err := opts.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
@@ -88,8 +88,8 @@ func startAPIServer(ctx context.Context, dir, auditLog string, listener net.List
 	if err != nil {
 		return nil, err
 	}
-	// Watches last until their clients hang up; waiting for them would take as long as a request may take, 60 s. Other
-	// requests are waited for regardless.
+	// A watch lasts until its client disconnects, and the server would wait for it up to the request timeout of 60 s.
+	// The server waits for other requests regardless.
 	server.GenericAPIServer.ShutdownTimeout = 100 * time.Millisecond
 	prepared, err := server.PrepareRun()
 	if err != nil {

@@ -17,25 +17,24 @@ import (
 	"k8s.io/kubernetes/pkg/controller/serviceaccount"
 )
 
-// The controllers are those of kube-controller-manager, but started here rather than through its Run: that one fixes
-// the garbage collector's discovery period at 30 s, for which time the objects of a new custom resource would not be
-// collected, and brings in all the other controllers.
+// The controllers are those of kube-controller-manager. They are started here because its Run fixes the discovery period
+// of the garbage collector at 30 s, during which objects of a new custom resource would not be collected, and because it
+// adds all the other controllers.
 
 const (
-	// discoveryPeriod is how soon the garbage collector notices a new custom resource.
+	// discoveryPeriod is the interval at which the garbage collector discovers new custom resources.
 	discoveryPeriod = time.Second
 	workers         = 10
 )
 
-// controllers is what the controllers share, most of all the caches.
+// controllers is the state that the controllers share, mainly the caches.
 type controllers struct {
 	users    *credentials
 	typed    informers.SharedInformerFactory
 	metadata metadatainformer.SharedInformerFactory
 }
 
-// startControllers starts the controllers; cancelling ctx stops them. synced tells whether they watch all that there
-// is to watch.
+// startControllers starts the controllers; cancelling ctx stops them. synced reports whether they watch every resource.
 func startControllers(ctx context.Context, users *credentials) (synced func() bool, err error) {
 	config := users.config(informersUser)
 	client, err := kubernetes.NewForConfig(config)
@@ -87,7 +86,7 @@ func (c *controllers) startServiceAccounts(ctx context.Context) error {
 	return nil
 }
 
-// startGarbageCollector starts the collector, which adds caches of its own once started is closed.
+// startGarbageCollector starts the collector, which adds its own caches after started is closed.
 func (c *controllers) startGarbageCollector(ctx context.Context, started <-chan struct{}) (synced func() bool, err error) {
 	config := c.users.config(garbageCollectorUser)
 	client, err := kubernetes.NewForConfig(config)

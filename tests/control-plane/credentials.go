@@ -11,10 +11,9 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// The users that the API server knows from its token file. Each controller has the name of the service account under
-// which it would run in a cluster, and their common caches that of kube-controller-manager, because the roles that
-// kube-apiserver creates at start-up are bound to those names: so they have their real permissions, and the audit log
-// tells their requests from everybody else's.
+// The users in the token file of the API server. Each controller has the name of its service account in a cluster, and
+// the shared caches have that of kube-controller-manager. The roles that kube-apiserver creates at start-up are bound to
+// these names, so the controllers have their real permissions, and the audit log identifies their requests.
 const (
 	adminUser            = "admin"
 	informersUser        = "system:kube-controller-manager"
@@ -23,14 +22,14 @@ const (
 	serviceAccountUser   = "system:serviceaccount:kube-system:service-account-controller"
 )
 
-// credentials knows how each user reaches the API server.
+// credentials builds the client configuration of each user.
 type credentials struct {
 	server string
 	caPEM  []byte
 	tokens map[string]string // by user
 }
 
-// newCredentials invents a token for each user and writes them to tokenFile for the API server.
+// newCredentials generates a token for each user and writes the tokens to tokenFile for the API server.
 func newCredentials(server string, caPEM []byte, tokenFile string) (*credentials, error) {
 	const serviceAccountGroups = "system:serviceaccounts,system:serviceaccounts:kube-system"
 	c := &credentials{server: server, caPEM: caPEM, tokens: map[string]string{}}
@@ -49,7 +48,7 @@ func newCredentials(server string, caPEM []byte, tokenFile string) (*credentials
 	return c, os.WriteFile(tokenFile, []byte(lines.String()), 0o600)
 }
 
-// config is how a part of this process connects as user, without any limit on its rate of requests.
+// config returns the client configuration of user, without a rate limit.
 func (c *credentials) config(user string) *rest.Config {
 	return &rest.Config{
 		Host:            c.server,

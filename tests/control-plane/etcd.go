@@ -11,11 +11,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxSocketPath is what Linux accepts as the path of a unix socket.
+// maxSocketPath is the maximum length of the path of a unix socket on Linux.
 const maxSocketPath = 107
 
-// etcdSocket is where etcd of the instance in dir listens: a unix socket needs no free port, and
-// unlike a loopback port it is closed to other users.
+// etcdSocket returns the address of etcd of the instance in dir. A unix socket needs no free port, and unlike a loopback
+// port it is closed to other users.
 func etcdSocket(dir string) string {
 	return filepath.Join(dir, "etcd.sock")
 }
@@ -27,7 +27,7 @@ func startEtcd(ctx context.Context, dir string, logger *zap.Logger) (*embed.Etcd
 		return nil, fmt.Errorf("etcd: the path of its socket, %s, is longer than %d characters; use a shorter directory", socket, maxSocketPath)
 	}
 
-	// Nobody connects to these two, but etcd insists on having them; port 0 cannot collide with another instance.
+	// No client uses these two listeners, but etcd requires them; port 0 cannot collide with another instance.
 	unused := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 
 	config := embed.NewConfig()
@@ -38,9 +38,9 @@ func startEtcd(ctx context.Context, dir string, logger *zap.Logger) (*embed.Etcd
 	config.ListenPeerUrls = unused
 	config.AdvertisePeerUrls = unused
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
-	// The state only has to survive this process, not the machine.
+	// The state need not survive the machine.
 	config.UnsafeNoFsync = true
-	// The only member waits for an election timeout before it elects itself; the default makes that most of a second.
+	// The only member waits for an election timeout before it elects itself; the default is most of a second.
 	config.TickMs, config.ElectionMs = 20, 100
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
 

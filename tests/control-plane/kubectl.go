@@ -9,10 +9,9 @@ import (
 	"k8s.io/kubectl/pkg/cmd/util"
 )
 
-// kubectl is the main function of the upstream kubectl. It ends the process itself when it fails, with kubectl's exit
-// codes.
+// kubectl is the main function of the upstream kubectl. On failure it ends the process with the exit code of kubectl.
 func kubectl(args []string) {
-	// kubectl's plugin lookup and help texts read os.Args instead of being told.
+	// The plugin lookup and the help texts of kubectl read os.Args.
 	os.Args = append([]string{"kubectl"}, args...)
 	logs.GlogSetter(cmd.GetLogVerbosity(os.Args)) // as upstream: a bad -v is reported later, by the flag parser
 	if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {

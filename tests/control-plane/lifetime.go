@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// parentPoll is how often we look whether the parent is still there. Asking costs one system call; the kernel's
-	// notification (PR_SET_PDEATHSIG) would tell of the end of the thread that started us, which a parent with a
-	// pool of threads can reach long before its own.
+	// parentPoll is the interval of the check for the parent, which costs one system call. PR_SET_PDEATHSIG signals the
+	// end of the thread that started this process, and a parent with a thread pool can end that thread long before
+	// it ends itself.
 	parentPoll = 250 * time.Millisecond
-	// shutdownTime is what a graceful stop may take before the process just exits. As everything is one process,
-	// nothing outlives that.
+	// shutdownTime is the deadline of a graceful stop, after which the process exits. All parts run in this process, so
+	// none outlives it.
 	shutdownTime = 3 * time.Second
 )
 
-// parentAtStart is read before anything else happens, for the narrowest gap in which its death goes unnoticed.
+// parentAtStart is read first, to minimize the time in which the death of the parent goes undetected.
 var parentAtStart = os.Getppid()
 
 // lifetime returns a context that ends, with the reason as its cause, when the process is asked to stop or its parent
-// is gone. expected is the parent's process id if the parent told it, otherwise 0: then a parent that died before we
-// got here is taken for whoever adopted us.
+// is gone. expected is the process ID of the parent, or 0 if the parent did not pass it: then the death of the parent
+// before this call is not detected.
 func lifetime(expected int) (context.Context, error) {
 	parent := parentAtStart
 	if expected != 0 && parent != expected {
@@ -46,7 +46,7 @@ func lifetime(expected int) (context.Context, error) {
 	return ctx, nil
 }
 
-// exitAfter ends the process after d, for the case that a graceful stop does not come to its end.
+// exitAfter ends the process after d, in case a graceful stop hangs.
 func exitAfter(d time.Duration, code int, cleanup func()) {
 	time.AfterFunc(d, func() {
 		cleanup()

@@ -12,9 +12,9 @@ import (
 	"k8s.io/klog/v2/textlogger"
 )
 
-// logTo sends all that the components have to say to the file called name, and makes standard output, which belongs to
-// the caller of this program, unreachable for them. A component that finds something hopeless wants to end the process
-// there and then; giveUp, which must not return, does it for them. The logger returned is for etcd.
+// logTo sends the logs of the components to the file called name and detaches them from standard output, which belongs
+// to the caller of this program. On a fatal error a component calls giveUp, which must not return, instead of ending the
+// process. The returned logger is for etcd.
 func logTo(name string, giveUp func(why string)) (*zap.Logger, error) {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -25,9 +25,9 @@ func logTo(name string, giveUp func(why string)) (*zap.Logger, error) {
 
 	klog.SetLoggerWithOptions(textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(file))), klog.ContextualLogger(true))
 	klog.OsExit = func(int) { giveUp("a component cannot go on") }
-	// Components would set up logging for their process; here they share one.
+	// Each component would configure the logging of its process; here they share one process.
 	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
-	// Deprecation warnings of the API are meant for users, not for the components' own clients.
+	// Deprecation warnings of the API are for users, not for the clients of the components.
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
 
 	encoding := zap.NewProductionEncoderConfig()
@@ -36,7 +36,7 @@ func logTo(name string, giveUp func(why string)) (*zap.Logger, error) {
 	return zap.New(core, zap.WithPanicHook(exitHook(giveUp)), zap.WithFatalHook(exitHook(giveUp))), nil
 }
 
-// exitHook is what etcd's logger does in place of panicking.
+// exitHook replaces the panic of etcd's logger.
 type exitHook func(why string)
 
 func (giveUp exitHook) OnWrite(entry *zapcore.CheckedEntry, _ []zapcore.Field) {

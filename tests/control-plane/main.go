@@ -1,12 +1,12 @@
 // Control-plane is a real Kubernetes control plane, small enough for a demo or a test: etcd, kube-apiserver and the
-// garbage-collection, namespace and service-account controllers in one process, which also answers as kubectl.
-// There is no kubelet, scheduler or workload controller: pods can be stored, none ever runs.
+// garbage-collection, namespace and service-account controllers in one process, which also acts as kubectl.
+// There is no kubelet, scheduler or workload controller: pods are stored but never run.
 //
-// This file owns the command line; serve.go says in which order the parts come up and go down.
+// This file holds the command line; serve.go starts and stops the parts in order.
 //
 // # Building
 //
-// The version of Kubernetes is told to the linker, so that the server's /version and "kubectl version" are right:
+// The linker sets the version of Kubernetes for the server's /version and "kubectl version":
 //
 //	V=1.37.2 P=k8s.io/component-base/version C=k8s.io/client-go/pkg/version
 //	go build -trimpath -o OUT -ldflags "-s -w -X $P.gitVersion=v$V -X $P.gitCommit= -X $P.gitMajor=1 -X $P.gitMinor=37 \
@@ -15,10 +15,9 @@
 // # Moving to another version of Kubernetes
 //
 // k8s.io/kubernetes requires its staging modules (k8s.io/api, k8s.io/client-go, ...) at v0.0.0, which only its own
-// source tree can resolve; go.mod therefore replaces each of them with the release that belongs to it (v1.X.Y goes with
-// v0.X.Y). To move: set the new v1.X.Y and v0.X.Y throughout go.mod, compare its list with the "replace" block of that
-// release's own go.mod (modules come and go), take etcd's version from there too, and run "go mod tidy". The version in
-// the build command has to follow.
+// source tree can resolve; go.mod therefore replaces each of them with the matching release (v0.X.Y for v1.X.Y). To move: set the new v1.X.Y and v0.X.Y throughout go.mod, compare its list with the "replace" block of that
+// release's own go.mod (releases add and remove modules), take etcd's version from there too, and run "go mod tidy". Set the
+// version in the build command too.
 package main
 
 import (
@@ -46,7 +45,7 @@ kubectl is the complete kubectl; it reads KUBECONFIG. A link named kubectl that 
   ln -s control-plane kubectl
 `
 
-// Exit codes of this command line; kubectl brings its own.
+// Exit codes of this command line; kubectl has its own.
 const (
 	exitOK     = 0
 	exitFailed = 1

@@ -14,11 +14,11 @@ import (
 	"k8s.io/kubernetes/pkg/controller/namespace/deletion"
 )
 
-// The namespace controller empties a namespace that is being deleted, then lets it go. The emptying is upstream's; the
-// queue in front of it is our own, because upstream lets 5 s pass before it starts (for other API servers and etcd
-// members to catch up, of which there are none) and 8 s before it looks again at objects that have finalizers.
+// The namespace controller deletes the objects of a namespace that is being deleted, then removes its finalizer. The
+// deletion is upstream's. The queue is local, because upstream waits 5 s before it starts (for other API servers and etcd
+// members, of which there are none) and 8 s before it checks objects with finalizers again.
 const (
-	// namespaceGrace lets the one API server's own cache learn that the namespace takes no more objects.
+	// namespaceGrace is the time until the cache of the API server shows that the namespace accepts no more objects.
 	namespaceGrace = 200 * time.Millisecond
 	namespaceRetry = 500 * time.Millisecond
 )

@@ -23,9 +23,9 @@ type pki struct {
 	caPEM                   []byte
 }
 
-// newPKI writes the key material below dir. Serving certificates are made anew each time, under a CA whose key is
-// thrown away; the service-account key is kept when it is already there, so that tokens outlive a restart in the same
-// directory. Elliptic curves, since generating RSA keys would take a good part of the start-up time.
+// newPKI writes the key material below dir. It creates new serving certificates each time, under a CA whose key it
+// discards. It keeps an existing service-account key, so that tokens survive a restart in the same directory. The keys
+// are elliptic curve keys, because generating RSA keys would take a large part of the start-up time.
 func newPKI(dir string) (*pki, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -84,13 +84,13 @@ func newKey() (*ecdsa.PrivateKey, error) {
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
-// template is what the certificates have in common.
+// template returns the fields that the certificates share.
 func template(name string) *x509.Certificate {
 	now := time.Now()
 	return &x509.Certificate{
 		SerialNumber:          big.NewInt(now.UnixNano()),
 		Subject:               pkix.Name{CommonName: name},
-		NotBefore:             now.Add(-time.Hour), // a clock stepped back a little must not break a running test
+		NotBefore:             now.Add(-time.Hour), // a small backward step of the clock must not break a running test
 		NotAfter:              now.AddDate(1, 0, 0),
 		BasicConstraintsValid: true,
 	}

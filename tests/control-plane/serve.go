@@ -20,10 +20,10 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// startTime is how long the start may take before it has failed.
+// startTime is the deadline of the start.
 const startTime = 60 * time.Second
 
-// readyLine is what serve prints when the cluster can be used.
+// readyLine is the line that serve prints when the cluster is ready.
 type readyLine struct {
 	Server     string `json:"server"`
 	Kubeconfig string `json:"kubeconfig"`
@@ -40,7 +40,7 @@ func serve(args []string) int {
 	}
 
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // it would print its own usage
+	flags.SetOutput(io.Discard) // the default output would get a second usage text
 	dirFlag := flags.String("dir", "", "")
 	auditLog := flags.String("audit-log", "", "")
 	parent := flags.Int("parent-pid", 0, "")
@@ -79,7 +79,7 @@ func serve(args []string) int {
 
 	select {
 	case err = <-started:
-	case <-starting.Done(): // not every step of the start listens to the context
+	case <-starting.Done(): // some steps of the start ignore the context
 		err = context.Cause(starting)
 	}
 	if ctx.Err() != nil {
@@ -87,7 +87,7 @@ func serve(args []string) int {
 		return exitOK
 	}
 	if err != nil {
-		return failWithLog(err) // leaves a temporary directory to the next sweep, for its log
+		return failWithLog(err) // keeps a temporary directory, with its log, until the next sweep
 	}
 	if err := json.NewEncoder(stdout).Encode(c.ready); err != nil {
 		return failWithLog(err)
@@ -105,7 +105,7 @@ func serve(args []string) int {
 	return exitOK
 }
 
-// cluster is the parts of a control plane.
+// cluster holds the parts of a control plane.
 type cluster struct {
 	dir        *workdir
 	etcdLogger *zap.Logger
@@ -117,8 +117,8 @@ type cluster struct {
 	ready     readyLine
 }
 
-// start brings the parts up, one after the other, and returns when the cluster can be used. Cancelling ctx ends the
-// start; only stop ends the parts.
+// start starts the parts one after the other and returns when the cluster is ready. Cancelling ctx ends the start; only
+// stop ends the parts.
 func (c *cluster) start(ctx context.Context) (err error) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
@@ -153,7 +153,7 @@ func (c *cluster) start(ctx context.Context) (err error) {
 		return err
 	}
 
-	// Only now, as the controllers' permissions are among the last things that the API server sets up.
+	// The controllers start last, because the API server creates their permissions at the end of its own start.
 	synced, err := startControllers(running, users)
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func (c *cluster) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// await polls until is holds; problem says what is wrong if it never does.
+// await polls until is returns true; problem is the error message if it never does.
 func (c *cluster) await(ctx context.Context, problem string, is func(context.Context) bool) error {
 	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		select {
@@ -188,7 +188,7 @@ func (c *cluster) await(ctx context.Context, problem string, is func(context.Con
 	return err
 }
 
-// apiReady tells whether the API server declares itself ready to the administrator.
+// apiReady reports whether the API server reports ready to the administrator.
 func apiReady(users *credentials) func(context.Context) bool {
 	client := kubernetes.NewForConfigOrDie(users.config(adminUser))
 	return func(ctx context.Context) bool {
@@ -196,8 +196,8 @@ func apiReady(users *credentials) func(context.Context) bool {
 	}
 }
 
-// defaultAccount tells whether the namespace "default" and its service account are there. It asks as the API server
-// itself, so that the audit log begins with the user's first request.
+// defaultAccount reports whether the namespace "default" and its service account exist. It uses the identity of the API
+// server, so that the audit log begins with the first request of a user.
 func defaultAccount(s *apiServer) func(context.Context) bool {
 	client := kubernetes.NewForConfigOrDie(s.loopback)
 	return func(ctx context.Context) bool {

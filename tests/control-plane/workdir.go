@@ -14,11 +14,11 @@ const (
 	lockName   = "lock"
 )
 
-// errInUse says that another instance has the directory.
+// errInUse reports that another instance holds the directory.
 var errInUse = errors.New("another control plane is using it")
 
-// workdir is the directory of one instance. A lock on a file in it is held as long as the process lives; the kernel
-// releases it however the process ends, so whoever gets the lock knows that the directory is no longer in use.
+// workdir is the directory of one instance. The process holds a lock on a file in it; the kernel releases the lock
+// however the process ends, so the holder of the lock knows that no other instance uses the directory.
 type workdir struct {
 	path      string
 	temporary bool
@@ -72,7 +72,7 @@ func lockDir(path string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	// Between opening and locking, another instance may have taken the lock, removed everything and let go.
+	// Between the open and the lock, another instance may have locked and removed the directory.
 	ours, err := file.Stat()
 	if err == nil {
 		var there os.FileInfo
@@ -87,9 +87,9 @@ func lockDir(path string) (*os.File, error) {
 	return file, nil
 }
 
-// sweepTempDirs removes the temporary directories of instances that were killed before they could do it themselves.
-// It leaves alone what it cannot judge: directories of other users, and young ones without a lock file, which may just
-// have been made. A start that was stopped half-way can leave an old one.
+// sweepTempDirs removes the temporary directories of killed instances. It skips directories of other users, and recent
+// ones without a lock file, which another instance may be creating. An interrupted start can leave an old directory
+// without a lock file.
 func sweepTempDirs() {
 	paths, _ := filepath.Glob(filepath.Join(os.TempDir(), tempPrefix+"*"))
 	for _, path := range paths {
@@ -106,12 +106,12 @@ func sweepTempDirs() {
 	}
 }
 
-// file is the path of a file in the directory.
+// file returns the path of a file in the directory.
 func (d *workdir) file(name string) string {
 	return filepath.Join(d.path, name)
 }
 
-// remove removes a temporary directory. What still writes into it may bring a file back, hence the second attempt.
+// remove removes a temporary directory. A running writer may create a file again, hence the second attempt.
 func (d *workdir) remove() {
 	if d.temporary && os.RemoveAll(d.path) != nil {
 		os.RemoveAll(d.path)

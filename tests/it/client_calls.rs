@@ -133,7 +133,7 @@ async fn a_repeated_read_has_a_new_signature() {
         vec![refusal(503, "", &[]), Err(Failure::Broken(String::new())), answer(200, &[], &detail())];
     let ClientHarness { client, service, clock } = harness(signing(), script);
     client.show_instance(ID).await.unwrap();
-    assert_eq!(clock.leaps().len(), 2);
+    assert_eq!(clock.advances().len(), 2);
     let asked = service.requests();
     let signatures: Vec<_> = asked.iter().map(|asked| header(asked, "authorization")).collect();
     let dates: Vec<_> = asked.iter().map(|asked| header(asked, "x-sdk-date")).collect();
@@ -146,13 +146,13 @@ async fn retry_after_is_honoured() {
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "17")]), answer(200, &[], &detail())];
     let ClientHarness { client, clock, .. } = harness(signing(), script);
     client.show_instance(ID).await.unwrap();
-    assert_eq!(clock.leaps(), [Duration::from_secs(17)]);
+    assert_eq!(clock.advances(), [Duration::from_secs(17)]);
 
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "600")])];
     let ClientHarness { client, clock, .. } = harness(signing(), script);
     let error = client.show_instance(ID).await.unwrap_err();
     assert_eq!((error.class(), error.retry_after()), (Class::Throttled, Some(Duration::from_secs(600))));
-    assert!(clock.leaps().is_empty(), "the caller's schedule waits, not the call");
+    assert!(clock.advances().is_empty(), "the caller's schedule waits, not the call");
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_change_is_never_sent_after_its_deadline() {
     let script = vec![refusal(429, "APIGW.0308", &[("retry-after", "55")])];
     let ClientHarness { client, clock, .. } = harness(signing(), script);
     assert_eq!(class(client.delete_instance(ID).await), Class::Throttled);
-    assert!(clock.leaps().is_empty(), "the lease may be lost by then");
+    assert!(clock.advances().is_empty(), "the lease may be lost by then");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn a_wrong_clock_is_corrected_once() {
     client.show_instance(ID).await.unwrap();
     let dates: Vec<_> = service.requests().iter().map(|asked| header(asked, "x-sdk-date")).collect();
     assert_eq!(dates, ["20270115T080000Z", "20270115T082000Z", "20270115T082000Z"]);
-    assert!(clock.leaps().is_empty());
+    assert!(clock.advances().is_empty());
 
     let ClientHarness { client, .. } = harness(signing(), vec![expired(), expired()]);
     let error = client.show_instance(ID).await.unwrap_err();
@@ -80,7 +80,7 @@ async fn a_token_is_replaced_before_it_expires() {
         vec![token("t1", 1), answer(200, &[], &detail()), token("t2", 1), answer(200, &[], &detail())];
     let ClientHarness { client, service, clock } = harness(by_password(), script);
     client.show_instance(ID).await.unwrap();
-    clock.leap(Duration::from_secs(3600 - 299));
+    clock.advance(Duration::from_secs(3600 - 299));
     client.show_instance(ID).await.unwrap();
     assert_eq!(header(&service.requests()[3], "x-auth-token"), "t2");
 }
@@ -98,9 +98,9 @@ async fn a_token_without_readable_times_is_kept_for_half_an_hour() {
     ];
     let ClientHarness { client, service, clock } = harness(by_password(), script);
     client.show_instance(ID).await.unwrap();
-    clock.leap(Duration::from_secs(1799));
+    clock.advance(Duration::from_secs(1799));
     client.show_instance(ID).await.unwrap();
-    clock.leap(Duration::from_secs(1));
+    clock.advance(Duration::from_secs(1));
     client.show_instance(ID).await.unwrap();
     assert_eq!(header(&service.requests()[5], "x-auth-token"), "t2");
 }
@@ -136,10 +136,10 @@ async fn a_wrong_password_is_tried_once_a_minute_for_all_callers() {
     for outcome in futures::future::join_all(calls).await {
         assert_eq!(class(outcome), Class::Credentials);
     }
-    clock.leap(Duration::from_secs(59));
+    clock.advance(Duration::from_secs(59));
     assert_eq!(class(client.show_instance(ID).await), Class::Credentials);
     assert_eq!(service.requests().len(), 1, "repeated failures lock the user");
-    clock.leap(Duration::from_secs(1));
+    clock.advance(Duration::from_secs(1));
     service.answer_later(Duration::ZERO, token("t1", 23));
     service.answer_later(Duration::ZERO, answer(200, &[], &detail()));
     client.show_instance(ID).await.unwrap();

@@ -1,4 +1,4 @@
-//! The control plane that everything else is tested on: it is a real one, and it leaves nothing behind.
+//! The control plane of the tests: a real API server that leaves nothing behind.
 
 use std::{net::TcpStream, process::Command};
 
@@ -32,18 +32,18 @@ fn namespace(name: &str) -> Namespace {
     Namespace { metadata, ..Namespace::default() }
 }
 
-/// Nobody answers any more, nothing is left of its folder, and the process has ended: all of it within the promised
-/// time. It closes its port and removes its folder first, so that the kernel may still be taking it down.
+/// Asserts that the port is closed, the directory removed and the process ended, all within `STOP`. The process ends
+/// last.
 async fn assert_gone(ready: &Ready) {
     let address = ready.server.trim_start_matches("https://").to_owned();
     eventually("the control plane is gone", STOP, || async {
-        let silent = TcpStream::connect(&address).is_err() && !ready.dir.exists();
-        (silent && has_ended(ready.pid)).then_some(())
+        let closed = TcpStream::connect(&address).is_err() && !ready.dir.exists();
+        (closed && has_ended(ready.pid)).then_some(())
     })
     .await;
 }
 
-/// Whether a process is gone, or only waits to be buried. Where there is no /proc nobody can tell.
+/// Whether a process has ended or is a zombie. Always true on a system without /proc.
 fn has_ended(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat")).map_or(true, |stat| stat.contains(") Z "))
 }
@@ -55,8 +55,9 @@ async fn objects_are_created_watched_and_deleted() {
     let watched = Config::default().fields("metadata.name=first");
     let mut events = watcher(maps.clone(), watched).default_backoff().boxed();
     let mut next = async || {
-        let event = tokio::time::timeout(DEADLINE, events.try_next()).await.expect("an event in time");
-        event.unwrap().expect("the watch goes on")
+        let event =
+            tokio::time::timeout(DEADLINE, events.try_next()).await.expect("an event before the deadline");
+        event.unwrap().expect("the watch continues")
     };
     loop {
         if let Event::InitDone = next().await {
@@ -74,7 +75,7 @@ async fn objects_are_created_watched_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_goes_away_with_its_content() {
+async fn deleting_a_namespace_deletes_its_objects() {
     let control_plane = ControlPlane::start().await;
     let client = control_plane.client().await;
     let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -92,22 +93,22 @@ async fn a_namespace_goes_away_with_its_content() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();
         entry["verb"] == "delete" && entry["objectRef"]["name"] == "shop"
     });
-    assert_eq!(deletions.count(), 1, "the audit log tells who deleted what");
+    assert_eq!(deletions.count(), 1, "the audit log has the deletion of the user only");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_answers_as_kubectl_and_ends_when_told() {
+async fn the_binary_acts_as_kubectl_and_stops_on_sigterm() {
     let mut control_plane = ControlPlane::start().await;
     let output = control_plane.kubectl(&["get", "namespace", "default", "-o", "name"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "namespace/default\n", "{output:?}");
     assert_eq!(control_plane.kubectl(&["get", "namespace", "nowhere"]).status.code(), Some(1));
     control_plane.signal("-TERM");
-    assert!(control_plane.wait(), "an orderly end");
+    assert!(control_plane.wait(), "exit code 0");
     assert_gone(&control_plane.ready).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_at_once_do_not_disturb_each_other() {
+async fn two_control_planes_are_independent() {
     let (one, two) = tokio::join!(ControlPlane::start(), ControlPlane::start());
     let maps = async |control_plane: &ControlPlane| -> Api<ConfigMap> {
         Api::namespaced(control_plane.client().await, "default")
@@ -121,7 +122,7 @@ async fn two_at_once_do_not_disturb_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_left_when_its_parent_is_killed() {
+async fn a_killed_parent_leaves_nothing_behind() {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{:?} serve & wait", control_plane::binary()));
     let mut parent = start(command).await;
@@ -133,7 +134,7 @@ async fn nothing_is_left_when_its_parent_is_killed() {
 }
 
 #[test]
-fn a_parent_that_is_gone_already_is_noticed() {
+fn a_missing_parent_is_detected() {
     let output = Command::new(control_plane::binary()).args(["serve", "--parent-pid", "1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());

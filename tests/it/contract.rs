@@ -1,5 +1,4 @@
-//! What the rest of the operator may rely on, whoever stands behind the port to the cloud: the same scenarios over
-//! HTTP and over the state machine in process.
+//! The contract of the `Cloud` trait. Each scenario runs over HTTP and in process.
 
 use std::collections::HashSet;
 
@@ -18,31 +17,31 @@ use serde_json::json;
 use crate::support::sim_harness::{PASSWORD, SimHarness, instance, over_both, user};
 
 over_both! {
-    a_new_instance_is_seen_alike_everywhere;
+    a_new_instance_has_the_same_fields_in_every_response;
     pages_are_complete_and_bounded;
-    names_are_searched_loosely_or_exactly;
-    what_is_updated_is_read_back;
-    an_instance_in_transition_refuses_changes;
-    a_resize_runs_as_a_task_and_ends;
+    the_name_filter_is_a_substring_or_an_exact_match;
+    an_update_is_visible_in_the_next_read;
+    an_instance_in_transition_rejects_changes;
+    a_resize_runs_as_a_task;
     a_password_can_be_set_and_removed;
     tags_are_upserted_and_removed;
-    what_is_deleted_is_gone_and_said_to_be;
-    nothing_but_an_instance_is_ever_not_found;
-    limits_are_told_apart_from_mistakes;
-    the_catalogue_answers_its_filters;
-    a_lost_answer_leaves_one_instance_and_an_ambiguous_error;
-    a_token_does_what_a_key_does;
+    a_deleted_instance_is_not_found;
+    only_a_missing_instance_is_not_found;
+    quota_errors_differ_from_invalid_requests;
+    the_flavor_catalogue_applies_filters;
+    a_lost_response_leaves_one_instance_and_an_ambiguous_error;
+    a_token_authorizes_like_an_access_key;
 }
 
 fn class<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Class {
-    outcome.expect_err("a refusal").class()
+    outcome.expect_err("an error").class()
 }
 
 fn tag(key: &str, value: &str) -> Tag {
     Tag { key: key.to_owned(), value: Some(value.to_owned()) }
 }
 
-/// Creates an instance and lets it become ready.
+/// Creates an instance and waits until it runs.
 async fn running(harness: &SimHarness, request: &CreateInstance) -> String {
     let id = harness.client.create_instance(request).await.expect("created").instance_id;
     harness.step(200);
@@ -54,7 +53,7 @@ async fn status(harness: &SimHarness, id: &str) -> Option<InstanceStatus> {
     harness.client.show_instance(id).await.expect("an instance").summary.status
 }
 
-async fn a_new_instance_is_seen_alike_everywhere(harness: SimHarness) {
+async fn a_new_instance_has_the_same_fields_in_every_response(harness: SimHarness) {
     let client = &harness.client;
     let request = CreateInstance {
         description: Some("sessions of the shop".to_owned()),
@@ -71,7 +70,7 @@ async fn a_new_instance_is_seen_alike_everywhere(harness: SimHarness) {
     assert_eq!(page.instance_num, 1);
     assert_eq!(summary.instance_id, id);
     assert_eq!((summary.name.as_deref(), detail.name.as_deref()), (Some("sessions"), Some("sessions")));
-    assert_eq!(summary.capacity(), Some(Capacity::from_mib(512)), "small sizes too");
+    assert_eq!(summary.capacity(), Some(Capacity::from_mib(512)), "sizes below 1 GiB have a capacity");
     assert_eq!(detail.capacity(), summary.capacity());
     assert_eq!(detail.spec_code.as_deref(), Some(request.spec_code.as_str()));
     assert_eq!((summary.spec_code.as_ref(), summary.port), (detail.spec_code.as_ref(), detail.port));
@@ -111,7 +110,7 @@ async fn pages_are_complete_and_bounded(harness: SimHarness) {
         client.create_instance(&instance(&format!("cache-{number:02}"))).await.expect("created");
     }
     let first = client.list_instances(&InstanceQuery::default()).await.expect("a page");
-    assert_eq!((first.instance_num, first.instances.len()), (12, 10), "ten unless told otherwise");
+    assert_eq!((first.instance_num, first.instances.len()), (12, 10), "the default page size is 10");
     let mut ids = HashSet::new();
     for offset in [0, 5, 10, 15] {
         let query = InstanceQuery { offset, limit: Some(5), ..InstanceQuery::default() };
@@ -119,17 +118,17 @@ async fn pages_are_complete_and_bounded(harness: SimHarness) {
         assert_eq!(page.instance_num, 12);
         ids.extend(page.instances.into_iter().map(|instance| instance.instance_id));
     }
-    assert_eq!(ids.len(), 12, "each once");
-    let all = list_all(client, InstanceQuery::default()).await.expect("all");
+    assert_eq!(ids.len(), 12, "each instance is on exactly one page");
+    let all = list_all(client, InstanceQuery::default()).await.expect("a list");
     assert_eq!((all.instances.len(), all.complete), (12, true));
     harness.add_faults(
         &json!([{ "operation": "ListInstances", "count": 2, "fault": { "partialList": { "drop": 1 } } }]),
     );
-    let most = list_all(client, InstanceQuery::default()).await.expect("most");
-    assert_eq!((most.instances.len(), most.complete), (11, false), "a short page is noticed");
+    let partial = list_all(client, InstanceQuery::default()).await.expect("a partial list");
+    assert_eq!((partial.instances.len(), partial.complete), (11, false), "an incomplete list is detected");
 }
 
-async fn names_are_searched_loosely_or_exactly(harness: SimHarness) {
+async fn the_name_filter_is_a_substring_or_an_exact_match(harness: SimHarness) {
     for name in ["shop-a", "shop-a-2", "other"] {
         harness.client.create_instance(&instance(name)).await.expect("created");
     }
@@ -146,7 +145,7 @@ async fn names_are_searched_loosely_or_exactly(harness: SimHarness) {
     assert_eq!(harness.client.list_instances(&query).await.expect("a page").instance_num, 0);
 }
 
-async fn what_is_updated_is_read_back(harness: SimHarness) {
+async fn an_update_is_visible_in_the_next_read(harness: SimHarness) {
     let id = running(&harness, &instance("before")).await;
     let change = UpdateInstance {
         name: Some("after".to_owned()),
@@ -171,19 +170,19 @@ async fn what_is_updated_is_read_back(harness: SimHarness) {
     }
 }
 
-async fn an_instance_in_transition_refuses_changes(harness: SimHarness) {
-    let id = harness.client.create_instance(&instance("young")).await.expect("created").instance_id;
+async fn an_instance_in_transition_rejects_changes(harness: SimHarness) {
+    let id = harness.client.create_instance(&instance("in-transition")).await.expect("created").instance_id;
     assert_eq!(status(&harness, &id).await, Some(InstanceStatus::Creating));
     let port = UpdateInstance { port: Some(6381), ..UpdateInstance::default() };
     assert_eq!(class(harness.client.update_instance(&id, &port).await), Class::Busy);
     assert_eq!(class(harness.client.delete_instance(&id).await), Class::Busy);
-    let resize = bigger();
+    let resize = resize_request();
     assert_eq!(class(harness.client.resize_instance(&id, &resize).await), Class::Busy);
     let error = harness.client.delete_instance(&id).await.expect_err("busy");
-    assert_eq!(error.attempts(), 1, "the schedule waits for minutes, not a call");
+    assert_eq!(error.attempts(), 1, "the client does not retry; the operator does, minutes later");
 }
 
-fn bigger() -> ResizeInstance {
+fn resize_request() -> ResizeInstance {
     ResizeInstance {
         spec_code: "redis.ha.xu1.large.r2.1".to_owned(),
         new_capacity: Capacity::from_mib(1024),
@@ -195,8 +194,8 @@ fn bigger() -> ResizeInstance {
     }
 }
 
-async fn a_resize_runs_as_a_task_and_ends(harness: SimHarness) {
-    // The name of the next larger flavor is the catalogue's to say.
+async fn a_resize_runs_as_a_task(harness: SimHarness) {
+    // The catalogue names the next larger flavor.
     let id = running(&harness, &instance("growing")).await;
     let query = FlavorQuery {
         cache_mode: Some(CacheMode::Ha),
@@ -209,7 +208,7 @@ async fn a_resize_runs_as_a_task_and_ends(harness: SimHarness) {
         .iter()
         .find(|flavor| flavor.replica_count == Some(2) && flavor.spec_code.contains("xu1"))
         .expect("a larger flavor with as many replicas");
-    let resize = ResizeInstance { spec_code: flavor.spec_code.clone(), ..bigger() };
+    let resize = ResizeInstance { spec_code: flavor.spec_code.clone(), ..resize_request() };
     harness.client.resize_instance(&id, &resize).await.expect("accepted");
     let detail = harness.client.show_instance(&id).await.expect("an instance");
     assert!(detail.is_busy(), "{detail:?}");
@@ -256,24 +255,24 @@ async fn tags_are_upserted_and_removed(harness: SimHarness) {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let added = change(TagsAction::Create, vec![tag("team", "web"), tag("zone", "a")]).await;
     assert_eq!(added, [pair("team", "web"), pair("tier", "1"), pair("zone", "a")]);
-    let gone = Tag { key: "tier".to_owned(), value: None };
-    let left = change(TagsAction::Delete, vec![gone.clone()]).await;
-    assert_eq!(left, [pair("team", "web"), pair("zone", "a")]);
+    let removed = Tag { key: "tier".to_owned(), value: None };
+    let remaining = change(TagsAction::Delete, vec![removed.clone()]).await;
+    assert_eq!(remaining, [pair("team", "web"), pair("zone", "a")]);
 }
 
-async fn what_is_deleted_is_gone_and_said_to_be(harness: SimHarness) {
+async fn a_deleted_instance_is_not_found(harness: SimHarness) {
     let id = running(&harness, &instance("short-lived")).await;
     harness.client.delete_instance(&id).await.expect("accepted");
     harness.step(10_000);
     assert_eq!(class(harness.client.show_instance(&id).await), Class::NotFound);
     assert_eq!(class(harness.client.delete_instance(&id).await), Class::NotFound);
-    let rename = UpdateInstance { name: Some("after-all".to_owned()), ..UpdateInstance::default() };
+    let rename = UpdateInstance { name: Some("renamed".to_owned()), ..UpdateInstance::default() };
     assert_eq!(class(harness.client.update_instance(&id, &rename).await), Class::NotFound);
     let page = harness.client.list_instances(&InstanceQuery::default()).await.expect("a page");
     assert_eq!(page.instance_num, 0);
 }
 
-async fn nothing_but_an_instance_is_ever_not_found(harness: SimHarness) {
+async fn only_a_missing_instance_is_not_found(harness: SimHarness) {
     assert_eq!(class(harness.client.show_job("ff8080818822bbf70188235afc24141a").await), Class::Invalid);
     assert_eq!(class(harness.client.show_job("not-a-job").await), Class::Invalid);
     let id = running(&harness, &instance("present")).await;
@@ -283,7 +282,7 @@ async fn nothing_but_an_instance_is_ever_not_found(harness: SimHarness) {
     assert_eq!(harness.client.list_tasks(&id, &tasks).await.expect("an empty page").tasks, []);
 }
 
-async fn limits_are_told_apart_from_mistakes(harness: SimHarness) {
+async fn quota_errors_differ_from_invalid_requests(harness: SimHarness) {
     let create = async |request: CreateInstance| class(harness.client.create_instance(&request).await);
     let base = || instance("asked-for");
     let no_flavor = CreateInstance { spec_code: "redis.ha.xu1.huge".to_owned(), ..base() };
@@ -295,11 +294,11 @@ async fn limits_are_told_apart_from_mistakes(harness: SimHarness) {
     }
     let zone = base().az_codes[0].clone();
     harness.shared.lock().mutate(harness.clock.monotonic(), |service, _| service.sell_out(&zone, true));
-    assert_eq!(create(base()).await, Class::Quota, "a zone that is sold out");
+    assert_eq!(create(base()).await, Class::Quota, "the zone is sold out");
     assert_eq!(harness.names(), Vec::<String>::new(), "nothing was created");
 }
 
-async fn the_catalogue_answers_its_filters(harness: SimHarness) {
+async fn the_flavor_catalogue_applies_filters(harness: SimHarness) {
     let client = &harness.client;
     for (mode, version) in
         [(CacheMode::Single, "4.0"), (CacheMode::Cluster, "6.0"), (CacheMode::Proxy, "5.0")]
@@ -322,27 +321,27 @@ async fn the_catalogue_answers_its_filters(harness: SimHarness) {
     assert_eq!(windows.iter().filter(|window| window.default == Some(true)).count(), 1);
 }
 
-async fn a_lost_answer_leaves_one_instance_and_an_ambiguous_error(harness: SimHarness) {
+async fn a_lost_response_leaves_one_instance_and_an_ambiguous_error(harness: SimHarness) {
     harness.add_faults(&json!([{ "operation": "CreateInstance", "count": 1, "fault": "dropAnswer" }]));
     let request = CreateInstance { tags: vec![tag("dcs-operator-uid", "u-1")], ..instance("orphan") };
-    let error = harness.client.create_instance(&request).await.expect_err("the answer is lost");
+    let error = harness.client.create_instance(&request).await.expect_err("the response is lost");
     assert_eq!((error.class(), error.attempts()), (Class::Ambiguous, 1));
     let query = InstanceQuery { limit: Some(MAX_PAGE), ..InstanceQuery::default() };
     let page = harness.client.list_instances(&query).await.expect("a page");
-    let marked = page
+    let tagged = page
         .instances
         .iter()
         .filter(|instance| instance.tags.iter().any(|t| t == &tag("dcs-operator-uid", "u-1")));
-    assert_eq!(marked.count(), 1);
+    assert_eq!(tagged.count(), 1);
     let calls = harness.calls("CreateInstance");
-    assert_eq!((calls.len(), calls[0].status), (1, None), "no answer went out");
+    assert_eq!((calls.len(), calls[0].status), (1, None), "the simulator sent no response");
     assert!(calls[0].effect.starts_with("created "), "{}", calls[0].effect);
 }
 
-async fn a_token_does_what_a_key_does(harness: SimHarness) {
+async fn a_token_authorizes_like_an_access_key(harness: SimHarness) {
     let client = harness.client(user(PASSWORD), RetryPolicy::default());
     let id = client.create_instance(&instance("by-token")).await.expect("created").instance_id;
     harness.step(200);
     assert_eq!(client.show_instance(&id).await.expect("an instance").status, Some(InstanceStatus::Running));
-    assert_eq!(harness.calls("KeystoneCreateUserTokenByPassword").len(), 1, "one token for both calls");
+    assert_eq!(harness.calls("KeystoneCreateUserTokenByPassword").len(), 1, "both calls use one token");
 }

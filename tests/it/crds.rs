@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions, on a real API server: it takes them as they are, and shows what users look at.
+//! The CustomResourceDefinitions on a real API server: it accepts them without warnings, and kubectl shows the columns.
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -20,16 +20,16 @@ use crate::support::{
     eventually::{DEADLINE, eventually},
 };
 
-/// One for every test of these modules. Never dropped: it ends when this process does.
+/// The control plane that these modules share. It is never dropped and ends with this process.
 static INSTALLED: OnceCell<ControlPlane> = OnceCell::const_new();
 
-/// A control plane on which the definitions are established.
+/// A control plane with the CRDs established.
 pub(crate) async fn installed() -> &'static ControlPlane {
     let install = async || {
         let control_plane = ControlPlane::start().await;
         let yaml = printed();
         let output = control_plane.kubectl_reading(&["create", "--warnings-as-errors", "-f", "-"], &yaml);
-        assert!(output.status.success(), "the API server takes them without a warning: {output:?}");
+        assert!(output.status.success(), "the API server accepts the CRDs without a warning: {output:?}");
         let crds: Api<CustomResourceDefinition> = Api::all(control_plane.client().await);
         let established = await_condition(crds, DcsInstance::crd_name(), is_crd_established());
         tokio::time::timeout(DEADLINE, established).await.expect("established in time").unwrap();
@@ -38,7 +38,7 @@ pub(crate) async fn installed() -> &'static ControlPlane {
     INSTALLED.get_or_init(install).await
 }
 
-/// What `dcs-operator crds` prints.
+/// The output of `dcs-operator crds`.
 fn printed() -> String {
     manifests().unwrap().iter().map(|manifest| format!("---\n{}", manifest.content)).collect()
 }
@@ -47,18 +47,18 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Waits until kubectl says what it should: discovery and documentation follow the definition at their own pace.
-async fn kubectl_says(control_plane: &ControlPlane, arguments: &[&str], expected: &[&str]) -> String {
-    eventually(&format!("kubectl {arguments:?} says {expected:?}"), DEADLINE, || async {
+/// Waits until the output of kubectl contains the expected parts: discovery and OpenAPI lag behind the CRD.
+async fn eventually_prints(control_plane: &ControlPlane, arguments: &[&str], expected: &[&str]) -> String {
+    eventually(&format!("kubectl {arguments:?} prints {expected:?}"), DEADLINE, || async {
         let output = text(&control_plane.kubectl(arguments).stdout);
-        // It breaks lines to the width of a terminal.
-        let flowing = output.split_whitespace().collect::<Vec<_>>().join(" ");
-        expected.iter().all(|part| flowing.contains(part)).then_some(output)
+        // kubectl wraps lines to the width of a terminal.
+        let unwrapped = output.split_whitespace().collect::<Vec<_>>().join(" ");
+        expected.iter().all(|part| unwrapped.contains(part)).then_some(output)
     })
     .await
 }
 
-/// Every node of a schema, each with its path.
+/// Every node of a schema with its path.
 fn nodes<'a>(path: &str, schema: &'a Value, found: &mut Vec<(String, &'a Value)>) {
     found.push((path.to_owned(), schema));
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
@@ -86,7 +86,7 @@ fn schemas() -> Vec<(String, Value)> {
 }
 
 #[test]
-fn the_folder_holds_what_the_code_says() {
+fn the_committed_crds_match_the_code() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
     let files = std::fs::read_dir(&folder).unwrap().map(|entry| {
         let path = entry.unwrap().path();
@@ -96,11 +96,11 @@ fn the_folder_holds_what_the_code_says() {
     let committed: BTreeMap<_, _> = files.collect();
     let generated: BTreeMap<_, _> =
         manifests().unwrap().into_iter().map(|manifest| (manifest.file, manifest.content)).collect();
-    assert!(committed == generated, "crds/ is not what the code says: run `make generate`");
+    assert!(committed == generated, "crds/ differs from the code: run `make generate`");
 }
 
 #[test]
-fn the_command_prints_them_or_writes_files() {
+fn the_crds_command_prints_or_writes_the_manifests() {
     let run = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_dcs-operator")).args(arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -115,7 +115,7 @@ fn the_command_prints_them_or_writes_files() {
 }
 
 #[test]
-fn everything_is_bounded_and_explained_and_nothing_is_set_by_default() {
+fn every_field_has_bounds_and_a_description_and_no_default() {
     for (path, node) in schemas() {
         let has = |key: &str| !node[key].is_null();
         match node["type"].as_str() {
@@ -126,7 +126,7 @@ fn everything_is_bounded_and_explained_and_nothing_is_set_by_default() {
             }
             Some("array") => {
                 assert!(has("maxItems"), "{path} has no bound");
-                assert!(has("x-kubernetes-list-type"), "{path} does not say how it is merged");
+                assert!(has("x-kubernetes-list-type"), "{path} has no list type");
             }
             Some("object") if has("additionalProperties") => {
                 assert!(has("maxProperties"), "{path} has no bound");
@@ -135,25 +135,25 @@ fn everything_is_bounded_and_explained_and_nothing_is_set_by_default() {
                 let format = node["format"].as_str().unwrap();
                 assert!(
                     ["int32", "int64"].contains(&format),
-                    "{path}: the API server does not know {format}"
+                    "{path}: the API server has no format {format}"
                 );
             }
             Some("object" | "boolean") => {}
-            other => panic!("{path} is {other:?}"),
+            other => panic!("{path} has type {other:?}"),
         }
         let is_top = !path.contains('.');
-        assert!(path.ends_with("[]") || has("description") || is_top, "{path} is not explained");
-        assert!(!has("nullable"), "{path}: null would be stored");
+        assert!(path.ends_with("[]") || has("description") || is_top, "{path} has no description");
+        assert!(!has("nullable"), "{path}: the API server would store null");
         let default =
             if path == "DcsInstance.status" { json!({"observedGeneration": -1}) } else { Value::Null };
         assert_eq!(node["default"], default, "{path}");
     }
     let size: usize = manifests().unwrap().iter().map(|manifest| manifest.content.len()).sum();
-    assert!(size < 64 * 1024, "{size} bytes: every API server and every client keeps them in memory");
+    assert!(size < 64 * 1024, "{size} bytes: API servers and clients keep the CRDs in memory");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warning_would_have_been_noticed() {
+async fn a_schema_with_a_warning_is_rejected() {
     let control_plane = installed().await;
     let other = printed().replace("dcs.huaweicloud.com", "other.example.com").replace("int32", "uint8");
     let arguments = ["create", "--dry-run=server", "--warnings-as-errors", "-f", "-"];
@@ -162,7 +162,7 @@ async fn a_warning_would_have_been_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_object_does_not_look_finished() {
+async fn a_new_object_has_no_observed_generation() {
     let client = installed().await.client().await;
     let instances: Api<DcsInstance> = Api::namespaced(client, "default");
     let spec =
@@ -171,14 +171,14 @@ async fn a_new_object_does_not_look_finished() {
         instances.create(&PostParams::default(), &DcsInstance::new("new", spec.clone())).await.unwrap();
     let expected = DcsInstanceStatus { observed_generation: Some(-1), ..DcsInstanceStatus::default() };
     assert_eq!(created.status, Some(expected));
-    assert_eq!(created.spec, spec, "nothing is added to what the user wrote");
+    assert_eq!(created.spec, spec, "the API server adds nothing to the spec");
 }
 
 fn spec_of(spec: Value) -> DcsInstanceSpec {
     serde_json::from_value(spec).unwrap()
 }
 
-/// With every field that there is: what the schema does not know, the API server would drop without a word.
+/// A spec with every field. The API server silently drops a field that the schema lacks.
 fn full_spec() -> Value {
     json!({
         "credentialsRef": {"name": "dcs-credentials"},
@@ -228,7 +228,7 @@ fn full_status() -> Value {
     })
 }
 
-/// The paths of all leaves.
+/// The path of every leaf.
 fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
@@ -247,7 +247,7 @@ fn the_full_examples_have_every_field() {
     for (path, node) in schemas() {
         let leaf = !matches!(node["type"].as_str(), Some("object" | "array"));
         let known = path.starts_with("DcsInstance.spec") || path.starts_with("DcsInstance.status");
-        // A map has keys of the user's own.
+        // A map has keys that the user chooses.
         let expected = path.replace(".tags[]", ".tags.team");
         assert!(!leaf || !known || written.contains(&expected), "{path}");
     }
@@ -260,11 +260,11 @@ fn the_full_examples_have_every_field() {
 async fn every_field_is_stored_and_shown() {
     let control_plane = installed().await;
     let instances: Api<DcsInstance> = Api::namespaced(control_plane.client().await, "default");
-    // What the rules keep apart.
+    // The rules forbid these fields together.
     let mut spec = full_spec();
     let fields = spec.as_object_mut().unwrap();
-    for cluster in ["shards", "specCode"] {
-        fields.remove(cluster);
+    for field in ["shards", "specCode"] {
+        fields.remove(field);
     }
     fields["network"].as_object_mut().unwrap().remove("securityGroupId");
     let object = DcsInstance::new("full", spec_of(spec.clone()));
@@ -280,7 +280,7 @@ async fn every_field_is_stored_and_shown() {
     assert_eq!(serde_json::to_value(applied.status).unwrap(), full_status());
 
     let get = ["get", "dcsi", "full"];
-    let shown = kubectl_says(control_plane, &get, &["Available"]).await;
+    let shown = eventually_prints(control_plane, &get, &["Available"]).await;
     let lines: Vec<Vec<_>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["NAME", "READY", "REASON", "VERSION", "MODE", "CAPACITY", "ENDPOINT", "AGE"]);
     assert_eq!(lines[1][..7], ["full", "True", "Available", "6.0", "ha", "4Gi", "h"]);
@@ -289,7 +289,7 @@ async fn every_field_is_stored_and_shown() {
     assert_eq!(lines[0][7..], ["SYNCED", "ID", "CLOUD-STATUS", "AGE"]);
     assert_eq!(lines[1][7..10], ["False", ID, "RUNNING"]);
     for category in ["dcs", "huaweicloud"] {
-        kubectl_says(
+        eventually_prints(
             control_plane,
             &["get", category, "-o", "name"],
             &["dcsinstance.dcs.huaweicloud.com/full"],
@@ -299,17 +299,21 @@ async fn every_field_is_stored_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kubectl_explains_it() {
+async fn kubectl_explain_shows_descriptions_and_enums() {
     let control_plane = installed().await;
     let auth = ["explain", "dcsi.spec.auth"];
-    kubectl_says(
+    eventually_prints(
         control_plane,
         &auth,
         &["How clients authenticate", "-required-", "Generated, SecretRef, None"],
     )
     .await;
-    kubectl_says(control_plane, &["explain", "dcsi"], &["Huawei Cloud DCS", "deletionPolicy"]).await;
+    eventually_prints(control_plane, &["explain", "dcsi"], &["Huawei Cloud DCS", "deletionPolicy"]).await;
     let mode = ["explain", "dcsi.spec.cacheMode"];
-    kubectl_says(control_plane, &mode, &["\"ha\" if absent", "ENUM: single ha ha_rw_split proxy cluster"])
-        .await;
+    eventually_prints(
+        control_plane,
+        &mode,
+        &["\"ha\" if absent", "ENUM: single ha ha_rw_split proxy cluster"],
+    )
+    .await;
 }

@@ -1,4 +1,4 @@
-//! What the API server accepts and refuses, and what a refusal tells the user: each rule is broken once.
+//! The validation rules on a real API server. Each rule is violated at least once.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::crds::installed;
 const ID: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
 const OTHER_ID: &str = "00000000-1b2c-4d3e-8f90-0123456789ab";
 
-/// Every rule that an object has to keep.
+/// Every rule.
 const RULES: &[&[Rule]] = &[
     rules::UUID,
     rules::OBJECT_NAME,
@@ -36,8 +36,8 @@ const RULES: &[&[Rule]] = &[
     policy::WINDOW,
 ];
 
-/// Where, and (part of) what is said there.
-type Complaint = (&'static str, &'static str);
+/// The field of a violation, and a part of its message.
+type Violation = (&'static str, &'static str);
 
 async fn api() -> Api<DynamicObject> {
     let client = installed().await.client().await;
@@ -49,8 +49,8 @@ fn object(name: &str, spec: &Value) -> DynamicObject {
     DynamicObject { data, ..DynamicObject::new(name, &ApiResource::erase::<DcsInstance>(&())) }
 }
 
-/// What the API server complains about: where, and what it says.
-fn complaints<T>(result: Result<T, kube::Error>) -> Vec<(String, String)> {
+/// The field and message of each violation that the API server reports.
+fn violations<T>(result: Result<T, kube::Error>) -> Vec<(String, String)> {
     match result {
         Ok(_) => Vec::new(),
         Err(kube::Error::Api(status)) => {
@@ -62,14 +62,14 @@ fn complaints<T>(result: Result<T, kube::Error>) -> Vec<(String, String)> {
     }
 }
 
-/// An object that is fine, with some fields changed; `null` removes one.
+/// A valid spec with some fields changed; `null` removes a field.
 fn with(changes: Value) -> Value {
     let mut spec = json!({"engineVersion": "6.0", "capacity": "4Gi"});
     merge(&mut spec, changes);
     spec
 }
 
-/// JSON merge patch.
+/// Applies a JSON merge patch.
 fn merge(target: &mut Value, changes: Value) {
     let Value::Object(changes) = changes else {
         *target = changes;
@@ -92,10 +92,10 @@ fn tags(count: usize) -> Value {
     (0..count).map(|n| (format!("key-{n}"), Value::from("value"))).collect::<serde_json::Map<_, _>>().into()
 }
 
-fn good() -> Vec<Value> {
-    let mut good = vec![
+fn valid() -> Vec<Value> {
+    let mut valid = vec![
         with(json!({})),
-        // Nothing but what to take over.
+        // Only the instance to adopt.
         json!({"adopt": {"instanceId": ID}}),
         json!({"adopt": {"instanceId": ID}, "managementPolicy": "Observe", "deletionPolicy": "Retain"}),
         json!({"adopt": {"instanceId": ID}, "shards": 3, "replicas": 1, "port": 7000}),
@@ -122,16 +122,16 @@ fn good() -> Vec<Value> {
     ];
     let capacities =
         ["128Mi", "0.125Gi", "256Mi", "512Mi", "1Gi", "1024Mi", "64Gi", "1024Gi", "1Ti", "4294967296"];
-    good.extend(capacities.map(|capacity| with(json!({"capacity": capacity}))));
-    good.extend(["abcd", "Shop_1-x"].map(|name| with(json!({"name": name}))));
-    good.push(with(json!({"name": "n".repeat(64)})));
-    good.extend(["4.0", "7.0", "10.2"].map(|version| with(json!({"engineVersion": version}))));
-    good
+    valid.extend(capacities.map(|capacity| with(json!({"capacity": capacity}))));
+    valid.extend(["abcd", "Shop_1-x"].map(|name| with(json!({"name": name}))));
+    valid.push(with(json!({"name": "n".repeat(64)})));
+    valid.extend(["4.0", "7.0", "10.2"].map(|version| with(json!({"engineVersion": version}))));
+    valid
 }
 
-fn bad() -> Vec<(Value, Complaint)> {
+fn invalid() -> Vec<(Value, Violation)> {
     let adopt = json!({"instanceId": ID});
-    let mut bad = vec![
+    let mut invalid = vec![
         (json!({"capacity": "4Gi"}), ("spec.engineVersion", "a new instance needs engineVersion: write one")),
         (
             json!({"engineVersion": "6.0"}),
@@ -143,9 +143,9 @@ fn bad() -> Vec<(Value, Complaint)> {
         ),
         (
             with(json!({"specCode": "redis.ha.x", "cacheMode": "ha"})),
-            ("spec.specCode", "already says cacheMode"),
+            ("spec.specCode", "already sets cacheMode"),
         ),
-        (with(json!({"specCode": "redis.ha.x", "cpuType": "x86_64"})), ("spec.specCode", "already says")),
+        (with(json!({"specCode": "redis.ha.x", "cpuType": "x86_64"})), ("spec.specCode", "already sets")),
         (
             with(json!({"specCode": "large one"})),
             ("spec.specCode", "`dcs-operator cloud flavors` lists them"),
@@ -274,31 +274,31 @@ fn bad() -> Vec<(Value, Complaint)> {
         ),
         (with(json!({"description": "d".repeat(1025)})), ("spec.description", "Too long")),
     ];
-    bad.extend(["4", "six", "6.0.1"].map(|version| {
+    invalid.extend(["4", "six", "6.0.1"].map(|version| {
         (with(json!({"engineVersion": version})), ("spec.engineVersion", "with one dot and in quotes"))
     }));
-    bad.extend(["abc", "1abc", "_abc", "ab cd", "größe"].map(|name| {
+    invalid.extend(["abc", "1abc", "_abc", "ab cd", "größe"].map(|name| {
         (with(json!({"name": name})), ("spec.name", "write 4 to 64 letters, digits, '-' and '_'"))
     }));
-    bad.extend(["4G", "0", "-1Gi", "64Mi", "127Mi", "768Mi", "1.5Gi", "1025Gi", "1m"].map(|capacity| {
+    invalid.extend(["4G", "0", "-1Gi", "64Mi", "127Mi", "768Mi", "1.5Gi", "1025Gi", "1m"].map(|capacity| {
         (with(json!({"capacity": capacity})), ("spec.capacity", "write 128Mi, 256Mi, 512Mi, or whole Gi"))
     }));
-    bad.push((
+    invalid.push((
         with(json!({"capacity": "4 GB"})),
         ("spec.capacity", "an amount of memory, such as 512Mi or 4Gi"),
     ));
-    bad.push((with(json!({"capacity": 4})), ("spec.capacity", "must be of type string")));
-    bad
+    invalid.push((with(json!({"capacity": 4})), ("spec.capacity", "must be of type string")));
+    invalid
 }
 
-/// One change of an object, and what is said to it.
+/// A change of an object, and the expected violation.
 struct Transition {
     name: &'static str,
     before: Value,
     status: Value,
     /// A JSON merge patch of the spec.
     change: Value,
-    complaint: Option<Complaint>,
+    violation: Option<Violation>,
 }
 
 fn transitions() -> Vec<Transition> {
@@ -307,13 +307,13 @@ fn transitions() -> Vec<Transition> {
     let resolved = json!({
         "engineVersion": "6.0", "vpcId": ID, "subnetId": ID, "privateIp": "192.168.0.10", "enterpriseProjectId": "0",
     });
-    let there = json!({"id": ID, "resolved": resolved});
-    let case = |name, change, complaint| Transition {
+    let existing = json!({"id": ID, "resolved": resolved});
+    let case = |name, change, violation| Transition {
         name,
         before: before.clone(),
-        status: there.clone(),
+        status: existing.clone(),
         change,
-        complaint,
+        violation,
     };
     let version = Some(("spec.engineVersion", "cannot change: write the one in status.resolved"));
     let vpc = Some(("spec.network.vpcId", "stays in its VPC: write the one in status.resolved"));
@@ -327,57 +327,60 @@ fn transitions() -> Vec<Transition> {
         case("subnet", json!({"network": {"subnetId": OTHER_ID}}), subnet),
         case("address", json!({"network": {"privateIp": "192.168.0.11"}}), address),
         case("project", json!({"enterpriseProjectId": OTHER_ID}), project),
-        // To set a field again to something else, it has to be removed first: that is where it ends.
+        // A field cannot be removed: otherwise a second change could set another value.
         case("version-unset", json!({"engineVersion": null, "adopt": {"instanceId": ID}}), version),
         case("address-unset", json!({"network": {"privateIp": null}}), address),
         case("project-unset", json!({"enterpriseProjectId": null}), project),
         case("adopt-another", json!({"adopt": {"instanceId": OTHER_ID}}), adopt),
         case("adopt-its-own", json!({"adopt": {"instanceId": ID}}), None),
-        // The same amount, written otherwise; and everything that can be changed.
+        // The same capacity in another unit, and every mutable field.
         case("capacity-same", json!({"capacity": "4096Mi"}), None),
         case("capacity", json!({"capacity": "8Gi", "replicas": 3, "name": "other", "port": 7000}), None),
         case("policies", json!({"deletionPolicy": "Retain", "paused": true, "tags": {"a": "b"}}), None),
         case("auth", json!({"auth": {"type": "None"}}), None),
     ];
-    // A network that goes away as a whole takes all three with it; the first complaint is enough.
+    // Removing the network violates three rules; the first one suffices.
     all.push(case("network-unset", json!({"network": null}), vpc));
-    // Set later: only to what the instance has.
+    // A field that is set later must have the value of the instance.
     let late =
-        |name, change, complaint| Transition { before: with(json!({})), ..case(name, change, complaint) };
+        |name, change, violation| Transition { before: with(json!({})), ..case(name, change, violation) };
     all.extend([
         late("late-vpc", json!({"network": {"vpcId": OTHER_ID, "subnetId": ID}}), vpc),
         late("late-address", json!({"network": {"privateIp": "192.168.0.11"}}), address),
         late("late-project", json!({"enterpriseProjectId": OTHER_ID}), project),
         late("late-and-right", json!({"network": network, "enterpriseProjectId": "0"}), None),
     ]);
-    // An adopted instance about which something wrong was declared: it can be put right.
+    // A wrong field of an adopted instance can be corrected.
     let adopted = json!({"adopt": {"instanceId": ID}});
     let mut wrong = adopted.clone();
     wrong["engineVersion"] = "5.0".into();
-    all.push(Transition { before: wrong, ..case("mended", json!({"engineVersion": "6.0"}), None) });
+    all.push(Transition { before: wrong, ..case("corrected", json!({"engineVersion": "6.0"}), None) });
     let undeclared =
-        |name, change, complaint| Transition { before: adopted.clone(), ..case(name, change, complaint) };
+        |name, change, violation| Transition { before: adopted.clone(), ..case(name, change, violation) };
     all.extend([
         undeclared("adopted-version", json!({"engineVersion": "7.0"}), version),
         undeclared("adopted-right", json!({"engineVersion": "6.0", "capacity": "4Gi"}), None),
         undeclared("adopted-elsewhere", json!({"adopt": {"instanceId": OTHER_ID}}), adopt),
         undeclared(
-            "adopted-for-good",
+            "adopted-then-unset",
             json!({"engineVersion": "6.0", "capacity": "4Gi", "adopt": null}),
             None,
         ),
     ]);
-    // Before there is an instance, everything can be mended.
-    let unborn = |name, change| Transition {
+    // Before the instance exists, every field can change.
+    let not_created = |name, change| Transition {
         status: json!({"resolved": {"engineVersion": "6.0"}}),
         ..case(name, change, None)
     };
     all.extend([
-        unborn("unborn", json!({"engineVersion": "5.0", "network": {"vpcId": OTHER_ID, "privateIp": null}})),
-        unborn("unborn-adopts", json!({"adopt": {"instanceId": OTHER_ID}})),
-        unborn("unborn-network", json!({"network": null, "enterpriseProjectId": null})),
+        not_created(
+            "not-created",
+            json!({"engineVersion": "5.0", "network": {"vpcId": OTHER_ID, "privateIp": null}}),
+        ),
+        not_created("not-created-adopts", json!({"adopt": {"instanceId": OTHER_ID}})),
+        not_created("not-created-network", json!({"network": null, "enterpriseProjectId": null})),
     ]);
-    // What the rules for new objects say holds for changed ones too.
+    // The rules for new objects apply to changed ones too.
     all.push(case(
         "unadopt",
         json!({"capacity": null}),
@@ -387,52 +390,52 @@ fn transitions() -> Vec<Transition> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn good_objects_are_taken_and_bad_ones_are_told_what_to_write() {
+async fn valid_objects_are_accepted_and_each_violation_has_its_message() {
     let api = api().await;
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let mut failures = Vec::new();
-    let mut heard = BTreeSet::new();
-    for spec in good() {
-        let found = complaints(api.create(&dry_run, &object("good", &spec)).await);
+    let mut reported = BTreeSet::new();
+    for spec in valid() {
+        let found = violations(api.create(&dry_run, &object("valid", &spec)).await);
         if !found.is_empty() {
-            failures.push(format!("{spec} is good: {found:?}"));
+            failures.push(format!("{spec} is valid, got {found:?}"));
         }
     }
     let long = object(&"n".repeat(64), &with(json!({})));
-    let bad = bad().into_iter().map(|(spec, complaint)| (object("bad", &spec), complaint));
-    for (object, (cluster, message)) in bad.chain([(long, ("<nil>", "write 63 characters or fewer"))]) {
-        let found = complaints(api.create(&dry_run, &object).await);
-        // Rules are not tried on what does not have the right type; the API server says so in a second complaint.
-        let said: Vec<_> = found
+    let invalid = invalid().into_iter().map(|(spec, violation)| (object("invalid", &spec), violation));
+    for (object, (field, message)) in invalid.chain([(long, ("<nil>", "write 63 characters or fewer"))]) {
+        let found = violations(api.create(&dry_run, &object).await);
+        // The API server adds this message when a value of the wrong type prevents a rule from running.
+        let relevant: Vec<_> = found
             .iter()
-            .filter(|(_, said)| !said.contains("some validation rules were not checked"))
+            .filter(|(_, text)| !text.contains("some validation rules were not checked"))
             .collect();
-        if !matches!(said[..], [(at, text)] if at == cluster && text.contains(message)) {
-            failures.push(format!("{} is bad: {cluster}: {message}, but was told {found:?}", object.data));
+        if !matches!(relevant[..], [(at, text)] if at == field && text.contains(message)) {
+            failures.push(format!("{} is invalid: expected {field}: {message}, got {found:?}", object.data));
         }
-        heard.extend(found.into_iter().map(|(_, said)| said));
+        reported.extend(found.into_iter().map(|(_, text)| text));
     }
     for (n, transition) in transitions().into_iter().enumerate() {
-        let Transition { name, before, status, change, complaint } = transition;
+        let Transition { name, before, status, change, violation } = transition;
         let id = format!("change-{n}");
         api.create(&PostParams::default(), &object(&id, &before)).await.unwrap();
         let merge = |part: &str, value: Value| Patch::Merge(json!({part: value}));
         api.patch_status(&id, &PatchParams::default(), &merge("status", status)).await.unwrap();
-        let found = complaints(api.patch(&id, &PatchParams::default(), &merge("spec", change)).await);
-        let as_expected = match complaint {
+        let found = violations(api.patch(&id, &PatchParams::default(), &merge("spec", change)).await);
+        let as_expected = match violation {
             None => found.is_empty(),
-            Some((cluster, message)) => {
-                found.first().is_some_and(|(at, said)| at == cluster && said.contains(message))
+            Some((field, message)) => {
+                found.first().is_some_and(|(at, text)| at == field && text.contains(message))
             }
         };
         if !as_expected {
-            failures.push(format!("{name}: expected {complaint:?}, was told {found:?}"));
+            failures.push(format!("{name}: expected {violation:?}, got {found:?}"));
         }
-        heard.extend(found.into_iter().map(|(_, said)| said));
+        reported.extend(found.into_iter().map(|(_, text)| text));
     }
     for rule in RULES.iter().copied().flatten() {
-        if !heard.iter().any(|said| said.contains(rule.message)) {
-            failures.push(format!("no object breaks the rule: {}", rule.message));
+        if !reported.iter().any(|text| text.contains(rule.message)) {
+            failures.push(format!("no object violates the rule: {}", rule.message));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

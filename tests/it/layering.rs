@@ -47,7 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
 ];
 
-/// What does IO, or reads a clock.
+/// Paths that do IO or read a clock.
 const IO: &[&str] = &[
     "axum",
     "hyper",
@@ -105,9 +105,9 @@ const CIRCLES: &[&str] = &[
 /// A use of a path: where, and what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrow {
-    /// The module it starts from, such as `dcs::model::lenient`.
+    /// The module that contains the use, such as `dcs::model::lenient`.
     from: String,
-    /// What it names, from the crate's root or another crate, such as `crate::clock::Clock`.
+    /// The path, from the root of this crate or of another one, such as `crate::clock::Clock`.
     to: String,
 }
 
@@ -181,7 +181,7 @@ impl Paths<'_> {
         }
     }
 
-    /// Inside a macro everything is tokens: any run of names joined by `::` counts as a path.
+    /// A macro contains only tokens: each sequence of names joined by `::` counts as a path.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -382,7 +382,7 @@ fn forbidden(arrows: &BTreeSet<Arrow>) -> Vec<String> {
     found
 }
 
-/// Uses of IO by what must stay pure.
+/// Uses of IO by pure modules.
 fn impure(arrows: &BTreeSet<Arrow>) -> Vec<String> {
     let pure = |from: &str| {
         let within = |module: &&str| is_within(from, module);

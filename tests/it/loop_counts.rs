@@ -1,4 +1,4 @@
-//! What it costs: calls to the cloud and writes to Kubernetes, counted exactly.
+//! The exact number of calls to the cloud and of writes to Kubernetes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,25 +13,25 @@ use crate::support::{
 };
 
 const OBJECTS: usize = 1000;
-/// Of the account, while nothing is on its way.
-const TICK: Duration = Duration::from_secs(60);
+/// The poll interval of an account without pending operations.
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A thousand objects, made together and ready.
+/// A thousand objects, created together and ready.
 fn all_ready() -> World {
     let mut world = World::new(settings(), setup());
-    let mut left: Vec<_> =
+    let mut pending: Vec<_> =
         (0..OBJECTS).map(|n| world.apply(&format!("cache-{n}"), spec(json!({})))).collect();
     world.until("all ready", Duration::from_secs(600), |world| {
-        while left.last().is_some_and(|key| world.is_well(key)) {
-            left.pop();
+        while pending.last().is_some_and(|key| world.is_well(key)) {
+            pending.pop();
         }
-        left.is_empty()
+        pending.is_empty()
     });
     world
 }
 
 #[test]
-fn a_thousand_objects_made_together_and_then_at_rest() {
+fn a_thousand_objects_cost_few_calls_and_none_but_lists_at_rest() {
     let mut world = all_ready();
     assert_eq!(world.instances().len(), OBJECTS);
 
@@ -45,31 +45,27 @@ fn a_thousand_objects_made_together_and_then_at_rest() {
         *writes.entry(write.uid.clone()).or_default() += 1;
     }
     let most = writes.values().max().copied().unwrap();
-    println!("status writes: {} in all, {most} for an object at most", writes.values().sum::<usize>());
+    println!("status writes: {} in total, {most} per object at most", writes.values().sum::<usize>());
     assert_eq!(writes.len(), OBJECTS);
     assert!(most <= 3, "{most} status writes for one object");
 
-    // The account's pace becomes steady with the next tick.
-    world.run_for(TICK);
+    // The account changes to the idle poll interval with the next poll.
+    world.run_for(POLL_INTERVAL);
     let before = (world.traffic.lock().unwrap().calls, world.cluster.writes(), world.cluster.calls());
-    world.run_for(10 * TICK);
+    world.run_for(10 * POLL_INTERVAL);
     let after = (world.traffic.lock().unwrap().calls, world.cluster.writes(), world.cluster.calls());
-    assert_eq!(after.0 - before.0, 10, "one list a tick, and nothing else");
-    assert_eq!(
-        (after.1, after.2),
-        (before.1, before.2),
-        "nothing is written, and nothing read, in Kubernetes"
-    );
+    assert_eq!(after.0 - before.0, 10, "one list per poll interval, and no other call");
+    assert_eq!((after.1, after.2), (before.1, before.2), "no call to Kubernetes");
 }
 
 #[test]
-fn a_restart_over_a_thousand_objects_writes_nothing() {
+fn a_restart_with_a_thousand_objects_writes_nothing() {
     let mut world = all_ready();
-    world.run_for(TICK);
+    world.run_for(POLL_INTERVAL);
     let before = (world.traffic.lock().unwrap().calls, world.cluster.writes());
     world.restart();
     world.run_for(Duration::from_secs(30));
     let after = (world.traffic.lock().unwrap().calls, world.cluster.writes());
     assert_eq!(after.1, before.1, "a restart writes nothing");
-    assert!(after.0 - before.0 <= 7, "a restart lists, and asks nothing else: {}", after.0 - before.0);
+    assert!(after.0 - before.0 <= 7, "a restart only lists: {} calls", after.0 - before.0);
 }

@@ -1,8 +1,8 @@
-//! Something goes wrong at every point of an operation: the pass is dropped or its process replaced at each await,
-//! each call to the cloud fails before or after its effect, each call to Kubernetes is refused or lost, with watches
-//! that are 0, 1 and 20 versions behind. The invariants hold after every step, and in the end all is as it should be.
+//! Injects a fault at every point of an operation: the reconcile is dropped or its process replaced at each await, each
+//! call to the cloud fails before or after its effect, and each call to Kubernetes is refused or lost. Watches lag by 0,
+//! 1 and 20 versions. The invariants hold after every step, and the objects converge.
 //!
-//! With `DCS_OPERATOR_SOAK` set, each point is tried with each lag; otherwise the lags take turns.
+//! With `DCS_OPERATOR_SOAK` set, each point runs with each lag; otherwise the lags rotate.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -20,17 +20,17 @@ use crate::support::{
     },
 };
 
-/// An operation that is tried at every point.
+/// An operation that the tests interrupt at every point.
 pub(crate) struct Scenario {
-    /// Before anything goes wrong.
+    /// Runs before the fault.
     pub(crate) prepare: fn(&mut World),
-    /// What the user does, or somebody behind the operator's back.
+    /// An action of the user or of another client of the cloud.
     pub(crate) act: fn(&mut World),
-    /// What has to come of it.
+    /// The expected final state.
     pub(crate) reached: fn(&World) -> bool,
 }
 
-/// What goes wrong, and where.
+/// A fault and the point where it occurs.
 #[derive(Debug, Clone, Copy)]
 enum Injection {
     Await(usize, Interruption),
@@ -38,7 +38,7 @@ enum Injection {
     Cluster(usize, ClusterFault),
 }
 
-/// How many points an operation has.
+/// The number of points of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Points {
     awaits: usize,
@@ -46,23 +46,23 @@ struct Points {
     cluster_calls: usize,
 }
 
-/// Everything takes seconds here, but an attempt whose outcome is unknown is waited for.
+/// Every step takes seconds, except the wait for an attempt with an unknown outcome.
 const LIMIT: Duration = Duration::from_secs(1800);
-/// How much longer an operation may take for a write whose answer was lost: nobody need wait for a request that was
-/// never sent.
+/// How much longer an operation may take when the response to a write is lost. The operator must not wait for a request
+/// that it never sent.
 const PROMPT: Duration = Duration::from_secs(30);
-/// Nothing more happens after the end.
+/// How long nothing more may happen after the end.
 const QUIET: Duration = Duration::from_secs(300);
 
 fn sessions() -> ObjectId {
     key("sessions")
 }
 
-fn well(world: &World) -> bool {
+fn is_ready(world: &World) -> bool {
     world.is_well(&sessions()) && world.instances().iter().filter(|instance| is_live(instance)).count() == 1
 }
 
-fn gone(world: &World) -> bool {
+fn is_gone(world: &World) -> bool {
     world.object(&sessions()).is_none()
 }
 
@@ -72,15 +72,16 @@ fn apply(world: &mut World, more: serde_json::Value) {
 
 fn applied_and_ready(world: &mut World, more: serde_json::Value) {
     apply(world, more);
-    world.until("ready", LIMIT, well);
+    world.until("ready", LIMIT, is_ready);
 }
 
-fn remove_behind_the_back(world: &mut World) {
+fn remove_externally(world: &mut World) {
     let id = world.instances()[0].id.clone();
     assert!(world.mutate_cloud(|service| service.remove(&id)));
 }
 
-const CREATE: Scenario = Scenario { prepare: |_| {}, act: |world| apply(world, json!({})), reached: well };
+const CREATE: Scenario =
+    Scenario { prepare: |_| {}, act: |world| apply(world, json!({})), reached: is_ready };
 
 const ADOPT: Scenario = Scenario {
     prepare: |world| world.make_instance("left-over"),
@@ -90,8 +91,8 @@ const ADOPT: Scenario = Scenario {
         apply(world, adopt);
     },
     reached: |world| {
-        let marked = |instance| tag(instance, "dcs-operator-origin").as_deref() == Some("adopted");
-        well(world) && world.instances().iter().all(marked)
+        let tagged = |instance| tag(instance, "dcs-operator-origin").as_deref() == Some("adopted");
+        is_ready(world) && world.instances().iter().all(tagged)
     },
 };
 
@@ -104,19 +105,19 @@ const CHANGE: Scenario = Scenario {
         });
     },
     reached: |world| {
-        let as_wished = |instance: &dcs_operator::simulator::service::Instance| {
+        let matches_the_spec = |instance: &dcs_operator::simulator::service::Instance| {
             instance.description.as_deref() == Some("carts")
                 && tag(instance, "stage").is_some()
                 && tag(instance, "team").is_none()
         };
-        well(world) && world.instances().iter().all(as_wished)
+        is_ready(world) && world.instances().iter().all(matches_the_spec)
     },
 };
 
 const DELETE: Scenario = Scenario {
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| world.delete(&sessions()),
-    reached: |world| gone(world) && world.instances().is_empty(),
+    reached: |world| is_gone(world) && world.instances().is_empty(),
 };
 
 const RETAIN: Scenario = Scenario {
@@ -126,7 +127,7 @@ const RETAIN: Scenario = Scenario {
         let released = |instance| {
             tag(instance, "dcs-operator-uid").is_none() && tag(instance, "dcs-operator-released").is_some()
         };
-        gone(world) && world.instances().len() == 1 && world.instances().iter().all(released)
+        is_gone(world) && world.instances().len() == 1 && world.instances().iter().all(released)
     },
 };
 
@@ -134,29 +135,29 @@ const DELETE_DURING_CREATE: Scenario = Scenario {
     prepare: |_| {},
     act: |world| {
         apply(world, json!({}));
-        let begun = |world: &World| {
+        let started = |world: &World| {
             let status = world.object(&sessions()).and_then(|object| object.status);
             status.is_some_and(|status| status.operation.is_some())
         };
-        world.until("begun", LIMIT, begun);
+        world.until("started", LIMIT, started);
         world.delete(&sessions());
     },
-    reached: |world| gone(world) && world.instances().is_empty(),
+    reached: |world| is_gone(world) && world.instances().is_empty(),
 };
 
 const RECREATE_UNDER_THE_SAME_NAME: Scenario = Scenario {
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.delete(&sessions());
-        world.until("gone", LIMIT, gone);
+        world.until("gone", LIMIT, is_gone);
         apply(world, json!({}));
     },
-    reached: well,
+    reached: is_ready,
 };
 
 const EXTERNAL_DELETION: Scenario = Scenario {
     prepare: |world| applied_and_ready(world, json!({})),
-    act: remove_behind_the_back,
+    act: remove_externally,
     reached: |world| {
         world.condition(&sessions(), "Ready") == "False/ExternallyDeleted"
             && world.condition(&sessions(), "Stalled") == "True/ExternallyDeleted"
@@ -166,30 +167,30 @@ const EXTERNAL_DELETION: Scenario = Scenario {
 
 const REPLACEMENT: Scenario = Scenario {
     prepare: |world| applied_and_ready(world, json!({"onExternalDeletion": "Recreate"})),
-    act: remove_behind_the_back,
+    act: remove_externally,
     reached: |world| {
         let status = world.object(&sessions()).and_then(|object| object.status);
-        well(world) && status.is_some_and(|status| status.recreations == Some(1))
+        is_ready(world) && status.is_some_and(|status| status.recreations == Some(1))
     },
 };
 
-/// As after a restore of the cluster from a backup that holds no status.
+/// As after a restore of the cluster from a backup without status.
 const LOST_STATUS: Scenario = Scenario {
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.cluster.wipe_status(&sessions());
         world.restart();
     },
-    reached: well,
+    reached: is_ready,
 };
 
 const FAILED_CREATION: Scenario = Scenario {
     prepare: |world| world.mutate_cloud(|service| service.fail_next_creations(1)),
     act: |world| apply(world, json!({})),
-    reached: |world| well(world) && world.instances().len() == 1,
+    reached: |world| is_ready(world) && world.instances().len() == 1,
 };
 
-/// Runs a scenario with something going wrong; how many points it passed.
+/// Runs a scenario with a fault and returns the number of points.
 fn run(scenario: &Scenario, lag: usize, injection: Option<Injection>) -> Points {
     let mut world = World::new(quick_cloud(), crate::support::world::process::Setup { lag, ..setup() });
     (scenario.prepare)(&mut world);
@@ -205,15 +206,15 @@ fn run(scenario: &Scenario, lag: usize, injection: Option<Injection>) -> Points 
         Some(Injection::Cluster(at, fault)) => world.cluster.fail(before.cluster_calls + at, fault),
     }
     (scenario.act)(&mut world);
-    world.until("as it should be", LIMIT, |world| (scenario.reached)(world));
+    world.until("the final state", LIMIT, |world| (scenario.reached)(world));
     let after = points(&world);
-    // What was reached stays, and nothing more is done.
+    // The final state lasts, and the operator does nothing more.
     world.run_for(Duration::from_secs(30));
     let (writes, changes) = (world.cluster.writes(), world.changes());
     world.run_for(QUIET);
     let settled = (world.cluster.writes(), world.changes());
-    assert_eq!((writes, changes), settled, "still at it: {}", world.describe());
-    assert!((scenario.reached)(&world), "it did not last: {}", world.describe());
+    assert_eq!((writes, changes), settled, "the operator still acts: {}", world.describe());
+    assert!((scenario.reached)(&world), "the final state did not last: {}", world.describe());
     Points {
         awaits: after.awaits - before.awaits,
         cloud_calls: after.cloud_calls - before.cloud_calls,
@@ -229,7 +230,7 @@ fn points(world: &World) -> Points {
     }
 }
 
-/// Tries everything that can go wrong at every point.
+/// Injects every fault at every point.
 pub(crate) fn at_every_point(name: &str, scenario: &Scenario) {
     let points = run(scenario, 0, None);
     assert!(points.awaits > 0 && points.cloud_calls > 0 && points.cluster_calls > 0, "{points:?}");
@@ -245,35 +246,36 @@ pub(crate) fn at_every_point(name: &str, scenario: &Scenario) {
     for (n, injection) in injections.iter().enumerate() {
         let lags: &[usize] = if soaks() { &[0, 1, 20] } else { &[[0, 1, 20][n % 3]] };
         for lag in lags {
-            let tried = std::panic::catch_unwind(AssertUnwindSafe(|| run(scenario, *lag, Some(*injection))));
-            assert!(tried.is_ok(), "{name}: {injection:?}, watches {lag} versions behind");
+            let outcome =
+                std::panic::catch_unwind(AssertUnwindSafe(|| run(scenario, *lag, Some(*injection))));
+            assert!(outcome.is_ok(), "{name}: {injection:?}, watches lag by {lag} versions");
             runs += 1;
         }
     }
     println!("{name}: {points:?}, {runs} runs");
 }
 
-/// How long an operation takes, if the answer to this one call to Kubernetes is lost.
-fn takes(scenario: &Scenario, lost: Option<usize>) -> Duration {
+/// How long an operation takes when the response to one call to Kubernetes is lost.
+fn duration(scenario: &Scenario, lost: Option<usize>) -> Duration {
     let mut world = World::new(quick_cloud(), setup());
     (scenario.prepare)(&mut world);
     if let Some(at) = lost {
         world.cluster.fail(world.cluster.calls() + at, ClusterFault::LostAfter);
     }
-    let begun = world.clock_now();
+    let started = world.clock_now();
     (scenario.act)(&mut world);
-    world.until("as it should be", LIMIT, |world| (scenario.reached)(world));
-    world.clock_now() - begun
+    world.until("the final state", LIMIT, |world| (scenario.reached)(world));
+    world.clock_now() - started
 }
 
 #[test]
-fn a_lost_answer_of_the_api_server_holds_nothing_up() {
+fn a_lost_response_of_the_api_server_delays_nothing() {
     for (name, scenario) in [("create", CREATE), ("change", CHANGE), ("delete", DELETE), ("retain", RETAIN)] {
-        let undisturbed = takes(&scenario, None);
+        let undisturbed = duration(&scenario, None);
         for lost in 0..run(&scenario, 0, None).cluster_calls {
-            let took = takes(&scenario, Some(lost));
+            let took = duration(&scenario, Some(lost));
             let late = took.saturating_sub(undisturbed);
-            assert!(late < PROMPT, "{name}, answer {lost} lost: {took:?} instead of {undisturbed:?}");
+            assert!(late < PROMPT, "{name}, response {lost} lost: {took:?} instead of {undisturbed:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Two processes that both believe they lead, their passes mixed at every await: what they write down before they act,
-//! and the time they wait when they do not know, have to hold even without a lease.
+//! Two processes that both act as leader, with their reconciles interleaved at every await. The recorded intents, and
+//! the wait for an unknown outcome, prevent duplicates even without a lease.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ fn sessions() -> ObjectId {
     key("sessions")
 }
 
-/// Seeds that are tried.
+/// The number of seeds.
 fn seeds() -> u64 {
     if soaks() { 1000 } else { 60 }
 }
 
-fn both(seed: u64) -> World {
+fn two_leaders(seed: u64) -> World {
     let lag = [0, 1, 20][(seed % 3) as usize];
     let mut world = World::new(quick_cloud(), Setup { lag, ..setup() });
     world.add_process();
@@ -38,8 +38,8 @@ fn live(world: &World) -> usize {
     world.instances().iter().filter(|instance| is_live(instance)).count()
 }
 
-/// How many instances were ever made.
-fn made(world: &World) -> u64 {
+/// The number of instances that were ever created.
+fn created(world: &World) -> u64 {
     let simulator = world.cloud.lock();
     let filter = dcs_operator::simulator::Filter {
         operation: Some("CreateInstance".to_owned()),
@@ -49,13 +49,13 @@ fn made(world: &World) -> u64 {
 }
 
 #[test]
-fn make_one_instance_between_them() {
+fn two_leaders_create_one_instance() {
     for seed in 0..seeds() {
-        let mut world = both(seed);
+        let mut world = two_leaders(seed);
         let key = world.apply("sessions", spec(json!({})));
         world.until(&format!("ready with seed {seed}"), LIMIT, |world| world.is_well(&key));
         world.run_for(Duration::from_secs(120));
-        assert_eq!((live(&world), made(&world)), (1, 1), "seed {seed}");
+        assert_eq!((live(&world), created(&world)), (1, 1), "seed {seed}");
         world.delete(&key);
         world.until(&format!("gone with seed {seed}"), LIMIT, |world| world.object(&key).is_none());
         assert_eq!(world.instances().len(), 0, "seed {seed}");
@@ -63,38 +63,38 @@ fn make_one_instance_between_them() {
 }
 
 #[test]
-fn make_one_instance_even_if_answers_are_lost() {
+fn two_leaders_create_one_instance_despite_lost_responses() {
     let mut lost = 0;
     for seed in 0..seeds() {
-        let mut world = both(seed);
-        // One of the first calls; a create among them more often than not.
+        let mut world = two_leaders(seed);
+        // One of the first calls; most of the time it is a create.
         world.traffic.lock().unwrap().faults.insert(seed as usize % 12, CloudFault::LostAfter);
         let key = world.apply("sessions", spec(json!({})));
         world.until(&format!("ready with seed {seed}"), LIMIT, |world| world.is_well(&key));
         world.run_for(Duration::from_secs(120));
-        assert_eq!((live(&world), made(&world)), (1, 1), "seed {seed}");
+        assert_eq!((live(&world), created(&world)), (1, 1), "seed {seed}");
         lost += world.attempts_lost();
     }
     assert!(lost > 0, "no create was ever lost");
 }
 
 #[test]
-fn make_one_instance_even_if_one_of_them_ends() {
+fn two_leaders_create_one_instance_when_one_is_replaced() {
     for seed in 0..seeds() {
-        let mut world = both(seed);
+        let mut world = two_leaders(seed);
         world.interruptions.insert(seed as usize % 90, Interruption::Replaced);
         world.apply("sessions", spec(json!({})));
         world.until(&format!("ready with seed {seed}"), LIMIT, |world| world.is_well(&sessions()));
         world.run_for(Duration::from_secs(120));
         assert_eq!(live(&world), 1, "seed {seed}");
-        assert_eq!(made(&world), 1, "seed {seed}");
+        assert_eq!(created(&world), 1, "seed {seed}");
     }
 }
 
 #[test]
-fn replace_a_lost_instance_once() {
+fn two_leaders_replace_a_lost_instance_once() {
     for seed in 0..seeds() / 2 {
-        let mut world = both(seed);
+        let mut world = two_leaders(seed);
         let key = world.apply("sessions", spec(json!({"onExternalDeletion": "Recreate"})));
         world.until("ready", LIMIT, |world| world.is_well(&key));
         let id = world.instances()[0].id.clone();
@@ -102,6 +102,6 @@ fn replace_a_lost_instance_once() {
         let replaced = |world: &World| world.is_well(&key) && live(world) == 1;
         world.until(&format!("replaced with seed {seed}"), LIMIT, replaced);
         world.run_for(Duration::from_secs(120));
-        assert_eq!((live(&world), made(&world)), (1, 2), "seed {seed}");
+        assert_eq!((live(&world), created(&world)), (1, 2), "seed {seed}");
     }
 }

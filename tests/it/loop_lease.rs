@@ -1,4 +1,4 @@
-//! Without a lease that outlasts it nothing is changed in the cloud, whatever was planned; and with one, all goes on.
+//! The operator changes the cloud only under a lease that covers the change.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn world(lease: &Lease) -> World {
 }
 
 #[test]
-fn none_nothing_is_written_down_or_sent() {
+fn without_a_lease_nothing_is_recorded_or_sent() {
     let lease = Lease::lasting(0);
     let mut world = world(&lease);
     let key = world.apply("sessions", spec(json!({})));
@@ -25,7 +25,7 @@ fn none_nothing_is_written_down_or_sent() {
     assert_eq!(world.changes(), 0);
     let status = world.object(&key).unwrap().status.unwrap_or_default();
     assert!(status.operation.is_none(), "{status:?}");
-    assert!(!lease.asked().is_empty(), "it was asked");
+    assert!(!lease.asked().is_empty(), "the operator asked for the lease");
 
     lease.extend(usize::MAX);
     world.until("ready", LIMIT, |world| world.is_well(&key));
@@ -36,14 +36,14 @@ fn none_nothing_is_written_down_or_sent() {
     world.delete(&key);
     world.run_for(Duration::from_secs(300));
     assert_eq!(world.changes(), before);
-    assert!(world.object(&key).is_some(), "it waits");
+    assert!(world.object(&key).is_some(), "the object waits");
     lease.extend(usize::MAX);
     world.until("gone", LIMIT, |world| world.object(&key).is_none());
 }
 
-/// Written down under the lease, and then the lease was gone: the request is not sent, and that is known.
+/// The intent is recorded under the lease. The request is not sent without it, and the status shows that.
 #[test]
-fn one_that_ends_between_the_intent_and_the_request() {
+fn a_lease_lost_after_the_intent_stops_the_request() {
     let lease = Lease::lasting(1);
     let mut world = world(&lease);
     let key = world.apply("sessions", spec(json!({})));
@@ -51,21 +51,21 @@ fn one_that_ends_between_the_intent_and_the_request() {
         let status = world.object(&key).and_then(|object| object.status).unwrap_or_default();
         status.operation.is_some_and(|operation| operation.outcome.is_some())
     };
-    world.until("written down, and refused", LIMIT, refused);
+    world.until("recorded and refused", LIMIT, refused);
     let operation = world.object(&key).unwrap().status.unwrap().operation.unwrap();
     assert_eq!(operation.reason.as_deref(), Some("ClusterError"));
     assert_eq!(world.changes(), 0);
     lease.extend(usize::MAX);
-    let begun = world.clock_now();
+    let started = world.clock_now();
     world.until("ready", LIMIT, |world| world.is_well(&key));
-    let took = world.clock_now() - begun;
-    assert!(took < Duration::from_secs(60), "nothing was in doubt, so nothing is waited for: {took:?}");
+    let took = world.clock_now() - started;
+    assert!(took < Duration::from_secs(60), "the outcome is known, so there is no wait: {took:?}");
     assert_eq!(world.changes(), 1);
 }
 
-/// A change takes 15 s at most, and must be over 5 s before anybody else may lead.
+/// A change takes 15 s at most and must end 5 s before another process can lead.
 #[test]
-fn how_long_it_has_to_last() {
+fn the_lease_covers_the_timeout_and_the_margin() {
     let lease = Lease::lasting(usize::MAX);
     let mut world = world(&lease);
     let key = world.apply("sessions", spec(json!({})));
@@ -75,7 +75,7 @@ fn how_long_it_has_to_last() {
         world.is_well(&key)
     });
     let asked = lease.asked();
-    assert_eq!(asked.len(), 2, "before the intent, and before the request: {asked:?}");
+    assert_eq!(asked.len(), 2, "once before the intent and once before the request: {asked:?}");
     assert!(
         asked
             .iter()

@@ -1,5 +1,4 @@
-//! Every status that an object ever shows, row by row of the truth table: what is written is recorded, and nothing
-//! else may be.
+//! Every status write in the life of an object, compared with the truth table. No other write may occur.
 
 use std::time::Duration;
 
@@ -11,8 +10,9 @@ use crate::support::world::{
     objects::{quick_cloud, setup, spec},
 };
 
-const SOON: Duration = Duration::from_secs(300);
-const FINE: &str = "False/AsExpected";
+const LIMIT: Duration = Duration::from_secs(300);
+/// The value of Reconciling and Stalled while neither applies.
+const OFF: &str = "False/AsExpected";
 
 /// `Ready Synced Reconciling Stalled | operation | cloud status` of a status.
 fn line(status: &Value) -> String {
@@ -32,7 +32,7 @@ fn line(status: &Value) -> String {
     format!("{conditions} | {doing} | {}", word(&status["cloudStatus"]))
 }
 
-/// A world with one object that is well, and what it says from then on.
+/// A world with one object, and the status writes of the object.
 struct StatusRecorder {
     world: World,
     key: ObjectId,
@@ -40,37 +40,37 @@ struct StatusRecorder {
 }
 
 impl StatusRecorder {
-    fn begin(more: Value) -> Self {
+    fn create(more: Value) -> Self {
         let mut world = World::new(quick_cloud(), setup());
         let key = world.apply("sessions", spec(more));
         Self { world, key, seen: 0 }
     }
 
-    fn well(more: Value) -> Self {
-        let mut life = Self::begin(more);
-        life.until_well();
-        life.said();
-        life
+    fn create_ready(more: Value) -> Self {
+        let mut recorder = Self::create(more);
+        recorder.until_ready();
+        recorder.take_lines();
+        recorder
     }
 
-    fn until_well(&mut self) {
+    fn until_ready(&mut self) {
         let key = self.key.clone();
-        self.world.until("well", SOON, |world| world.is_well(&key));
+        self.world.until("ready", LIMIT, |world| world.is_well(&key));
     }
 
     fn until(&mut self, type_: &str, expected: &str) {
         let key = self.key.clone();
-        self.world.until(expected, SOON * 10, |world| world.condition(&key, type_) == expected);
+        self.world.until(expected, LIMIT * 10, |world| world.condition(&key, type_) == expected);
     }
 
-    /// What was written to the status since this was last asked.
-    fn said(&mut self) -> Vec<String> {
+    /// The status writes since the last call.
+    fn take_lines(&mut self) -> Vec<String> {
         let writes = self.world.cluster.written_since(&mut self.seen);
         let of_key = writes.iter().filter(|write| write.key == self.key && write.is_status());
         of_key.map(|write| line(&write.after.as_ref().unwrap()["status"])).collect()
     }
 
-    /// Puts a status on the instance, as something in the cloud would.
+    /// Sets the status of the instance in the cloud.
     fn force(&self, status: InstanceStatus, lasting: Option<Duration>) {
         let id = self.world.instances()[0].id.clone();
         assert!(self.world.mutate_cloud(|service| service.force_status(service.now(), &id, status, lasting)));
@@ -82,9 +82,9 @@ impl StatusRecorder {
     }
 }
 
-fn assert_said(life: &mut StatusRecorder, expected: &[String]) {
-    let said = life.said();
-    assert_eq!(said, expected, "\nsaid:\n{}", said.join("\n"));
+fn assert_lines(recorder: &mut StatusRecorder, expected: &[String]) {
+    let lines = recorder.take_lines();
+    assert_eq!(lines, expected, "\nwritten:\n{}", lines.join("\n"));
 }
 
 fn row(ready: &str, synced: &str, reconciling: &str, stalled: &str, rest: &str) -> String {
@@ -92,192 +92,193 @@ fn row(ready: &str, synced: &str, reconciling: &str, stalled: &str, rest: &str) 
 }
 
 fn available(rest: &str) -> String {
-    row("True/Available", "True/InSync", FINE, FINE, rest)
+    row("True/Available", "True/InSync", OFF, OFF, rest)
 }
 
 #[test]
-fn made_changed_and_deleted() {
-    let mut life = StatusRecorder::begin(json!({}));
-    life.until_well();
-    let creating = |rest| row("False/Creating", "False/Applying", "True/Creating", FINE, rest);
+fn create_update_and_delete() {
+    let mut recorder = StatusRecorder::create(json!({}));
+    recorder.until_ready();
+    let creating = |rest| row("False/Creating", "False/Applying", "True/Creating", OFF, rest);
     let expected =
         [creating("Create - | -"), creating("Create Accepted | CREATING"), available("- | RUNNING")];
-    assert_said(&mut life, &expected);
+    assert_lines(&mut recorder, &expected);
 
-    life.edit(|spec| spec.description = Some("carts".to_owned()));
-    life.until_well();
-    let applying = |rest| row("True/Available", "False/Applying", "True/Applying", FINE, rest);
+    recorder.edit(|spec| spec.description = Some("carts".to_owned()));
+    recorder.until_ready();
+    let applying = |rest| row("True/Available", "False/Applying", "True/Applying", OFF, rest);
     let expected =
         [applying("Update - | RUNNING"), applying("Update Accepted | RUNNING"), available("- | RUNNING")];
-    assert_said(&mut life, &expected);
+    assert_lines(&mut recorder, &expected);
 
-    let key = life.key.clone();
-    life.world.delete(&key);
-    life.world.until("gone", SOON, |world| world.object(&key).is_none());
-    let deleting = |rest| row("False/Deleting", "False/Deleting", "True/Deleting", FINE, rest);
+    let key = recorder.key.clone();
+    recorder.world.delete(&key);
+    recorder.world.until("gone", LIMIT, |world| world.object(&key).is_none());
+    let deleting = |rest| row("False/Deleting", "False/Deleting", "True/Deleting", OFF, rest);
     let expected = [
         deleting("Delete - | RUNNING"),
         deleting("Delete Accepted | RUNNING"),
         deleting("Delete Accepted | DELETING"),
     ];
-    assert_said(&mut life, &expected);
+    assert_lines(&mut recorder, &expected);
 }
 
 #[test]
-fn not_serving_for_a_while() {
-    let mut life = StatusRecorder::well(json!({}));
-    life.force(InstanceStatus::Restarting, Some(Duration::from_secs(90)));
-    life.until("Ready", "False/Restarting");
-    life.until_well();
-    let restarting = row("False/Restarting", "True/InSync", FINE, FINE, "- | RESTARTING");
-    assert_said(&mut life, &[restarting, available("- | RUNNING")]);
+fn ready_is_false_while_the_instance_does_not_serve() {
+    let mut recorder = StatusRecorder::create_ready(json!({}));
+    recorder.force(InstanceStatus::Restarting, Some(Duration::from_secs(90)));
+    recorder.until("Ready", "False/Restarting");
+    recorder.until_ready();
+    let restarting = row("False/Restarting", "True/InSync", OFF, OFF, "- | RESTARTING");
+    assert_lines(&mut recorder, &[restarting, available("- | RUNNING")]);
 
-    life.force(InstanceStatus::Frozen, Some(Duration::from_secs(90)));
-    life.until("Ready", "False/Frozen");
-    life.until_well();
-    assert_said(
-        &mut life,
-        &[row("False/Frozen", "True/InSync", FINE, FINE, "- | FROZEN"), available("- | RUNNING")],
+    recorder.force(InstanceStatus::Frozen, Some(Duration::from_secs(90)));
+    recorder.until("Ready", "False/Frozen");
+    recorder.until_ready();
+    assert_lines(
+        &mut recorder,
+        &[row("False/Frozen", "True/InSync", OFF, OFF, "- | FROZEN"), available("- | RUNNING")],
     );
 
-    life.force(InstanceStatus::Extending, Some(Duration::from_secs(90)));
-    life.until("Synced", "False/Applying");
-    life.until_well();
-    let extending = row("True/Available", "False/Applying", "True/Resizing", FINE, "- | EXTENDING");
-    assert_said(&mut life, &[extending, available("- | RUNNING")]);
+    recorder.force(InstanceStatus::Extending, Some(Duration::from_secs(90)));
+    recorder.until("Synced", "False/Applying");
+    recorder.until_ready();
+    let extending = row("True/Available", "False/Applying", "True/Resizing", OFF, "- | EXTENDING");
+    assert_lines(&mut recorder, &[extending, available("- | RUNNING")]);
 }
 
 #[test]
-fn paused_and_invalid_and_more_than_can_be_done() {
-    let mut life = StatusRecorder::well(json!({}));
-    life.edit(|spec| spec.paused = Some(true));
-    life.until("Synced", "Unknown/Paused");
-    life.edit(|spec| spec.paused = None);
-    life.until_well();
-    let paused = row("True/Available", "Unknown/Paused", FINE, FINE, "- | RUNNING");
-    assert_said(&mut life, &[paused, available("- | RUNNING")]);
+fn paused_invalid_and_unsupported_specs() {
+    let mut recorder = StatusRecorder::create_ready(json!({}));
+    recorder.edit(|spec| spec.paused = Some(true));
+    recorder.until("Synced", "Unknown/Paused");
+    recorder.edit(|spec| spec.paused = None);
+    recorder.until_ready();
+    let paused = row("True/Available", "Unknown/Paused", OFF, OFF, "- | RUNNING");
+    assert_lines(&mut recorder, &[paused, available("- | RUNNING")]);
 
-    life.edit(|spec| {
+    recorder.edit(|spec| {
         spec.capacity = Some(k8s_openapi::apimachinery::pkg::api::resource::Quantity("3G".to_owned()))
     });
-    life.until("Stalled", "True/InvalidSpec");
-    life.edit(|spec| {
+    recorder.until("Stalled", "True/InvalidSpec");
+    recorder.edit(|spec| {
         spec.capacity = Some(k8s_openapi::apimachinery::pkg::api::resource::Quantity("2Gi".to_owned()))
     });
-    life.until("Stalled", "True/UnsupportedChange");
-    life.edit(|spec| {
+    recorder.until("Stalled", "True/UnsupportedChange");
+    recorder.edit(|spec| {
         spec.capacity = Some(k8s_openapi::apimachinery::pkg::api::resource::Quantity("1Gi".to_owned()))
     });
-    life.until_well();
+    recorder.until_ready();
     let stalled = |reason: &str| {
-        row("True/Available", &format!("False/{reason}"), FINE, &format!("True/{reason}"), "- | RUNNING")
+        row("True/Available", &format!("False/{reason}"), OFF, &format!("True/{reason}"), "- | RUNNING")
     };
     let expected = [stalled("InvalidSpec"), stalled("UnsupportedChange"), available("- | RUNNING")];
-    assert_said(&mut life, &expected);
+    assert_lines(&mut recorder, &expected);
 }
 
 #[test]
-fn the_cloud_out_of_reach() {
-    let mut life = StatusRecorder::well(json!({}));
+fn an_unreachable_cloud_makes_the_conditions_unknown() {
+    let mut recorder = StatusRecorder::create_ready(json!({}));
     let down = json!({"fault": {"errorBefore": {"status": 503}}, "count": null});
-    life.world.cloud.lock().add_faults(life.world.clock_now(), &down).unwrap();
-    life.until("Synced", "Unknown/CloudUnreachable");
-    life.until("Ready", "Unknown/ObservationTooOld");
-    life.world.cloud.lock().clear_faults();
-    life.until_well();
+    recorder.world.cloud.lock().add_faults(recorder.world.clock_now(), &down).unwrap();
+    recorder.until("Synced", "Unknown/CloudUnreachable");
+    recorder.until("Ready", "Unknown/ObservationTooOld");
+    recorder.world.cloud.lock().clear_faults();
+    recorder.until_ready();
     let expected = [
-        row("True/Available", "Unknown/CloudUnreachable", FINE, FINE, "- | RUNNING"),
-        row("Unknown/ObservationTooOld", "Unknown/ObservationTooOld", FINE, FINE, "- | RUNNING"),
+        row("True/Available", "Unknown/CloudUnreachable", OFF, OFF, "- | RUNNING"),
+        row("Unknown/ObservationTooOld", "Unknown/ObservationTooOld", OFF, OFF, "- | RUNNING"),
         available("- | RUNNING"),
     ];
-    assert_said(&mut life, &expected);
+    assert_lines(&mut recorder, &expected);
 }
 
 #[test]
-fn lost_and_ownership_taken_away() {
-    let mut life = StatusRecorder::well(json!({}));
-    let id = life.world.instances()[0].id.clone();
+fn removed_tags_and_an_external_deletion_stall_the_object() {
+    let mut recorder = StatusRecorder::create_ready(json!({}));
+    let id = recorder.world.instances()[0].id.clone();
     let tags = |tags: Value| json!({"tags": tags}).as_object().unwrap().clone();
-    let marked: Vec<Value> = life.world.instances()[0]
+    let tags_before: Vec<Value> = recorder.world.instances()[0]
         .tags
         .iter()
         .map(|tag| json!({"key": tag.key, "value": tag.value}))
         .collect();
-    life.world
+    recorder
+        .world
         .mutate_cloud(|service| service.alter(&id, &tags(json!([{"key": "team", "value": "shop"}]))))
         .unwrap();
-    life.until("Stalled", "True/MarkMissing");
-    life.world.mutate_cloud(|service| service.alter(&id, &tags(json!(marked)))).unwrap();
-    life.until_well();
-    assert!(life.world.mutate_cloud(|service| service.remove(&id)));
-    life.until("Stalled", "True/ExternallyDeleted");
+    recorder.until("Stalled", "True/MarkMissing");
+    recorder.world.mutate_cloud(|service| service.alter(&id, &tags(json!(tags_before)))).unwrap();
+    recorder.until_ready();
+    assert!(recorder.world.mutate_cloud(|service| service.remove(&id)));
+    recorder.until("Stalled", "True/ExternallyDeleted");
     let expected = [
-        row("True/Available", "False/MarkMissing", FINE, "True/MarkMissing", "- | RUNNING"),
+        row("True/Available", "False/MarkMissing", OFF, "True/MarkMissing", "- | RUNNING"),
         available("- | RUNNING"),
         row(
             "False/ExternallyDeleted",
             "False/ExternallyDeleted",
-            FINE,
+            OFF,
             "True/ExternallyDeleted",
             "- | RUNNING",
         ),
     ];
-    assert_said(&mut life, &expected);
+    assert_lines(&mut recorder, &expected);
 }
 
 #[test]
-fn a_creation_that_the_cloud_refuses() {
+fn a_refused_creation_is_retried_slowly_or_after_a_change() {
     let mut cloud = quick_cloud();
     cloud.service.quota_instances = 0;
     let mut world = World::new(cloud, setup());
     let key = world.apply("sessions", spec(json!({})));
-    let mut life = StatusRecorder { world, key, seen: 0 };
-    life.until("Stalled", "True/QuotaExceeded");
-    let creating = row("False/Creating", "False/Applying", "True/Creating", FINE, "Create - | -");
+    let mut recorder = StatusRecorder { world, key, seen: 0 };
+    recorder.until("Stalled", "True/QuotaExceeded");
+    let creating = row("False/Creating", "False/Applying", "True/Creating", OFF, "Create - | -");
     let refused =
-        row("False/QuotaExceeded", "False/QuotaExceeded", FINE, "True/QuotaExceeded", "Create Refused | -");
-    assert_said(&mut life, &[creating.clone(), refused.clone()]);
-    // Slowly again, by itself; and at once when its cause changes.
-    life.world.run_for(Duration::from_secs(590));
-    assert_eq!(life.said(), [""; 0]);
-    life.world.run_for(Duration::from_secs(20));
-    assert_said(&mut life, &[creating.clone(), refused.clone()]);
-    life.edit(|spec| spec.description = Some("carts".to_owned()));
-    life.world.run_for(Duration::from_secs(20));
-    assert_said(&mut life, &[creating, refused]);
+        row("False/QuotaExceeded", "False/QuotaExceeded", OFF, "True/QuotaExceeded", "Create Refused | -");
+    assert_lines(&mut recorder, &[creating.clone(), refused.clone()]);
+    // The operator retries after a long interval, and at once after a change of the spec.
+    recorder.world.run_for(Duration::from_secs(590));
+    assert_eq!(recorder.take_lines(), [""; 0]);
+    recorder.world.run_for(Duration::from_secs(20));
+    assert_lines(&mut recorder, &[creating.clone(), refused.clone()]);
+    recorder.edit(|spec| spec.description = Some("carts".to_owned()));
+    recorder.world.run_for(Duration::from_secs(20));
+    assert_lines(&mut recorder, &[creating, refused]);
 }
 
 #[test]
-fn what_an_earlier_object_of_the_name_left_is_not_touched() {
-    let mut life = StatusRecorder::well(json!({}));
-    let id = life.world.instances()[0].id.clone();
-    let mut tags: Vec<Value> = life.world.instances()[0]
+fn an_instance_of_an_earlier_object_with_the_name_is_not_touched() {
+    let mut recorder = StatusRecorder::create_ready(json!({}));
+    let id = recorder.world.instances()[0].id.clone();
+    let mut tags: Vec<Value> = recorder.world.instances()[0]
         .tags
         .iter()
         .map(|tag| json!({"key": tag.key, "value": tag.value}))
         .collect();
-    // The cluster was rebuilt: the object has another uid at the same place.
+    // The cluster was rebuilt: the object with the name has another UID.
     tags.iter_mut()
         .filter(|tag| tag["key"] == "dcs-operator-uid")
         .for_each(|tag| tag["value"] = json!("other"));
     let fields = json!({"tags": tags}).as_object().unwrap().clone();
-    life.world.mutate_cloud(|service| service.alter(&id, &fields)).unwrap();
-    let key = life.key.clone();
-    life.world.cluster.wipe_status(&key);
-    life.world.restart();
-    let changes = life.world.changes();
-    life.until("Stalled", "True/AmbiguousOwnership");
-    life.world.run_for(Duration::from_secs(1200));
-    assert_eq!((life.world.changes(), life.world.instances().len()), (changes, 1));
+    recorder.world.mutate_cloud(|service| service.alter(&id, &fields)).unwrap();
+    let key = recorder.key.clone();
+    recorder.world.cluster.wipe_status(&key);
+    recorder.world.restart();
+    let changes = recorder.world.changes();
+    recorder.until("Stalled", "True/AmbiguousOwnership");
+    recorder.world.run_for(Duration::from_secs(1200));
+    assert_eq!((recorder.world.changes(), recorder.world.instances().len()), (changes, 1));
 }
 
 #[test]
-fn without_credentials() {
-    let mut life = StatusRecorder::begin(json!({"credentialsRef": {"name": "missing"}}));
-    life.until("Stalled", "True/CredentialsMissing");
-    life.edit(|spec| spec.credentials_ref = None);
-    life.until_well();
+fn missing_credentials_stall_the_object() {
+    let mut recorder = StatusRecorder::create(json!({"credentialsRef": {"name": "missing"}}));
+    recorder.until("Stalled", "True/CredentialsMissing");
+    recorder.edit(|spec| spec.credentials_ref = None);
+    recorder.until_ready();
     let missing =
-        row("False/CredentialsMissing", "False/CredentialsMissing", FINE, "True/CredentialsMissing", "- | -");
-    assert_eq!(life.said()[0], missing);
+        row("False/CredentialsMissing", "False/CredentialsMissing", OFF, "True/CredentialsMissing", "- | -");
+    assert_eq!(recorder.take_lines()[0], missing);
 }

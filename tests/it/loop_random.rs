@@ -1,5 +1,5 @@
-//! Whatever users do and whatever goes wrong, in whatever order: once both end, every object comes to rest where its
-//! spec says, in a bounded time, and then nothing more is written or changed.
+//! Random user actions and random faults. After both end, every object converges to its spec within a bounded time, and
+//! then the operator writes and changes nothing more.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,25 +22,25 @@ use crate::support::{
     },
 };
 
-/// What a user does, or somebody behind the operator's back.
+/// An action of a user or of another client of the cloud.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Action {
     Describe(String),
     Tag(BTreeMap<String, String>),
     Rename(String),
     Pause(bool),
     Retain(bool),
     Window(u8),
-    /// Asks for what cannot be done, and takes it back in the end.
+    /// Sets a field that cannot change; the test resets it at the end.
     Grow(bool),
     RemoveInstance,
     RestartInstance,
     StripTags,
 }
 
-/// What goes wrong, at which of the points that are counted.
+/// Faults by the number of the call or await at which they occur.
 #[derive(Debug, Clone)]
-struct Trouble {
+struct Faults {
     cloud: BTreeMap<usize, CloudFault>,
     cluster: BTreeMap<usize, ClusterFault>,
     interruptions: BTreeMap<usize, Interruption>,
@@ -48,29 +48,29 @@ struct Trouble {
     mixer: Option<u64>,
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn action() -> impl Strategy<Value = Action> {
     let tags = proptest::collection::btree_map("[a-c]", "[x-z]{0,2}", 0..3);
     prop_oneof![
-        "[a-z]{0,8}".prop_map(Deed::Describe),
-        tags.prop_map(Deed::Tag),
-        "[a-z]{4,9}".prop_map(Deed::Rename),
-        any::<bool>().prop_map(Deed::Pause),
-        any::<bool>().prop_map(Deed::Retain),
-        (0..23_u8).prop_map(Deed::Window),
-        any::<bool>().prop_map(Deed::Grow),
-        Just(Deed::RemoveInstance),
-        Just(Deed::RestartInstance),
-        Just(Deed::StripTags),
+        "[a-z]{0,8}".prop_map(Action::Describe),
+        tags.prop_map(Action::Tag),
+        "[a-z]{4,9}".prop_map(Action::Rename),
+        any::<bool>().prop_map(Action::Pause),
+        any::<bool>().prop_map(Action::Retain),
+        (0..23_u8).prop_map(Action::Window),
+        any::<bool>().prop_map(Action::Grow),
+        Just(Action::RemoveInstance),
+        Just(Action::RestartInstance),
+        Just(Action::StripTags),
     ]
 }
 
-fn trouble() -> impl Strategy<Value = Trouble> {
+fn faults() -> impl Strategy<Value = Faults> {
     let cloud = vec((0..60_usize, select(CloudFault::ALL.to_vec())), 0..6);
     let cluster = vec((0..100_usize, select(ClusterFault::ALL.to_vec())), 0..6);
     let interruptions =
         vec((0..300_usize, select(vec![Interruption::Dropped, Interruption::Replaced])), 0..6);
     (cloud, cluster, interruptions, select(vec![0, 1, 20]), proptest::option::of(1..u64::MAX)).prop_map(
-        |(cloud, cluster, interruptions, lag, mixer)| Trouble {
+        |(cloud, cluster, interruptions, lag, mixer)| Faults {
             cloud: cloud.into_iter().collect(),
             cluster: cluster.into_iter().collect(),
             interruptions: interruptions.into_iter().collect(),
@@ -80,15 +80,15 @@ fn trouble() -> impl Strategy<Value = Trouble> {
     )
 }
 
-fn troubled(trouble: &Trouble) -> World {
-    let mut world = World::new(quick_cloud(), Setup { lag: trouble.lag, ..setup() });
-    if trouble.mixer.is_some() {
+fn world_with(faults: &Faults) -> World {
+    let mut world = World::new(quick_cloud(), Setup { lag: faults.lag, ..setup() });
+    if faults.mixer.is_some() {
         world.add_process();
     }
-    world.mixer = trouble.mixer;
-    world.interruptions.clone_from(&trouble.interruptions);
-    world.traffic.lock().unwrap().faults.clone_from(&trouble.cloud);
-    trouble.cluster.iter().for_each(|(at, fault)| world.cluster.fail(*at, *fault));
+    world.mixer = faults.mixer;
+    world.interruptions.clone_from(&faults.interruptions);
+    world.traffic.lock().unwrap().faults.clone_from(&faults.cloud);
+    faults.cluster.iter().for_each(|(at, fault)| world.cluster.fail(*at, *fault));
     world
 }
 
@@ -96,27 +96,27 @@ fn hours(begin: u8) -> (String, String) {
     (format!("{begin:02}:00"), format!("{:02}:00", begin + 1))
 }
 
-fn apply(world: &mut World, key: &dcs_operator::controller::ObjectId, deed: &Deed) {
+fn apply(world: &mut World, key: &dcs_operator::controller::ObjectId, action: &Action) {
     let id = world.instances().iter().find(|instance| is_live(instance)).map(|instance| instance.id.clone());
-    match deed {
-        Deed::Describe(text) => world.edit(key, |spec| spec.description = Some(text.clone())),
-        Deed::Tag(tags) => world.edit(key, |spec| spec.tags = Some(tags.clone())),
-        Deed::Rename(name) => world.edit(key, |spec| spec.name = Some(name.clone())),
-        Deed::Pause(paused) => world.edit(key, |spec| spec.paused = Some(*paused)),
-        Deed::Retain(retain) => {
+    match action {
+        Action::Describe(text) => world.edit(key, |spec| spec.description = Some(text.clone())),
+        Action::Tag(tags) => world.edit(key, |spec| spec.tags = Some(tags.clone())),
+        Action::Rename(name) => world.edit(key, |spec| spec.name = Some(name.clone())),
+        Action::Pause(paused) => world.edit(key, |spec| spec.paused = Some(*paused)),
+        Action::Retain(retain) => {
             let policy = if *retain { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
             world.edit(key, |spec| spec.deletion_policy = Some(policy));
         }
-        Deed::Window(begin) => {
+        Action::Window(begin) => {
             let (begin, end) = hours(*begin);
             let window = dcs_operator::api::instance::MaintenanceWindow { begin, end };
             world.edit(key, |spec| spec.maintenance_window = Some(window));
         }
-        Deed::Grow(grow) => world.edit(key, |spec| spec.port = grow.then_some(6380)),
-        Deed::RemoveInstance => {
+        Action::Grow(grow) => world.edit(key, |spec| spec.port = grow.then_some(6380)),
+        Action::RemoveInstance => {
             id.map(|id| world.mutate_cloud(|service| service.remove(&id)));
         }
-        Deed::RestartInstance => {
+        Action::RestartInstance => {
             let lasting = Some(Duration::from_secs(20));
             id.map(|id| {
                 world.mutate_cloud(|service| {
@@ -124,8 +124,8 @@ fn apply(world: &mut World, key: &dcs_operator::controller::ObjectId, deed: &Dee
                 })
             });
         }
-        Deed::StripTags => {
-            // Only what is not the mark: who takes that away has to give it back.
+        Action::StripTags => {
+            // Keeps the ownership tags: without them the object would stay Stalled.
             if let Some(id) = id {
                 let kept = world.instances().into_iter().find(|instance| instance.id == id).unwrap().tags;
                 let kept = kept.into_iter().filter(|tag| tag.key.starts_with("dcs-operator-"));
@@ -137,17 +137,17 @@ fn apply(world: &mut World, key: &dcs_operator::controller::ObjectId, deed: &Dee
     }
 }
 
-/// The longest that anything takes: windows of unknown outcomes, gaps between tries, one after the other.
+/// The longest possible sequence of waits for unknown outcomes and retries.
 const LIMIT: Duration = Duration::from_secs(3 * 3600);
 
-fn converge(trouble: &Trouble, deeds: &[(u64, Deed)], delete: bool) {
-    let mut world = troubled(trouble);
+fn converge(faults: &Faults, actions: &[(u64, Action)], delete: bool) {
+    let mut world = world_with(faults);
     let key = world.apply("sessions", spec(json!({"onExternalDeletion": "Recreate"})));
-    for (after, deed) in deeds {
+    for (after, action) in actions {
         world.run_for(Duration::from_secs(*after));
-        apply(&mut world, &key, deed);
+        apply(&mut world, &key, action);
     }
-    // Nothing goes wrong any more, nobody does anything, and what cannot be done is taken back.
+    // Faults and actions end, and the unsupported change is reset.
     world.traffic.lock().unwrap().faults.clear();
     world.cluster.stop_failing();
     world.interruptions.clear();
@@ -166,11 +166,16 @@ fn converge(trouble: &Trouble, deeds: &[(u64, Deed)], delete: bool) {
         assert!(left.iter().all(|instance| tag(instance, "dcs-operator-uid").is_none()), "{left:?}");
         return;
     }
-    world.until("well", LIMIT, |world| world.is_well(&key));
+    world.until("ready", LIMIT, |world| world.is_well(&key));
     world.run_for(Duration::from_secs(120));
     let before = (world.cluster.writes(), world.changes());
     world.run_for(Duration::from_secs(600));
-    assert_eq!((world.cluster.writes(), world.changes()), before, "still at it: {}", world.describe());
+    assert_eq!(
+        (world.cluster.writes(), world.changes()),
+        before,
+        "the operator still acts: {}",
+        world.describe()
+    );
     let spec = world.object(&key).unwrap().spec;
     let instances = world.instances();
     let [instance] = instances.as_slice() else { panic!("{instances:?}") };
@@ -192,7 +197,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn comes_to_rest(trouble in trouble(), deeds in vec((0..60_u64, deed()), 0..8), delete in any::<bool>()) {
-        converge(&trouble, &deeds, delete);
+    fn every_object_converges(faults in faults(), actions in vec((0..60_u64, action()), 0..8), delete in any::<bool>()) {
+        converge(&faults, &actions, delete);
     }
 }

@@ -1,4 +1,4 @@
-//! The integration tests, in one binary: each further one would link kube anew.
+//! The integration tests, in one binary: every additional binary would link kube again.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

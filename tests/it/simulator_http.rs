@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use crate::support::{
     in_process::InProcess,
-    leaping_clock::LeapingClock,
     sim_harness::{
         ACCESS_KEY, PASSWORD, SECRET_KEY, SimHarness, access_key, in_time, instance, over_both, settings,
         single_attempt, user,
     },
+    test_clock::TestClock,
 };
 
 over_both! {
@@ -175,7 +175,7 @@ async fn a_tampered_body_is_rejected() {
 async fn the_client_corrects_its_clock() {
     let bench = SimHarness::in_process(settings());
     for minutes in [-20, 20] {
-        let clock = Arc::new(LeapingClock::ahead_by(TimeDelta::minutes(minutes)));
+        let clock = Arc::new(TestClock::ahead_by(TimeDelta::minutes(minutes)));
         let carrier = Arc::new(InProcess(bench.shared.clone()));
         let account = bench.account(access_key(SECRET_KEY, None));
         let client = Client::over(carrier, account, RetryPolicy::default(), clock, 1);
@@ -187,7 +187,7 @@ async fn the_client_corrects_its_clock() {
 
 #[tokio::test]
 async fn a_token_is_replaced_before_it_expires() {
-    let clock = LeapingClock::default();
+    let clock = TestClock::default();
     let bench = SimHarness::in_process(settings());
     let client = Client::over(
         Arc::new(InProcess(bench.shared.clone())),
@@ -197,7 +197,7 @@ async fn a_token_is_replaced_before_it_expires() {
         1,
     );
     client.list_instances(&page()).await.expect("a list");
-    clock.leap(Duration::from_secs(24 * 3600 - 200));
+    clock.advance(Duration::from_secs(24 * 3600 - 200));
     client.list_instances(&page()).await.expect("a list");
     assert_eq!(bench.calls("KeystoneCreateUserTokenByPassword").len(), 2);
     assert!(bench.calls("ListInstances").iter().all(|entry| entry.status == Some(200)));
@@ -233,7 +233,7 @@ async fn an_invalid_state_file_is_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let load = |settings| {
-        let clock = LeapingClock::default();
+        let clock = TestClock::default();
         let mut simulator = Simulator::new(settings, clock.now(), clock.monotonic()).unwrap();
         persist::load(&path, &mut simulator, clock.monotonic()).map_err(|error| error.to_string())
     };

@@ -1,6 +1,6 @@
 //! DcsInstance: one managed Redis instance.
 
-// Each printer column names its type; the lint mistakes the second one for a repetition.
+// Each printer column names its type; the lint reports the second one as a duplicate.
 #![expect(clippy::duplicated_attributes)]
 
 pub mod auth;
@@ -115,7 +115,7 @@ use super::{rules::validations, transform::described_by_field};
 pub struct DcsInstanceSpec {
     /// The Secret with the credentials. If absent: the Secret "dcs-credentials" of this namespace; without that, the
     /// operator's own credentials, where its installer allows them. Once the instance exists, other credentials must
-    /// lead to the same project and endpoint.
+    /// belong to the same project and endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
 
@@ -273,7 +273,7 @@ pub enum CpuType {
     Aarch64,
 }
 
-/// A string, not "integer or string" as in built-in kinds: a bare number would mean bytes.
+/// A string, unlike the integer-or-string of built-in kinds: a number without a unit would mean bytes.
 fn capacity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",

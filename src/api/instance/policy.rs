@@ -83,7 +83,7 @@ pub enum ManagementPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = described_by_field)]
 pub enum OnExternalDeletion {
-    /// Report it, and wait for a person.
+    /// Set Stalled/ExternallyDeleted and wait for a person.
     Report,
     /// Create a new, empty instance.
     Recreate,

@@ -1,9 +1,9 @@
-//! The validation rules of a DcsInstance. `tests/it/crds_rules.rs` breaks each rule once on a real API server.
+//! The validation rules of a DcsInstance. `tests/it/crds_rules.rs` violates each rule on a real API server.
 //!
-//! A rule about an immutable field stands on the whole object, not on the field: a rule on an optional field does not
-//! see its removal, nor a new value after that. It applies only once an instance exists, so that an object whose creation
-//! was refused can be corrected instead of deleted. Writing the value in `status.resolved` is always allowed, so that a
-//! wrong value can be corrected.
+//! A rule about an immutable field is a rule of the object. A rule of an optional field would not run when the field is
+//! removed, nor when it is set again. Such a rule applies only after the instance exists, so that users can correct an
+//! object whose creation was refused. The value in `status.resolved` is always valid, so that users can correct a wrong
+//! value.
 
 use crate::api::rules::Rule;
 
@@ -94,20 +94,19 @@ pub const SPEC: &[Rule] = &[
         at: ".specCode",
         holds: "!has(self.specCode) || \
                 !(has(self.cacheMode) || has(self.cpuType) || has(self.replicas) || has(self.shards))",
-        message: "specCode already says cacheMode, cpuType, replicas and shards: remove those, or remove specCode \
+        message: "specCode already sets cacheMode, cpuType, replicas and shards: remove those, or remove specCode \
                   and let them select the flavor",
     },
     Rule {
         at: ".replicas",
         holds: "!has(self.replicas) || self.replicas == 1 || !has(self.cacheMode) || self.cacheMode != 'single'",
-        message: "cacheMode single is one copy: remove replicas, or choose cacheMode ha",
+        message: "cacheMode single has one copy: remove replicas, or choose cacheMode ha",
     },
     Rule {
         at: ".replicas",
         holds: "!has(self.replicas) || self.replicas >= 2 || \
                 (has(self.cacheMode) ? !(self.cacheMode in ['ha', 'ha_rw_split']) : has(self.adopt))",
-        message: "cacheMode ha (which holds if cacheMode is absent) and ha_rw_split have 2 copies or more, the \
-                  master included: write 2 or more, or choose cacheMode single",
+        message: "cacheMode ha (the default) and ha_rw_split have 2 copies or more, the master included: write 2 or more, or choose cacheMode single",
     },
     Rule {
         at: ".shards",
@@ -148,23 +147,25 @@ pub const SPEC: &[Rule] = &[
     Rule {
         at: ".managementPolicy",
         holds: "!has(self.managementPolicy) || self.managementPolicy != 'Observe' || has(self.adopt)",
-        message: "Observe needs an instance to look at: set adopt.instanceId",
+        message: "managementPolicy Observe needs an existing instance: set adopt.instanceId",
     },
     Rule {
         at: ".onExternalDeletion",
         holds: "!has(self.onExternalDeletion) || self.onExternalDeletion != 'Recreate' || \
                 !has(self.managementPolicy) || self.managementPolicy != 'Observe'",
-        message: "with managementPolicy Observe nothing is ever made: write Report, or choose managementPolicy Managed",
+        message: "managementPolicy Observe never creates an instance: write Report, or choose managementPolicy \
+                  Managed",
     },
     Rule {
         at: ".onExternalDeletion",
         holds: "!has(self.onExternalDeletion) || self.onExternalDeletion != 'Recreate' || \
                 (has(self.engineVersion) && (has(self.capacity) || has(self.specCode)))",
-        message: "Recreate has to know what to make: set engineVersion, and capacity or specCode, or write Report",
+        message: "Recreate creates a new instance from this spec: set engineVersion, and capacity or specCode, or \
+                  write Report",
     },
 ];
 
-/// The immutable fields, each compared with the observed value; and the length of the object's name.
+/// The immutable fields, and the length of the object's name.
 pub const OBJECT: &[Rule] = &[
     Rule {
         at: "",
@@ -180,7 +181,7 @@ pub const OBJECT: &[Rule] = &[
                 self.spec.engineVersion == oldSelf.status.resolved.engineVersion) \
                 : !has(oldSelf.spec.engineVersion))",
         message: "the version of an existing instance cannot change: write the one in status.resolved. To move to \
-                  another version, make a second DcsInstance and copy the data",
+                  another version, create a second DcsInstance and copy the data",
     },
     Rule {
         at: ".spec.network.vpcId",
@@ -191,7 +192,7 @@ pub const OBJECT: &[Rule] = &[
                 (has(oldSelf.status.resolved) && has(oldSelf.status.resolved.vpcId) && \
                 self.spec.network.vpcId == oldSelf.status.resolved.vpcId) \
                 : !(has(oldSelf.spec.network) && has(oldSelf.spec.network.vpcId)))",
-        message: "an existing instance stays in its VPC: write the one in status.resolved. To move, make a second \
+        message: "an existing instance stays in its VPC: write the one in status.resolved. To move, create a second \
                   DcsInstance and copy the data",
     },
     Rule {
@@ -203,7 +204,7 @@ pub const OBJECT: &[Rule] = &[
                 (has(oldSelf.status.resolved) && has(oldSelf.status.resolved.subnetId) && \
                 self.spec.network.subnetId == oldSelf.status.resolved.subnetId) \
                 : !(has(oldSelf.spec.network) && has(oldSelf.spec.network.subnetId)))",
-        message: "an existing instance stays in its subnet: write the one in status.resolved. To move, make a second \
+        message: "an existing instance stays in its subnet: write the one in status.resolved. To move, create a second \
                   DcsInstance and copy the data",
     },
     Rule {
@@ -233,7 +234,7 @@ pub const OBJECT: &[Rule] = &[
         holds: "!has(self.spec.adopt) || !has(oldSelf.status) || !has(oldSelf.status.id) || \
                 self.spec.adopt.instanceId == oldSelf.status.id || \
                 (has(oldSelf.spec.adopt) && self.spec.adopt.instanceId == oldSelf.spec.adopt.instanceId)",
-        message: "this object has its instance already: adopt.instanceId can only name the one in status.id. To take \
-                  over another one, make another DcsInstance",
+        message: "this object already has an instance: adopt.instanceId can only name the one in status.id. To take \
+                  over another one, create another DcsInstance",
     },
 ];

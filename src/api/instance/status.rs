@@ -1,7 +1,7 @@
 //! The status of a DcsInstance.
 //!
-//! Every version must read what any other version wrote: sets of words are open, and fields are optional where the rest
-//! makes sense without them.
+//! Every version must decode what any other version wrote. Therefore enums are open, and a field is optional where the
+//! other fields make sense without it.
 
 use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Condition};
 use schemars::JsonSchema;
@@ -30,8 +30,8 @@ pub struct DcsInstanceStatus {
     #[schemars(length(max = 63))]
     pub cloud_status: Option<String>,
 
-    /// Region, project and endpoint of the instance, recorded when it was created or adopted. Credentials that lead
-    /// elsewhere are refused.
+    /// Region, project and endpoint of the instance, recorded when it was created or adopted. The operator refuses
+    /// credentials of another project or endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<CloudAccount>,
 
@@ -67,7 +67,7 @@ pub struct DcsInstanceStatus {
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Vec<PendingChange>,
 
-    /// Changes that wait for approval. Not set by this version, which knows no approvals.
+    /// Changes that wait for approval. Not set by this version, which has no approvals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_approval: Option<PendingApproval>,
 
@@ -164,8 +164,8 @@ pub struct Resolved {
     pub on_external_deletion: Option<String>,
 }
 
-/// When DCS may do maintenance, in the format of DCS. It has none of the rules of the spec: no answer of the cloud may
-/// prevent a status write.
+/// When DCS may do maintenance, in the format of DCS. Unlike the spec it has no validation rules, because a status write
+/// must succeed with any answer of DCS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedWindow {
@@ -256,9 +256,9 @@ mod tests {
     use super::*;
     use crate::api::words::{Impact, OperationOutcome, OperationType};
 
-    /// An earlier version must be able to read a status that a later version wrote.
+    /// An earlier version must decode a status that a later version wrote.
     #[test]
-    fn a_status_of_another_version_is_read() {
+    fn a_status_written_by_another_version_decodes() {
         let status: DcsInstanceStatus = serde_json::from_value(serde_json::json!({
             "observedGeneration": 3,
             "cloudStatus": "DEFRAGMENTING",

@@ -1,4 +1,4 @@
-//! A scripted cloud and a stepped clock.
+//! A scripted `Cloud` that answers lists from its instances.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,28 +6,20 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::task::yield_now;
 
-use crate::{
-    clock::Clock,
-    dcs::{
-        Cloud, Error,
-        error::{Failure, Refusal},
-        model::{
-            AvailabilityZones, CreateInstance, CreatedInstance, Flavor, FlavorQuery, InstanceDetail,
-            InstancePage, InstanceQuery, InstanceStatistic, InstanceSummary, Job, MaintenanceWindow,
-            QuotaResource, ResetPassword, ResizeInstance, StatusCounts, TagsChange, TaskPage, TaskQuery,
-            UpdateInstance,
-        },
-        operation::{LIST_FLAVORS, LIST_INSTANCES},
+use crate::dcs::{
+    Cloud, Error,
+    error::{Failure, Refusal},
+    model::{
+        AvailabilityZones, CreateInstance, CreatedInstance, Flavor, FlavorQuery, InstanceDetail,
+        InstancePage, InstanceQuery, InstanceStatistic, InstanceSummary, Job, MaintenanceWindow,
+        QuotaResource, ResetPassword, ResizeInstance, StatusCounts, TagsChange, TaskPage, TaskQuery,
+        UpdateInstance,
     },
+    operation::{LIST_FLAVORS, LIST_INSTANCES},
 };
-
-#[derive(Debug, Default)]
-pub(super) struct SteppedClock(Mutex<Duration>);
 
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
@@ -57,33 +49,6 @@ pub(super) struct Script {
 pub(super) fn refused(status: u16, retry_after: Option<Duration>) -> Reply {
     let refusal = Refusal { status, retry_after, ..Refusal::default() };
     Reply::Error(Error::new(&LIST_INSTANCES, Failure::Refused(refusal), 1))
-}
-
-// === impl SteppedClock ===
-
-impl SteppedClock {
-    pub(super) fn step(&self, duration: Duration) {
-        *self.0.lock().unwrap() += duration;
-    }
-
-    pub(super) fn advance_to(&self, time: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now = time.max(*now);
-    }
-}
-
-impl Clock for SteppedClock {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + self.monotonic()
-    }
-
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        panic!("the inventory never sleeps")
-    }
 }
 
 // === impl Instance ===

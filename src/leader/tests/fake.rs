@@ -9,27 +9,13 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use futures::{channel::oneshot, future::BoxFuture};
 use k8s_openapi::api::coordination::v1::Lease;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, testing::TestClock},
     leader::{LeaseApi, LeaseError},
 };
-
-/// Shared manual time. Each clock shows it with its own offset.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Time {
-    now: Arc<Mutex<Duration>>,
-    timers: Arc<Mutex<Vec<Duration>>>,
-}
-
-#[derive(Debug)]
-pub(super) struct OffsetClock {
-    time: Time,
-    offset: Duration,
-}
 
 /// When a request takes effect and is answered; `None` means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +55,7 @@ struct State {
 /// A [`LeaseApi`] with one Lease.
 #[derive(Clone)]
 pub(super) struct Store {
-    time: Time,
+    time: TestClock,
     state: Arc<Mutex<State>>,
 }
 
@@ -78,53 +64,6 @@ pub(super) fn poll<T>(future: &mut BoxFuture<'_, T>) -> Option<T> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => Some(done),
         Poll::Pending => None,
-    }
-}
-
-// === impl Time ===
-
-impl Time {
-    pub(super) fn now(&self) -> Duration {
-        *self.now.lock().unwrap()
-    }
-
-    /// Advances to the next timer, by `most` at most.
-    pub(super) fn advance(&self, most: Duration) {
-        let mut now = self.now.lock().unwrap();
-        let mut timers = self.timers.lock().unwrap();
-        timers.retain(|timer| *timer > *now);
-        let next = timers.iter().min().copied().unwrap_or(Duration::MAX);
-        *now = next.min(*now + most);
-    }
-
-    /// Advances past all timers, as a paused process observes it.
-    pub(super) fn skip(&self, duration: Duration) {
-        *self.now.lock().unwrap() += duration;
-    }
-
-    pub(super) fn clock(&self, offset: Duration) -> Arc<dyn Clock> {
-        Arc::new(OffsetClock { time: self.clone(), offset })
-    }
-}
-
-impl Clock for OffsetClock {
-    /// A wrong wall clock: it runs 1000 times too fast.
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + self.monotonic() * 1000
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.time.now() + self.offset
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let (time, end) = (self.time.clone(), self.time.now() + duration);
-        time.timers.lock().unwrap().push(end);
-        Box::pin(std::future::poll_fn(
-            move |_| {
-                if time.now() >= end { Poll::Ready(()) } else { Poll::Pending }
-            },
-        ))
     }
 }
 
@@ -141,7 +80,7 @@ impl Scripted {
 // === impl Store ===
 
 impl Store {
-    pub(super) fn new(time: &Time) -> Self {
+    pub(super) fn new(time: &TestClock) -> Self {
         Self { time: time.clone(), state: Arc::default() }
     }
 
@@ -186,7 +125,7 @@ impl Store {
 
     /// Applies and answers requests that are due.
     pub(super) fn run(&self) {
-        let now = self.time.now();
+        let now = self.time.monotonic();
         let mut state = self.lock();
         let mut requests = std::mem::take(&mut state.requests);
         for request in &mut requests {
@@ -211,7 +150,7 @@ impl Store {
 
     async fn send(&self, call: Call) -> Answer {
         let answer = {
-            let now = self.time.now();
+            let now = self.time.monotonic();
             let mut state = self.lock();
             let scripted = state.script.pop_front().unwrap_or(Scripted::OK);
             let (responder, answer) = oneshot::channel();

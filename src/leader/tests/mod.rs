@@ -3,31 +3,32 @@
 mod fake;
 mod random;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use self::fake::{Scripted, Store, Time, poll};
+use self::fake::{Scripted, Store, poll};
 use super::{Candidate, Leadership, LeaseGuard, LeaseSettings, LossReason, lease_state};
+use crate::clock::{Clock, testing::TestClock};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn candidate(store: &Store, time: &Time, identity: &str, offset: Duration) -> Candidate<Store> {
+fn candidate(store: &Store, time: &TestClock, identity: &str, offset: Duration) -> Candidate<Store> {
     let settings = LeaseSettings::new("system", "leader", identity);
-    Candidate::new(store.clone(), settings, time.clock(offset)).unwrap()
+    Candidate::new(store.clone(), settings, Arc::new(time.skewed(offset))).unwrap()
 }
 
 /// Runs `future` to its end; fails after `limit` on the clock.
-fn run<T>(store: &Store, time: &Time, limit: Duration, mut future: BoxFuture<'_, T>) -> T {
+fn run<T>(store: &Store, time: &TestClock, limit: Duration, mut future: BoxFuture<'_, T>) -> T {
     attempt(store, time, limit, &mut future).unwrap_or_else(|| panic!("not within {limit:?}"))
 }
 
 /// Runs `future` to its end, or for `limit` on the clock.
-fn attempt<T>(store: &Store, time: &Time, limit: Duration, future: &mut BoxFuture<'_, T>) -> Option<T> {
-    let end = time.now() + limit;
+fn attempt<T>(store: &Store, time: &TestClock, limit: Duration, future: &mut BoxFuture<'_, T>) -> Option<T> {
+    let end = time.monotonic() + limit;
     loop {
         // Several times: a response can lead to another request at the same time.
         for _ in 0..5 {
@@ -36,14 +37,14 @@ fn attempt<T>(store: &Store, time: &Time, limit: Duration, future: &mut BoxFutur
                 return Some(done);
             }
         }
-        if time.now() >= end {
+        if time.monotonic() >= end {
             return None;
         }
-        time.advance(end - time.now());
+        time.advance_to_next_timer(end - time.monotonic());
     }
 }
 
-fn lead(store: &Store, time: &Time, identity: &str) -> (LeaseGuard<Store>, Leadership) {
+fn lead(store: &Store, time: &TestClock, identity: &str) -> (LeaseGuard<Store>, Leadership) {
     let held =
         run(store, time, seconds(1), Box::pin(candidate(store, time, identity, seconds(77)).acquire()));
     let leadership = held.leadership();
@@ -55,8 +56,8 @@ fn holder(store: &Store) -> Option<String> {
     store.lease().as_ref().and_then(lease_state::holder).map(str::to_owned)
 }
 
-fn setup() -> (Time, Store) {
-    let time = Time::default();
+fn setup() -> (TestClock, Store) {
+    let time = TestClock::manual();
     (time.clone(), Store::new(&time))
 }
 
@@ -66,7 +67,7 @@ fn the_guard_renews_the_lease_while_it_is_polled() {
     let (mut held, leadership) = lead(&store, &time, "a");
     let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(600), &mut renewing), None);
-    assert!(leadership.covers(time.now() + seconds(77) + seconds(20)));
+    assert!(leadership.covers(time.monotonic() + seconds(77) + seconds(20)));
     assert_eq!(store.writes(), 121, "one write every 5 s");
     let spec = store.lease().unwrap().spec.unwrap();
     assert_eq!((spec.lease_transitions, spec.lease_duration_seconds), (Some(0), Some(30)));
@@ -76,7 +77,7 @@ fn the_guard_renews_the_lease_while_it_is_polled() {
 fn the_lease_expires_when_the_api_server_hangs() {
     let (time, store) = setup();
     let (mut held, leadership) = lead(&store, &time, "a");
-    let begun = time.now() + seconds(77);
+    let begun = time.monotonic() + seconds(77);
     store.script_all(Scripted::HANGS);
     let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, Duration::from_millis(29_999), &mut renewing), None);
@@ -129,7 +130,7 @@ fn a_paused_process_no_longer_leads() {
     let (mut held, leadership) = lead(&store, &time, "a");
     let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
     assert_eq!(attempt(&store, &time, seconds(7), &mut renewing), None);
-    time.skip(seconds(28));
+    time.advance(seconds(28));
     assert!(!leadership.is_leader(), "before any of its code runs again");
     store.run();
     assert_eq!(poll(&mut renewing), Some(LossReason::Expired { failure: None }));

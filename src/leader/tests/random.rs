@@ -6,10 +6,13 @@ use futures::{channel::oneshot, future::BoxFuture};
 
 use super::{
     candidate,
-    fake::{Scripted, Store, Time, poll},
+    fake::{Scripted, Store, poll},
     seconds,
 };
-use crate::leader::{Leadership, LeaseGuard};
+use crate::{
+    clock::{Clock, testing::TestClock},
+    leader::{Leadership, LeaseGuard},
+};
 
 const SEEDS: u64 = 100;
 const FAULTY_PERIOD: Duration = seconds(1200);
@@ -73,7 +76,7 @@ impl Rng {
 // === impl Process ===
 
 impl Process {
-    fn start(&mut self, store: &Store, time: &Time) {
+    fn start(&mut self, store: &Store, time: &TestClock) {
         let candidate = candidate(store, time, &self.identity, self.offset);
         self.leadership = Some(candidate.leadership());
         (self.led, self.lost) = (false, false);
@@ -85,7 +88,7 @@ impl Process {
         self.leadership = None;
     }
 
-    fn step(&mut self, store: &Store, time: &Time, rng: &mut Rng) {
+    fn step(&mut self, store: &Store, time: &TestClock, rng: &mut Rng) {
         match &mut self.state {
             ProcessState::Acquiring(acquiring) => {
                 if let Some(held) = poll(acquiring) {
@@ -101,25 +104,25 @@ impl Process {
                     if rng.one_in(2) {
                         self.state = ProcessState::Releasing(Box::pin(held.release()));
                     } else {
-                        self.kill(time.now() + rng.millis(20_000));
+                        self.kill(time.monotonic() + rng.millis(20_000));
                     }
                 }
             }
             ProcessState::Releasing(releasing) => {
                 if poll(releasing).is_some() {
-                    self.kill(time.now() + rng.millis(20_000));
+                    self.kill(time.monotonic() + rng.millis(20_000));
                 }
             }
-            ProcessState::Stopped { until } if *until <= time.now() => self.start(store, time),
+            ProcessState::Stopped { until } if *until <= time.monotonic() => self.start(store, time),
             ProcessState::Stopped { .. } => {}
         }
     }
 
     /// Kills, pauses or terminates the process at random.
-    fn inject_fault(&mut self, time: &Time, rng: &mut Rng) {
+    fn inject_fault(&mut self, time: &TestClock, rng: &mut Rng) {
         match rng.below(2000) {
-            0 => self.kill(time.now() + rng.millis(40_000)),
-            1 | 2 => self.paused_until = time.now() + rng.millis(60_000),
+            0 => self.kill(time.monotonic() + rng.millis(40_000)),
+            1 | 2 => self.paused_until = time.monotonic() + rng.millis(60_000),
             3 => {
                 if let ProcessState::Leading { stop, .. } = &mut self.state {
                     // It stops renewing, and releases the lease or not.
@@ -148,7 +151,7 @@ async fn renew_until_lost(mut held: LeaseGuard<Store>, stopped: oneshot::Receive
 /// Number of leader changes; `None` if no process leads at the end.
 fn changes(seed: u64) -> Option<usize> {
     let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let time = Time::default();
+    let time = TestClock::manual();
     let store = Store::new(&time);
     let mut processes: Vec<_> = ["a", "b", "c"]
         .map(|identity| Process {
@@ -162,8 +165,8 @@ fn changes(seed: u64) -> Option<usize> {
         })
         .into();
     let (mut last, mut changes) = (None, 0);
-    while time.now() < FAULTY_PERIOD + FAULTLESS_PERIOD {
-        let is_faulty = time.now() < FAULTY_PERIOD;
+    while time.monotonic() < FAULTY_PERIOD + FAULTLESS_PERIOD {
+        let is_faulty = time.monotonic() < FAULTY_PERIOD;
         store.clear_script();
         if is_faulty {
             store.script_next((0..8).map(|_| rng.request()));
@@ -175,11 +178,11 @@ fn changes(seed: u64) -> Option<usize> {
             if is_faulty {
                 process.inject_fault(&time, &mut rng);
             }
-            if process.paused_until <= time.now() {
+            if process.paused_until <= time.monotonic() {
                 process.step(&store, &time, &mut rng);
             }
             let leaders: Vec<_> = (0..3).filter(|number| processes[*number].leads()).collect();
-            assert!(leaders.len() < 2, "seed {seed} at {:?}: {leaders:?}", time.now());
+            assert!(leaders.len() < 2, "seed {seed} at {:?}: {leaders:?}", time.monotonic());
             if let Some(leader) = leaders.first().copied().filter(|leader| last != Some(*leader)) {
                 (last, changes) = (Some(leader), changes + 1);
             }

@@ -1,4 +1,4 @@
-//! The real client without a socket: requests go straight to the simulator, byte for byte what HTTP carries.
+//! A transport without a socket: it passes requests to the simulator with the same bytes as HTTP.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use http::{HeaderValue, header};
 use tokio::task::yield_now;
 use url::Position;
 
-/// Carries requests to a simulator in the same process. Yields once before and once after their effect, so that
-/// others can come in between as they can on a network.
+/// Passes requests to a simulator in the same process. Yields before and after the effect of a request, so that other
+/// tasks interleave as on a network.
 #[derive(Debug, Clone)]
 pub(crate) struct InProcess(pub(crate) Shared);
 
@@ -20,7 +20,7 @@ impl Transport for InProcess {
     fn send(&self, request: HttpRequest, limit: Duration) -> BoxFuture<'_, Result<HttpResponse, Failure>> {
         Box::pin(async move {
             yield_now().await;
-            let Delivery { delay, kind } = self.0.handle(arrive(request));
+            let Delivery { delay, kind } = self.0.handle(received(request));
             yield_now().await;
             if !delay.is_zero() {
                 self.0.clock().sleep(delay.min(limit)).await;
@@ -32,14 +32,14 @@ impl Transport for InProcess {
                 DeliveryKind::Full(Response { status, headers, body }) => {
                     Ok(HttpResponse { status, headers, body })
                 }
-                DeliveryKind::Cut { .. } => Err(Failure::Broken("cut off".to_owned())),
+                DeliveryKind::Cut { .. } => Err(Failure::Broken("connection cut".to_owned())),
                 DeliveryKind::Reset => Err(Failure::Broken("reset".to_owned())),
             }
         })
     }
 }
 
-fn arrive(request: HttpRequest) -> Request {
+fn received(request: HttpRequest) -> Request {
     let HttpRequest { method, url, mut headers, body } = request;
     let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).unwrap();
     headers.insert(header::HOST, host);

@@ -29,9 +29,9 @@ use super::{
 pub(crate) enum ClusterFault {
     /// It is refused with a conflict.
     Conflict,
-    /// It fails without effect.
+    /// The call fails without effect.
     LostBefore,
-    /// It has its effect, and the answer is lost.
+    /// The call has its effect, and the response is lost.
     LostAfter,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct MemoryCluster {
 
 struct Inner {
     store: Store,
-    /// Calls so far, reads included.
+    /// The number of calls, reads included.
     calls: usize,
     faults: BTreeMap<usize, ClusterFault>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct MemoryView {
 }
 
 impl Written {
-    /// Whether it is of a status.
+    /// Whether the write changed the status of an existing object.
     pub(crate) fn is_status(&self) -> bool {
         let status = |object: &Option<Arc<Value>>| object.as_ref().map(|object| object["status"].clone());
         self.before.is_some() && self.after.is_some() && status(&self.before) != status(&self.after)
@@ -131,7 +131,7 @@ impl MemoryCluster {
         act(&mut self.inner.lock().unwrap().store)
     }
 
-    /// Calls so far.
+    /// The number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.inner.lock().unwrap().calls
     }
@@ -178,7 +178,7 @@ impl MemoryCluster {
         self.with(|store| store.delete("user", &id)).unwrap();
     }
 
-    /// Removes the Secrets of an object that is gone, as the garbage collector does in its own time.
+    /// Deletes the Secrets of a deleted object, as the garbage collector does.
     pub(crate) fn collect_garbage(&self, uid: &str) {
         self.with(|store| {
             let secrets: Vec<Id> =
@@ -233,12 +233,12 @@ impl MemoryCluster {
         })
     }
 
-    /// How many writes there were, to Secrets too.
+    /// The number of writes, including those to Secrets.
     pub(crate) fn writes(&self) -> usize {
         self.with(|store| store.writes.len())
     }
 
-    /// All objects, as they are stored.
+    /// All stored objects.
     pub(crate) fn objects(&self) -> Vec<Arc<Value>> {
         self.with(|store| KINDS.iter().flat_map(|kind| store.all(kind)).collect())
     }

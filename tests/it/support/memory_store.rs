@@ -14,9 +14,9 @@ use dcs_operator::{
 };
 use serde_json::{Map, Value, json};
 
-/// How many earlier versions of an object a lagging watch can show.
+/// How many earlier versions of an object the store keeps for lagging watches.
 const PAST: usize = 64;
-/// When the first version was written, in seconds since 1970; each further one is a second later.
+/// The Unix time of the first write. Each further write is a second later.
 const BEGIN: u64 = 1_767_225_600;
 /// Metadata that only the API server sets.
 const SET_BY_SERVER: &[&str] = &[
@@ -31,10 +31,10 @@ const SET_BY_SERVER: &[&str] = &[
 /// Kind and key.
 pub(crate) type Id = (String, NamespacedName);
 
-/// One version of one object that was stored, or its removal.
+/// A stored version of an object, or its removal.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Write {
-    /// The call or the user's action that did it.
+    /// The call or user action that wrote it.
     pub(crate) by: &'static str,
     pub(crate) kind: String,
     pub(crate) key: NamespacedName,
@@ -45,7 +45,7 @@ pub(crate) struct Write {
     pub(crate) after: Option<Arc<Value>>,
 }
 
-/// All objects, and everything that was ever written.
+/// All objects and the history of writes.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     version: u64,
@@ -54,13 +54,13 @@ pub(crate) struct Store {
     pub(crate) writes: Vec<Write>,
 }
 
-/// Everything under one name, whatever its uid.
+/// The objects that had one name, whatever their UIDs.
 #[derive(Debug, Default)]
 struct Entry {
     now: Option<Arc<Value>>,
     /// The part of the status that was applied and not changed by others since.
     owned: Value,
-    /// How many versions there were, the present one included.
+    /// The number of versions, the current one included.
     versions: usize,
     /// Earlier versions, the latest last.
     past: VecDeque<Option<Arc<Value>>>,
@@ -100,7 +100,7 @@ fn has_uid(object: &Value, uid: &str) -> bool {
     object["metadata"]["uid"] == uid
 }
 
-/// Sets a member, or removes it where there is nothing to say.
+/// Sets a member, or removes it if the value is null or an empty list.
 fn set(object: &mut Value, name: &str, value: Value) {
     let nothing = value.is_null() || value == json!([]);
     let members = object.as_object_mut().unwrap();
@@ -162,12 +162,12 @@ impl Store {
         of_kind.filter_map(|(_, entry)| entry.now.clone()).collect()
     }
 
-    /// How many versions of it there were.
+    /// The number of versions of an object.
     pub(crate) fn versions(&self, id: &Id) -> usize {
         self.entries.get(id).map_or(0, |entry| entry.versions)
     }
 
-    /// The object so many versions of it ago.
+    /// The object as it was `versions` versions ago.
     pub(crate) fn get_past(&self, id: &Id, versions: usize) -> Option<Arc<Value>> {
         let Entry { now, past, .. } = self.entries.get(id)?;
         if versions == 0 {
@@ -272,7 +272,7 @@ impl Store {
         Ok(())
     }
 
-    /// By the one manager that ever applies. Nothing in `status` may be empty, as the port promises.
+    /// Server-side apply by the only applying field manager. `status` contains no empty values; the port prunes them.
     pub(crate) fn apply_status(
         &mut self,
         by: &'static str,
@@ -289,7 +289,7 @@ impl Store {
         withdraw(&mut merged, &entry.owned, &status);
         overlay(&mut merged, &status);
         let merged = if merged.is_empty() { default_status(&id.0) } else { merged.into() };
-        // The API server also writes down who owns what: a change of that alone is a new version.
+        // A change of the managed fields alone is a new version too.
         let unchanged = merged == before["status"] && status == entry.owned;
         entry.owned = status;
         if unchanged {
@@ -300,7 +300,7 @@ impl Store {
         Ok(self.put(by, id, after))
     }
 
-    /// `seen`: the finalizers that the caller believes the object to have.
+    /// `seen`: the finalizers in the caller's copy of the object.
     pub(crate) fn add_finalizer(
         &mut self,
         by: &'static str,
@@ -354,7 +354,7 @@ impl Store {
         time.to_rfc3339_opts(SecondsFormat::Secs, true).into()
     }
 
-    /// Stores a new version, or removes what is being deleted and has lost its last finalizer.
+    /// Stores a new version, or removes an object that is being deleted and has no finalizer left.
     fn put(&mut self, by: &'static str, id: &Id, mut object: Value) -> Arc<Value> {
         if is_deleting(&object) && finalizers(&object).is_empty() {
             self.store(by, id, None);
@@ -390,7 +390,7 @@ fn bump_generation(object: &mut Value) {
 
 // === impl Write ===
 
-/// One line of a life's history.
+/// One line of the history of an object.
 impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { by, kind, key, uid, .. } = self;

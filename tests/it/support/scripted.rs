@@ -12,25 +12,25 @@ use dcs_operator::dcs::{
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::leaping_clock::LeapingClock;
+use super::test_clock::TestClock;
 
 /// Returns the answers of the script in order, and records the requests.
 #[derive(Debug)]
 pub(crate) struct Scripted {
     script: Mutex<VecDeque<(Duration, Result<HttpResponse, Failure>)>>,
     requests: Mutex<Vec<HttpRequest>>,
-    clock: Arc<LeapingClock>,
+    clock: Arc<TestClock>,
 }
 
 /// A client with its scripted transport and its clock.
 pub(crate) struct ClientHarness {
     pub(crate) client: Client,
     pub(crate) service: Arc<Scripted>,
-    pub(crate) clock: Arc<LeapingClock>,
+    pub(crate) clock: Arc<TestClock>,
 }
 
 pub(crate) fn harness(account: AccountConfig, script: Vec<Result<HttpResponse, Failure>>) -> ClientHarness {
-    let clock = Arc::new(LeapingClock::default());
+    let clock = Arc::new(TestClock::default());
     let script = script.into_iter().map(|answer| (Duration::ZERO, answer)).collect();
     let service =
         Arc::new(Scripted { script: Mutex::new(script), requests: Mutex::default(), clock: clock.clone() });
@@ -71,7 +71,7 @@ impl Transport for Scripted {
         Box::pin(async move {
             tokio::task::yield_now().await;
             if !late.is_zero() {
-                self.clock.leap(late);
+                self.clock.advance(late);
             }
             answer
         })

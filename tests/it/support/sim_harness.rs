@@ -1,4 +1,4 @@
-//! A simulator and the real client, joined over HTTP or in process.
+//! A simulator and the real client, connected over HTTP or in process.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -17,22 +17,22 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::{in_process::InProcess, leaping_clock::LeapingClock};
+use super::{in_process::InProcess, test_clock::TestClock};
 
 pub(crate) const ACCESS_KEY: &str = "AK";
 pub(crate) const SECRET_KEY: &str = "canary-secret";
 pub(crate) const PASSWORD: &str = "canary-Passw0rd";
 
-/// A simulator, the way to it, and a client with an access key.
+/// A simulator, a transport to it, and a client with an access key.
 pub(crate) struct SimHarness {
     pub(crate) shared: Shared,
     pub(crate) client: Client,
     pub(crate) clock: Arc<dyn Clock>,
-    carrier: Arc<dyn Transport>,
+    transport: Arc<dyn Transport>,
     pub(crate) base: String,
 }
 
-/// A held clock, an account with one key and one user, room for many instances.
+/// A stopped cloud clock, one access key, one user, and a large quota.
 pub(crate) fn settings() -> Settings {
     Settings {
         service: Options {
@@ -48,7 +48,7 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-/// Once, so that a fault shows.
+/// No retries, so that a fault reaches the test.
 pub(crate) fn single_attempt() -> RetryPolicy {
     RetryPolicy { attempts: 1, ..RetryPolicy::default() }
 }
@@ -85,38 +85,38 @@ pub(crate) fn instance(name: &str) -> CreateInstance {
     }
 }
 
-/// Fails a test that hangs.
+/// Fails a test that takes longer than 30 s.
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), work).await.expect("done in time")
+    tokio::time::timeout(Duration::from_secs(30), work).await.expect("done before the deadline")
 }
 
 // === impl SimHarness ===
 
 impl SimHarness {
-    /// Joined by HTTP, in real time.
+    /// Connects over HTTP, in real time.
     pub(crate) async fn over_http(settings: Settings) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let shared = share(settings, Arc::clone(&clock));
+        let shared = simulator(settings, Arc::clone(&clock));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(http::serve(listener, shared.clone(), std::future::pending()));
         let account = account(&base, access_key(SECRET_KEY, None), &shared);
-        let carrier = Arc::new(HttpTransport::new(&account, Arc::clone(&clock)).unwrap());
-        Self::joined(shared, clock, carrier, base)
+        let transport = Arc::new(HttpTransport::new(&account, Arc::clone(&clock)).unwrap());
+        Self::connected(shared, clock, transport, base)
     }
 
-    /// Joined directly, on a clock that leaps.
+    /// Connects in process, on the test clock.
     pub(crate) fn in_process(settings: Settings) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(LeapingClock::default());
-        let shared = share(settings, Arc::clone(&clock));
-        let carrier = Arc::new(InProcess(shared.clone()));
-        Self::joined(shared, clock, carrier, "http://127.0.0.1:8080".to_owned())
+        let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
+        let shared = simulator(settings, Arc::clone(&clock));
+        let transport = Arc::new(InProcess(shared.clone()));
+        Self::connected(shared, clock, transport, "http://127.0.0.1:8080".to_owned())
     }
 
-    fn joined(shared: Shared, clock: Arc<dyn Clock>, carrier: Arc<dyn Transport>, base: String) -> Self {
+    fn connected(shared: Shared, clock: Arc<dyn Clock>, transport: Arc<dyn Transport>, base: String) -> Self {
         let account = account(&base, access_key(SECRET_KEY, None), &shared);
-        let client = Client::over(Arc::clone(&carrier), account, RetryPolicy::default(), clock.clone(), 1);
-        Self { shared, client, clock, carrier, base }
+        let client = Client::over(Arc::clone(&transport), account, RetryPolicy::default(), clock.clone(), 1);
+        Self { shared, client, clock, transport, base }
     }
 
     /// Another client of the same simulator.
@@ -125,14 +125,14 @@ impl SimHarness {
     }
 
     pub(crate) fn client_of(&self, account: AccountConfig, policy: RetryPolicy) -> Client {
-        Client::over(Arc::clone(&self.carrier), account, policy, Arc::clone(&self.clock), 1)
+        Client::over(Arc::clone(&self.transport), account, policy, Arc::clone(&self.clock), 1)
     }
 
     pub(crate) fn account(&self, credentials: Credentials) -> AccountConfig {
         account(&self.base, credentials, &self.shared)
     }
 
-    /// Lets the cloud's time pass.
+    /// Advances the clock of the cloud.
     pub(crate) fn step(&self, seconds: u64) {
         self.shared.lock().step(self.clock.monotonic(), Duration::from_secs(seconds));
     }
@@ -141,18 +141,18 @@ impl SimHarness {
         self.shared.lock().add_faults(self.clock.monotonic(), script).unwrap();
     }
 
-    /// Names of the instances that exist.
+    /// The names of the existing instances.
     pub(crate) fn names(&self) -> Vec<String> {
         self.shared.lock().service().instances().map(|instance| instance.name.clone()).collect()
     }
 
-    /// The calls of an operation.
+    /// The journal entries of an operation.
     pub(crate) fn calls(&self, operation: &str) -> Vec<Entry> {
         let filter = Filter { operation: Some(operation.to_owned()), ..Filter::default() };
         self.shared.lock().journal().entries(&filter).cloned().collect()
     }
 
-    /// All calls, as JSON.
+    /// The whole journal as JSON.
     pub(crate) fn journal(&self) -> Value {
         let filter = Filter::default();
         let simulator = self.shared.lock();
@@ -161,7 +161,7 @@ impl SimHarness {
     }
 }
 
-fn share(settings: Settings, clock: Arc<dyn Clock>) -> Shared {
+fn simulator(settings: Settings, clock: Arc<dyn Clock>) -> Shared {
     let simulator = Simulator::new(settings, clock.now(), clock.monotonic()).unwrap();
     Shared::new(simulator, clock)
 }

@@ -25,7 +25,7 @@ use self::{
     process::{Process, Setup},
     wire::{Traffic, Wire},
 };
-use crate::support::{leaping_clock::LeapingClock, memory_cluster::MemoryCluster};
+use crate::support::{memory_cluster::MemoryCluster, test_clock::TestClock};
 
 /// Whether to try everything, however long it takes (`make soak`).
 pub(crate) fn soaks() -> bool {
@@ -34,7 +34,7 @@ pub(crate) fn soaks() -> bool {
 
 /// Everything.
 pub(crate) struct World {
-    pub(crate) clock: LeapingClock,
+    pub(crate) clock: TestClock,
     pub(crate) cloud: Shared,
     pub(crate) cluster: MemoryCluster,
     pub(crate) traffic: Arc<Mutex<Traffic>>,
@@ -73,7 +73,7 @@ pub(crate) fn drive<T>(future: impl Future<Output = T>) -> T {
 
 impl World {
     pub(crate) fn new(settings: CloudSettings, setup: Setup) -> Self {
-        let clock = LeapingClock::default();
+        let clock = TestClock::default();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let settings = CloudSettings { speed: 1.0, ..settings };
         let simulator = Simulator::new(settings, clock.now(), clock.monotonic()).unwrap();
@@ -169,7 +169,7 @@ impl World {
         while self.next_at().is_some_and(|at| at <= end) {
             self.turn();
         }
-        self.clock.leap(end.saturating_sub(self.clock.monotonic()));
+        self.clock.advance(end.saturating_sub(self.clock.monotonic()));
     }
 
     /// When something happens next.
@@ -190,7 +190,7 @@ impl World {
             let next = |process: &Process| process.next();
             let due = self.processes.iter().enumerate().filter_map(|(n, process)| Some((next(process)?, n)));
             let ((at, what), process) = due.min().expect("there is always a next visit");
-            self.clock.leap(at.saturating_sub(self.clock.monotonic()));
+            self.clock.advance(at.saturating_sub(self.clock.monotonic()));
             self.processes[process].start_next(what);
         }
         self.invariants.check(&self.traffic);
