@@ -30,6 +30,8 @@ const SET_BY_SERVER: &[&str] = &[
 
 /// Kind and key.
 pub(crate) type Id = (String, NamespacedName);
+/// The stored object, or why nothing was stored.
+pub(crate) type Stored = Result<Arc<Value>, ClusterError>;
 
 /// A stored version of an object, or its removal.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,12 +178,7 @@ impl Store {
         past.iter().rev().nth(versions - 1).or(past.front()).cloned().flatten()
     }
 
-    pub(crate) fn create(
-        &mut self,
-        by: &'static str,
-        id: &Id,
-        mut object: Value,
-    ) -> Result<Arc<Value>, ClusterError> {
+    pub(crate) fn create(&mut self, by: &'static str, id: &Id, mut object: Value) -> Stored {
         if self.get(id).is_some() {
             return Err(ClusterError::Conflict(format!("{} {} already exists", id.0, id.1)));
         }
@@ -199,12 +196,7 @@ impl Store {
     }
 
     /// A write by a user: anything but the status and the metadata of the API server.
-    pub(crate) fn change(
-        &mut self,
-        by: &'static str,
-        id: &Id,
-        change: impl FnOnce(&mut Value),
-    ) -> Result<Arc<Value>, ClusterError> {
+    pub(crate) fn change(&mut self, by: &'static str, id: &Id, change: impl FnOnce(&mut Value)) -> Stored {
         let before = self.get(id).ok_or(ClusterError::Gone)?;
         let mut after = (*before).clone();
         change(&mut after);
@@ -225,12 +217,7 @@ impl Store {
     }
 
     /// A write of a whole object, guarded by the version that was read.
-    pub(crate) fn replace(
-        &mut self,
-        by: &'static str,
-        id: &Id,
-        object: Value,
-    ) -> Result<Arc<Value>, ClusterError> {
+    pub(crate) fn replace(&mut self, by: &'static str, id: &Id, object: Value) -> Stored {
         let before = self.get(id).ok_or(ClusterError::Gone)?;
         if before["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
             return Err(ClusterError::Conflict(format!("{} {} has been modified", id.0, id.1)));
@@ -244,7 +231,7 @@ impl Store {
         by: &'static str,
         id: &Id,
         change: impl FnOnce(&mut Value),
-    ) -> Result<Arc<Value>, ClusterError> {
+    ) -> Stored {
         let before = self.get(id).ok_or(ClusterError::Gone)?;
         let mut status = before["status"].clone();
         change(&mut status);
@@ -273,13 +260,7 @@ impl Store {
     }
 
     /// Server-side apply by the only applying field manager. `status` contains no empty values; the port prunes them.
-    pub(crate) fn apply_status(
-        &mut self,
-        by: &'static str,
-        id: &Id,
-        version: &str,
-        status: Value,
-    ) -> Result<Arc<Value>, ClusterError> {
+    pub(crate) fn apply_status(&mut self, by: &'static str, id: &Id, version: &str, status: Value) -> Stored {
         let before = self.get(id).ok_or(ClusterError::Gone)?;
         if before["metadata"]["resourceVersion"] != version {
             return Err(ClusterError::Conflict(format!("{} {} has been modified", id.0, id.1)));
@@ -307,7 +288,7 @@ impl Store {
         id: &Id,
         (uid, seen): (&str, &[String]),
         finalizer: &str,
-    ) -> Result<Arc<Value>, ClusterError> {
+    ) -> Stored {
         let before = self.get(id).filter(|object| has_uid(object, uid)).ok_or(ClusterError::Gone)?;
         let mut present = finalizers(&before);
         if is_deleting(&before) {
