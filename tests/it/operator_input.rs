@@ -114,7 +114,7 @@ async fn missing_credentials() {
     let tenant =
         Tenant::without_credentials(&shared_cluster().await.0, "no-credentials", fast_settings()).await;
     tenant.apply("sessions", spec(json!({}))).await;
-    stalled(&tenant, "CredentialsMissing", "make it").await;
+    stalled(&tenant, "CredentialsMissing", "create it").await;
     tenant.put_secret("dcs-credentials", tenant.credentials()).await;
     assert_healthy(&tenant).await;
 }
@@ -217,7 +217,7 @@ async fn a_missing_and_then_weak_password() {
     let tenant = tenant("passwords", fast_settings()).await;
     let chosen = json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}});
     tenant.apply("sessions", spec(chosen)).await;
-    stalled(&tenant, "SecretNotFound", "there is no Secret mine: make it").await;
+    stalled(&tenant, "SecretNotFound", "Secret mine does not exist: create it").await;
     tenant.put_secret("mine", json!({"password": "canaryweak"})).await;
     stalled(&tenant, "PasswordInvalid", "too simple").await;
     tenant.put_secret("mine", json!({"password": "canary-Pass-w0rd"})).await;
@@ -308,7 +308,7 @@ async fn a_failed_creation() {
     eventually("the failed record is removed", DEADLINE, removed).await;
     let reported = async || {
         let said = tenant.condition("sessions", "Reconciling").await;
-        said.contains("tried again").then_some(said)
+        said.contains("the operator retries").then_some(said)
     };
     eventually("the condition announces a retry", DEADLINE, reported).await;
     assert_healthy(&tenant).await;

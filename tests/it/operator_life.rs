@@ -90,7 +90,7 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
         said.starts_with("False/SecretNotFound").then_some(said)
     });
     let said = lost.await;
-    assert!(said.contains("in no Secret any more"), "{said}");
+    assert!(said.contains("no Secret holds the accepted password"), "{said}");
     assert!(written().await.is_none());
 
     tenant.assert_no_secret_leaks(&operator).await;

@@ -82,7 +82,7 @@ async fn an_unreachable_cloud_is_reported_and_does_not_fail_probes() {
     tenant.wait_until_healthy("sessions").await;
     tenant.cloud.add_faults(&json!({"operation": "*", "count": null, "fault": "reset"}));
     let said = tenant.until("sessions", "Synced", "Unknown/CloudUnreachable").await;
-    assert!(said.contains("keeps trying"), "{said}");
+    assert!(said.contains("keeps retrying"), "{said}");
     let assert_probes = async |expected: u16| {
         for probe in ["/readyz", "/healthz"] {
             assert_eq!(operator.get(probe).await.0, expected, "{probe}");
@@ -112,7 +112,7 @@ async fn allowed_namespaces_use_the_operators_credentials() {
     tenant.wait_until_healthy("sessions").await;
     other.apply("sessions", spec(json!({}))).await;
     let said = other.until("sessions", "Stalled", "True/CredentialsMissing").await;
-    assert!(said.contains("there is no Secret dcs-credentials"), "{said}");
+    assert!(said.contains("has no Secret dcs-credentials"), "{said}");
     // A namespace that is not trusted cannot refer to resources of the operator's account by ID.
     let foreign = "99999999-0000-4000-8000-000000000001";
     let elsewhere = json!({"network": {"vpcId": foreign, "subnetId": foreign}});
