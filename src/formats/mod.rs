@@ -4,6 +4,7 @@
 //! Pure. **Outputs must never change**; a new format gets a new name beside the old one. Golden tests compare the
 //! outputs with values computed by other tools.
 
+mod digest;
 mod hash;
 mod name;
 mod object;
@@ -23,9 +24,3 @@ pub use self::{
         RESERVED_PREFIX, UID_TAG, allow_namespace_value,
     },
 };
-
-/// The first `digits` hex digits of SHA-256.
-fn sha256_hex(data: &[u8], digits: usize) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, data);
-    hex::encode(digest).chars().take(digits).collect()
-}

@@ -1,6 +1,6 @@
 //! Default name of an instance in the cloud, for a spec without `name`.
 
-use super::OwnerHash;
+use super::owner::OwnerHash;
 
 /// A name has at most 64 characters: this many, a hyphen, and 8 digits of the owner hash.
 const READABLE: usize = 55;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::sha256_hex;
+use super::digest::sha256_hex;
 
 /// Hash of cluster, namespace and name of an object. Unlike the uid, it stays the same when the object or the cluster
 /// is restored from a backup.

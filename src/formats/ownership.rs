@@ -1,6 +1,6 @@
 //! Ownership tags of an instance in the cloud.
 
-use super::{OwnerHash, sha256_hex};
+use super::{digest::sha256_hex, owner::OwnerHash};
 
 /// Prefix of the operator's tag keys. A spec must not declare such a key.
 pub const RESERVED_PREFIX: &str = "dcs-operator-";

@@ -2,6 +2,7 @@
 
 mod boot;
 mod flags;
+mod requirements;
 mod telemetry_sink;
 
 use std::{future, io, sync::Arc, time::Duration};
@@ -11,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::flags::RunArgs;
 pub(super) use self::flags::help_all;
-use self::telemetry_sink::TelemetrySink;
+use self::{
+    requirements::{DEFINITION, WATCHES},
+    telemetry_sink::TelemetrySink,
+};
 use super::Failure;
 use crate::{
     clock::{Clock, SystemClock},
@@ -28,10 +32,6 @@ use crate::{
 
 /// Default log filter. It drops lines of kube that repeat what the operator logs itself.
 pub(crate) const DEFAULT_LOG_FILTER: &str = "info,kube_runtime=warn,kube_client::client::builder=off";
-
-// Requirements for readiness, as /readyz shows them.
-const DEFINITION: &str = "CustomResourceDefinition dcsinstances.dcs.huaweicloud.com";
-const WATCHES: &str = "initial list of DcsInstances and Secrets";
 
 /// Creates clients over HTTP.
 struct HttpConnect {

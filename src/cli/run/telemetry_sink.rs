@@ -143,7 +143,7 @@ impl RunObserver for TelemetrySink {
 
     fn on_synced(&self) {
         tracing::info!("caches are synced; starting reconciles");
-        self.probes.set(super::WATCHES, true);
+        self.probes.set(super::requirements::WATCHES, true);
     }
 
     fn heartbeat(&self) {

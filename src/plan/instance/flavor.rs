@@ -9,35 +9,18 @@
 
 mod candidate;
 mod nearest;
+mod selection;
 mod zones;
 
 use std::fmt;
 
+pub use self::selection::{SelectedFlavor, Unavailable};
 use self::{
     candidate::{FlavorCandidate, FlavorRequirements},
     zones::ZoneSpec,
 };
 use super::input::{Defaults, Desired, FlavorSpec, Problem};
-use crate::dcs::model::{CacheMode, Capacity, CpuType, Flavor};
-
-/// The flavor and the zones of a new instance.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SelectedFlavor {
-    /// The flavor's code, as DCS spells it.
-    pub spec_code: String,
-    /// Cache mode.
-    pub cache_mode: CacheMode,
-    /// CPU type of the nodes, if DCS lists it.
-    pub cpu_type: Option<CpuType>,
-    /// One of the flavor's capacities.
-    pub capacity: Capacity,
-    /// Copies of the data, including the master, if DCS lists them.
-    pub replicas: Option<i64>,
-    /// Number of shards; `proxy` and `cluster` only.
-    pub shards: Option<i64>,
-    /// Codes of zones, the master's first; at least one.
-    pub zones: Vec<String>,
-}
+use crate::dcs::model::{CacheMode, Capacity, Flavor};
 
 /// The properties of an existing instance that follow from its flavor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,21 +31,6 @@ pub struct Shape {
     pub replicas: Option<i64>,
     /// Number of shards; `proxy` and `cluster` only.
     pub shards: Option<i64>,
-}
-
-/// Why no flavor can be selected.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Unavailable {
-    /// No flavor matches the spec: the user has to change it.
-    NoSuch {
-        /// The problem, and the alternatives.
-        message: String,
-    },
-    /// The flavor is sold out, in the declared zones or in all.
-    SoldOut {
-        /// The problem, and the zones that offer the flavor.
-        message: String,
-    },
 }
 
 /// Selects the flavor and the zones of a new instance.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::SelectedFlavor;
+use super::selection::SelectedFlavor;
 use crate::dcs::model::{CacheMode, Capacity, CpuType, Flavor};
 
 /// A flavor in one of its capacities.

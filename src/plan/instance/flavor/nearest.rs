@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::{FlavorCandidate, FlavorRequirements};
+use super::candidate::{FlavorCandidate, FlavorRequirements};
 use crate::dcs::model::{CacheMode, Capacity};
 
 /// The maximum number of listed alternatives.

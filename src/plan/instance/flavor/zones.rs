@@ -1,6 +1,6 @@
 //! Selection of the zones.
 
-use super::{FlavorCandidate, Unavailable};
+use super::{candidate::FlavorCandidate, selection::Unavailable};
 use crate::{
     dcs::model::CacheMode,
     plan::instance::{Defaults, Desired},
