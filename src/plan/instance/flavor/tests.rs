@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::dcs::model::CpuType;
 use crate::plan::instance::tests::fixtures::desired;
 
 /// One flavor as DCS lists it: capacities in GB, attributes and zones per capacity.
