@@ -11,9 +11,9 @@
 //! - [`formats`] — persistent formats: tags, finalizers, Secret names, hashes
 //! - [`simulator`] — a simulated cloud
 //! - [`dcs`] — client of the DCS and IAM APIs
-//! - [`server`] — probes and metrics over HTTP
-//! - [`metrics`] — Prometheus metrics
-//! - [`telemetry`] — logging
+//! - `server` — probes and metrics over HTTP
+//! - `metrics` — Prometheus metrics
+//! - `telemetry` — logging
 //! - `single_flight` — caches for lookups that many callers need at once
 //! - `words` — enums that tolerate unknown words
 //! - [`clock`] — clocks

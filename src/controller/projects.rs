@@ -41,7 +41,7 @@ impl Projects {
     /// and no secret; `connect` makes the client if the answer is not cached.
     ///
     /// # Errors
-    /// [`ProjectError`]. Failed calls are cached for a while, since calls with wrong credentials lock them.
+    /// `ProjectError`. Failed calls are cached for a while, since calls with wrong credentials lock them.
     pub async fn find<C: Cloud>(
         &self,
         key: String,
