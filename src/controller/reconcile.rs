@@ -333,6 +333,18 @@ fn requeue_after_error<T: Reconciler>(kind: &T, id: &ObjectId, error: &ClusterEr
     let failures = kind.local_states().failed(id);
     let at_once = matches!(error, ClusterError::Conflict(_) | ClusterError::Gone) && failures < 3;
     let delay = if at_once { Duration::ZERO } else { policy(kind).retry_delay(RetryClass::Kube, failures) };
-    tracing::debug!(object = %id, %error, "reconcile failed; it is retried");
+    if needs_user(error) && failures.is_power_of_two() {
+        tracing::warn!(object = %id, %error, failures, "the API server rejects the operator's request; it is retried");
+    } else {
+        tracing::debug!(object = %id, %error, "reconcile failed; it is retried");
+    }
     Requeue::Failed(kind.shared().clock.monotonic().saturating_add(delay))
+}
+
+/// Retries alone do not mend the cause: a missing permission, or a request that the API server does not accept.
+fn needs_user(error: &ClusterError) -> bool {
+    match error {
+        ClusterError::Forbidden(_) | ClusterError::Invalid(_) => true,
+        ClusterError::Conflict(_) | ClusterError::Gone | ClusterError::Unavailable(_) => false,
+    }
 }

@@ -102,7 +102,12 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut stop = StopSignals::listen().map_err(Failure::Start)?;
     let metrics = Metrics::new();
     let probes = Probes::new(Arc::clone(&clock), [DEFINITION, WATCHES]);
-    let server = Server::bind(args.listen).await.map_err(Failure::Start)?;
+    let cannot_listen = |error: io::Error| {
+        let message =
+            format!("cannot listen on {}: {error}; choose another address with --listen", args.listen);
+        Failure::Start(io::Error::new(error.kind(), message))
+    };
+    let server = Server::bind(args.listen).await.map_err(cannot_listen)?;
     tracing::info!(
         address = %server.address().map_err(Failure::Start)?,
         version = env!("CARGO_PKG_VERSION"),

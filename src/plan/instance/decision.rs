@@ -111,7 +111,8 @@ impl Decision {
 
     /// The deletion waits for a person.
     pub(super) fn deletion_blocked(o: &Observed, reason: Reason, message: impl Into<String>) -> Self {
-        Self::new(o, Situation::DeletionBlocked(reason), message)
+        let message = message.into();
+        Self::new(o, Situation::DeletionBlocked(reason), &message).ready(Readiness::Unchanged, &message)
     }
 
     pub(super) fn step(self, step: Step) -> Self {

@@ -40,8 +40,9 @@ pub(crate) struct LeaderFlags {
     #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT_RENEW_INTERVAL", default_value = "5s", hide = true,
           value_parser = duration, value_name = "DURATION")]
     pub(crate) leader_elect_renew_interval: Duration,
-    /// Identity of this process as lease holder. A process takes over a lease of its own identity at once. The default
-    /// is POD_NAME and POD_UID together, or a random identity if they are not set.
+    /// Identity of this process as lease holder. A process takes over a lease of its own identity at once, so two
+    /// running processes must never share one. The default is POD_NAME and POD_UID together, or a random identity if
+    /// they are not set.
     #[arg(long, env = "DCS_OPERATOR_IDENTITY", value_name = "NAME")]
     pub(crate) identity: Option<String>,
 }
@@ -219,25 +220,33 @@ impl From<LogFormat> for Format {
 
 // === value parsers ===
 
+/// Sums of settings must not overflow.
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
+
 fn duration(text: &str) -> Result<Duration, String> {
     let usage = || "write a duration such as 30s or 2m".to_owned();
     // humantime reads 0 as zero seconds; every other number needs a unit.
     if text.trim() == "0" {
         return Err(usage());
     }
-    humantime::parse_duration(text).map_err(|_| usage())
+    let duration = humantime::parse_duration(text).map_err(|_| usage())?;
+    if duration > MAX_DURATION { Err("write a duration of at most 365days".to_owned()) } else { Ok(duration) }
 }
 
 fn backoff(text: &str) -> Result<Backoff, String> {
     let usage = || "write the first and the longest delay, such as 5s..2m".to_owned();
     let (first, longest) = text.split_once("..").ok_or_else(usage)?;
     let backoff = Backoff { first: duration(first)?, longest: duration(longest)? };
-    if backoff.first.is_zero() || backoff.longest < backoff.first { Err(usage()) } else { Ok(backoff) }
+    if backoff.first.is_zero() || backoff.longest < backoff.first {
+        return Err("the first delay must be longer than 0s and not longer than the longest, such as 5s..2m"
+            .to_owned());
+    }
+    Ok(backoff)
 }
 
 fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
     match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
             Ok(NamespacedName::new(namespace, name))
         }
         _ => Err("write NAMESPACE/NAME".to_owned()),

@@ -19,6 +19,8 @@ use crate::{
 /// The lease outlasts every write request by at least this.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The shortest interval: a shorter one keeps the operator busy with nothing else.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Flags of `dcs-operator run`.
@@ -120,8 +122,8 @@ impl RunArgs {
         let intervals =
             [cloud.poll_interval_active, cloud.poll_interval_idle, self.leader.leader_elect_renew_interval];
         refuse_unless(
-            !intervals.iter().any(Duration::is_zero),
-            "--poll-interval-active, --poll-interval-idle and --leader-elect-renew-interval must be longer than 0s",
+            intervals.iter().all(|interval| *interval >= MIN_INTERVAL),
+            "--poll-interval-active, --poll-interval-idle and --leader-elect-renew-interval must be 100ms or longer",
         )?;
         refuse_unless(
             cloud.poll_interval_active <= cloud.poll_interval_idle,
@@ -134,8 +136,10 @@ impl RunArgs {
     fn check_reconcile(&self) -> Result<(), Failure> {
         let ReconcileFlags { busy, operation_check_interval, resync_interval, .. } = self.reconcile;
         refuse_unless(
-            ![busy, operation_check_interval, resync_interval].iter().any(Duration::is_zero),
-            "--busy, --operation-check-interval and --resync-interval must be longer than 0s",
+            [busy, operation_check_interval, resync_interval]
+                .iter()
+                .all(|interval| *interval >= MIN_INTERVAL),
+            "--busy, --operation-check-interval and --resync-interval must be 100ms or longer",
         )?;
         refuse_unless(
             self.reconcile.unreachable <= self.reconcile.observation,
@@ -267,10 +271,12 @@ mod tests {
             (vec!["--call-timeout", "16s"], "from 1s to 15s"),
             (vec!["--call-timeout", "500ms"], "from 1s to 15s"),
             (vec!["--poll-interval-active", "61s"], "not longer than --poll-interval-idle"),
-            (vec!["--poll-interval-idle", "0s", "--poll-interval-active", "0s"], "longer than 0s"),
+            (vec!["--poll-interval-idle", "0s", "--poll-interval-active", "0s"], "100ms or longer"),
+            (vec!["--poll-interval-active", "1ns"], "100ms or longer"),
+            (vec!["--resync-interval", "1ns"], "100ms or longer"),
             (vec!["--credentials-namespaces", "shop"], "--credentials-secret"),
             (vec!["--read-timeout", "0s"], "1s or more"),
-            (vec!["--busy", "0s"], "longer than 0s"),
+            (vec!["--busy", "0s"], "100ms or longer"),
             (vec!["--intent-ttl", "0s"], "longer than 0s"),
             (vec!["--cluster-id", ""], "leave it out"),
             (vec!["--unreachable", "601s"], "not longer than --observation"),
@@ -358,8 +364,8 @@ mod tests {
         let wrong = |flag: &str, value: &str| {
             assert!(Line::try_parse_from(["run", flag, value]).is_err(), "{flag} {value}");
         };
-        let _ = ["ops", "/x", "x/"].map(|value| wrong("--credentials-secret", value));
-        let _ = ["-1s", "x"].map(|value| wrong("--busy", value));
+        let _ = ["ops", "/x", "x/", "a/b/c"].map(|value| wrong("--credentials-secret", value));
+        let _ = ["-1s", "x", "366days", "18446744073709551615s"].map(|value| wrong("--busy", value));
         let _ = ["5s", "5s..", "9s..5s", "0s..5s", "a..b"].map(|value| wrong("--retry", value));
     }
 }

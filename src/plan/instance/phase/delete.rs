@@ -42,8 +42,7 @@ pub(in crate::plan::instance) fn decide(o: &Observed) -> Decision {
         return Decision::new(o, Situation::Deleting, "the object is being deleted").without_status_write();
     }
     if o.policies.paused {
-        let message =
-            "spec.paused is true: the operator does not delete the instance until it is false or removed";
+        let message = "spec.paused is true: the operator neither deletes nor releases the instance until it is false or removed";
         return Decision::new(o, Situation::DeletionPaused, message);
     }
     let account = match &o.account {

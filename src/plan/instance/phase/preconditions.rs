@@ -135,7 +135,8 @@ pub(super) fn account_mismatch(o: &Observed, account: &ResolvedAccount) -> Optio
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
     (!same).then(|| {
         format!(
-            "the instance is in project {} at {}, but the credentials lead to project {} at {}",
+            "the instance is in project {} at {}, but the credentials lead to project {} at {}: put the former project and \
+             endpoint back into the credentials Secret, or use another object for the other project",
             shown(&recorded.project_id),
             shown(&recorded.endpoint),
             shown(&present.project_id),
