@@ -30,7 +30,7 @@ fn decide(o: &Observed) -> Decision {
         Location::Ambiguous { claims, recorded, lost } => create::ambiguous(o, &claims, recorded, lost),
         Location::Instance(sighting) => update::decide(o, desired, sighting),
         Location::NeedsDetail(id) => update::read_detail(o, id),
-        Location::Unreadable(blocker) => update::unreadable(o, blocker),
+        Location::Unreadable(blocker) => Decision::unreadable(o, blocker),
         Location::Adopt(id) => adopt::decide(o, id),
         Location::FailedRecord(record) => failed_creation::decide(o, record),
         Location::Vanishing(id) => create::wait_for_deletion(o, &id),

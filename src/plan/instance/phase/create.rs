@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{tenancy, window_check};
 use crate::{
-    api::{Reason, instance::Resolved},
+    api::Reason,
     dcs::model::InstanceFacts,
     formats::{Origin, OwnershipTags, cloud_name},
     plan::{
@@ -14,14 +14,13 @@ use crate::{
             action::{CloudAction, KubeAction, Lookup, Step},
             create_spec::{CreateSpec, PasswordSource},
             decision::Decision,
-            diff, flavor,
+            flavor,
             input::{
                 Desired, Observed,
                 observed::PasswordState,
                 ownership::{Claims, ids},
             },
             intent,
-            status::observation::spelled,
         },
         schedule::RetryClass,
     },
@@ -144,11 +143,7 @@ pub(super) fn request(o: &Observed, desired: &Desired) -> Decision {
         Ok(create_spec) => create_spec,
         Err(invalid) => return Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()),
     };
-    let resolved = Resolved {
-        origin: Some(spelled(Origin::Created)),
-        auth_type: Some(desired.auth.as_ref().map_or_else(|| "Generated".to_owned(), diff::auth)),
-        ..create_spec.resolved()
-    };
+    let resolved = create_spec.resolved();
     let step = match (&create_spec.password, &o.lookups.password) {
         (PasswordSource::Open, _) | (_, Some(Ok(PasswordState::Ready { .. }))) => {
             Step::CloudAction(CloudAction::Create(Box::new(create_spec)))

@@ -16,7 +16,7 @@ use crate::{
             diff::Differences,
             input::{
                 Desired, Observed,
-                observed::{Blocker, InstanceSnapshot},
+                observed::InstanceSnapshot,
                 ownership::{Ownership, ownership_of},
             },
             intent,
@@ -69,11 +69,6 @@ pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired, seen: S
 pub(in crate::plan::instance) fn read_detail(o: &Observed, id: String) -> Decision {
     let message = "no list shows the instance; the operator reads it by its ID";
     Decision::new(o, Situation::Changing(Reason::Applying), message).step(Step::Lookup(Lookup::Detail { id }))
-}
-
-/// The read of the instance's detail failed.
-pub(in crate::plan::instance) fn unreadable(o: &Observed, blocker: &Blocker) -> Decision {
-    Decision::unreadable(o, blocker)
 }
 
 fn reread(o: &Observed, facts: &InstanceFacts) -> Decision {
