@@ -85,7 +85,8 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
             // These messages quote at most the field's name; the parser's other messages quote values.
             let text = error.inner().to_string();
             let text = text.split(" at line ").next().unwrap_or_default();
-            let is_plain = text.starts_with("missing field") || ["invalid id", "invalid code"].contains(&text);
+            let is_plain =
+                text.starts_with("missing field") || ["invalid id", "invalid code"].contains(&text);
             if is_plain { text.to_owned() } else { "unexpected value".to_owned() }
         }
     };

@@ -45,13 +45,36 @@ mod tests {
             assert!(is_host(good), "{good}");
         }
         for bad in [
-            "", ".", "a..b", "a.", "-a.example", "a b", "a\n", "a\nHOST=evil", "a@b", "a/b", "a:6379", "10.0.0.2:6379",
-            "[::1]", "1.2.3", "1.2.3.4.5", "a?b", "a#b", "a%0a", "é.example", "a\\b", "\u{202e}a",
+            "",
+            ".",
+            "a..b",
+            "a.",
+            "-a.example",
+            "a b",
+            "a\n",
+            "a\nHOST=evil",
+            "a@b",
+            "a/b",
+            "a:6379",
+            "10.0.0.2:6379",
+            "[::1]",
+            "1.2.3",
+            "1.2.3.4.5",
+            "a?b",
+            "a#b",
+            "a%0a",
+            "é.example",
+            "a\\b",
+            "\u{202e}a",
         ] {
             assert!(!is_host(bad), "{bad:?}");
         }
         assert!(!is_host(&"a".repeat(64)) && !is_host(&"a.".repeat(127)) && !is_host(&["a"; 128].join(".")));
-        assert!(are_addresses("10.0.0.2, 10.0.0.3") && !are_addresses("10.0.0.2,") && !are_addresses("a,10.0.0.2"));
+        assert!(
+            are_addresses("10.0.0.2, 10.0.0.3")
+                && !are_addresses("10.0.0.2,")
+                && !are_addresses("a,10.0.0.2")
+        );
     }
 
     #[test]

@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn only_addresses_pass() {
         let facts = |fields: serde_json::Value| {
-            let mut seen = json!({"instance_id": "i", "domain_name": "redis.example", "ip": "10.0.0.2", "port": 6379});
+            let mut seen =
+                json!({"instance_id": "i", "domain_name": "redis.example", "ip": "10.0.0.2", "port": 6379});
             seen.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             InstanceFacts::from(&serde_json::from_value::<InstanceSummary>(seen).unwrap())
         };
@@ -185,7 +186,11 @@ mod tests {
         assert_eq!(facts(json!({"domain_name": "", "port": null, "ip": {}})).unusable, Vec::<&str>::new());
         for name in ["a\nPASSWORD=x", "a b", "a@b", "a/b", "a:1", "-"] {
             let facts = facts(json!({"domain_name": name, "readonly_domain_name": name, "ip": name}));
-            assert_eq!((&facts.domain_name, &facts.readonly_domain_name, &facts.ip), (&None, &None, &None), "{name}");
+            assert_eq!(
+                (&facts.domain_name, &facts.readonly_domain_name, &facts.ip),
+                (&None, &None, &None),
+                "{name}"
+            );
             assert_eq!(facts.unusable.len(), 3, "{name}");
         }
         for port in [-1, 0, 70_000] {

@@ -352,8 +352,19 @@ mod tests {
         }
         assert!(code(json!("redis.ha.xu1")).is_ok());
         for bad in [
-            json!(null), json!(""), json!("a/b"), json!(".."), json!("a.b"), json!("a?b"), json!("a b"), json!("a\n"),
-            json!("a#b"), json!("a%2fb"), json!("é"), json!("a".repeat(65)), json!({}),
+            json!(null),
+            json!(""),
+            json!("a/b"),
+            json!(".."),
+            json!("a.b"),
+            json!("a?b"),
+            json!("a b"),
+            json!("a\n"),
+            json!("a#b"),
+            json!("a%2fb"),
+            json!("é"),
+            json!("a".repeat(65)),
+            json!({}),
         ] {
             assert!(id(bad.clone()).is_err(), "{bad}");
         }

@@ -33,7 +33,8 @@ pub(super) const MAX_CODE: usize = 64;
 
 /// Control characters, and those that break lines or reorder text although they are none (Unicode TR 9 and 14).
 fn is_plain(c: char) -> bool {
-    !(c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    !(c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }
 
 #[cfg(test)]
@@ -42,7 +43,9 @@ mod tests {
 
     #[test]
     fn lines_and_escape_codes_end_in_one_line() {
-        for hostile in ["a\nb", "a\rb", "a\u{1b}b", "a\u{85}b", "a\u{2028}b", "a\u{202e}b", "a\u{2066}b", "a\0b"] {
+        for hostile in
+            ["a\nb", "a\rb", "a\u{1b}b", "a\u{85}b", "a\u{2028}b", "a\u{202e}b", "a\u{2066}b", "a\0b"]
+        {
             assert_eq!(one_line(hostile), "a b", "{hostile:?}");
             assert_eq!(bounded(hostile, 9), "a b", "{hostile:?}");
         }
@@ -51,7 +54,8 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_between_characters() {
-        for (text, cut) in [("abcd", "abcd"), ("abcde", "abc…"), ("缓缓缓缓", "缓缓缓缓"), ("缓缓缓缓缓", "缓缓缓…")]
+        for (text, cut) in
+            [("abcd", "abcd"), ("abcde", "abc…"), ("缓缓缓缓", "缓缓缓缓"), ("缓缓缓缓缓", "缓缓缓…")]
         {
             assert_eq!(bounded(text, 4), cut);
         }
