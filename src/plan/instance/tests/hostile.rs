@@ -11,11 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     api::crds,
-    dcs::{
-        error::{Error, Failure, Refusal},
-        model::{InstanceDetail, InstancePage, InstanceSummary},
-        operation::SHOW_INSTANCE,
-    },
+    dcs::model::{InstanceDetail, InstancePage, InstanceSummary},
 };
 
 /// The fields of an instance that reach a status, and some that do not.
@@ -224,17 +220,23 @@ proptest! {
     }
 
     #[test]
-    fn every_refusal_fits(code in any::<String>(), message in any::<String>(), times in 1..2000_usize) {
-        let failure = Failure::Refused(Refusal {
-            status: 400, code: Some(code), message: message.repeat(times), ..Refusal::default()
-        });
+    fn every_message_fits(text in any::<String>(), times in 1..2000_usize) {
+        let message = text.repeat(times);
         let mut o = observed(json!({}));
-        let blocker = Blocker::of("the account cannot be listed", &Error::new(&SHOW_INSTANCE, failure, 1));
+        let blocker = Blocker { reason: Reason::CloudError, message: message.clone() };
         o.lists.as_mut().unwrap().trouble = Some(blocker.clone());
         check(&plan(&o).status)?;
         o.account = Err(blocker);
         o.subject.deleting = true;
+        o.status.operation = Some(attempt(OperationType::Delete, None));
         check(&plan(&o).status)?;
+        for outcome in [
+            ChangeOutcome::Refused { reason: Reason::CloudError, message: message.clone() },
+            ChangeOutcome::Unknown { reason: None, message },
+        ] {
+            intent::record_outcome(&mut o.status, &outcome);
+            check(&plan(&o).status)?;
+        }
     }
 }
 
