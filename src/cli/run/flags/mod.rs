@@ -1,11 +1,13 @@
 //! Flags of `dcs-operator run`. Each has an environment variable.
 
+mod former;
 mod groups;
 
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
+pub(in crate::cli) use self::former::name_present_flag;
 use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, ReconcileFlags, TenantFlags};
 use crate::{
     cli::Failure,
@@ -403,8 +405,25 @@ mod tests {
 
     #[test]
     fn former_names_are_unknown_and_numbers_without_a_unit_are_refused() {
-        for name in ["--fast-tick-seconds", "--lease-seconds", "--most-tries", "--busy-seconds"] {
-            assert_eq!(refused(&[name, "5s"]).kind(), ErrorKind::UnknownArgument, "{name}");
+        for (former, present) in [
+            ("--fast-tick-seconds", "--poll-interval-active"),
+            ("--lease-seconds", "--leader-elect-lease-duration"),
+            ("--lease-renew-seconds", "--leader-elect-renew-interval"),
+            ("--visibility-seconds", "--list-consistency-window"),
+            ("--backstop-seconds", "--operation-check-interval"),
+            ("--send-limit-seconds", "--intent-ttl"),
+            ("--slow-round-seconds", "--resync-interval"),
+            ("--steady-tick-seconds", "--poll-interval-idle"),
+            ("--most-tries", "--max-tries"),
+            ("--busy-seconds", "--busy"),
+        ] {
+            let error = name_present_flag(refused(&[former, "5s"]));
+            assert_eq!(error.kind(), ErrorKind::UnknownArgument, "{former}");
+            let tips: Vec<_> =
+                error.to_string().lines().filter(|line| line.contains("tip:")).map(str::to_owned).collect();
+            assert!(tips.len() == 1 && tips[0].ends_with(&format!("'{present}'")), "{former}: {tips:?}");
+            let id = present.trim_start_matches("--");
+            assert!(Line::command().get_arguments().any(|flag| flag.get_long() == Some(id)), "{present}");
         }
         for number in ["30", "0.5", "0"] {
             let message = refused(&["--busy", number]).to_string();

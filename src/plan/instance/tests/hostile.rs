@@ -189,8 +189,8 @@ proptest! {
     fn every_answer_gives_a_status_that_the_definition_accepts(answer in any_answer(), deleting in any::<bool>()) {
         let Some(o) = seen(&answer, deleting) else { return Ok(()) };
         let first = plan(&o);
-        let statuses = std::iter::once(&first.status).chain(first.intent.as_deref());
-        statuses.map(check).collect::<Result<(), _>>()?;
+        let mut statuses = std::iter::once(&first.status).chain(first.intent.as_deref());
+        statuses.try_for_each(check)?;
         // The next visit keeps what the first one recorded.
         let later = plan(&Observed { status: first.status.clone(), ..o.clone() });
         check(&later.status)?;
