@@ -22,8 +22,8 @@ mod write_guard;
 
 pub use self::{
     accounts::{
-        ClientFactory, CredentialsCache, Endpoints, Namespaces, OwnCredentials, ParsedCredentials,
-        read_credentials,
+        ClientFactory, CredentialsCache, Endpoints, HostPattern, HostPort, Namespaces, OwnCredentials,
+        ParsedCredentials, read_credentials,
     },
     calls::RetryAt,
     event_sink::{Action, EventSink, NoopSink},

@@ -34,7 +34,7 @@ use crate::support::{
     eventually::{DEADLINE, eventually},
     operator::{Tenant, TestCluster, fast_settings},
     probe::{Probe, ProbeSpec, Probes, tag_key},
-    sim_harness::instance,
+    sim_harness::{instance, reserved_ports},
     world::{invariants::tag, objects::spec},
 };
 
@@ -89,7 +89,10 @@ fn manager(client: &Client) -> Manager<Http> {
         hash_key: HashKey::new(vec![7; 32]),
         cluster_id: "cluster".to_owned(),
         settings: PlannerSettings::default(),
-        endpoints: Endpoints { insecure: vec!["127.0.0.1".to_owned()], ..Endpoints::default() },
+        endpoints: Endpoints {
+            insecure: reserved_ports().split(',').map(|at| at.parse().unwrap()).collect(),
+            ..Endpoints::default()
+        },
         own_credentials: None,
         write_guard: Arc::new(AlwaysAllowed),
         event_sink: Arc::new(NoopSink),

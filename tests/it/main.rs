@@ -24,6 +24,7 @@ mod loop_life;
 mod loop_random;
 mod model_variants;
 mod operator_faults;
+mod operator_hostile;
 mod operator_input;
 mod operator_kills;
 mod operator_life;

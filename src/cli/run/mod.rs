@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::flags::RunArgs;
-pub(super) use self::flags::help_all;
+pub(super) use self::flags::{help_all, name_present_flag};
 use self::{
     requirements::{DEFINITION, WATCHES},
     telemetry_sink::TelemetrySink,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Client,
     runtime::{
@@ -14,11 +14,11 @@ use kube::{
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
-    api::DcsInstance,
+    api::{ConditionType, DcsInstance, Reason},
     controller::{
         Action, ClientFactory, EventSink, KubeSecrets, Requeue, RunObserver, Shared, WatchErrorHandler,
     },
-    dcs::{Class, RequestObserver},
+    dcs::{Class, RequestObserver, model::InstanceStatus},
     inventory::Work,
     leader::Leadership,
     metrics::{Metrics, ObjectLabels, Snapshot},
@@ -34,6 +34,9 @@ const EVENTS_PER_RECORDER: u32 = 256;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The API server limits the note of an Event to 1 kB.
 const MAX_NOTE_LENGTH: usize = 1000;
+
+/// The label of every unknown word.
+const OTHER: &str = "other";
 
 /// Writes log lines, queues Events and updates metrics.
 pub(super) struct TelemetrySink {
@@ -174,6 +177,23 @@ pub(super) async fn publish(
     }
 }
 
+/// The labels of a condition. Whoever may write a status chooses its words, so only known ones become series.
+fn labels(condition: &Condition) -> ObjectLabels {
+    let types: Vec<_> = ConditionType::ALL.iter().map(|type_| type_.as_str()).collect();
+    let reason = Reason::from_word(&condition.reason).map_or(OTHER, Reason::as_str);
+    ObjectLabels {
+        kind: "DcsInstance".to_owned(),
+        condition: known(&condition.type_, &types),
+        status: known(&condition.status, &["True", "False", "Unknown"]),
+        reason: reason.to_owned(),
+    }
+}
+
+/// `word` if it is one of `words`, whatever its case.
+fn known(word: &str, words: &[&str]) -> String {
+    words.iter().find(|known| known.eq_ignore_ascii_case(word)).map_or(OTHER, |known| known).to_owned()
+}
+
 /// Computes the gauges of a scrape.
 pub(super) fn snapshot<N: ClientFactory + 'static>(
     objects: Store<DcsInstance>,
@@ -188,16 +208,10 @@ where
         for object in objects.state() {
             let Some(status) = &object.status else { continue };
             for condition in &status.conditions {
-                let labels = ObjectLabels {
-                    kind: "DcsInstance".to_owned(),
-                    condition: condition.type_.clone(),
-                    status: condition.status.clone(),
-                    reason: condition.reason.clone(),
-                };
-                *conditions.entry(labels).or_insert(0) += 1;
+                *conditions.entry(labels(condition)).or_insert(0) += 1;
             }
             if let Some(cloud_status) = &status.cloud_status {
-                *cloud_statuses.entry(cloud_status.clone()).or_insert(0) += 1;
+                *cloud_statuses.entry(known(cloud_status, InstanceStatus::KNOWN)).or_insert(0) += 1;
             }
         }
         let ages = shared.inventory.ages();
@@ -208,5 +222,32 @@ where
             accounts: i64::try_from(ages.len()).unwrap_or(i64::MAX),
             leader: leadership.as_ref().is_none_or(Leadership::is_leader),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_words_are_one_series() {
+        for (word, label) in
+            [("RUNNING", "RUNNING"), ("running", "RUNNING"), ("X-1", OTHER), ("a\nb 1", OTHER)]
+        {
+            assert_eq!(known(word, InstanceStatus::KNOWN), label);
+        }
+        let condition = |type_: &str, status: &str, reason: &str| -> ObjectLabels {
+            let condition = json!({"type": type_, "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": "2026-11-24T10:00:00Z"});
+            labels(&serde_json::from_value(condition).unwrap())
+        };
+        let own = condition("Ready", "True", "Available");
+        assert_eq!(
+            (own.condition.as_str(), own.status.as_str(), own.reason.as_str()),
+            ("Ready", "True", "Available")
+        );
+        assert_eq!(condition("A", "B", "C"), condition("D", "E", "F"));
     }
 }

@@ -4,7 +4,11 @@ use std::{num::NonZeroU32, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::{controller::NamespacedName, plan::schedule::Backoff, telemetry::Format};
+use crate::{
+    controller::{HostPattern, HostPort, NamespacedName},
+    plan::schedule::Backoff,
+    telemetry::Format,
+};
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -184,13 +188,18 @@ pub(crate) struct KubernetesFlags {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Tenants")]
 pub(crate) struct TenantFlags {
-    /// Host that credentials may name as endpoint, in addition to the hosts of the provider. A leading dot allows all
-    /// subdomains. Repeatable.
+    /// Host that credentials may name as endpoint, in addition to those of DCS and IAM in the regions of the provider.
+    /// It is called with TLS on port 443. A leading dot allows all subdomains. Repeatable.
     #[arg(long, env = "DCS_OPERATOR_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub(crate) allow_endpoint: Vec<String>,
-    /// Host that may be called without TLS, such as a simulator. Repeatable.
-    #[arg(long, env = "DCS_OPERATOR_ALLOW_INSECURE_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub(crate) allow_insecure_endpoint: Vec<String>,
+    pub(crate) allow_endpoint: Vec<HostPattern>,
+    /// Host and port that may be called without TLS, such as a simulator's. Repeatable.
+    #[arg(
+        long,
+        env = "DCS_OPERATOR_ALLOW_INSECURE_ENDPOINT",
+        value_delimiter = ',',
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) allow_insecure_endpoint: Vec<HostPort>,
     /// Secret with the operator's own credentials, for namespaces without a credentials Secret.
     #[arg(long, env = "DCS_OPERATOR_CREDENTIALS_SECRET", value_parser = namespaced_name, value_name = "NAMESPACE/NAME")]
     pub(crate) credentials_secret: Option<NamespacedName>,
