@@ -29,8 +29,8 @@ pub use self::{
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId},
     kube::{
-        KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
-        WatchErrorHandler, WatchedStore, Watches, WorkQueue, WorkQueues,
+        Deadlines, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
+        WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
     },
     links::{Link, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},

@@ -44,7 +44,8 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let HttpResponse { status, headers, body } = answer;
     if (300..400).contains(status) {
-        return Err(Failure::Redirected { status: *status, host: redirect_host(headers) });
+        let host = redirect_host(headers).map(|host| redact::word(&host, secrets));
+        return Err(Failure::Redirected { status: *status, host });
     }
     let success = (200..300).contains(status);
     let refusal = parse_refusal(body);
@@ -61,7 +62,7 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
     }
     decode(body).map_err(|error| Failure::Unreadable {
         status: *status,
-        reason: format!("{} ({})", explain(&error), describe(headers, body)),
+        reason: redact::text(&format!("{} ({})", explain(&error), describe(headers, body)), secrets),
     })
 }
 

@@ -1,12 +1,16 @@
 //! One account: its subscribers, the state of its topics, and the subscribers to wake.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     catalogue::Catalogue,
     settings::InventorySettings,
     snapshot::{Cause, ListUpdate, Reading},
-    subscriptions::{Subscription, Subscriptions},
+    subscriptions::{Subscriber, Subscription, Subscriptions},
     topic::{AccountSnapshot, Topic, TopicId, Topics},
 };
 use crate::dcs::Class;
@@ -24,6 +28,10 @@ pub(super) struct AccountState<C, F> {
     running: Option<RunningPoll>,
     /// The subscribers to wake that no poll has returned yet. Kept here, so that a dropped poll loses none.
     wakes: BTreeSet<F>,
+    /// The number of subscribers of each tenant.
+    tenants: BTreeMap<String, usize>,
+    /// When its next poll is due, as the index of all accounts has it.
+    pub(super) indexed: Option<Duration>,
 }
 
 /// The poll that is running.
@@ -49,11 +57,23 @@ impl<C, F> AccountState<C, F> {
             not_before: Duration::ZERO,
             running: None,
             wakes: BTreeSet::new(),
+            tenants: BTreeMap::new(),
+            indexed: None,
         }
     }
 
     pub(super) fn snapshot(&self) -> AccountSnapshot {
         self.topics.snapshot(self.joined)
+    }
+
+    /// When the newest complete list of instances arrived; the join if there is none.
+    pub(super) fn latest_list(&self) -> Duration {
+        self.topics.latest_instances().unwrap_or(self.joined)
+    }
+
+    /// The tenants of its subscribers.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.keys().map(String::as_str)
     }
 
     /// Whether the poll with this number is running.
@@ -131,7 +151,7 @@ impl<C, F> AccountState<C, F> {
     }
 }
 
-impl<C, F: Ord + Clone> AccountState<C, F> {
+impl<C, F: Subscriber> AccountState<C, F> {
     /// Sets the subscription of `subscriber`. If it demands more than before, its topics are polled sooner.
     pub(super) fn subscribe(&mut self, subscriber: &F, subscription: Subscription) {
         let demand = subscription.demand;
@@ -141,11 +161,22 @@ impl<C, F: Ord + Clone> AccountState<C, F> {
                 self.topics.schedule_mut(*topic).request_soon();
             }
         }
+        if former.is_none() {
+            *self.tenants.entry(subscriber.tenant().to_owned()).or_default() += 1;
+        }
         self.subscriptions.set(subscriber, subscription);
     }
 
     /// Removes `subscriber`.
     pub(super) fn unsubscribe(&mut self, subscriber: &F) {
+        if self.subscriptions.get(subscriber).is_some()
+            && let Some(count) = self.tenants.get_mut(subscriber.tenant())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.tenants.remove(subscriber.tenant());
+            }
+        }
         self.subscriptions.remove(subscriber);
         self.wakes.remove(subscriber);
     }

@@ -120,6 +120,15 @@ topics! {
     FailedCreations, failed_creations: InstanceFacts;
 }
 
+// === impl Topics ===
+
+impl Topics {
+    /// When the latest complete list of instances arrived.
+    pub(super) fn latest_instances(&self) -> Option<Duration> {
+        self.instances.lists.latest.as_ref().map(|latest| latest.finished)
+    }
+}
+
 // === impl TopicState ===
 
 impl<T> Default for TopicState<T> {

@@ -7,8 +7,8 @@ use dcs_operator::{
     clock::{Clock, SystemClock},
     controller::{
         AlwaysAllowed, ClientFactory, Endpoints, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts,
-        Manager, NoopSink, Requeue, RunObserver, Shared, SystemRandom, WatchErrorHandler, WatchedStore,
-        Watches,
+        Manager, NoopSink, Requeue, RunObserver, Shared, SystemRandom, WatchErrorHandler, WatchHealth,
+        WatchedStore, Watches,
     },
     dcs::{AccountConfig, Client as CloudClient, Cloud, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -96,7 +96,8 @@ fn manager(client: &Client) -> Manager<Http> {
         credentials_cache: Default::default(),
         projects: Default::default(),
     });
-    let watches = Arc::new(Watches::new(client.clone(), None, timeouts, Arc::new(Quiet)));
+    let health = WatchHealth::new(Arc::clone(&shared.clock));
+    let watches = Arc::new(Watches::new(client.clone(), None, timeouts, health, Arc::new(Quiet)));
     let (instances, probes) = (WatchedStore::<DcsInstance>::new(), WatchedStore::<Probe>::new());
     let instance_kind = KubeInstances {
         objects: KubeObjects::new(client.clone(), instances.reader(), timeouts.answer),

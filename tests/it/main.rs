@@ -28,6 +28,7 @@ mod operator_input;
 mod operator_kills;
 mod operator_life;
 mod operator_scale;
+mod operator_silence;
 mod operator_stop;
 mod readme;
 mod simulator_faults;

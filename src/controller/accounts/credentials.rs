@@ -15,6 +15,12 @@ use crate::{
     plan::{Blocker, instance::Defaults},
 };
 
+const CA_BUNDLE: &str = "caBundle";
+/// The longest CA bundle, in bytes: some 80 certificates. Every account with credentials stays in memory.
+const MAX_CA_BUNDLE: usize = 128 * 1024;
+/// The longest other value, in bytes.
+const MAX_VALUE: usize = 16 * 1024;
+
 /// Makes clients for accounts: over HTTP in production.
 pub trait ClientFactory: Send + Sync {
     /// The client.
@@ -79,7 +85,7 @@ pub fn read_credentials(
         iam_endpoint,
         project_id,
         credentials,
-        ca_bundle: fields.text("caBundle")?,
+        ca_bundle: fields.text(CA_BUNDLE)?,
     };
     Ok(ParsedCredentials { account, defaults, hash })
 }
@@ -124,6 +130,10 @@ impl Fields<'_> {
     /// The value of a key; empty counts as absent.
     fn text(&self, key: &str) -> Result<Option<String>, Blocker> {
         let Some(value) = self.secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
+        let longest = if key == CA_BUNDLE { MAX_CA_BUNDLE } else { MAX_VALUE };
+        if value.0.len() > longest {
+            return Err(self.wrong(&format!("its {key} is longer than {} KiB", longest / 1024)));
+        }
         let text =
             std::str::from_utf8(&value.0).map_err(|_| self.wrong(&format!("its {key} is not text")))?;
         // Files and editors add a line break at the end.

@@ -108,7 +108,7 @@ where
         T: Reconciler<Secrets = KubeSecrets, Clients = N> + 'static,
     {
         let watches = &self.core.watches;
-        watches.expect(T::Object::KIND);
+        watches.expect::<T::Object>();
         let uses = uses_credentials::<T::Object>(watches.client.clone(), watches.timeouts.answer);
         self.uses_credentials.push(uses);
         let concurrency = self.concurrency;

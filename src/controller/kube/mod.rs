@@ -3,8 +3,10 @@
 //! The contract suite in `tests/it` runs over this code and a real API server.
 
 mod answer;
+mod deadlines;
 mod manager;
 mod objects;
+mod prune;
 mod release;
 mod secrets;
 mod timeouts;
@@ -12,6 +14,7 @@ mod watch;
 mod work_queue;
 
 pub use self::{
+    deadlines::{Deadlines, WatchHealth},
     manager::{KubeInstances, Manager, RunObserver},
     objects::KubeObjects,
     secrets::KubeSecrets,
