@@ -6,6 +6,7 @@
 
 mod accounts;
 mod calls;
+mod dispatch;
 mod event_sink;
 mod ids;
 pub mod instance;
@@ -26,6 +27,7 @@ pub use self::{
         read_credentials,
     },
     calls::RetryAt,
+    dispatch::Dispatch,
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId},
     kube::{

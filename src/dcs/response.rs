@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{
     error::{Failure, Refusal, parse_refusal},
+    model::{MAX_LIST, TOO_MANY},
     redact,
     transport::HttpResponse,
 };
@@ -60,9 +61,14 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
         refusal.clock_ahead = date(headers).map(|date| (date - signed_at).num_seconds());
         return Err(Failure::Refused(refusal));
     }
-    decode(body).map_err(|error| Failure::Unreadable {
-        status: *status,
-        reason: redact::text(&format!("{} ({})", explain(&error), describe(headers, body)), secrets),
+    decode(body).map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
+        if error.inner().to_string().starts_with(TOO_MANY) {
+            return Failure::TooMany(MAX_LIST);
+        }
+        Failure::Unreadable {
+            status: *status,
+            reason: redact::text(&format!("{} ({})", explain(&error), describe(headers, body)), secrets),
+        }
     })
 }
 

@@ -81,13 +81,13 @@ pub struct Queue {
 struct Tenant {
     /// The round of its next call.
     round: u64,
-    line: Line,
+    line: Line<Priority>,
 }
 
 #[derive(Debug, Clone)]
 struct Place {
     tenant: Arc<str>,
-    position: Position,
+    position: Position<Priority>,
     due: Duration,
 }
 

@@ -2,28 +2,32 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::budget::Priority;
-
 /// Tickets that are counted together.
 const BLOCK: u64 = 64;
 
-/// A place: priority, and ticket within it.
-pub(super) type Position = (Priority, u64);
+/// A place: priority, the highest first, and ticket within it.
+pub(super) type Position<P> = (P, u64);
 
 /// The waiting callers of one tenant. The number of callers ahead is counted by blocks of tickets, so that a long line
 /// does not make each request walk all of it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Line {
-    callers: BTreeMap<Position, Arc<str>>,
-    blocks: BTreeMap<Position, u64>,
+#[derive(Debug, Clone)]
+pub(super) struct Line<P> {
+    callers: BTreeMap<Position<P>, Arc<str>>,
+    blocks: BTreeMap<Position<P>, u64>,
     last_ticket: u64,
 }
 
 // === impl Line ===
 
-impl Line {
+impl<P> Default for Line<P> {
+    fn default() -> Self {
+        Self { callers: BTreeMap::new(), blocks: BTreeMap::new(), last_ticket: 0 }
+    }
+}
+
+impl<P: Ord + Copy> Line<P> {
     /// Adds a caller at the end of a priority.
-    pub(super) fn push(&mut self, priority: Priority, key: Arc<str>) -> Position {
+    pub(super) fn push(&mut self, priority: P, key: Arc<str>) -> Position<P> {
         self.last_ticket += 1;
         let position = (priority, self.last_ticket);
         self.callers.insert(position, key);
@@ -32,7 +36,7 @@ impl Line {
     }
 
     /// Removes a caller.
-    pub(super) fn remove(&mut self, position: Position) {
+    pub(super) fn remove(&mut self, position: Position<P>) {
         if self.callers.remove(&position).is_none() {
             return;
         }
@@ -45,7 +49,7 @@ impl Line {
     }
 
     /// Number of callers ahead of `position`.
-    pub(super) fn ahead(&self, position: Position) -> u64 {
+    pub(super) fn ahead(&self, position: Position<P>) -> u64 {
         let (priority, ticket) = block(position);
         let before: u64 = self.blocks.range(..(priority, ticket)).map(|(_, count)| count).sum();
         let within = self.callers.range((priority, ticket * BLOCK)..position).count();
@@ -63,7 +67,7 @@ impl Line {
     }
 }
 
-fn block((priority, ticket): Position) -> Position {
+fn block<P>((priority, ticket): Position<P>) -> Position<P> {
     (priority, ticket / BLOCK)
 }
 
@@ -74,7 +78,7 @@ mod tests {
     #[test]
     fn the_callers_ahead_are_counted_exactly() {
         let mut line = Line::default();
-        let priorities = [Priority::Periodic, Priority::Urgent, Priority::Shared];
+        let priorities = ['c', 'b', 'a'];
         let mut all: Vec<_> =
             (0..1000_usize).map(|n| line.push(priorities[n * 7 % 3], Arc::from(n.to_string()))).collect();
         for gone in [0, 64, 65, 200, 999] {

@@ -55,7 +55,7 @@ async fn a_watch_that_falls_silent_is_seen_by_the_probes_and_resumed() {
         let (status, text) = operator.get("/readyz").await;
         (status == 503 && text.contains("DcsInstance") && text.contains("Secret")).then_some(text)
     });
-    assert!(text.await.starts_with("not ready: no answer to the watch of DcsInstance"));
+    assert!(text.await.contains("not ready: no answer to the watch of DcsInstance\n"));
     assert_eq!(operator.get("/healthz").await.0, 200, "readiness fails long before liveness");
     proxy.set_silent(None);
     tenant.wait_until_healthy("meanwhile").await;

@@ -12,7 +12,7 @@ use crate::{
         ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
         reconciler::Known,
     },
-    dcs::model::InstanceFacts,
+    dcs::{error::Failure, model::InstanceFacts},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
     inventory::{AccountSnapshot, Cause, List, Lists},
     plan::{
@@ -124,6 +124,12 @@ fn failed(o: &Observed, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceF
 
 fn blocker_for(cause: &Cause) -> Blocker {
     match cause {
+        Cause::Error(error) if matches!(error.failure(), Failure::TooMany(_)) => Blocker {
+            reason: Reason::TooManyInstances,
+            message: format!(
+                "the operator does not manage instances of this account: {error}; use a project with fewer instances"
+            ),
+        },
         Cause::Error(error) => Blocker::of("the account cannot be listed", error),
         Cause::Incomplete => Blocker {
             reason: Reason::ListIncomplete,

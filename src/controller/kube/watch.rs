@@ -70,7 +70,7 @@ pub struct Watches {
     /// Kinds whose first list is not complete.
     unsynced: Mutex<BTreeSet<&'static str>>,
     /// Cancelled once the first list of every kind is complete. The store's own `wait_until_ready` wakes only the last
-    /// of several waiters, and kube's controller is one.
+    /// of several waiters, and the runner of the kind is one.
     pub(super) synced: CancellationToken,
     pub(super) timeouts: KubeTimeouts,
     health: WatchHealth,
@@ -185,7 +185,6 @@ impl Watches {
                 }
             })
             .applied_objects()
-            // The controller would pause everything else while a watch is restarted.
             .filter(|object| future::ready(object.is_ok()))
             .predicate_filter(changed, PredicateConfig::default())
     }

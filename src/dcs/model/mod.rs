@@ -13,6 +13,7 @@ mod tenant;
 pub mod time;
 mod words;
 
+pub(in crate::dcs) use self::lenient::{MAX_LIST, TOO_MANY};
 pub use self::{
     capacity::Capacity,
     facts::InstanceFacts,

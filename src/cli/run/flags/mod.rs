@@ -37,7 +37,7 @@ pub(crate) struct RunArgs {
     /// Format of log lines. DCS_OPERATOR_LOG sets the level: info, debug, dcs_operator::dcs=debug,warn …
     #[arg(long, env = "DCS_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-    /// How many objects are reconciled at the same time.
+    /// How many objects are reconciled at the same time, besides those whose cloud takes long to answer.
     #[arg(long, env = "DCS_OPERATOR_CONCURRENCY", default_value_t = 16, value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,
