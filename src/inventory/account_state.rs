@@ -9,7 +9,7 @@ use std::{
 use super::{
     catalogue::Catalogue,
     settings::InventorySettings,
-    snapshot::{Cause, ListUpdate, Reading},
+    snapshot::{Cause, ListUpdate, Lists},
     subscriptions::{Subscriber, Subscription, Subscriptions},
     topic::{AccountSnapshot, Topic, TopicId, Topics},
 };
@@ -181,10 +181,16 @@ impl<C, F: Subscriber> AccountState<C, F> {
         self.wakes.remove(subscriber);
     }
 
-    /// Records a list, or why there is none, and the subscribers to wake.
+    /// The lists of a topic. Cheap.
+    pub(super) fn lists<T: Topic>(&mut self) -> Lists<T::Item> {
+        T::state(&mut self.topics).lists.clone()
+    }
+
+    /// Takes the lists with what an attempt changed in them, and the subscribers to wake.
     pub(super) fn record<T: Topic>(
         &mut self,
-        outcome: Result<Reading<T::Item>, Cause>,
+        lists: Lists<T::Item>,
+        update: ListUpdate<T::Item>,
         settings: &InventorySettings,
         now: Duration,
     ) {
@@ -192,12 +198,14 @@ impl<C, F: Subscriber> AccountState<C, F> {
             running.topics.retain(|topic| *topic != T::ID);
         }
         let state = T::state(&mut self.topics);
-        match &outcome {
-            Ok(_) => state.schedule.succeeded(),
-            Err(cause) => state.schedule.failed(now, pause_after(cause, settings), settings),
+        match &lists.trouble {
+            None => state.schedule.succeeded(),
+            Some(trouble) => {
+                state.schedule.failed(now, pause_after(&trouble.cause, settings), settings);
+            }
         }
-        let ListUpdate { first, complete, trouble_changed, changes } =
-            state.lists.record(outcome, &settings.indexed_tag_prefix, now);
+        state.lists = lists;
+        let ListUpdate { first, complete, trouble_changed, changes } = update;
         self.wakes.extend(self.subscriptions.affected_by(&changes));
         if complete {
             self.wakes.extend(self.subscriptions.every_list(T::ID).cloned());

@@ -120,7 +120,11 @@ impl<C: Cloud, F: Subscriber> TopicPoller for Poll<'_, C, F> {
             Err(Cause::Incomplete) | Ok(_) => false,
         };
         let now = shared.clock.monotonic();
-        self.running.with(|account| account.record::<T>(outcome, &shared.settings, now));
+        // Sorting, indexing and comparing a long list takes long, so the lock is not held: only this poll changes it.
+        if let Some(mut lists) = self.running.with(|account| account.lists::<T>()) {
+            let update = lists.record(outcome, &shared.settings.indexed_tag_prefix, now);
+            self.running.with(|account| account.record::<T>(lists, update, &shared.settings, now));
+        }
         !failed
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct TopicState<T> {
 
 /// A list that can be polled.
 pub(super) trait Topic {
-    type Item: Item + Send + Sync;
+    type Item: Item + Clone + Send + Sync;
     const ID: TopicId;
 
     /// The topic's state within those of its account.
