@@ -1,8 +1,9 @@
 //! Which object is reconciled next. Pure: the time is an argument.
 //!
 //! One reconcile of an object runs at a time, the sooner visit wins, and a trigger during a reconcile is kept. The
-//! namespaces take turns. A reconcile that takes long gives its worker back and goes on; while it does, its namespace
-//! and its site start few others. So a site that hangs, or a namespace with many objects, delays no other.
+//! namespaces take turns. A reconcile that takes long gives its worker back and goes on. A namespace and a site start few
+//! reconciles together at first, one more for each that was quick, and few again after one that took long. So a site that
+//! hangs, or a namespace with many objects, delays no other.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -21,9 +22,9 @@ const SLOW_AFTER: Duration = Duration::from_millis(500);
 pub struct Dispatch {
     /// Reconciles that do not take long, at most.
     workers: usize,
-    /// Reconciles at a site that has a long one, at most.
+    /// Reconciles that a site starts together at first.
     site_share: usize,
-    /// Reconciles of a namespace that has a long one, at most. More than one of its sites may take.
+    /// Reconciles that a namespace starts together at first: more than one of its sites may take.
     namespace_share: usize,
     objects: HashMap<Arc<ObjectId>, Entry>,
     /// Objects by their next visit.
@@ -57,21 +58,21 @@ struct Run {
 }
 
 /// Reconciles of a namespace or at a site.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Load {
     running: usize,
-    /// Of these, the long ones.
-    long: usize,
+    /// How many may run together.
+    window: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Namespace {
     round: u64,
     ready: VecDeque<Arc<ObjectId>>,
     load: Load,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct SiteState {
     load: Load,
     /// Objects that wait for the site.
@@ -81,17 +82,27 @@ struct SiteState {
 // === impl Load ===
 
 impl Load {
-    fn is_full(&self, share: usize) -> bool {
-        self.long > 0 && self.running >= share
+    fn new(window: usize) -> Self {
+        Self { running: 0, window }
+    }
+
+    fn is_full(&self) -> bool {
+        self.running >= self.window
     }
 
     fn begin(&mut self) {
         self.running += 1;
     }
 
-    fn end(&mut self, was_long: bool) {
+    fn end(&mut self, was_long: bool, workers: usize) {
         self.running = self.running.saturating_sub(1);
-        self.long = self.long.saturating_sub(usize::from(was_long));
+        if !was_long {
+            self.window = self.window.saturating_add(1).min(workers.max(self.window));
+        }
+    }
+
+    fn takes_long(&mut self, share: usize) {
+        self.window = share;
     }
 }
 
@@ -148,8 +159,10 @@ impl Dispatch {
             };
             let site = site(&id);
             if let Some(site) = &site {
-                let state = self.sites.entry(site.clone()).or_default();
-                if state.load.is_full(self.site_share) {
+                let share = self.site_share;
+                let new = || SiteState { load: Load::new(share), parked: VecDeque::new() };
+                let state = self.sites.entry(site.clone()).or_insert_with(new);
+                if state.load.is_full() {
                     state.parked.push_back(id);
                     self.enlist(&name);
                     continue;
@@ -188,7 +201,7 @@ impl Dispatch {
             self.leave_site(&site, run.is_long);
         }
         if let Some(namespace) = self.namespaces.get_mut(&id.namespace) {
-            namespace.load.end(run.is_long);
+            namespace.load.end(run.is_long, self.workers);
         }
         self.enlist(&id.namespace);
         if let Some(at) = run.again.into_iter().chain(next).min() {
@@ -200,8 +213,8 @@ impl Dispatch {
     /// Lets the objects go on that waited for the site.
     fn leave_site(&mut self, site: &Site, was_long: bool) {
         let Some(state) = self.sites.get_mut(site) else { return };
-        state.load.end(was_long);
-        let count = if state.load.long == 0 { state.parked.len() } else { 1.min(state.parked.len()) };
+        state.load.end(was_long, self.workers);
+        let count = state.load.window.saturating_sub(state.load.running).min(state.parked.len());
         let freed: Vec<_> = state.parked.drain(..count).collect();
         if state.load.running == 0 && state.parked.is_empty() {
             self.sites.remove(site);
@@ -221,7 +234,9 @@ impl Dispatch {
 
     fn make_ready(&mut self, id: Arc<ObjectId>) {
         let name = id.namespace.clone();
-        self.namespaces.entry(name.clone()).or_default().ready.push_back(id);
+        let load = Load::new(self.namespace_share);
+        let new = || Namespace { round: 0, ready: VecDeque::new(), load };
+        self.namespaces.entry(name.clone()).or_insert_with(new).ready.push_back(id);
         self.enlist(&name);
     }
 
@@ -233,10 +248,10 @@ impl Dispatch {
             let Some(Entry::Running(run)) = self.objects.get_mut(&id) else { continue };
             run.is_long = true;
             if let Some(site) = run.site.as_ref().and_then(|site| self.sites.get_mut(site)) {
-                site.load.long += 1;
+                site.load.takes_long(self.site_share);
             }
             if let Some(namespace) = self.namespaces.get_mut(&id.namespace) {
-                namespace.load.long += 1;
+                namespace.load.takes_long(self.namespace_share);
             }
             self.enlist(&id.namespace);
         }
@@ -246,7 +261,7 @@ impl Dispatch {
     fn enlist(&mut self, name: &str) {
         let Some(namespace) = self.namespaces.get_mut(name) else { return };
         let former = (namespace.round, name.to_owned());
-        if namespace.ready.is_empty() || namespace.load.is_full(self.namespace_share) {
+        if namespace.ready.is_empty() || namespace.load.is_full() {
             self.turns.remove(&former);
             if namespace.ready.is_empty() && namespace.load.running == 0 {
                 self.namespaces.remove(name);
@@ -308,43 +323,72 @@ mod tests {
 
     #[test]
     fn namespaces_take_turns() {
-        let mut dispatch = Dispatch::new(4);
+        let mut dispatch = Dispatch::new(16);
         (0..1000).for_each(|n| dispatch.wake(&id("many", n), ms(0)));
         let mut now = ms(0);
-        let running = start_all(&mut dispatch, now);
-        assert_eq!(running.len(), 4);
+        let mut running = VecDeque::from(start_all(&mut dispatch, now));
         (0..10).for_each(|n| dispatch.wake(&id("victim", n), ms(1)));
-        let mut queue = VecDeque::from(running);
         let mut victims = 0;
-        for _ in 0..21 {
+        for _ in 0..40 {
             now += ms(10);
-            let done = queue.pop_front().unwrap();
+            let done = running.pop_front().unwrap();
             victims += usize::from(done.namespace == "victim");
             dispatch.ended(&done, None);
-            queue.extend(start_all(&mut dispatch, now));
+            running.extend(start_all(&mut dispatch, now));
         }
-        assert!(victims >= 8, "every second one is a victim's: {victims}");
+        assert_eq!(victims, 10, "of 40");
+    }
+
+    /// Ends all that run, after a short time, and starts others, until nothing is left.
+    fn finish(dispatch: &mut Dispatch, mut running: Vec<Arc<ObjectId>>, mut now: Duration) -> usize {
+        let mut finished = 0;
+        while let Some(done) = running.pop() {
+            now += ms(1);
+            dispatch.ended(&done, None);
+            finished += 1;
+            running.extend(start_all(dispatch, now));
+            assert!(running.len() <= 16);
+        }
+        finished
     }
 
     #[test]
     fn a_site_that_hangs_keeps_no_worker_and_few_reconciles() {
         let mut dispatch = Dispatch::new(16);
         (0..1000).for_each(|n| dispatch.wake(&id("silent", n), ms(0)));
-        assert_eq!(start_all(&mut dispatch, ms(0)).len(), 16);
-        dispatch.wake(&id("victim", 0), ms(1));
-        assert_eq!(start_all(&mut dispatch, ms(499)), []);
-        assert_eq!(dispatch.next_at(), Some(ms(500)));
-        let started = start_all(&mut dispatch, ms(500));
-        assert_eq!(started.iter().map(|id| id.namespace.as_str()).collect::<Vec<_>>(), ["victim"]);
-        assert_eq!(start_all(&mut dispatch, ms(30_000)), [], "the other 984 wait for the site");
-        // Thirteen end, at last: the fourth of the rest may run.
-        (0..13).for_each(|n| dispatch.ended(&id("silent", n), Some(ms(120_000))));
-        let started = start_all(&mut dispatch, ms(60_000));
-        assert_eq!(started.len(), 1);
-        // The site answers again: all go on.
-        (13..16).for_each(|n| dispatch.ended(&id("silent", n), Some(ms(120_000))));
-        dispatch.ended(&started[0], Some(ms(120_000)));
-        assert_eq!(start_all(&mut dispatch, ms(60_001)).len(), 16);
+        let silent = start_all(&mut dispatch, ms(0));
+        assert_eq!(silent.len(), 4);
+        (0..100).for_each(|n| dispatch.wake(&id("victim", n), ms(1)));
+        let victims = start_all(&mut dispatch, ms(1));
+        assert_eq!(victims.len(), 4);
+        assert_eq!(finish(&mut dispatch, victims, ms(1)), 100, "the silent site holds nobody up");
+        assert_eq!(start_all(&mut dispatch, ms(30_000)), [], "the other 996 wait for the site");
+        // It answers at last: one more for each answer in time.
+        dispatch.ended(&silent[0], None);
+        let first = start_all(&mut dispatch, ms(60_000));
+        assert_eq!(first.len(), 1);
+        silent[1..].iter().for_each(|id| dispatch.ended(id, None));
+        let running = [first, start_all(&mut dispatch, ms(60_001))].concat();
+        assert_eq!(running.len(), 4);
+        assert_eq!(finish(&mut dispatch, running, ms(60_001)), 996);
+        assert!(dispatch.objects.is_empty() && dispatch.sites.is_empty() && dispatch.namespaces.is_empty());
+    }
+
+    #[test]
+    fn long_reconciles_give_their_workers_back() {
+        let mut dispatch = Dispatch::new(4);
+        let anywhere = |_: &ObjectId| None;
+        for namespace in ["a", "b", "c", "d"] {
+            (0..10).for_each(|n| dispatch.wake(&id(namespace, n), ms(0)));
+        }
+        let start =
+            |dispatch: &mut Dispatch, now| std::iter::from_fn(|| dispatch.next(now, anywhere)).count();
+        assert_eq!(start(&mut dispatch, ms(0)), 4);
+        assert_eq!((start(&mut dispatch, ms(499)), dispatch.next_at()), (0, Some(ms(500))));
+        assert_eq!(start(&mut dispatch, ms(500)), 4, "the second of each namespace");
+        assert_eq!(start(&mut dispatch, ms(1000)), 0, "more of each may not take long");
+        dispatch.wake(&id("e", 0), ms(1000));
+        assert_eq!(start(&mut dispatch, ms(1000)), 1);
     }
 
     #[test]
@@ -366,7 +410,7 @@ mod tests {
             });
             running.extend(std::iter::from_fn(|| dispatch.next(now, odd)));
         }
-        assert!(running.len() < 16 && running.iter().all(|id| id.name.ends_with('1')), "{running:?}");
+        assert_eq!(running.len(), 4, "{running:?}");
         assert_eq!(finished, 180, "all that the sound site serves");
     }
 
