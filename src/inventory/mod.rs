@@ -119,6 +119,13 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
         state.prune(now, &self.shared.settings);
     }
 
+    /// Ends the wait of an account's lists after failures. The lists are still polled at the active interval at most.
+    pub fn retry_now(&self, account: &AccountKey) {
+        if let Some(known) = self.shared.lock().accounts.get_mut(account) {
+            known.retry_now();
+        }
+    }
+
     /// Requests one call at the account's site. Each caller has one place in each queue; it keeps the place as long as
     /// it asks again at the time of the answer.
     pub fn request(&self, account: &AccountKey, work: Work, priority: Priority, caller: &str) -> Admission {
@@ -194,11 +201,20 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
                     let running = Running { shared: &self.shared, account: account.clone(), poll };
                     return Ok(Poll { running, cloud, topics });
                 }
-                (Admission::NotBefore(until), Some(known)) => known.postpone(until),
+                (Admission::NotBefore(until), Some(known)) => {
+                    known.postpone(until);
+                    // The budget alone never delays a list for long.
+                    if until.saturating_sub(now) > self.shared.settings.poll_interval_active {
+                        known.record_pause(until, &self.shared.settings, now);
+                    }
+                }
                 (_, None) => {}
             }
         }
-        let wake = state.accounts.get_mut(account).map(AccountState::take_wakes);
+        let wake = state.accounts.get_mut(account).map(|known| {
+            known.report_overdue(&self.shared.settings, now);
+            known.take_wakes()
+        });
         Err(PollResult { wake: wake.unwrap_or_default() })
     }
 

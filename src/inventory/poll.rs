@@ -87,10 +87,11 @@ impl<C: Cloud, F: Ord + Clone + Send> Poll<'_, C, F> {
             let begun = shared.clock.monotonic();
             let pages = T::read(&*self.cloud).await.map_err(Cause::Error)?;
             shared.charge_reads(&self.running.account, pages.count.saturating_sub(1));
+            let reading = Reading { begun, finished: shared.clock.monotonic(), items: pages.items };
             if pages.complete {
-                let finished = shared.clock.monotonic();
-                return Ok(Reading { begun, finished, items: pages.items });
+                return Ok(reading);
             }
+            self.running.with(|account| account.record_partial::<T>(reading, &shared.settings));
         }
         Err(Cause::Incomplete)
     }
@@ -105,7 +106,7 @@ impl<C: Cloud, F: Ord + Clone + Send> TopicPoller for Poll<'_, C, F> {
                 shared.apply_throttling(&self.running.account, error);
                 true
             }
-            Err(Cause::Incomplete) | Ok(_) => false,
+            Err(Cause::Incomplete | Cause::Paused(_)) | Ok(_) => false,
         };
         let now = shared.clock.monotonic();
         self.running.with(|account| account.record::<T>(outcome, &shared.settings, now));

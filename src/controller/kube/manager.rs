@@ -182,7 +182,14 @@ where
         let this = Arc::new(self);
         let WatchedStore { store, writer } = store;
         let (watches, kind) = (&this.core.watches, Arc::clone(&this.kind));
-        let watch = watches.objects(writer, move |object| kind.local_states().shown(object));
+        let watch = watches.objects(writer, move |object, is_listed| {
+            let foreign = kind.local_states().is_foreign_status(object);
+            if !is_listed {
+                kind.local_states().shown(object);
+            }
+            // A list follows a change of the definition, which may be what kept the status from being accepted.
+            foreign || (is_listed && kind.local_states().is_refused(&object.object_id()))
+        });
         let queue = watches.queues.of(T::Object::KIND).stream();
         let controller = Controller::for_stream(watch, store)
             .reconcile_on(queue.map(|id| ObjectRef::new(&id.name).within(&id.namespace)))
@@ -226,7 +233,8 @@ where
     async fn forget_if_gone(self: Arc<Self>, id: ObjectId) {
         let Core { shared, watches, due, .. } = self.core.as_ref();
         match self.kind.objects().exists(&id).await {
-            Ok(true) => {}
+            // The watch cannot decode it: nothing is expected of its account.
+            Ok(true) => shared.inventory.unsubscribe(&id),
             Ok(false) => {
                 forget(self.kind.as_ref(), &id);
                 due.notify_one();
