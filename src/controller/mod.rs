@@ -4,6 +4,7 @@
 //! Time and randomness are passed in. Nothing here decides: planners do. [`reconcile()`] is written once for all kinds,
 //! with what they share in [`Shared`]; a kind adds a folder with its [`Reconciler`].
 
+mod account_limits;
 mod accounts;
 mod calls;
 mod dispatch;
@@ -22,6 +23,7 @@ mod shared;
 mod write_guard;
 
 pub use self::{
+    account_limits::AccountLimits,
     accounts::{
         ClientFactory, CredentialsCache, Endpoints, Namespaces, OwnCredentials, ParsedCredentials,
         read_credentials,

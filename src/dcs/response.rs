@@ -21,7 +21,7 @@ use super::{
 /// The gateway's header with the request id.
 const REQUEST_ID: &str = "x-request-id";
 /// Upper limit of `Retry-After`.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// The answer of an operation without result: no body, or an object, which is ignored. A text, a list or a page does not
 /// prove that the operation was executed.

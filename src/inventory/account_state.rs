@@ -9,9 +9,9 @@ use std::{
 use super::{
     catalogue::Catalogue,
     settings::InventorySettings,
-    snapshot::{Cause, ListUpdate, Lists},
+    snapshot::{Cause, Change, ListUpdate, Lists},
     subscriptions::{Subscriber, Subscription, Subscriptions},
-    topic::{AccountSnapshot, Topic, TopicId, Topics},
+    topic::{AccountSnapshot, Instances, Topic, TopicId, Topics},
 };
 use crate::dcs::Class;
 
@@ -26,6 +26,8 @@ pub(super) struct AccountState<C, F> {
     /// No poll starts earlier, whichever topic is due.
     not_before: Duration,
     running: Option<RunningPoll>,
+    /// The list that was reported as overdue, by the time when it was read.
+    overdue: Option<Duration>,
     /// The subscribers to wake that no poll has returned yet. Kept here, so that a dropped poll loses none.
     wakes: BTreeSet<F>,
     /// The number of subscribers of each tenant.
@@ -56,6 +58,7 @@ impl<C, F> AccountState<C, F> {
             topics: Topics::default(),
             not_before: Duration::ZERO,
             running: None,
+            overdue: None,
             wakes: BTreeSet::new(),
             tenants: BTreeMap::new(),
             indexed: None,
@@ -64,11 +67,6 @@ impl<C, F> AccountState<C, F> {
 
     pub(super) fn snapshot(&self) -> AccountSnapshot {
         self.topics.snapshot(self.joined)
-    }
-
-    /// When the newest complete list of instances arrived; the join if there is none.
-    pub(super) fn latest_list(&self) -> Duration {
-        self.topics.latest_instances().unwrap_or(self.joined)
     }
 
     /// The tenants of its subscribers.
@@ -134,12 +132,32 @@ impl<C, F> AccountState<C, F> {
         })
     }
 
-    /// When the next poll is due; `None` without subscribers or while a poll is running.
+    /// When the next poll is due or the list becomes overdue, whichever is sooner; `None` without subscribers.
     pub(super) fn due(&self, settings: &InventorySettings) -> Option<Duration> {
+        let overdue = self.overdue_at(settings);
         if self.running.is_some() {
-            return None;
+            return overdue;
         }
-        self.schedule(settings).map(|(_, due)| due).min()
+        self.schedule(settings).map(|(_, due)| due).chain(overdue).min()
+    }
+
+    /// When the newest complete list of instances arrived; without one, when the account was joined.
+    pub(super) fn listed_at(&self) -> Duration {
+        self.topics.instances().latest.as_ref().map_or(self.joined, |latest| latest.finished)
+    }
+
+    /// When the list becomes overdue; `None` if that, or why it does not come, was reported.
+    fn overdue_at(&self, settings: &InventorySettings) -> Option<Duration> {
+        let listed = self.listed_at();
+        let reported = self.overdue == Some(listed) || self.topics.instances().trouble.is_some();
+        (!reported && !self.subscriptions.is_empty()).then(|| listed.saturating_add(settings.overdue_after))
+    }
+
+    /// Ends the wait after failures of all topics.
+    pub(super) fn retry_now(&mut self) {
+        for topic in TopicId::ALL {
+            self.topics.schedule_mut(*topic).retry_now();
+        }
     }
 
     /// The topics to poll now.
@@ -181,6 +199,29 @@ impl<C, F: Subscriber> AccountState<C, F> {
         self.wakes.remove(subscriber);
     }
 
+    /// Wakes all subscribers once if the list is overdue.
+    pub(super) fn report_overdue(&mut self, settings: &InventorySettings, now: Duration) {
+        if self.overdue_at(settings).is_some_and(|at| at <= now) {
+            self.overdue = Some(self.listed_at());
+            self.wakes.extend(self.subscriptions.demanding(TopicId::Instances).cloned());
+        }
+    }
+
+    /// Records that the site asked for a pause until `until`, which delays the list.
+    pub(super) fn record_pause(&mut self, until: Duration, settings: &InventorySettings, now: Duration) {
+        let lists = Instances::state(&mut self.topics);
+        let paused = Err(Cause::Paused(until));
+        if lists.lists.record(paused, &settings.indexed_tag_prefix, now).trouble_changed {
+            self.wakes.extend(self.subscriptions.demanding(TopicId::Instances).cloned());
+        }
+    }
+
+    /// Takes the lists with an incomplete reading, and the subscribers to wake.
+    pub(super) fn record_partial<T: Topic>(&mut self, lists: Lists<T::Item>, changes: &[Change<T::Item>]) {
+        T::state(&mut self.topics).lists = lists;
+        self.wakes.extend(self.subscriptions.affected_by(changes));
+    }
+
     /// The lists of a topic. Cheap.
     pub(super) fn lists<T: Topic>(&mut self) -> Lists<T::Item> {
         T::state(&mut self.topics).lists.clone()
@@ -210,8 +251,9 @@ impl<C, F: Subscriber> AccountState<C, F> {
         if complete {
             self.wakes.extend(self.subscriptions.every_list(T::ID).cloned());
         }
+        let was_overdue = complete && T::ID == TopicId::Instances && self.overdue.take().is_some();
         // The first list is what all subscribers wait for, and trouble changes what all of them report.
-        if first || trouble_changed {
+        if first || trouble_changed || was_overdue {
             self.wakes.extend(self.subscriptions.demanding(T::ID).cloned());
         }
     }
@@ -222,6 +264,6 @@ fn pause_after(cause: &Cause, settings: &InventorySettings) -> Option<Duration> 
     match cause {
         Cause::Error(error) if error.class() == Class::Credentials => Some(settings.refused_pause),
         Cause::Error(error) => error.retry_after(),
-        Cause::Incomplete => None,
+        Cause::Incomplete | Cause::Paused(_) => None,
     }
 }

@@ -120,6 +120,17 @@ impl<C: Cloud, F: Subscriber> Inventory<C, F> {
         state.prune(now, &self.shared.settings);
     }
 
+    /// Ends the wait of an account's lists after failures. The lists are still polled at the active interval at most.
+    pub fn retry_now(&self, account: &AccountKey) {
+        let mut state = self.shared.lock();
+        let key = state.accounts.get_key_value(account).map(|(key, _)| Arc::clone(key));
+        let Some(key) = key else { return };
+        if let Some(known) = state.accounts.get_mut(&key) {
+            known.retry_now();
+        }
+        state.reindex(&key, &self.shared.settings);
+    }
+
     /// Requests one call at the account's site. Each caller has one place in each queue; it keeps the place as long as
     /// it asks again at the time of the answer.
     pub fn request<'a>(
@@ -147,7 +158,7 @@ impl<C: Cloud, F: Subscriber> Inventory<C, F> {
     pub fn ages(&self) -> Vec<Duration> {
         let now = self.shared.clock.monotonic();
         let state = self.shared.lock();
-        let age = |account: &AccountState<C, F>| now.saturating_sub(account.latest_list());
+        let age = |account: &AccountState<C, F>| now.saturating_sub(account.listed_at());
         state.accounts.values().map(age).collect()
     }
 
@@ -203,9 +214,17 @@ impl<C: Cloud, F: Subscriber> Inventory<C, F> {
             }
             Some(Admission::NotBefore(until)) => {
                 known.postpone(until);
+                // The budget alone never delays a list for long.
+                if until.saturating_sub(now) > settings.poll_interval_active {
+                    known.record_pause(until, settings, now);
+                }
+                known.report_overdue(settings, now);
                 Err(PollResult { wake: known.take_wakes() })
             }
-            None => Err(PollResult { wake: known.take_wakes() }),
+            None => {
+                known.report_overdue(settings, now);
+                Err(PollResult { wake: known.take_wakes() })
+            }
         };
         state.reindex(&key, settings);
         begun

@@ -99,9 +99,14 @@ impl<C: Cloud, F: Subscriber> Poll<'_, C, F> {
             let begun = shared.clock.monotonic();
             let pages = T::read(&*self.cloud).await.map_err(Cause::Error)?;
             shared.charge_reads(&self.running.account, pages.count.saturating_sub(1));
+            let reading = Reading { begun, finished: shared.clock.monotonic(), items: pages.items };
             if pages.complete {
-                let finished = shared.clock.monotonic();
-                return Ok(Reading { begun, finished, items: pages.items });
+                return Ok(reading);
+            }
+            // As for a complete list, the lock is not held.
+            if let Some(mut lists) = self.running.with(|account| account.lists::<T>()) {
+                let changes = lists.record_partial(reading, &shared.settings.indexed_tag_prefix);
+                self.running.with(|account| account.record_partial::<T>(lists, &changes));
             }
         }
         Err(Cause::Incomplete)
@@ -117,7 +122,7 @@ impl<C: Cloud, F: Subscriber> TopicPoller for Poll<'_, C, F> {
                 shared.apply_throttling(&self.running.account, error);
                 true
             }
-            Err(Cause::Incomplete) | Ok(_) => false,
+            Err(Cause::Incomplete | Cause::Paused(_)) | Ok(_) => false,
         };
         let now = shared.clock.monotonic();
         // Sorting, indexing and comparing a long list takes long, so the lock is not held: only this poll changes it.

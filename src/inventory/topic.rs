@@ -123,9 +123,8 @@ topics! {
 // === impl Topics ===
 
 impl Topics {
-    /// When the latest complete list of instances arrived.
-    pub(super) fn latest_instances(&self) -> Option<Duration> {
-        self.instances.lists.latest.as_ref().map(|latest| latest.finished)
+    pub(super) fn instances(&self) -> &Lists<InstanceFacts> {
+        &self.instances.lists
     }
 }
 

@@ -95,6 +95,7 @@ fn manager(client: &Client) -> Manager<Http> {
         event_sink: Arc::new(NoopSink),
         credentials_cache: Default::default(),
         projects: Default::default(),
+        account_limits: Default::default(),
     });
     let health = WatchHealth::new(Arc::clone(&shared.clock));
     let watches = Arc::new(Watches::new(client.clone(), None, timeouts, health, Arc::new(Quiet)));

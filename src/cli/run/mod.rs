@@ -289,6 +289,7 @@ impl Leader {
             event_sink: Arc::clone(&sink) as _,
             credentials_cache: Default::default(),
             projects: Default::default(),
+            account_limits: Default::default(),
         });
         let instances = KubeInstances {
             objects: KubeObjects::new(client.clone(), instance_store.reader(), timeouts.answer),

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::{controller::WatchHealth, server::Standstill};
 
 pub(super) const DEFINITION: &str = "CustomResourceDefinition dcsinstances.dcs.huaweicloud.com";
+/// Met until the API server refuses a status.
+pub(super) const STATUS_WRITES: &str =
+    "statuses that the API server accepts; apply the CustomResourceDefinitions of this version";
 pub(super) const WATCHES: &str = "initial list of DcsInstances and Secrets";
 
 /// A process whose watch stands still this many times as long as readiness allows is restarted, if the API server

@@ -27,7 +27,7 @@ use crate::{
     inventory::Work,
     leader::Leadership,
     metrics::{Metrics, ObjectLabels, Snapshot},
-    plan::conditions::Transition,
+    plan::{Warning, conditions::Transition},
     server::Probes,
 };
 
@@ -113,6 +113,24 @@ impl EventSink for TelemetrySink {
         let (action, outcome) = (type_.as_str(), outcome.as_str());
         self.metrics.record_action(kind, action, outcome);
         tracing::info!(kind, object, action, instance, outcome, message, consent, "cloud request sent");
+    }
+
+    fn on_warning(&self, object: &ObjectReference, warning: &Warning) {
+        let Warning { reason, message } = warning;
+        tracing::warn!(kind = kind(object), object = shown(object), reason, "{message}");
+        self.publish(object, true, reason, "Warn", message);
+    }
+
+    fn on_refused_statuses(&self, kind: &'static str, count: usize) {
+        self.metrics.record_refused_statuses(kind, count);
+        self.probes.set(super::requirements::STATUS_WRITES, count == 0);
+        if count > 0 {
+            tracing::warn!(
+                kind,
+                objects = count,
+                "the API server does not accept the status of objects: apply the CustomResourceDefinitions of this version"
+            );
+        }
     }
 
     fn on_budget_wait(&self, work: Work, wait: Duration) {

@@ -40,8 +40,10 @@ pub struct ParsedCredentials {
     pub account: AccountConfig,
     /// Defaults for new instances of the namespace.
     pub defaults: Defaults,
-    /// A keyed hash of the credential values.
+    /// A keyed hash of every input of the connection: credential values, project, region, endpoints and trust.
     pub hash: String,
+    /// A keyed hash of the same and of the defaults.
+    pub hash_with_defaults: String,
 }
 
 /// Parses a Secret with credentials.
@@ -78,7 +80,6 @@ pub fn read_credentials(
         }),
         cpu_type: fields.text("cpuType")?,
     };
-    let hash = hash(&credentials, key);
     let account = AccountConfig {
         region,
         endpoint,
@@ -87,7 +88,12 @@ pub fn read_credentials(
         credentials,
         ca_bundle: fields.text(CA_BUNDLE)?,
     };
-    Ok(ParsedCredentials { account, defaults, hash })
+    let mut inputs = connection(&account);
+    let hash = key.hash(Purpose::Credentials, inputs.iter().copied());
+    let values = defaults_of(&defaults);
+    inputs.extend(values.iter().map(String::as_str));
+    let hash_with_defaults = key.hash(Purpose::Credentials, inputs);
+    Ok(ParsedCredentials { account, defaults, hash, hash_with_defaults })
 }
 
 /// An access key or an IAM user.
@@ -106,17 +112,28 @@ fn credentials(fields: &Fields<'_>) -> Result<Credentials, Blocker> {
     Ok(Credentials::Password { domain_name: fields.needed("domainName")?, user_name, password })
 }
 
-fn hash(credentials: &Credentials, key: &HashKey) -> String {
-    let values = match credentials {
+/// Every input of the connection, in a fixed order.
+fn connection(account: &AccountConfig) -> Vec<&str> {
+    let AccountConfig { region, endpoint, iam_endpoint, project_id, credentials, ca_bundle } = account;
+    let mut inputs = match credentials {
         Credentials::AccessKey { id, secret, security_token } => {
-            let token = security_token.as_ref().map(|token| token.expose_secret());
-            vec!["access-key", id, secret.expose_secret(), token.unwrap_or_default()]
+            let token = security_token.as_ref().map(|token| token.expose_secret()).unwrap_or_default();
+            vec!["access-key", id, secret.expose_secret(), token]
         }
         Credentials::Password { domain_name, user_name, password } => {
             vec!["password", domain_name, user_name, password.expose_secret()]
         }
     };
-    key.hash(Purpose::Credentials, values)
+    let optional = [project_id, ca_bundle].map(|value| value.as_deref().unwrap_or_default());
+    inputs.extend([region.as_str(), endpoint.as_str(), iam_endpoint.as_str()]);
+    inputs.extend(optional);
+    inputs
+}
+
+fn defaults_of(defaults: &Defaults) -> [String; 4] {
+    let Defaults { vpc_id, subnet_id, availability_zones, cpu_type } = defaults;
+    let zones = availability_zones.as_ref().map(|zones| zones.join(","));
+    [vpc_id, subnet_id, &zones, cpu_type].map(|value| value.clone().unwrap_or_default())
 }
 
 /// The values of a Secret.

@@ -38,7 +38,14 @@ where
         let this = Arc::new(self);
         let WatchedStore { store, writer } = store;
         let (watches, kind) = (&this.core.watches, Arc::clone(&this.kind));
-        let mut changed = pin!(watches.objects(writer, move |object| kind.local_states().shown(object)));
+        let mut changed = pin!(watches.objects(writer, move |object, is_listed| {
+            let foreign = kind.local_states().is_foreign_status(object);
+            if !is_listed {
+                kind.local_states().shown(object);
+            }
+            // A list follows a change of the definition, which may be what kept the status from being accepted.
+            foreign || (is_listed && kind.local_states().is_refused(&object.object_id()))
+        }));
         let queue = watches.queues.of(T::Object::KIND);
         let clock = Arc::clone(&this.core.shared.clock);
         let mut dispatch = Dispatch::new(concurrency.into());
@@ -99,7 +106,11 @@ where
     async fn forget_if_gone(&self, id: &ObjectId) -> Option<Duration> {
         let (shared, watches) = (&self.core.shared, &self.core.watches);
         match self.kind.objects().exists(id).await {
-            Ok(true) => None,
+            // The watch cannot decode it: nothing is expected of its account.
+            Ok(true) => {
+                shared.inventory.unsubscribe(id);
+                None
+            }
             Ok(false) => {
                 forget(self.kind.as_ref(), id);
                 self.core.due.notify_one();

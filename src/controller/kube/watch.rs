@@ -157,9 +157,9 @@ impl Watches {
         }
     }
 
-    /// Fills `writer` and yields the objects that a user has changed. `shown` is called with every object of an event
-    /// that is not part of a list. The stream does not end by itself.
-    pub(super) fn objects<K: ManagedResource, F: Fn(&K) + Send + 'static>(
+    /// Fills `writer` and yields the objects that a user has changed. `shown` is called with every object of an event, and
+    /// whether that is part of a list; an object for which it returns true is woken. The stream does not end by itself.
+    pub(super) fn objects<K: ManagedResource, F: Fn(&K, bool) -> bool + Send + 'static>(
         self: &Arc<Self>,
         writer: Writer<K>,
         shown: F,
@@ -179,9 +179,12 @@ impl Watches {
             .inspect(move |event| {
                 if let Ok(event) = event {
                     index.on_event(event, &mut listed);
-                    if let Event::Apply(object) = event {
-                        shown(object);
-                    }
+                    let woken = match event {
+                        Event::Apply(object) => Some(object).filter(|object| shown(object, false)),
+                        Event::InitApply(object) => Some(object).filter(|object| shown(object, true)),
+                        Event::Init | Event::InitDone | Event::Delete(_) => None,
+                    };
+                    index.queues.wake_all(woken.map(ManagedResource::object_id));
                 }
             })
             .applied_objects()
@@ -315,7 +318,9 @@ impl Watches {
 
     fn release_if_unused(&self, secret: &SecretMeta) {
         let key = NamespacedName::of(secret);
-        if has_finalizer(secret, IN_USE_FINALIZER) && self.is_unused(&key) {
+        // Objects that name a Secret which leads elsewhere do not keep it from being deleted.
+        let may_go = secret.metadata.deletion_timestamp.is_some() || self.is_unused(&key);
+        if has_finalizer(secret, IN_USE_FINALIZER) && may_go {
             self.released.wake(key);
         }
     }

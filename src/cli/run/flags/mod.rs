@@ -181,6 +181,7 @@ impl RunArgs {
             resync_interval: reconcile.resync_interval,
             unreachable_after: reconcile.unreachable,
             observation_max_age: reconcile.observation,
+            ..RequeuePolicy::default()
         }
     }
 
@@ -201,6 +202,7 @@ impl RunArgs {
             poll_interval_active: cloud.poll_interval_active,
             poll_interval_idle: cloud.poll_interval_idle,
             refused_pause: self.reconcile.stalled_retry.first,
+            overdue_after: self.reconcile.unreachable.max(cloud.poll_interval_idle.saturating_mul(3) / 2),
             reads_per_second: cloud.reads_per_second,
             writes_per_second: cloud.writes_per_second,
             intent_ttl: cloud.intent_ttl,
