@@ -11,7 +11,13 @@ use std::{
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram, info::Info},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+        info::Info,
+    },
     registry::{Registry, Unit},
 };
 
@@ -32,6 +38,7 @@ struct Inner {
     throttle_seconds: Family<WorkLabels, Histogram, fn() -> Histogram>,
     watch_errors: Family<KindLabels, Counter>,
     unreadable: Family<KindLabels, Counter>,
+    refused_statuses: Family<KindLabels, Gauge>,
     source: Arc<Mutex<Source>>,
 }
 
@@ -125,6 +132,7 @@ impl Metrics {
             throttle_seconds: Family::new_with_constructor(histogram),
             watch_errors: Family::default(),
             unreadable: Family::default(),
+            refused_statuses: Family::default(),
             source: Arc::default(),
             registry: Registry::default(),
         };
@@ -156,6 +164,11 @@ impl Metrics {
         );
         r.register("watch_errors", "Watches of Kubernetes objects that failed", inner.watch_errors.clone());
         r.register("unreadable_objects", "Objects that could not be decoded", inner.unreadable.clone());
+        r.register(
+            "refused_statuses",
+            "Objects whose status the API server does not accept",
+            inner.refused_statuses.clone(),
+        );
         r.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         r.register_collector(Box::new(SnapshotCollector(Arc::clone(&inner.source))));
         Self(Arc::new(Inner { registry, ..inner }))
@@ -197,6 +210,12 @@ impl Metrics {
     /// Records an object that could not be decoded.
     pub(crate) fn record_unreadable(&self, kind: &'static str) {
         self.0.unreadable.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// Records how many objects have a status that the API server does not accept.
+    pub(crate) fn record_refused_statuses(&self, kind: &'static str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.0.refused_statuses.get_or_create(&KindLabels { kind }).set(count);
     }
 
     /// All metrics as OpenMetrics text.
@@ -299,6 +318,7 @@ mod tests {
         metrics.record_throttle_wait("read", Duration::from_secs(1));
         metrics.record_watch_error("Secret");
         metrics.record_unreadable("DcsInstance");
+        metrics.record_refused_statuses("DcsInstance", 2);
         metrics.set_snapshot_source(|| Snapshot {
             objects: vec![(
                 ObjectLabels {
@@ -324,6 +344,7 @@ mod tests {
             r#"dcs_operator_throttle_wait_seconds_sum{work="read"} 1.0"#,
             r#"dcs_operator_watch_errors_total{kind="Secret"} 1"#,
             r#"dcs_operator_unreadable_objects_total{kind="DcsInstance"} 1"#,
+            r#"dcs_operator_refused_statuses{kind="DcsInstance"} 2"#,
             r#"dcs_operator_objects{kind="DcsInstance",condition="Ready",status="True",reason="Available"} 7"#,
             r#"dcs_operator_instances{cloud_status="RUNNING"} 7"#,
             "dcs_operator_observation_age_seconds 1.5",

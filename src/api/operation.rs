@@ -57,8 +57,8 @@ pub struct OperationStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<CloudAccount>,
 
-    /// Keyed hash of the credentials that the current attempt uses. A list made with other credentials may not show its
-    /// effect.
+    /// Keyed hash of everything that the current attempt takes from the credentials Secret. After a correction there the
+    /// next attempt follows at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub credentials_hash: Option<String>,
@@ -151,6 +151,6 @@ pub struct PendingChange {
     pub impact: Impact,
 }
 
-fn time_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn time_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "format": "date-time" })
 }

@@ -106,8 +106,11 @@ reasons! {
 
     /// A destructive step has no consent, so the operator does not take it.
     ApprovalRequired => "Set deletionPolicy to Delete and delete the object, or set it to Retain to keep the instance.",
-    /// The instance differs from the spec, and managementPolicy Observe forbids changes.
-    DriftDetected => "Write the present values into the spec, or set managementPolicy to Managed.",
+    /// The instance was changed in the cloud, and the operator only reports it: the change is not online, or
+    /// managementPolicy is Observe.
+    DriftDetected => "Write the present values into the spec, or change the instance back in the DCS console.",
+    /// DCS accepts a change, and it does not show or is undone each time.
+    ChangeIneffective => "Find what else changes the instance, or remove the field from the spec; the operator tries again at growing intervals.",
     /// The object is paused: the operator changes nothing in the cloud.
     Paused => "Remove spec.paused when you are done.",
 
@@ -121,6 +124,8 @@ reasons! {
     Throttled => "Nothing; if it lasts, lower the operator's request rates.",
     /// The list of instances is incomplete, so the operator infers nothing from what it lacks.
     ListIncomplete => "Nothing; if it lasts, report it to the provider's support.",
+    /// The account has more instances than the operator keeps in memory.
+    TooManyInstances => "Use a project with fewer than 10,000 instances.",
     /// The Kubernetes API server did not answer a request that had to succeed first, such as the renewal of the lease.
     ClusterError => "Nothing; the operator keeps trying.",
     /// DCS failed.

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use crate::{
     api::words::OperationType,
     inventory::Work,
-    plan::{conditions::Transition, operation::ChangeOutcome},
+    plan::{Warning, conditions::Transition, operation::ChangeOutcome},
 };
 
 /// Receives what happens to objects of all kinds.
@@ -17,6 +17,12 @@ pub trait EventSink: Send + Sync {
 
     /// A mutating call was sent, or refused.
     fn on_cloud_action(&self, object: &ObjectReference, action: &Action<'_>);
+
+    /// A fact that no transition tells.
+    fn on_warning(&self, object: &ObjectReference, warning: &Warning);
+
+    /// The number of objects of a kind whose status the API server does not accept.
+    fn on_refused_statuses(&self, kind: &'static str, count: usize);
 
     /// A reconcile is delayed, since the request budget is used up.
     fn on_budget_wait(&self, work: Work, wait: Duration);
@@ -45,6 +51,10 @@ impl EventSink for NoopSink {
     fn on_transition(&self, _: &ObjectReference, _: &Transition) {}
 
     fn on_cloud_action(&self, _: &ObjectReference, _: &Action<'_>) {}
+
+    fn on_warning(&self, _: &ObjectReference, _: &Warning) {}
+
+    fn on_refused_statuses(&self, _: &'static str, _: usize) {}
 
     fn on_budget_wait(&self, _: Work, _: Duration) {}
 }

@@ -1,7 +1,8 @@
 //! What this process keeps per object. All of it may be lost at any time.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,12 +10,14 @@ use std::{
 use kube::ResourceExt;
 
 use super::{ids::ObjectId, ports::ManagedResource};
-use crate::plan::operation::AttemptTracker;
+use crate::plan::{Warning, operation::AttemptTracker};
 
 /// The local state of the objects of one kind. `M` is what the kind adds.
 #[derive(Debug)]
 pub struct LocalStateStore<K, M> {
     objects: Mutex<HashMap<ObjectId, LocalEntry<K, M>>>,
+    /// Objects whose status the API server does not accept.
+    refused: Mutex<BTreeSet<ObjectId>>,
 }
 
 /// The local state of one object.
@@ -30,6 +33,12 @@ pub struct LocalEntry<K, M> {
     failures: u32,
     /// When this process first saw the object, by the monotonic clock.
     first_seen: Option<Duration>,
+    /// A hash of the status as last written or shown, by which a change by somebody else is noticed.
+    status: Option<u64>,
+    /// The retry token that was served.
+    retry_token: Option<String>,
+    /// The warnings that were told.
+    warnings: Vec<Warning>,
     /// The attempts in `status.operation`.
     pub(super) attempts: AttemptTracker,
     /// What the kind adds.
@@ -77,6 +86,7 @@ impl<K: ManagedResource, M: Default + Clone> LocalStateStore<K, M> {
     pub(super) fn wrote(&self, object: &Arc<K>) {
         self.with(object, |entry| {
             entry.own = Some(Arc::clone(object));
+            entry.status = Some(status_hash(object.as_ref()));
             entry.invalidated = false;
         });
     }
@@ -86,6 +96,30 @@ impl<K: ManagedResource, M: Default + Clone> LocalStateStore<K, M> {
         if let Some(entry) = self.lock().get_mut(&object.object_id()) {
             entry.own.take_if(|own| version(own.as_ref()).is_some_and(|own| Some(own) <= version(object)));
         }
+    }
+
+    /// Whether somebody else changed the status of an object that a watch shows.
+    pub(super) fn is_foreign_status(&self, object: &K) -> bool {
+        let mut objects = self.lock();
+        let Some(entry) = objects.get_mut(&object.object_id()) else { return false };
+        let own = entry.own.as_deref().and_then(version);
+        if own.is_some_and(|own| version(object).is_none_or(|seen| seen < own)) {
+            return false;
+        }
+        let hash = status_hash(object);
+        entry.status.replace(hash).is_some_and(|known| known != hash)
+    }
+
+    /// Records whether the API server accepts the status of an object. Returns the number of refused ones if it changed.
+    pub(super) fn status_accepted(&self, id: &ObjectId, accepted: bool) -> Option<usize> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = if accepted { refused.remove(id) } else { refused.insert(id.clone()) };
+        changed.then(|| refused.len())
+    }
+
+    /// Whether the API server does not accept the status of an object.
+    pub(super) fn is_refused(&self, id: &ObjectId) -> bool {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     /// A write failed or its outcome is unknown: the next reconcile reads from the API server.
@@ -148,7 +182,7 @@ impl<K: ManagedResource, M: Default + Clone> LocalStateStore<K, M> {
 
 impl<K, M> Default for LocalStateStore<K, M> {
     fn default() -> Self {
-        Self { objects: Mutex::default() }
+        Self { objects: Mutex::default(), refused: Mutex::default() }
     }
 }
 
@@ -162,6 +196,9 @@ impl<K, M: Default> LocalEntry<K, M> {
             invalidated: false,
             failures: 0,
             first_seen: None,
+            status: None,
+            retry_token: None,
+            warnings: Vec::new(),
             attempts: AttemptTracker::default(),
             more: M::default(),
         }
@@ -172,10 +209,46 @@ impl<K, M: Default> LocalEntry<K, M> {
         self.failures
     }
 
+    /// Counts a failure within a reconcile that succeeds.
+    pub(super) fn count_failure(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Whether `token` asks for a retry that was not served yet.
+    pub(super) fn serve_retry(&mut self, token: Option<String>) -> bool {
+        let is_new = token.is_some() && token != self.retry_token;
+        self.retry_token = token;
+        if is_new {
+            self.failures = 0;
+        }
+        is_new
+    }
+
+    /// The warnings that were not told yet. Those that no longer apply are told again when they return.
+    pub(super) fn new_warnings(&mut self, warnings: &[Warning]) -> Vec<Warning> {
+        let known = std::mem::replace(&mut self.warnings, warnings.to_vec());
+        warnings.iter().filter(|warning| !known.contains(warning)).cloned().collect()
+    }
+
     /// When this process first saw the object: now, if it has not before.
     pub(super) fn first_seen(&mut self, now: Duration) -> Duration {
         *self.first_seen.get_or_insert(now)
     }
+}
+
+impl<K: ManagedResource, M> LocalEntry<K, M> {
+    /// The object was read to be reconciled.
+    pub(super) fn read(&mut self, object: &K) {
+        self.status.get_or_insert_with(|| status_hash(object));
+    }
+}
+
+/// A hash of the status.
+fn status_hash<K: ManagedResource>(object: &K) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // A status that cannot be written counts as an empty one.
+    serde_json::to_vec(&object.status()).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Resource versions compare as numbers (Kubernetes API concepts, since 1.35).

@@ -4,8 +4,10 @@
 //! Time and randomness are passed in. Nothing here decides: planners do. [`reconcile()`] is written once for all kinds,
 //! with what they share in [`Shared`]; a kind adds a folder with its [`Reconciler`].
 
+mod account_limits;
 mod accounts;
 mod calls;
+mod dispatch;
 mod event_sink;
 mod ids;
 pub mod instance;
@@ -21,16 +23,18 @@ mod shared;
 mod write_guard;
 
 pub use self::{
+    account_limits::AccountLimits,
     accounts::{
         ClientFactory, CredentialsCache, Endpoints, HostPattern, HostPort, Namespaces, OwnCredentials,
         ParsedCredentials, read_credentials,
     },
     calls::RetryAt,
+    dispatch::Dispatch,
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId},
     kube::{
-        KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
-        WatchErrorHandler, WatchedStore, Watches, WorkQueue, WorkQueues,
+        Deadlines, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
+        WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
     },
     links::{Link, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},

@@ -13,10 +13,13 @@ use super::{
     ids::{NamespacedName, ObjectId},
     links::Link,
 };
-use crate::plan::operation::HasOperation;
+use crate::{api::instance::CloudAccount, formats::RETRY_ANNOTATION, plan::operation::HasOperation};
 
 /// The Secret with credentials if a spec names none.
 pub(super) const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
+
+/// The longest retry token that a status holds.
+const MAX_TOKEN_CHARS: usize = 253;
 
 /// A kind that the operator manages: namespaced, with a status that only the operator writes.
 pub trait ManagedResource:
@@ -61,6 +64,18 @@ pub trait ManagedResource:
     /// A hash of what objects that refer to this one depend on. A change wakes them.
     fn projection(&self) -> u64 {
         0
+    }
+
+    /// The token of the annotation that asks for a retry, shortened to what a status holds.
+    fn retry_token(&self) -> Option<String> {
+        let token = self.annotations().get(RETRY_ANNOTATION)?;
+        let token: String = token.trim().chars().take(MAX_TOKEN_CHARS).collect();
+        (!token.is_empty()).then_some(token)
+    }
+
+    /// The account in which the object has something, as its status records it.
+    fn recorded_account(&self) -> Option<&CloudAccount> {
+        None
     }
 
     /// The key of the object.

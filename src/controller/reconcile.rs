@@ -16,11 +16,12 @@ use super::{
     reconciler::{ContextOf, Known, ObservedState, PlanOf, ReconcileContext, Reconciler, StatusOf, Time},
 };
 use crate::{
-    inventory::{Priority, Work},
+    api::words::OperationType,
+    inventory::{AccountKey, Priority, Work},
     plan::{
-        Step,
+        Blocker, Step,
         conditions::transitions,
-        operation::{ChangeOutcome, HasOperation, MutatingAction, record_outcome},
+        operation::{ChangeOutcome, HasOperation, MutatingAction, is_account_limit, record_outcome},
         schedule::{INITIAL_STATUS_GRACE, RequeuePolicy, RetryClass},
     },
 };
@@ -57,6 +58,9 @@ pub async fn reconcile<T: Reconciler>(kind: &T, id: &ObjectId) -> Requeue {
 /// Drops the state of an object that no longer exists.
 pub(super) fn forget<T: Reconciler>(kind: &T, id: &ObjectId) {
     kind.local_states().forget(id);
+    if let Some(refused) = kind.local_states().status_accepted(id, true) {
+        kind.shared().event_sink.on_refused_statuses(T::Object::KIND, refused);
+    }
     kind.shared().inventory.unsubscribe(id);
 }
 
@@ -98,6 +102,7 @@ async fn gather<T: Reconciler>(
     object: &Arc<T::Object>,
 ) -> Result<Option<ContextOf<T>>, ClusterError> {
     let shared = kind.shared();
+    let token = object.retry_token();
     let (account, cloud) = match shared.resolve_account(object.as_ref()).await? {
         Ok((account, cloud)) => (Ok(account), Some(cloud)),
         Err(AccountUnavailable::Blocker(blocker)) => (Err(blocker), None),
@@ -106,7 +111,16 @@ async fn gather<T: Reconciler>(
     let now = now(kind);
     let mut status = object.status().cloned().unwrap_or_default();
     let snapshot = cloud.as_ref().and_then(|(account, _)| shared.inventory.snapshot(account));
+    let limit = cloud.as_ref().and_then(|(account, _)| shared.account_limits.get(&account.site()));
+    let retry = kind.local_states().with(object, |entry| entry.serve_retry(token));
+    if let (true, Some((account, _))) = (retry, &cloud) {
+        shared.inventory.retry_now(account);
+    }
     let known = kind.local_states().with(object, |entry| {
+        entry.read(object);
+        if account.is_err() {
+            entry.count_failure();
+        }
         entry.attempts.observe(status.operation(), now.monotonic);
         entry.attempts.restore_outcome(&mut status);
         Known {
@@ -114,6 +128,8 @@ async fn gather<T: Reconciler>(
             status,
             account,
             snapshot,
+            limit: limit.clone(),
+            retry,
             first_seen: entry.first_seen(now.monotonic),
             intent_seen: entry.attempts.first_seen(),
             failures: entry.failures(),
@@ -122,7 +138,8 @@ async fn gather<T: Reconciler>(
         }
     });
     let observed = kind.observe(known);
-    Ok(Some(ReconcileContext { object: Arc::clone(object), cloud, observed, scratch: T::Scratch::default() }))
+    let (object, scratch) = (Arc::clone(object), T::Scratch::default());
+    Ok(Some(ReconcileContext { object, cloud, limit, observed, scratch }))
 }
 
 async fn run<T: Reconciler>(kind: &T, object: &Arc<T::Object>) -> Result<Duration, ClusterError> {
@@ -173,7 +190,7 @@ async fn execute<T: Reconciler>(
             kind.prepare(&context, action).await?;
             Ok(now)
         }
-        Step::CloudAction(action) => match reserve_write(kind, &context) {
+        Step::CloudAction(action) => match reserve_write(kind, &context, action) {
             Ok(until) => {
                 execute_cloud_action(kind, object, context, (action, plan.intent.as_deref()), until).await
             }
@@ -189,12 +206,35 @@ async fn execute<T: Reconciler>(
 }
 
 /// Requests a mutating call. Returns when it may be sent at the latest.
-fn reserve_write<T: Reconciler>(kind: &T, context: &ContextOf<T>) -> Result<Duration, RetryAt> {
+fn reserve_write<T: Reconciler>(
+    kind: &T,
+    context: &ContextOf<T>,
+    action: &T::CloudAction,
+) -> Result<Duration, RetryAt> {
     let shared = kind.shared();
     if !shared.may_write() {
         return Err(RetryAt(shared.clock.monotonic().saturating_add(INITIAL_STATUS_GRACE)));
     }
-    request(kind, context, Work::Write)
+    let until = request(kind, context, Work::Write)?;
+    if let (OperationType::Create, Some((account, _))) = (action.operation_type(), &context.cloud) {
+        let (known, now) = (context.limit.as_ref(), shared.clock.monotonic());
+        let reserved = shared.account_limits.begin_probe(&account.site(), known, now, policy(kind));
+        reserved.map_err(RetryAt)?;
+    }
+    Ok(until)
+}
+
+/// Keeps what a create has shown about the limits of the account.
+fn note_limit<T: Reconciler>(kind: &T, account: &AccountKey, outcome: &ChangeOutcome) {
+    let limits = &kind.shared().account_limits;
+    match outcome {
+        ChangeOutcome::Accepted { .. } => limits.lifted(&account.site()),
+        ChangeOutcome::Refused { reason, message } if is_account_limit(*reason) => {
+            let blocker = Blocker { reason: *reason, message: message.clone() };
+            limits.reached(account.site(), blocker, kind.shared().clock.monotonic(), policy(kind));
+        }
+        ChangeOutcome::Refused { .. } | ChangeOutcome::Unknown { .. } => {}
+    }
 }
 
 /// Writes the intent, sends the call, and writes the outcome.
@@ -212,6 +252,9 @@ async fn execute_cloud_action<T: Reconciler>(
     let object = write_intent(kind, object, &mut context, intent).await?;
     let call = kind.execute(&context, action, &cloud);
     let outcome = kind.shared().send(&account, until, call).await;
+    if action.operation_type() == OperationType::Create {
+        note_limit(kind, &account, &outcome);
+    }
     let action = describe(action, &outcome);
     kind.shared().event_sink.on_cloud_action(&object.object_ref(&()), &action);
     kind.local_states().with(&object, |entry| entry.attempts.record_outcome(&outcome));
@@ -289,7 +332,13 @@ async fn publish<T: Reconciler>(
     object: &Arc<T::Object>,
     plan: &PlanOf<T>,
 ) -> Result<(), ClusterError> {
-    if !plan.publish || is_unchanged(object.status(), &plan.status)? {
+    if !plan.publish {
+        return Ok(());
+    }
+    for warning in kind.local_states().with(object, |entry| entry.new_warnings(&plan.warnings)) {
+        kind.shared().event_sink.on_warning(&object.object_ref(&()), &warning);
+    }
+    if is_unchanged(object.status(), &plan.status)? {
         return Ok(());
     }
     write(kind, object, &plan.status).await?;
@@ -301,13 +350,26 @@ async fn write<T: Reconciler>(
     object: &Arc<T::Object>,
     status: &StatusOf<T>,
 ) -> Result<Arc<T::Object>, ClusterError> {
-    let written = Arc::new(kind.objects().publish_status(object, status).await?);
+    let answer = kind.objects().publish_status(object, status).await;
+    match &answer {
+        Ok(_) => note_acceptance(kind, object, true),
+        Err(ClusterError::Invalid(_)) => note_acceptance(kind, object, false),
+        Err(_) => {}
+    }
+    let written = Arc::new(answer?);
     kind.local_states().wrote(&written);
     let before = object.status().map(HasOperation::conditions).unwrap_or_default();
     for transition in transitions(before, status.conditions()) {
         kind.shared().event_sink.on_transition(&written.object_ref(&()), &transition);
     }
     Ok(written)
+}
+
+/// Keeps whether the API server accepts the status of an object.
+fn note_acceptance<T: Reconciler>(kind: &T, object: &T::Object, accepted: bool) {
+    if let Some(refused) = kind.local_states().status_accepted(&object.object_id(), accepted) {
+        kind.shared().event_sink.on_refused_statuses(T::Object::KIND, refused);
+    }
 }
 
 /// Whether both are stored alike.
@@ -332,7 +394,8 @@ fn later<T: Reconciler>(kind: &T, class: RetryClass) -> Duration {
 fn requeue_after_error<T: Reconciler>(kind: &T, id: &ObjectId, error: &ClusterError) -> Requeue {
     let failures = kind.local_states().failed(id);
     let at_once = matches!(error, ClusterError::Conflict(_) | ClusterError::Gone) && failures < 3;
-    let delay = if at_once { Duration::ZERO } else { policy(kind).retry_delay(RetryClass::Kube, failures) };
+    let class = if needs_user(error) { RetryClass::Rejected } else { RetryClass::Kube };
+    let delay = if at_once { Duration::ZERO } else { policy(kind).retry_delay(class, failures) };
     if needs_user(error) && failures.is_power_of_two() {
         tracing::warn!(object = %id, %error, failures, "the API server rejects the operator's request; it is retried");
     } else {

@@ -14,7 +14,11 @@ use super::{
 use crate::{
     dcs::Error,
     inventory::{AccountKey, AccountSnapshot, Subscription},
-    plan::{Blocker, Plan, instance::observed::ResolvedAccount, operation::MutatingAction},
+    plan::{
+        Blocker, Plan,
+        instance::observed::{AccountLimit, ResolvedAccount},
+        operation::MutatingAction,
+    },
 };
 
 /// The status of a kind.
@@ -134,6 +138,10 @@ pub struct Known<T: Reconciler> {
     pub account: Result<ResolvedAccount, Blocker>,
     /// The lists of the account.
     pub snapshot: Option<AccountSnapshot>,
+    /// The limit that keeps the account from another instance.
+    pub limit: Option<AccountLimit>,
+    /// The annotation asks for a retry that this process has not served.
+    pub retry: bool,
     /// When this process first saw the object.
     pub first_seen: Duration,
     /// When this process first saw the present attempt in `status.operation`.
@@ -152,6 +160,8 @@ pub struct ReconcileContext<K, C, O, X> {
     pub object: Arc<K>,
     /// The account and its client, if the credentials lead to one.
     pub cloud: Option<(AccountKey, Arc<C>)>,
+    /// The limit of the account, as the plan knows it.
+    pub limit: Option<AccountLimit>,
     /// What the planner decides from.
     pub observed: O,
     /// What only executing needs.

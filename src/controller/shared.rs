@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    account_limits::AccountLimits,
     accounts::{ClientFactory, CredentialsCache, Endpoints, OwnCredentials},
     event_sink::EventSink,
     ids::ObjectId,
@@ -45,4 +46,6 @@ pub struct Shared<S, N: ClientFactory> {
     pub credentials_cache: CredentialsCache,
     /// Projects that were looked up.
     pub projects: Projects,
+    /// Limits that accounts have reached.
+    pub account_limits: AccountLimits,
 }

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{
     error::{Failure, Refusal, parse_refusal},
+    model::{MAX_LIST, TOO_MANY},
     redact,
     transport::HttpResponse,
 };
@@ -20,7 +21,7 @@ use super::{
 /// The gateway's header with the request id.
 const REQUEST_ID: &str = "x-request-id";
 /// Upper limit of `Retry-After`.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// The answer of an operation without result: no body, or an object, which is ignored. A text, a list or a page does not
 /// prove that the operation was executed.
@@ -44,7 +45,7 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let HttpResponse { status, headers, body } = answer;
     if (300..400).contains(status) {
-        let host = redirect_host(headers).map(|host| redact::text(&host, secrets));
+        let host = redirect_host(headers).map(|host| redact::word(&host, secrets));
         return Err(Failure::Redirected { status: *status, host });
     }
     let success = (200..300).contains(status);
@@ -60,10 +61,15 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
         refusal.clock_ahead = date(headers).map(|date| (date - signed_at).num_seconds());
         return Err(Failure::Refused(refusal));
     }
-    decode(body).map_err(|error| Failure::Unreadable {
-        status: *status,
-        // The path may have keys of the answer.
-        reason: redact::text(&format!("{} ({})", explain(&error), describe(headers, body)), secrets),
+    decode(body).map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
+        if error.inner().to_string().starts_with(TOO_MANY) {
+            return Failure::TooMany(MAX_LIST);
+        }
+        Failure::Unreadable {
+            status: *status,
+            // The path may have keys of the answer.
+            reason: redact::text(&format!("{} ({})", explain(&error), describe(headers, body)), secrets),
+        }
     })
 }
 

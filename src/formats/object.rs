@@ -2,6 +2,8 @@
 
 /// Annotation by which a user approves a pending change: its value is the token from status.
 pub const APPROVE_ANNOTATION: &str = "dcs.huaweicloud.com/approve";
+/// Annotation by which a user asks for a retry of what was refused: each new value is one retry.
+pub const RETRY_ANNOTATION: &str = "dcs.huaweicloud.com/retry";
 /// Finalizer of a DcsInstance that may have an instance in the cloud.
 pub const INSTANCE_FINALIZER: &str = "dcs.huaweicloud.com/instance";
 /// Finalizer of a Secret that the operator needs until no object uses it.
@@ -26,6 +28,7 @@ mod tests {
     #[test]
     fn golden() {
         assert_eq!(APPROVE_ANNOTATION, "dcs.huaweicloud.com/approve");
+        assert_eq!(RETRY_ANNOTATION, "dcs.huaweicloud.com/retry");
         assert_eq!(INSTANCE_FINALIZER, "dcs.huaweicloud.com/instance");
         assert_eq!(IN_USE_FINALIZER, "dcs.huaweicloud.com/in-use");
         assert_eq!(FIELD_MANAGER, "dcs-operator");

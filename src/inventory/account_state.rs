@@ -1,13 +1,17 @@
 //! One account: its subscribers, the state of its topics, and the subscribers to wake.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     catalogue::Catalogue,
     settings::InventorySettings,
-    snapshot::{Cause, ListUpdate, Reading},
-    subscriptions::{Subscription, Subscriptions},
-    topic::{AccountSnapshot, Topic, TopicId, Topics},
+    snapshot::{Cause, Change, ListUpdate, Lists},
+    subscriptions::{Subscriber, Subscription, Subscriptions},
+    topic::{AccountSnapshot, Instances, Topic, TopicId, Topics},
 };
 use crate::dcs::Class;
 
@@ -22,8 +26,14 @@ pub(super) struct AccountState<C, F> {
     /// No poll starts earlier, whichever topic is due.
     not_before: Duration,
     running: Option<RunningPoll>,
+    /// The list that was reported as overdue, by the time when it was read.
+    overdue: Option<Duration>,
     /// The subscribers to wake that no poll has returned yet. Kept here, so that a dropped poll loses none.
     wakes: BTreeSet<F>,
+    /// The number of subscribers of each tenant.
+    tenants: BTreeMap<String, usize>,
+    /// When its next poll is due, as the index of all accounts has it.
+    pub(super) indexed: Option<Duration>,
 }
 
 /// The poll that is running.
@@ -48,12 +58,20 @@ impl<C, F> AccountState<C, F> {
             topics: Topics::default(),
             not_before: Duration::ZERO,
             running: None,
+            overdue: None,
             wakes: BTreeSet::new(),
+            tenants: BTreeMap::new(),
+            indexed: None,
         }
     }
 
     pub(super) fn snapshot(&self) -> AccountSnapshot {
         self.topics.snapshot(self.joined)
+    }
+
+    /// The tenants of its subscribers.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.keys().map(String::as_str)
     }
 
     /// Whether the poll with this number is running.
@@ -114,12 +132,32 @@ impl<C, F> AccountState<C, F> {
         })
     }
 
-    /// When the next poll is due; `None` without subscribers or while a poll is running.
+    /// When the next poll is due or the list becomes overdue, whichever is sooner; `None` without subscribers.
     pub(super) fn due(&self, settings: &InventorySettings) -> Option<Duration> {
+        let overdue = self.overdue_at(settings);
         if self.running.is_some() {
-            return None;
+            return overdue;
         }
-        self.schedule(settings).map(|(_, due)| due).min()
+        self.schedule(settings).map(|(_, due)| due).chain(overdue).min()
+    }
+
+    /// When the newest complete list of instances arrived; without one, when the account was joined.
+    pub(super) fn listed_at(&self) -> Duration {
+        self.topics.instances().latest.as_ref().map_or(self.joined, |latest| latest.finished)
+    }
+
+    /// When the list becomes overdue; `None` if that, or why it does not come, was reported.
+    fn overdue_at(&self, settings: &InventorySettings) -> Option<Duration> {
+        let listed = self.listed_at();
+        let reported = self.overdue == Some(listed) || self.topics.instances().trouble.is_some();
+        (!reported && !self.subscriptions.is_empty()).then(|| listed.saturating_add(settings.overdue_after))
+    }
+
+    /// Ends the wait after failures of all topics.
+    pub(super) fn retry_now(&mut self) {
+        for topic in TopicId::ALL {
+            self.topics.schedule_mut(*topic).retry_now();
+        }
     }
 
     /// The topics to poll now.
@@ -131,7 +169,7 @@ impl<C, F> AccountState<C, F> {
     }
 }
 
-impl<C, F: Ord + Clone> AccountState<C, F> {
+impl<C, F: Subscriber> AccountState<C, F> {
     /// Sets the subscription of `subscriber`. If it demands more than before, its topics are polled sooner.
     pub(super) fn subscribe(&mut self, subscriber: &F, subscription: Subscription) {
         let demand = subscription.demand;
@@ -141,19 +179,59 @@ impl<C, F: Ord + Clone> AccountState<C, F> {
                 self.topics.schedule_mut(*topic).request_soon();
             }
         }
+        if former.is_none() {
+            *self.tenants.entry(subscriber.tenant().to_owned()).or_default() += 1;
+        }
         self.subscriptions.set(subscriber, subscription);
     }
 
     /// Removes `subscriber`.
     pub(super) fn unsubscribe(&mut self, subscriber: &F) {
+        if self.subscriptions.get(subscriber).is_some()
+            && let Some(count) = self.tenants.get_mut(subscriber.tenant())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.tenants.remove(subscriber.tenant());
+            }
+        }
         self.subscriptions.remove(subscriber);
         self.wakes.remove(subscriber);
     }
 
-    /// Records a list, or why there is none, and the subscribers to wake.
+    /// Wakes all subscribers once if the list is overdue.
+    pub(super) fn report_overdue(&mut self, settings: &InventorySettings, now: Duration) {
+        if self.overdue_at(settings).is_some_and(|at| at <= now) {
+            self.overdue = Some(self.listed_at());
+            self.wakes.extend(self.subscriptions.demanding(TopicId::Instances).cloned());
+        }
+    }
+
+    /// Records that the site asked for a pause until `until`, which delays the list.
+    pub(super) fn record_pause(&mut self, until: Duration, settings: &InventorySettings, now: Duration) {
+        let lists = Instances::state(&mut self.topics);
+        let paused = Err(Cause::Paused(until));
+        if lists.lists.record(paused, &settings.indexed_tag_prefix, now).trouble_changed {
+            self.wakes.extend(self.subscriptions.demanding(TopicId::Instances).cloned());
+        }
+    }
+
+    /// Takes the lists with an incomplete reading, and the subscribers to wake.
+    pub(super) fn record_partial<T: Topic>(&mut self, lists: Lists<T::Item>, changes: &[Change<T::Item>]) {
+        T::state(&mut self.topics).lists = lists;
+        self.wakes.extend(self.subscriptions.affected_by(changes));
+    }
+
+    /// The lists of a topic. Cheap.
+    pub(super) fn lists<T: Topic>(&mut self) -> Lists<T::Item> {
+        T::state(&mut self.topics).lists.clone()
+    }
+
+    /// Takes the lists with what an attempt changed in them, and the subscribers to wake.
     pub(super) fn record<T: Topic>(
         &mut self,
-        outcome: Result<Reading<T::Item>, Cause>,
+        lists: Lists<T::Item>,
+        update: ListUpdate<T::Item>,
         settings: &InventorySettings,
         now: Duration,
     ) {
@@ -161,18 +239,21 @@ impl<C, F: Ord + Clone> AccountState<C, F> {
             running.topics.retain(|topic| *topic != T::ID);
         }
         let state = T::state(&mut self.topics);
-        match &outcome {
-            Ok(_) => state.schedule.succeeded(),
-            Err(cause) => state.schedule.failed(now, pause_after(cause, settings), settings),
+        match &lists.trouble {
+            None => state.schedule.succeeded(),
+            Some(trouble) => {
+                state.schedule.failed(now, pause_after(&trouble.cause, settings), settings);
+            }
         }
-        let ListUpdate { first, complete, trouble_changed, changes } =
-            state.lists.record(outcome, &settings.indexed_tag_prefix, now);
+        state.lists = lists;
+        let ListUpdate { first, complete, trouble_changed, changes } = update;
         self.wakes.extend(self.subscriptions.affected_by(&changes));
         if complete {
             self.wakes.extend(self.subscriptions.every_list(T::ID).cloned());
         }
+        let was_overdue = complete && T::ID == TopicId::Instances && self.overdue.take().is_some();
         // The first list is what all subscribers wait for, and trouble changes what all of them report.
-        if first || trouble_changed {
+        if first || trouble_changed || was_overdue {
             self.wakes.extend(self.subscriptions.demanding(T::ID).cloned());
         }
     }
@@ -183,6 +264,6 @@ fn pause_after(cause: &Cause, settings: &InventorySettings) -> Option<Duration> 
     match cause {
         Cause::Error(error) if error.class() == Class::Credentials => Some(settings.refused_pause),
         Cause::Error(error) => error.retry_after(),
-        Cause::Incomplete => None,
+        Cause::Incomplete | Cause::Paused(_) => None,
     }
 }

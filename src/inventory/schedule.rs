@@ -47,6 +47,12 @@ impl Schedule {
         self.soon = true;
     }
 
+    /// Ends the wait after failures.
+    pub(super) fn retry_now(&mut self) {
+        self.not_before = Duration::ZERO;
+        self.soon = true;
+    }
+
     /// A poll begins.
     pub(super) fn begin(&mut self, now: Duration) {
         self.begun = Some(now);

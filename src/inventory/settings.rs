@@ -12,6 +12,8 @@ pub struct InventorySettings {
     pub poll_interval_idle: Duration,
     /// Pause after the account refused its credentials: repeated calls lock them.
     pub refused_pause: Duration,
+    /// The age from which a list is overdue: the subscribers are woken, since they may report it.
+    pub overdue_after: Duration,
     /// Calls without effect, for each site.
     pub reads_per_second: NonZeroU32,
     /// Calls that may change something, for each site.
@@ -32,6 +34,7 @@ impl Default for InventorySettings {
             poll_interval_active: Duration::from_secs(5),
             poll_interval_idle: Duration::from_secs(60),
             refused_pause: Duration::from_secs(600),
+            overdue_after: Duration::from_secs(90),
             reads_per_second: NonZeroU32::MIN.saturating_add(9),
             writes_per_second: NonZeroU32::MIN.saturating_add(4),
             intent_ttl: Duration::from_secs(5),

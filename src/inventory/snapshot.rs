@@ -1,9 +1,13 @@
-//! Complete lists of a topic, and how they differ. Pure.
+//! Lists of a topic, and how they differ. Pure.
 //!
-//! Only complete lists are kept, so that an item missing from one does not exist. A failed attempt is recorded as
-//! [`Trouble`] and keeps the last list.
+//! An item missing from a complete list does not exist. What an incomplete reading shows exists; what it lacks may
+//! exist. A failed attempt is recorded as [`Trouble`] and keeps the last list.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::dcs::Error;
 
@@ -16,7 +20,7 @@ pub trait Item: PartialEq {
     fn tags(&self) -> impl Iterator<Item = (&str, &str)>;
 }
 
-/// A complete list as it was read, not yet compared with the one before.
+/// A list as it was read, not yet compared with the one before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading<T> {
     /// Monotonic time before the first page was requested.
@@ -27,7 +31,7 @@ pub struct Reading<T> {
     pub items: Vec<T>,
 }
 
-/// A complete list.
+/// A list.
 #[derive(Debug, Clone)]
 pub struct List<T> {
     /// Monotonic time before the first page was requested: earlier changes show in the list, subject to the
@@ -70,6 +74,8 @@ pub enum Cause {
     Error(Error),
     /// Several readings in a row had fewer or more items than the service announced.
     Incomplete,
+    /// No list was requested: the site asked for a pause, which ends at this monotonic time.
+    Paused(Duration),
 }
 
 /// A row of failed attempts.
@@ -88,8 +94,19 @@ pub struct Lists<T> {
     pub latest: Option<Arc<List<T>>>,
     /// The complete list before.
     pub previous: Option<Arc<List<T>>>,
+    /// What incomplete readings after the last complete list showed.
+    pub partial: Option<Arc<Partial<T>>>,
     /// Why there is no newer list, if the last attempt failed.
     pub trouble: Option<Trouble>,
+}
+
+/// What incomplete readings showed since the last complete list.
+#[derive(Debug, Clone)]
+pub struct Partial<T> {
+    /// The newest version of each item.
+    list: List<T>,
+    /// When items were last seen that the newest reading lacked.
+    carried: HashMap<String, Duration>,
 }
 
 /// What an attempt to read a list changed.
@@ -193,13 +210,27 @@ pub fn changes<T: Item>(old: Option<&List<T>>, new: &List<T>) -> Vec<Change<T>> 
     if old.is_some_and(|old| Arc::ptr_eq(&old.contents, &new.contents)) {
         return Vec::new();
     }
-    let came = new.iter().filter_map(|item| match old.and_then(|old| old.get(item.id())) {
+    let mut changes = arrivals(|id| old?.get(id), new);
+    changes.extend(departures(old.into_iter().flat_map(List::iter), new));
+    changes
+}
+
+/// The items of `new` that differ from what `known` returns, or that it does not know.
+fn arrivals<'a, T: Item + 'a>(known: impl Fn(&str) -> Option<&'a Arc<T>>, new: &List<T>) -> Vec<Change<T>> {
+    let arrival = |item: &Arc<T>| match known(item.id()) {
         None => Some(Change::Appeared(Arc::clone(item))),
         Some(old) if old == item => None,
         Some(old) => Some(Change::Changed { old: Arc::clone(old), new: Arc::clone(item) }),
-    });
-    let gone = old.into_iter().flat_map(List::iter).filter(|item| new.get(item.id()).is_none());
-    came.chain(gone.map(|item| Change::Disappeared(Arc::clone(item)))).collect()
+    };
+    new.iter().filter_map(arrival).collect()
+}
+
+/// The items of `old` that `new` lacks.
+fn departures<'a, T: Item + 'a>(
+    old: impl Iterator<Item = &'a Arc<T>>,
+    new: &List<T>,
+) -> impl Iterator<Item = Change<T>> {
+    old.filter(|item| new.get(item.id()).is_none()).map(|item| Change::Disappeared(Arc::clone(item)))
 }
 
 // === impl Cause ===
@@ -208,9 +239,9 @@ impl Cause {
     /// Whether both call for the same reaction.
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Incomplete, Self::Incomplete) => true,
+            (Self::Incomplete, Self::Incomplete) | (Self::Paused(_), Self::Paused(_)) => true,
             (Self::Error(own), Self::Error(other)) => own.class() == other.class(),
-            (Self::Incomplete, Self::Error(_)) | (Self::Error(_), Self::Incomplete) => false,
+            (Self::Incomplete | Self::Error(_) | Self::Paused(_), _) => false,
         }
     }
 }
@@ -219,11 +250,66 @@ impl Cause {
 
 impl<T> Default for Lists<T> {
     fn default() -> Self {
-        Self { latest: None, previous: None, trouble: None }
+        Self { latest: None, previous: None, partial: None, trouble: None }
     }
 }
 
 impl<T: Item> Lists<T> {
+    /// The newest version of an item, and when it was seen.
+    pub fn newest(&self, id: &str) -> Option<(&Arc<T>, Duration)> {
+        let partial = self.partial.as_ref().and_then(|partial| {
+            let item = partial.list.get(id)?;
+            Some((item, partial.carried.get(id).copied().unwrap_or(partial.list.finished)))
+        });
+        partial.or_else(|| {
+            let latest = self.latest.as_ref()?;
+            Some((latest.get(id)?, latest.finished))
+        })
+    }
+
+    /// The newest versions of the items with this tag.
+    pub fn tagged<'a>(&'a self, key: &'a str, value: &'a str) -> impl Iterator<Item = &'a Arc<T>> {
+        let partial = self.partial.as_ref().map(|partial| &partial.list);
+        let is_older = move |item: &&Arc<T>| partial.is_some_and(|partial| partial.get(item.id()).is_some());
+        let latest = self.latest.iter().flat_map(move |latest| latest.tagged(key, value));
+        let newer = partial.into_iter().flat_map(move |partial| partial.tagged(key, value));
+        newer.chain(latest.filter(move |item| !is_older(item)))
+    }
+
+    /// Records an incomplete reading. Returns the items that differ from what was known.
+    pub fn record_partial(&mut self, reading: Reading<T>, tag_prefix: &str) -> Vec<Change<T>>
+    where
+        T: Clone,
+    {
+        let Reading { begun, finished, items } = reading;
+        let mut carried = HashMap::new();
+        let shown: HashSet<_> = items.iter().map(|item| item.id().to_owned()).collect();
+        let mut all = items;
+        if let Some(former) = &self.partial {
+            for item in former.list.iter().filter(|item| !shown.contains(item.id())) {
+                let seen = former.carried.get(item.id()).copied().unwrap_or(former.list.finished);
+                carried.insert(item.id().to_owned(), seen);
+                all.push(T::clone(item));
+            }
+        }
+        let reading = Reading { begun, finished, items: all };
+        let former = self.partial.as_ref().map(|former| &former.list).or(self.latest.as_deref());
+        let list = List::new(reading, tag_prefix, former);
+        let changes = arrivals(|id| self.newest(id).map(|(item, _)| item), &list);
+        self.partial = Some(Arc::new(Partial { list, carried }));
+        changes
+    }
+
+    /// The differences of a complete list from what was known.
+    fn changes_to(&self, list: &List<T>) -> Vec<Change<T>> {
+        let Some(partial) = &self.partial else { return changes(self.latest.as_deref(), list) };
+        let mut changes = arrivals(|id| self.newest(id).map(|(item, _)| item), list);
+        let older = self.latest.iter().flat_map(|latest| latest.iter());
+        let older = older.filter(|item| partial.list.get(item.id()).is_none());
+        changes.extend(departures(partial.list.iter().chain(older), list));
+        changes
+    }
+
     /// Records an attempt that ended at `now`. See [`List::new`] about `tag_prefix`.
     pub fn record(
         &mut self,
@@ -233,9 +319,10 @@ impl<T: Item> Lists<T> {
     ) -> ListUpdate<T> {
         match outcome {
             Ok(reading) => {
+                let list = List::new(reading, tag_prefix, self.latest.as_deref());
+                let changes = self.changes_to(&list);
                 let old = self.latest.take();
-                let list = List::new(reading, tag_prefix, old.as_deref());
-                let changes = changes(old.as_deref(), &list);
+                self.partial = None;
                 let trouble_changed = self.trouble.take().is_some();
                 let first = old.is_none();
                 self.previous = old;

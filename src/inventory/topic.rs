@@ -32,7 +32,7 @@ pub(super) struct TopicState<T> {
 
 /// A list that can be polled.
 pub(super) trait Topic {
-    type Item: Item + Send + Sync;
+    type Item: Item + Clone + Send + Sync;
     const ID: TopicId;
 
     /// The topic's state within those of its account.
@@ -118,6 +118,14 @@ topics! {
     Instances, instances: InstanceFacts;
     /// Instances in status CREATEFAILED.
     FailedCreations, failed_creations: InstanceFacts;
+}
+
+// === impl Topics ===
+
+impl Topics {
+    pub(super) fn instances(&self) -> &Lists<InstanceFacts> {
+        &self.instances.lists
+    }
 }
 
 // === impl TopicState ===

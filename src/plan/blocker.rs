@@ -35,6 +35,19 @@ impl Blocker {
         Self { reason, message: with_remedy(&format!("{what}: {error}"), reason) }
     }
 
+    /// A call failed that depends on the credentials alone. `credentials` names their Secret: the spec is not at fault.
+    pub fn of_account(what: &str, error: &Error, credentials: &str) -> Self {
+        match reason_for(error) {
+            Reason::InvalidSpec | Reason::UnsupportedChange | Reason::ReferenceInvalid => {
+                let reason = Reason::CredentialsInvalid;
+                let message =
+                    format!("{what}: {error}; check region, projectId and the endpoints in {credentials}");
+                Self { reason, message }
+            }
+            _ => Self::of(what, error),
+        }
+    }
+
     /// How fast to retry.
     pub fn retry_class(&self) -> RetryClass {
         retry_class(self.reason)
@@ -56,7 +69,12 @@ pub(super) fn reason_for(error: &Error) -> Reason {
 pub(super) fn with_remedy(message: &str, reason: Reason) -> String {
     match retry_class(reason) {
         RetryClass::NeedsUser => format!("{message}. {}", reason.remedy().trim_end_matches('.')),
-        RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed => message.to_owned(),
+        RetryClass::Kube
+        | RetryClass::Transient
+        | RetryClass::CreateFailed
+        | RetryClass::AccountLimit
+        | RetryClass::Ineffective
+        | RetryClass::Rejected => message.to_owned(),
     }
 }
 

@@ -15,5 +15,5 @@ mod step;
 pub use self::{
     blocker::Blocker,
     consent::Consent,
-    step::{Plan, Step},
+    step::{Plan, Step, Warning},
 };

@@ -107,8 +107,10 @@ pub struct AttemptContext<'a> {
     pub generation: i64,
     /// The account that a call is sent to.
     pub account: Option<&'a CloudAccount>,
-    /// The keyed hash of the credentials.
+    /// The keyed hash of everything in the credentials Secret that a call depends on.
     pub credentials_hash: Option<&'a str>,
+    /// The token in the annotation that asks for a retry, unless it was served.
+    pub retry_token: Option<&'a str>,
     /// How long an attempt of this process may still take effect after its intent was written.
     pub window: Duration,
     /// When this process first saw the present attempt, by the monotonic clock.
@@ -273,26 +275,50 @@ impl AttemptContext<'_> {
         if is_unresolved(operation) { self.window_left(Some(operation)) } else { self.retry_after(operation) }
     }
 
+    /// Whether the spec, the credentials and the retry token are those of the attempt.
+    pub fn is_unchanged_since(&self, operation: &OperationStatus) -> bool {
+        let same_credentials =
+            self.credentials_hash.is_none_or(|hash| operation.credentials_hash.as_deref() == Some(hash));
+        operation.generation == Some(self.generation) && same_credentials && self.retry_token.is_none()
+    }
+
     /// How long to wait before the same operation is tried again; `None` if its wait is over, or if the spec or the
-    /// credentials have changed.
+    /// credentials have changed, or the user asks for a retry.
     pub fn retry_after(&self, operation: &OperationStatus) -> Option<Duration> {
-        let other_credentials =
-            self.credentials_hash.is_some_and(|hash| operation.credentials_hash.as_deref() != Some(hash));
-        if operation.generation != Some(self.generation) || other_credentials {
+        if !self.is_unchanged_since(operation) {
             return None;
         }
         let attempt = u32::try_from(operation.attempt.max(operation.failures.unwrap_or(0))).unwrap_or(1);
         let delay = self.requeue.retry_delay(operation_retry_class(operation), attempt);
         let since = time::from_kube(operation.attempted_at.as_ref()?);
-        let elapsed = self.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std();
-        delay.checked_sub(elapsed.unwrap_or_default()).filter(|left| !left.is_zero())
+        let elapsed =
+            self.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std().unwrap_or_default();
+        // The wall clock may have been set back since: then the time in this process counts.
+        let observed = self.first_seen.map_or(Duration::ZERO, |seen| self.monotonic.saturating_sub(seen));
+        delay.checked_sub(elapsed.max(observed)).filter(|left| !left.is_zero())
     }
 }
 
 fn operation_retry_class(operation: &OperationStatus) -> RetryClass {
-    let reason = operation.reason.as_deref().and_then(Reason::from_word);
     let failed = operation.failures.is_some_and(|failures| failures > 0);
-    reason.map_or(if failed { RetryClass::CreateFailed } else { RetryClass::Transient }, retry_class)
+    match operation.reason.as_deref().and_then(Reason::from_word) {
+        Some(reason) if is_account_limit(reason) => RetryClass::AccountLimit,
+        Some(reason) => retry_class(reason),
+        None if failed => RetryClass::CreateFailed,
+        None if changes_settings(operation) => RetryClass::Ineffective,
+        None => RetryClass::Transient,
+    }
+}
+
+/// Whether the reason concerns all objects of the account alike.
+pub fn is_account_limit(reason: Reason) -> bool {
+    matches!(reason, Reason::QuotaExceeded | Reason::InsufficientBalance)
+}
+
+/// The cloud accepted a change that shows at once: a repetition needs more time.
+fn changes_settings(operation: &OperationStatus) -> bool {
+    operation.outcome == Some(OperationOutcome::Accepted)
+        && matches!(operation.type_, OperationType::Update | OperationType::UpdateTags)
 }
 
 // === impl AttemptTracker ===
@@ -387,6 +413,7 @@ mod tests {
             generation: 3,
             account: None,
             credentials_hash: Some("h"),
+            retry_token: None,
             window: Duration::from_secs(80),
             first_seen: Some(Duration::from_secs(100)),
             wall: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),

@@ -18,6 +18,12 @@ pub struct RequeuePolicy {
     pub create_failed: Backoff,
     /// See [`RetryClass::NeedsUser`].
     pub needs_user: Backoff,
+    /// See [`RetryClass::AccountLimit`].
+    pub account_limit: Backoff,
+    /// See [`RetryClass::Ineffective`].
+    pub ineffective: Backoff,
+    /// See [`RetryClass::Rejected`].
+    pub rejected: Backoff,
     /// The delay while an instance is busy with a task that lists do not show.
     pub busy: Duration,
     /// The delay while an operation is in progress; a list that shows a change wakes the object earlier.
@@ -51,6 +57,12 @@ pub enum RetryClass {
     CreateFailed,
     /// The user has to act.
     NeedsUser,
+    /// A limit of the account is reached. One object of the account tries again, so the wait may be short.
+    AccountLimit,
+    /// The cloud accepted a change, and it does not show or was undone. Not asked for more often than a list is read.
+    Ineffective,
+    /// The API server rejects the same request each time.
+    Rejected,
 }
 
 // === impl RetryClass ===
@@ -95,6 +107,9 @@ impl RequeuePolicy {
             RetryClass::Transient => self.transient,
             RetryClass::CreateFailed => self.create_failed,
             RetryClass::NeedsUser => self.needs_user,
+            RetryClass::AccountLimit => self.account_limit,
+            RetryClass::Ineffective => self.ineffective,
+            RetryClass::Rejected => self.rejected,
         };
         backoff.after(attempt)
     }
@@ -113,6 +128,9 @@ impl Default for RequeuePolicy {
             transient: Backoff::seconds(5, 120),
             create_failed: Backoff::seconds(60, 600),
             needs_user: Backoff::seconds(600, 3600),
+            account_limit: Backoff::seconds(60, 300),
+            ineffective: Backoff::seconds(60, 3600),
+            rejected: Backoff::seconds(1, 600),
             busy: Duration::from_secs(30),
             operation_check_interval: Duration::from_secs(120),
             resync_interval: Duration::from_secs(3600),

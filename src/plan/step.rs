@@ -16,10 +16,21 @@ pub struct Plan<S, L, K, C> {
     pub publish: bool,
     /// The status that is written before a cloud action: the intent.
     pub intent: Option<Box<S>>,
+    /// Facts that no transition of a condition tells: each is told once by an Event.
+    pub warnings: Vec<Warning>,
     /// The next visit is due after this at the latest.
     pub wait: Duration,
     /// The lists that wake the object before.
     pub demand: Demand,
+}
+
+/// A fact for an Event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The reason of the Event.
+    pub reason: &'static str,
+    /// What is the matter and what to do about it.
+    pub message: String,
 }
 
 /// One step.

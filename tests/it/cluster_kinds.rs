@@ -7,8 +7,8 @@ use dcs_operator::{
     clock::{Clock, SystemClock},
     controller::{
         AlwaysAllowed, ClientFactory, Endpoints, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts,
-        Manager, NoopSink, Requeue, RunObserver, Shared, SystemRandom, WatchErrorHandler, WatchedStore,
-        Watches,
+        Manager, NoopSink, Requeue, RunObserver, Shared, SystemRandom, WatchErrorHandler, WatchHealth,
+        WatchedStore, Watches,
     },
     dcs::{AccountConfig, Client as CloudClient, Cloud, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -98,8 +98,10 @@ fn manager(client: &Client) -> Manager<Http> {
         event_sink: Arc::new(NoopSink),
         credentials_cache: Default::default(),
         projects: Default::default(),
+        account_limits: Default::default(),
     });
-    let watches = Arc::new(Watches::new(client.clone(), None, timeouts, Arc::new(Quiet)));
+    let health = WatchHealth::new(Arc::clone(&shared.clock));
+    let watches = Arc::new(Watches::new(client.clone(), None, timeouts, health, Arc::new(Quiet)));
     let (instances, probes) = (WatchedStore::<DcsInstance>::new(), WatchedStore::<Probe>::new());
     let instance_kind = KubeInstances {
         objects: KubeObjects::new(client.clone(), instances.reader(), timeouts.answer),

@@ -3,13 +3,18 @@
 //! Every version must decode what any other version wrote. Therefore enums are open, and a field is optional where the
 //! other fields make sense without it.
 
-use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Condition};
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::{
+    api::resource::Quantity,
+    apis::meta::v1::{Condition, Time},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
     conditions,
-    operation::{CloudAccount, OperationStatus, PendingChange},
+    operation::{CloudAccount, OperationStatus, PendingChange, time_schema},
 };
 
 /// What the operator observed in the cloud, and what it is doing about it.
@@ -66,6 +71,17 @@ pub struct DcsInstanceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Vec<PendingChange>,
+
+    /// Changes that the operator requested again although DCS had accepted them: they have no effect, or something undoes
+    /// them. The waits between the requests grow with the count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub repeated_changes: Vec<RepeatedChange>,
+
+    /// The last value of the annotation dcs.huaweicloud.com/retry that was served by a retry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub last_retry_token: Option<String>,
 
     /// Changes that wait for approval. Not set by this version, which has no approvals.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -228,10 +244,32 @@ pub struct Applied {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 128)), extend("x-kubernetes-list-type" = "atomic"))]
     pub tag_keys: Vec<String>,
+    /// Declared values of fields that are not changed online, as last matched by the instance: a difference from a value
+    /// here was made in the cloud, and a new value is an edit of the spec.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "fields_schema")]
+    pub fields: BTreeMap<String, String>,
     /// Keyed hash of the password that DCS accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub auth_hash: Option<String>,
+}
+
+/// A change that was requested again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepeatedChange {
+    /// The field of the spec.
+    #[schemars(length(max = 253))]
+    pub field: String,
+    /// How often the change was requested.
+    #[schemars(range(min = 0))]
+    pub times: i32,
+    /// Generation of the spec that it was requested for. Another generation is tried at once.
+    pub generation: i64,
+    /// When it was last requested.
+    #[schemars(schema_with = "time_schema")]
+    pub last_at: Time,
 }
 
 /// Changes that wait for approval. Not set by this version.
@@ -245,6 +283,14 @@ pub struct PendingApproval {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
+}
+
+fn fields_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": { "type": "string", "maxLength": 1024 },
+    })
 }
 
 fn quantity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -173,7 +173,9 @@ fn source(reason: Reason) -> Source {
         Reason::Resizing => Rows(vec![(Situation::Changing(reason), Readiness::Serving)]),
         Reason::Deleting => Rows(vec![(Situation::Deleting, Readiness::Serving)]),
         Reason::Paused => Rows(vec![(Situation::Paused, Readiness::Serving)]),
-        Reason::DriftDetected => Rows(vec![(Situation::Waiting(reason), Readiness::Serving)]),
+        Reason::DriftDetected | Reason::ChangeIneffective => {
+            Rows(vec![(Situation::Waiting(reason), Readiness::Serving)])
+        }
         Reason::ObservationTooOld => Rows(vec![(Situation::TooOld, Readiness::TooOld)]),
         Reason::Restarting
         | Reason::Starting
@@ -187,11 +189,14 @@ fn source(reason: Reason) -> Source {
         | Reason::InstanceError
         | Reason::NotServing => Rows(not_serving(reason)),
         Reason::ExternallyDeleted => {
-            Rows([blocked(reason), vec![(Situation::Blocked(reason), Readiness::Missing(reason))]].concat())
+            let missing = vec![(Situation::Blocked(reason), Readiness::Missing(reason))];
+            RowsAndBinding([blocked(reason), missing].concat())
         }
-        Reason::CloudUnreachable | Reason::Throttled | Reason::ListIncomplete | Reason::CloudError => {
-            Rows(unreachable(reason))
-        }
+        Reason::CloudUnreachable
+        | Reason::Throttled
+        | Reason::ListIncomplete
+        | Reason::TooManyInstances
+        | Reason::CloudError => Rows(unreachable(reason)),
         Reason::WaitingForInstance | Reason::ClusterError => RowsAndBinding(unreachable(reason)),
         Reason::SecretNotFound | Reason::SecretRefused | Reason::SecretConflict => {
             RowsAndBinding(blocked(reason))

@@ -1,6 +1,10 @@
 //! Publishes what reconciles do: log lines, Events and metrics.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
@@ -15,6 +19,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
     api::{ConditionType, DcsInstance, Reason},
+    clock::Clock,
     controller::{
         Action, ClientFactory, EventSink, KubeSecrets, Requeue, RunObserver, Shared, WatchErrorHandler,
     },
@@ -22,7 +27,7 @@ use crate::{
     inventory::Work,
     leader::Leadership,
     metrics::{Metrics, ObjectLabels, Snapshot},
-    plan::conditions::Transition,
+    plan::{Warning, conditions::Transition},
     server::Probes,
 };
 
@@ -32,6 +37,8 @@ const EVENT_QUEUE_LENGTH: usize = 1024;
 const EVENTS_PER_RECORDER: u32 = 256;
 /// Timeout of publishing one Event.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The gauges of a scrape may be as old as this.
+const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 /// The API server limits the note of an Event to 1 kB.
 const MAX_NOTE_LENGTH: usize = 1000;
 
@@ -109,6 +116,24 @@ impl EventSink for TelemetrySink {
         let (action, outcome) = (type_.as_str(), outcome.as_str());
         self.metrics.record_action(kind, action, outcome);
         tracing::info!(kind, object, action, instance, outcome, message, consent, "cloud request sent");
+    }
+
+    fn on_warning(&self, object: &ObjectReference, warning: &Warning) {
+        let Warning { reason, message } = warning;
+        tracing::warn!(kind = kind(object), object = shown(object), reason, "{message}");
+        self.publish(object, true, reason, "Warn", message);
+    }
+
+    fn on_refused_statuses(&self, kind: &'static str, count: usize) {
+        self.metrics.record_refused_statuses(kind, count);
+        self.probes.set(super::requirements::STATUS_WRITES, count == 0);
+        if count > 0 {
+            tracing::warn!(
+                kind,
+                objects = count,
+                "the API server does not accept the status of objects: apply the CustomResourceDefinitions of this version"
+            );
+        }
     }
 
     fn on_budget_wait(&self, work: Work, wait: Duration) {
@@ -203,7 +228,8 @@ pub(super) fn snapshot<N: ClientFactory + 'static>(
 where
     N::Cloud: 'static,
 {
-    move || {
+    let clock = Arc::clone(&shared.clock);
+    at_most_once(SNAPSHOT_AGE, clock, move || {
         let (mut conditions, mut cloud_statuses) = (BTreeMap::new(), BTreeMap::new());
         for object in objects.state() {
             let Some(status) = &object.status else { continue };
@@ -222,14 +248,50 @@ where
             accounts: i64::try_from(ages.len()).unwrap_or(i64::MAX),
             leader: leadership.as_ref().is_none_or(Leadership::is_leader),
         }
+    })
+}
+
+/// Repeats the last result for a while: however many scrapes come, they do not walk all objects each.
+fn at_most_once<T: Clone + Send>(
+    age: Duration,
+    clock: Arc<dyn Clock>,
+    compute: impl Fn() -> T + Send + 'static,
+) -> impl Fn() -> T + Send + 'static
+where
+    T: 'static,
+{
+    let last: Mutex<Option<(Duration, T)>> = Mutex::new(None);
+    move || {
+        let now = clock.monotonic();
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((at, result)) if now.saturating_sub(*at) < age => result.clone(),
+            Some(_) | None => last.insert((now, compute())).1.clone(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use serde_json::json;
 
     use super::*;
+    use crate::clock::testing::TestClock;
+
+    #[test]
+    fn many_scrapes_compute_the_gauges_once() {
+        let clock = TestClock::manual();
+        let computed = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&computed);
+        let snapshot = at_most_once(SNAPSHOT_AGE, Arc::new(clock.clone()), move || {
+            counter.fetch_add(1, Ordering::Relaxed) + 1
+        });
+        assert!((0..100).all(|_| snapshot() == 1));
+        clock.advance(SNAPSHOT_AGE);
+        assert!((0..100).all(|_| snapshot() == 2));
+    }
 
     #[test]
     fn unknown_words_are_one_series() {

@@ -16,6 +16,12 @@ use crate::{
     plan::{Blocker, instance::Defaults},
 };
 
+const CA_BUNDLE: &str = "caBundle";
+/// The longest CA bundle, in bytes: some 80 certificates. Every account with credentials stays in memory.
+const MAX_CA_BUNDLE: usize = 128 * 1024;
+/// The longest other value, in bytes.
+const MAX_VALUE: usize = 16 * 1024;
+
 /// Makes clients for accounts: over HTTP in production.
 pub trait ClientFactory: Send + Sync {
     /// The client.
@@ -35,8 +41,10 @@ pub struct ParsedCredentials {
     pub account: AccountConfig,
     /// Defaults for new instances of the namespace.
     pub defaults: Defaults,
-    /// A keyed hash of the credential values.
+    /// A keyed hash of every input of the connection: credential values, project, region, endpoints and trust.
     pub hash: String,
+    /// A keyed hash of the same and of the defaults.
+    pub hash_with_defaults: String,
 }
 
 /// Parses a Secret with credentials.
@@ -68,16 +76,20 @@ pub fn read_credentials(
         }),
         cpu_type: fields.text("cpuType")?,
     };
-    let hash = hash(&credentials, key);
     let account = AccountConfig {
         region,
         endpoint,
         iam_endpoint,
         project_id,
         credentials,
-        ca_bundle: fields.text("caBundle")?,
+        ca_bundle: fields.text(CA_BUNDLE)?,
     };
-    Ok(ParsedCredentials { account, defaults, hash })
+    let mut inputs = connection(&account);
+    let hash = key.hash(Purpose::Credentials, inputs.iter().copied());
+    let values = defaults_of(&defaults);
+    inputs.extend(values.iter().map(String::as_str));
+    let hash_with_defaults = key.hash(Purpose::Credentials, inputs);
+    Ok(ParsedCredentials { account, defaults, hash, hash_with_defaults })
 }
 
 /// An access key or an IAM user.
@@ -96,17 +108,28 @@ fn credentials(fields: &Fields<'_>) -> Result<Credentials, Blocker> {
     Ok(Credentials::Password { domain_name: fields.needed("domainName")?, user_name, password })
 }
 
-fn hash(credentials: &Credentials, key: &HashKey) -> String {
-    let values = match credentials {
+/// Every input of the connection, in a fixed order.
+fn connection(account: &AccountConfig) -> Vec<&str> {
+    let AccountConfig { region, endpoint, iam_endpoint, project_id, credentials, ca_bundle } = account;
+    let mut inputs = match credentials {
         Credentials::AccessKey { id, secret, security_token } => {
-            let token = security_token.as_ref().map(|token| token.expose_secret());
-            vec!["access-key", id, secret.expose_secret(), token.unwrap_or_default()]
+            let token = security_token.as_ref().map(|token| token.expose_secret()).unwrap_or_default();
+            vec!["access-key", id, secret.expose_secret(), token]
         }
         Credentials::Password { domain_name, user_name, password } => {
             vec!["password", domain_name, user_name, password.expose_secret()]
         }
     };
-    key.hash(Purpose::Credentials, values)
+    let optional = [project_id, ca_bundle].map(|value| value.as_deref().unwrap_or_default());
+    inputs.extend([region.as_str(), endpoint.as_str(), iam_endpoint.as_str()]);
+    inputs.extend(optional);
+    inputs
+}
+
+fn defaults_of(defaults: &Defaults) -> [String; 4] {
+    let Defaults { vpc_id, subnet_id, availability_zones, cpu_type } = defaults;
+    let zones = availability_zones.as_ref().map(|zones| zones.join(","));
+    [vpc_id, subnet_id, &zones, cpu_type].map(|value| value.clone().unwrap_or_default())
 }
 
 /// The values of a Secret.
@@ -120,6 +143,10 @@ impl Fields<'_> {
     /// The value of a key; empty counts as absent.
     fn text(&self, key: &str) -> Result<Option<String>, Blocker> {
         let Some(value) = self.secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
+        let longest = if key == CA_BUNDLE { MAX_CA_BUNDLE } else { MAX_VALUE };
+        if value.0.len() > longest {
+            return Err(self.wrong(&format!("its {key} is longer than {} KiB", longest / 1024)));
+        }
         let text =
             std::str::from_utf8(&value.0).map_err(|_| self.wrong(&format!("its {key} is not text")))?;
         // Files and editors add a line break at the end.

@@ -130,7 +130,7 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
         let endpoint = parsed.account.endpoint.to_string();
         let project_id = match &parsed.account.project_id {
             Some(id) => id.clone(),
-            None => self.find_project(parsed, connect).await?,
+            None => self.find_project(parsed, &source, connect).await?,
         };
         let account = AccountKey {
             endpoint: endpoint.clone(),
@@ -150,7 +150,7 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
                 project_id: Some(project_id),
                 endpoint: Some(endpoint),
             },
-            credentials_hash: parsed.hash.clone(),
+            credentials_hash: parsed.hash_with_defaults.clone(),
             defaults: parsed.defaults.clone(),
             source,
         };
@@ -161,16 +161,19 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
     async fn find_project(
         &self,
         parsed: &ParsedCredentials,
+        source: &CredentialsSource,
         connect: impl FnOnce() -> Result<N::Cloud, Blocker>,
     ) -> Result<String, AccountUnavailable> {
         let account = &parsed.account;
-        let key = format!("{} {} {} {}", account.endpoint, account.iam_endpoint, account.region, parsed.hash);
-        let found = self.projects.find(key, connect, self.clock.as_ref(), &self.settings.requeue).await;
+        let found = self
+            .projects
+            .find(parsed.hash.clone(), connect, self.clock.as_ref(), &self.settings.requeue)
+            .await;
         found.ok_or(AccountUnavailable::InProgress)?.map_err(|problem| match problem {
             ProjectError::Connect(blocker) => AccountUnavailable::Blocker(blocker),
             ProjectError::Cloud(error) => {
                 let what = format!("the project of region {} cannot be looked up", account.region);
-                AccountUnavailable::Blocker(Blocker::of(&what, &error))
+                AccountUnavailable::Blocker(Blocker::of_account(&what, &error, &source.describe()))
             }
         })
     }

@@ -17,7 +17,7 @@ use crate::{
         Blocker,
         instance::{
             Lookup,
-            observed::{Detail, InstanceSnapshot},
+            observed::{Detail, InstanceSnapshot, LocalState},
         },
     },
 };
@@ -102,12 +102,21 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 return Detail::Failed(Blocker::of("the instance cannot be read", &error));
             }
         };
+        let listed = context.observed.lists.as_ref().and_then(|lists| lists.listed(id));
+        let differs = seen.as_ref().is_some_and(|(seen, _)| listed != Some(seen));
         let local = self.local_states.with(&context.object, |entry| {
             let local = &mut entry.more.local;
+            local.differs_since = differs.then(|| local.differs_since.unwrap_or(asked));
+            if seen.is_some() {
+                local.last_seen = Some((id.to_owned(), asked));
+            }
             (local.gone, local.seen) = (gone, seen);
             local.clone()
         });
-        (context.observed.local.gone, context.observed.local.seen) = (local.gone, local.seen);
+        let LocalState { gone, seen, last_seen, differs_since, .. } = local;
+        let known = &mut context.observed.local;
+        (known.gone, known.seen, known.last_seen, known.differs_since) =
+            (gone, seen, last_seen, differs_since);
         detail
     }
 }

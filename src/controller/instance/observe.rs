@@ -1,6 +1,6 @@
 //! What the planner of DcsInstances decides from, before any lookup.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::ResourceExt;
 
@@ -12,7 +12,7 @@ use crate::{
         ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
         reconciler::Known,
     },
-    dcs::model::InstanceFacts,
+    dcs::{error::Failure, model::InstanceFacts},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
     inventory::{AccountSnapshot, Cause, List, Lists},
     plan::{
@@ -29,12 +29,15 @@ use crate::{
 impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
     pub(super) fn observed(&self, known: Known<Self>) -> Observed {
         let object = known.object;
-        let local = LocalState {
+        let mut local = LocalState {
             first_seen: known.first_seen,
             intent_seen: known.intent_seen,
             failures: known.failures,
             ..known.local.local
         };
+        if known.retry && local.refusal.take().is_some() {
+            self.local_states.with(&object, |entry| entry.more.local.refusal = None);
+        }
         let mut observed = Observed {
             subject: self.subject(&object),
             policies: Policies::of(&object.spec),
@@ -50,6 +53,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         };
         if let Some(snapshot) = known.snapshot {
             let mut lists = lists(&observed, &snapshot);
+            lists.limit = known.limit;
+            if let Some(seen) = lists.known_at.and_then(|at| Some((observed.status.id.clone()?, at))) {
+                self.see(&object, &mut observed.local, seen);
+            }
             lists.overlay_recent_reads(&observed.local);
             observed.lists = Some(lists);
         }
@@ -63,6 +70,15 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         observed
     }
 
+    /// Keeps when the instance was last seen.
+    fn see(&self, object: &DcsInstance, local: &mut LocalState, seen: (String, Duration)) {
+        let is_newer = |before: &(String, Duration)| before.0 != seen.0 || before.1 < seen.1;
+        if local.last_seen.as_ref().is_none_or(is_newer) {
+            local.last_seen = Some(seen.clone());
+            self.local_states.with(object, |entry| entry.more.local.last_seen = Some(seen));
+        }
+    }
+
     fn subject(&self, object: &DcsInstance) -> Subject {
         let id = object.object_id();
         Subject {
@@ -73,6 +89,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.is_deleting(),
             finalizer: has_finalizer(object, INSTANCE_FINALIZER),
+            retry_token: object.retry_token(),
         }
     }
 }
@@ -80,7 +97,9 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
 /// The part of the account's lists that is about this object.
 fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
     let (instances, failures) = (&snapshot.instances, &snapshot.failed_creations);
-    let known = o.known_id().and_then(|id| instances.latest.as_ref()?.get(id)).cloned();
+    let known = o.known_id().and_then(|id| instances.newest(id));
+    let known_at = known.filter(|_| o.status.id.is_some()).map(|(_, at)| at);
+    let known = known.map(|(facts, _)| Arc::clone(facts));
     let begun = |list: &Option<Arc<List<_>>>| list.as_ref().map(|list| list.begun);
     AccountLists {
         joined: snapshot.joined,
@@ -92,15 +111,24 @@ fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
         failed_latest: begun(&failures.latest),
         failed_before: begun(&failures.previous),
         known,
-        marked: marked(&o.subject, instances.latest.as_deref()),
+        known_at,
+        marked: newest_marked(&o.subject, instances),
         vanished: vanished(&o.subject, instances),
         failed: failed(o, failures.latest.as_deref()),
-        trouble: instances.trouble.as_ref().map(|trouble| blocker_for(&trouble.cause)),
+        limit: None,
+        trouble: instances.trouble.as_ref().map(|trouble| blocker_for(o, &trouble.cause)),
         overlaid: false,
     }
 }
 
-/// Instances with our uid or owner in their tags, each once.
+/// Instances with our uid or owner in their tags, each once, as the newest readings show them.
+fn newest_marked(subject: &Subject, lists: &Lists<InstanceFacts>) -> Vec<Arc<InstanceFacts>> {
+    let others = lists.tagged(OWNER_TAG, subject.owner.as_str());
+    let others = others.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
+    lists.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
+}
+
+/// The same in one list.
 fn marked(subject: &Subject, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceFacts>> {
     let Some(list) = list else { return Vec::new() };
     let others = list.tagged(OWNER_TAG, subject.owner.as_str());
@@ -110,7 +138,7 @@ fn marked(subject: &Subject, list: Option<&List<InstanceFacts>>) -> Vec<Arc<Inst
 
 fn vanished(subject: &Subject, lists: &Lists<InstanceFacts>) -> Vec<Arc<InstanceFacts>> {
     let mut before = marked(subject, lists.previous.as_deref());
-    before.retain(|facts| lists.latest.as_ref().is_none_or(|latest| latest.get(&facts.id).is_none()));
+    before.retain(|facts| lists.newest(&facts.id).is_none());
     before
 }
 
@@ -122,9 +150,25 @@ fn failed(o: &Observed, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceF
     found
 }
 
-fn blocker_for(cause: &Cause) -> Blocker {
+fn blocker_for(o: &Observed, cause: &Cause) -> Blocker {
     match cause {
-        Cause::Error(error) => Blocker::of("the account cannot be listed", error),
+        Cause::Error(error) if matches!(error.failure(), Failure::TooMany(_)) => Blocker {
+            reason: Reason::TooManyInstances,
+            message: format!(
+                "the operator does not manage instances of this account: {error}; use a project with fewer instances"
+            ),
+        },
+        Cause::Error(error) => {
+            let credentials = o.account.as_ref().map(|account| account.source.describe()).unwrap_or_default();
+            Blocker::of_account("the account cannot be listed", error, &credentials)
+        }
+        Cause::Paused(until) => Blocker {
+            reason: Reason::Throttled,
+            message: format!(
+                "the account is not listed for {} s, since DCS asked for a pause (Retry-After)",
+                until.saturating_sub(o.now.monotonic).as_secs().saturating_add(1)
+            ),
+        },
         Cause::Incomplete => Blocker {
             reason: Reason::ListIncomplete,
             message:

@@ -8,7 +8,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{ConditionType, DcsInstance, DcsInstanceSpec, DcsInstanceStatus},
+    api::{ConditionType, DcsInstance, DcsInstanceSpec, DcsInstanceStatus, instance::CloudAccount},
     controller::{
         links::{Link, Relation},
         ports::ManagedResource,
@@ -27,6 +27,11 @@ impl ManagedResource for DcsInstance {
 
     fn credentials_ref(&self) -> Option<&str> {
         self.spec.credentials_ref.as_ref().map(|named| named.name.as_str())
+    }
+
+    fn recorded_account(&self) -> Option<&CloudAccount> {
+        let status = self.status.as_ref().filter(|status| status.id.is_some())?;
+        status.account.as_ref()
     }
 
     fn from_metadata(metadata: ObjectMeta) -> Self {

@@ -25,6 +25,12 @@ const MAX_TEXT: usize = 16_384;
 /// The longest word: a status or a mode.
 pub(super) const MAX_WORD: usize = 63;
 
+/// Entries of one list in an answer, at most: a page of instances has 1,000, the catalogue of flavors some hundred. A
+/// small entry takes many times as much memory as it has bytes.
+pub(in crate::dcs) const MAX_LIST: usize = 3000;
+/// The decoding error of a longer list.
+pub(in crate::dcs) const TOO_MANY: &str = "too many entries";
+
 /// A field with tolerant decoding. Implemented for whole field types (`Option<String>`, `Vec<Tag>`).
 pub(super) trait Lenient: Sized {
     fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
@@ -205,7 +211,8 @@ impl<T: FromScalar> Lenient for Option<T> {
 /// Drops elements without meaning, and reads anything but a list as empty: lists of scalars identify nothing.
 impl<T: FromScalar> Lenient for Vec<T> {
     fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Value::Array(values) = Value::deserialize(deserializer)? else { return Ok(Self::new()) };
+        let Value::Array(mut values) = Value::deserialize(deserializer)? else { return Ok(Self::new()) };
+        values.truncate(MAX_LIST);
         let scalars = values.into_iter().map(Scalar::deserialize).filter_map(Result::ok);
         Ok(scalars.filter_map(T::from_scalar).collect())
     }
@@ -226,6 +233,9 @@ pub(super) fn list<'de, T: DeserializeOwned, D: Deserializer<'de>>(
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
             let mut items = Vec::new();
             while let Some(item) = seq.next_element()? {
+                if items.len() >= MAX_LIST {
+                    return Err(A::Error::custom(TOO_MANY));
+                }
                 items.push(item);
             }
             Ok(items)

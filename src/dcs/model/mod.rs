@@ -17,6 +17,7 @@ pub mod time;
 mod words;
 
 pub(super) use self::lenient::id;
+pub(in crate::dcs) use self::lenient::{MAX_LIST, TOO_MANY};
 pub use self::{
     capacity::Capacity,
     facts::InstanceFacts,

@@ -63,7 +63,11 @@ fn is_warning(type_: ConditionType, was: Option<&Condition>, now: &Condition) ->
         ConditionType::Stalled | ConditionType::Failed => now.status == "True",
         ConditionType::Ready => lost || now.status == "Unknown",
         ConditionType::BindingPublished => now.status != "True" && now.reason != Reason::Applying.as_str(),
-        ConditionType::Synced => now.status == "Unknown" && now.reason != Reason::Paused.as_str(),
+        ConditionType::Synced => {
+            let reported = [Reason::DriftDetected, Reason::ChangeIneffective];
+            let found = reported.iter().any(|reason| now.reason == reason.as_str());
+            found || (now.status == "Unknown" && now.reason != Reason::Paused.as_str())
+        }
         ConditionType::Reconciling | ConditionType::Complete => false,
     }
 }
@@ -143,6 +147,11 @@ mod tests {
             ["Warning Synced=Unknown CloudUnreachable"]
         );
         assert_eq!(reported(&serving, &[("Synced", "Unknown", "Paused")]), ["Normal Synced=Unknown Paused"]);
+        for reason in ["DriftDetected", "ChangeIneffective"] {
+            let drifted = [("Synced", "False", reason)];
+            assert_eq!(reported(&serving, &drifted), [format!("Warning Synced=False {reason}")]);
+            assert_eq!(reported(&drifted, &drifted), [""; 0]);
+        }
         assert_eq!(
             reported(&serving, &[("Ready", "Unknown", "ObservationTooOld")]),
             ["Warning Ready=Unknown ObservationTooOld"]

@@ -69,18 +69,19 @@ impl Decision {
     /// A lookup failed. It is repeated, and blocks the object if only a person can mend the cause.
     pub(super) fn lookup_failed(o: &Observed, blocker: &Blocker) -> Self {
         let situation = match blocker.retry_class() {
-            RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed => {
-                Situation::Unreachable(blocker.reason)
-            }
-            RetryClass::NeedsUser => Situation::Blocked(blocker.reason),
+            RetryClass::Kube
+            | RetryClass::Transient
+            | RetryClass::CreateFailed
+            | RetryClass::Ineffective
+            | RetryClass::Rejected => Situation::Unreachable(blocker.reason),
+            RetryClass::NeedsUser | RetryClass::AccountLimit => Situation::Blocked(blocker.reason),
         };
         Self::new(o, situation, &blocker.message).wait(o.retry_delay_for(blocker))
     }
 
-    /// The read of an existing instance failed. It is repeated.
+    /// The read of an existing instance failed.
     pub(super) fn unreadable(o: &Observed, blocker: &Blocker) -> Self {
-        Self::new(o, Situation::Unreachable(blocker.reason), &blocker.message)
-            .wait(o.retry_delay_for(blocker))
+        Self::lookup_failed(o, blocker)
     }
 
     /// The instance is being created, or is about to be.

@@ -6,7 +6,7 @@ use super::input::{AuthSpec, Desired, FlavorSpec, observed::InstanceSnapshot};
 use crate::{
     api::{
         instance::{Applied, PendingChange, Resolved},
-        words::Impact,
+        words::{Impact, OperationType},
     },
     dcs::model::{InstanceFacts, UpdateInstance, text},
     formats::RESERVED_PREFIX,
@@ -27,6 +27,8 @@ pub struct Differences {
     pub set_tags: BTreeMap<String, String>,
     /// Tags to remove, with the values they have.
     pub remove_tags: BTreeMap<String, String>,
+    /// Declared values of fields that are not changed online, where the instance has them.
+    pub matching: BTreeMap<String, String>,
 }
 
 // === impl Differences ===
@@ -54,9 +56,33 @@ impl Differences {
         self.changes.is_empty()
     }
 
-    /// The differences that the operator cannot resolve: immutable, or not supported yet.
-    pub fn unsupported(&self) -> Vec<&PendingChange> {
-        self.changes.iter().filter(|change| change.impact != Impact::Online).collect()
+    /// The differences that the operator cannot resolve, since they are immutable or not supported yet: those that an
+    /// edit of the spec made, and those that were made in the cloud. `applied` tells them apart; without that memory,
+    /// none counts as an edit.
+    pub fn unsupported(&self, applied: Option<&Applied>) -> (Vec<&PendingChange>, Vec<&PendingChange>) {
+        let applied = applied.map(|applied| &applied.fields).filter(|fields| !fields.is_empty());
+        let is_edit = |change: &&PendingChange| {
+            applied.is_some_and(|fields| fields.get(&change.field) != change.to.as_ref())
+        };
+        self.changes.iter().filter(|change| change.impact != Impact::Online).partition(is_edit)
+    }
+
+    /// The same differences, to be resolved without those fields.
+    pub fn without(mut self, held: impl Fn(&OperationType, &str) -> bool) -> Self {
+        let update = |field: &str| held(&OperationType::Update, field);
+        if update("name") {
+            self.update.name = None;
+        }
+        if update("description") {
+            self.update.description = None;
+        }
+        if update("maintenanceWindow") {
+            (self.update.maintain_begin, self.update.maintain_end) = (None, None);
+        }
+        let tag = |key: &String, _: &mut String| !held(&OperationType::UpdateTags, &format!("tags.{key}"));
+        self.set_tags.retain(tag);
+        self.remove_tags.retain(tag);
+        self
     }
 
     fn add(&mut self, field: &str, from: Option<String>, to: Option<String>, impact: Impact) {
@@ -67,10 +93,15 @@ impl Differences {
         }
     }
 
-    /// Compares a field, if it is declared.
+    /// Compares a field that is not changed online, if it is declared and observed: an answer without the field does not
+    /// prove a difference.
     fn declared(&mut self, field: &str, to: Option<String>, from: Option<String>, impact: Impact) {
-        if to.is_some() {
-            self.add(field, from, to, impact);
+        match to {
+            Some(to) if from.as_ref() == Some(&to) => {
+                self.matching.insert(field.to_owned(), to);
+            }
+            to @ Some(_) if from.is_some() => self.add(field, from, to, impact),
+            Some(_) | None => {}
         }
     }
 
@@ -84,16 +115,14 @@ impl Differences {
             ("enterpriseProjectId", &desired.enterprise_project_id, &facts.enterprise_project_id),
         ];
         for (field, to, from) in fields {
-            // An answer without the field does not prove a difference.
-            if from.is_some() {
-                self.declared(field, to.clone(), from.clone(), Impact::Immutable);
-            }
+            self.declared(field, to.clone(), from.clone(), Impact::Immutable);
         }
         // A cluster has several addresses; the spec declares one of them.
-        let has = |ip: &str| facts.ip.as_deref().is_none_or(|all| all.split(',').any(|own| own.trim() == ip));
-        if let Some(ip) = network.private_ip.as_ref().filter(|ip| !has(ip)) {
-            self.add("network.privateIp", facts.ip.clone(), Some(ip.clone()), Impact::Immutable);
-        }
+        let has =
+            |ip: &String| facts.ip.as_deref().is_some_and(|all| all.split(',').any(|own| own.trim() == ip));
+        let ip = network.private_ip.clone();
+        let from = if ip.as_ref().is_some_and(has) { ip.clone() } else { facts.ip.clone() };
+        self.declared("network.privateIp", ip, from, Impact::Immutable);
     }
 
     /// Fields that need a resize, or whose change breaks connections.
@@ -120,15 +149,12 @@ impl Differences {
         disruptive.push(("network.securityGroupId", group, facts.security_group_id.clone()));
         disruptive.push(("auth", desired.auth.as_ref().map(auth), self::auth_of(facts, detail)));
         for (field, to, from) in disruptive {
-            // An unobserved value does not prove a difference.
-            if from.is_some() {
-                self.declared(field, to, from, Impact::Disruptive);
-            }
+            self.declared(field, to, from, Impact::Disruptive);
         }
-        if let (Some(zones), false) = (&desired.availability_zones, detail.zones.is_empty()) {
-            let text = |zones: &[String]| Some(sorted(zones).join(", "));
-            self.add("availabilityZones", text(&detail.zones), text(zones), Impact::Disruptive);
-        }
+        let text = |zones: &[String]| sorted(zones).join(", ");
+        let own = (!detail.zones.is_empty()).then(|| text(&detail.zones));
+        let to = desired.availability_zones.as_deref().map(text);
+        self.declared("availabilityZones", to, own, Impact::Disruptive);
     }
 
     /// Fields that one update call sets.
@@ -214,6 +240,20 @@ pub(in crate::plan::instance) fn applied_tags(
     let remaining = earlier.iter().filter(|key| facts.tag(key).is_some());
     let all: std::collections::BTreeSet<_> = present.chain(remaining).cloned().collect();
     all.into_iter().take(MAX_CHANGES).collect()
+}
+
+/// The fields for `status.applied`: the declared values that the instance has, and for the others what it had.
+pub(in crate::plan::instance) fn applied_fields(
+    differences: &Differences,
+    applied: Option<&Applied>,
+) -> BTreeMap<String, String> {
+    let mut fields = differences.matching.clone();
+    for change in &differences.changes {
+        if let Some(before) = applied.and_then(|applied| applied.fields.get(&change.field)) {
+            fields.insert(change.field.clone(), before.clone());
+        }
+    }
+    fields
 }
 
 /// The auth type, as the spec spells it.

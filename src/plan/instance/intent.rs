@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{
     action::CloudAction,
     input::observed::{Observed, PasswordState},
+    repeats,
 };
 use crate::{
     api::{
@@ -73,6 +74,7 @@ impl Observed {
             generation: self.subject.generation,
             account: account.map(|account| &account.account),
             credentials_hash: account.map(|account| account.credentials_hash.as_str()),
+            retry_token: self.retry_token(),
             window: self.settings.window(),
             first_seen: self.local.intent_seen,
             wall: self.now.wall,
@@ -107,7 +109,7 @@ pub(in crate::plan::instance) fn record_intent(
         },
         instance_id: change.instance_id(),
         failures: failures(o, change),
-        changes: status.pending_changes.clone(),
+        changes: repeats::asked_for(change, &status.pending_changes),
         message: why_failed(change),
     };
     let operation = intent.record(o.status.operation.as_ref(), &o.attempts());
@@ -115,7 +117,13 @@ pub(in crate::plan::instance) fn record_intent(
     let is_new = matches!(change, CloudAction::Create(_));
     let begun = !is_new && (status.id.is_some() || status.operation.is_some());
     let account = status.account.clone().filter(|_| begun).or_else(|| operation.account.clone());
-    let mut intent = DcsInstanceStatus { operation: Some(operation), account, ..status.clone() };
+    let mut intent = DcsInstanceStatus {
+        operation: Some(operation),
+        account,
+        repeated_changes: repeats::record(o, change),
+        last_retry_token: o.subject.retry_token.clone(),
+        ..status.clone()
+    };
     if let CloudAction::Create(_) | CloudAction::Delete { failed: Some(_), .. } = change {
         forget_instance(o, &mut intent);
     }

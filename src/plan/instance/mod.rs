@@ -14,6 +14,7 @@ pub mod intent;
 mod locate;
 mod phase;
 mod plan;
+mod repeats;
 mod status;
 
 pub use self::{

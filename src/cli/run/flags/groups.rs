@@ -44,9 +44,9 @@ pub(crate) struct LeaderFlags {
     #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT_RENEW_INTERVAL", default_value = "5s", hide = true,
           value_parser = duration, value_name = "DURATION")]
     pub(crate) leader_elect_renew_interval: Duration,
-    /// Identity of this process as lease holder. A process takes over a lease of its own identity at once, so two
-    /// running processes must never share one. The default is POD_NAME and POD_UID together, or a random identity if
-    /// they are not set.
+    /// Identity of this process as lease holder. The default is POD_NAME and POD_UID together, or a random identity if
+    /// they are not set; a container that follows another one in its pod takes the lease at once. A process with an
+    /// identity set here first observes for two renew intervals that no other process of this identity renews it.
     #[arg(long, env = "DCS_OPERATOR_IDENTITY", value_name = "NAME")]
     pub(crate) identity: Option<String>,
 }

@@ -43,7 +43,7 @@ pub(crate) struct RunArgs {
     /// Format of log lines. DCS_OPERATOR_LOG sets the level: info, debug, dcs_operator::dcs=debug,warn …
     #[arg(long, env = "DCS_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-    /// How many objects are reconciled at the same time.
+    /// How many objects are reconciled at the same time, besides those whose cloud takes long to answer.
     #[arg(long, env = "DCS_OPERATOR_CONCURRENCY", default_value_t = 16, value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,
@@ -234,6 +234,7 @@ impl RunArgs {
             resync_interval: reconcile.resync_interval,
             unreachable_after: reconcile.unreachable,
             observation_max_age: reconcile.observation,
+            ..RequeuePolicy::default()
         }
     }
 
@@ -254,6 +255,7 @@ impl RunArgs {
             poll_interval_active: cloud.poll_interval_active,
             poll_interval_idle: cloud.poll_interval_idle,
             refused_pause: self.reconcile.stalled_retry.first,
+            overdue_after: self.reconcile.unreachable.max(cloud.poll_interval_idle.saturating_mul(3) / 2),
             reads_per_second: cloud.reads_per_second,
             writes_per_second: cloud.writes_per_second,
             intent_ttl: cloud.intent_ttl,

@@ -64,6 +64,8 @@ pub struct Subject {
     pub deleting: bool,
     /// It carries the operator's finalizer.
     pub finalizer: bool,
+    /// The value of the annotation that asks for a retry.
+    pub retry_token: Option<String>,
 }
 
 /// The account that the credentials resolve to.
@@ -71,7 +73,7 @@ pub struct Subject {
 pub struct ResolvedAccount {
     /// Region, project, endpoint.
     pub account: CloudAccount,
-    /// A keyed hash of the credentials.
+    /// A keyed hash of everything in the credentials Secret that a request depends on, defaults included.
     pub credentials_hash: String,
     /// Defaults for new instances, from the credentials Secret.
     pub defaults: Defaults,
@@ -137,6 +139,8 @@ pub struct AccountLists {
     pub failed_before: Option<Duration>,
     /// The instance with the id in `status.id`, or in `adopt.instanceId` while that is empty, in the newest list.
     pub known: Option<Arc<InstanceFacts>>,
+    /// When a list last showed the instance with the id in `status.id`.
+    pub known_at: Option<Duration>,
     /// Instances in the newest list whose tags have the object's uid or owner hash.
     pub marked: Vec<Arc<InstanceFacts>>,
     /// Such instances that the list before shows and the newest one does not.
@@ -147,6 +151,17 @@ pub struct AccountLists {
     pub trouble: Option<Blocker>,
     /// A read that is newer than the newest list changed `known` or `marked`.
     pub overlaid: bool,
+    /// The limit that keeps the account from another instance.
+    pub limit: Option<AccountLimit>,
+}
+
+/// A limit that an account has reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountLimit {
+    /// The refusal.
+    pub blocker: Blocker,
+    /// The monotonic time before which no object tries again.
+    pub until: Duration,
 }
 
 /// When a list was read.
@@ -226,6 +241,10 @@ pub struct LocalState {
     pub gone: Option<(String, Duration)>,
     /// The facts from the last read of an instance's detail, and when it was requested.
     pub seen: Option<(Arc<InstanceFacts>, Duration)>,
+    /// The instance that a list or a read of its detail last showed, and when.
+    pub last_seen: Option<(String, Duration)>,
+    /// Since when reads of the instance's detail differ from the lists.
+    pub differs_since: Option<Duration>,
     /// The binding Secret, as last written or read.
     pub published: Option<Published>,
     /// The API server's message when it last rejected a Secret, and when.
@@ -293,6 +312,20 @@ impl Observed {
         self.now.monotonic.saturating_sub(since.unwrap_or(self.local.first_seen))
     }
 
+    /// How long ago the instance was last seen, by a list or by itself, or else since this process first saw the object.
+    /// Without an instance, the age of the lists.
+    pub(in crate::plan::instance) fn observation_age(&self) -> Duration {
+        let Some(id) = self.status.id.as_deref() else { return self.age() };
+        let seen = self.local.last_seen.as_ref().filter(|(seen, _)| seen == id).map(|(_, at)| *at);
+        self.now.monotonic.saturating_sub(seen.unwrap_or_default().max(self.local.first_seen))
+    }
+
+    /// The token in the annotation that asks for a retry, until a request was sent for it.
+    pub(in crate::plan::instance) fn retry_token(&self) -> Option<&str> {
+        let token = self.subject.retry_token.as_deref();
+        token.filter(|token| self.status.last_retry_token.as_deref() != Some(token))
+    }
+
     /// The delay after a lookup that failed.
     pub(in crate::plan::instance) fn retry_delay_for(&self, blocker: &Blocker) -> Duration {
         self.retry_delay(blocker.retry_class(), self.local.failures.max(1))
@@ -316,6 +349,18 @@ impl Observed {
     }
 }
 
+// === impl CredentialsSource ===
+
+impl CredentialsSource {
+    /// The Secret with the credentials, for a message.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Namespace { secret, .. } => format!("Secret {secret}"),
+            Self::Operator { .. } => "the Secret with the operator's own credentials".to_owned(),
+        }
+    }
+}
+
 // === impl AccountLists ===
 
 impl AccountLists {
@@ -336,7 +381,7 @@ impl AccountLists {
     }
 
     /// The instance of this id in the newest list, if it concerns the object.
-    pub(in crate::plan::instance) fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
+    pub fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
         self.known.iter().chain(&self.marked).find(|facts| facts.id == id)
     }
 

@@ -90,6 +90,7 @@ mod tests {
             generation: 1,
             deleting: false,
             finalizer: true,
+            retry_token: None,
         }
     }
 

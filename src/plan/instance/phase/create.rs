@@ -82,8 +82,9 @@ pub(in crate::plan::instance) fn wait_for_deletion(o: &Observed, id: &str) -> De
 pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired) -> Decision {
     let Some(operation) = &o.status.operation else { return request(o, desired) };
     let failures = operation.failures.unwrap_or(0);
-    let same_spec = operation.generation == Some(o.subject.generation);
-    if same_spec && u32::try_from(failures).is_ok_and(|failures| failures >= o.settings.max_creation_failures)
+    let same_request = o.attempts().is_unchanged_since(operation);
+    if same_request
+        && u32::try_from(failures).is_ok_and(|failures| failures >= o.settings.max_creation_failures)
     {
         let last = operation.message.as_deref().unwrap_or("no reason given");
         let message = format!(

@@ -11,7 +11,6 @@ use crate::{
     },
     plan::{
         Blocker,
-        blocker::retry_class,
         conditions::{Readiness, Situation},
         instance::{
             action::Step,
@@ -45,10 +44,7 @@ pub(in crate::plan::instance) fn check(o: &Observed) -> Result<(&Desired, &Accou
                 return Err(Box::new(Decision::blocked(o, Reason::AccountChanged, message)));
             }
         }
-        Err(Blocker { reason, message }) => {
-            let wait = o.retry_delay(retry_class(*reason), 1);
-            return Err(Box::new(Decision::blocked(o, *reason, message).wait(wait)));
-        }
+        Err(blocker) => return Err(Box::new(Decision::lookup_failed(o, blocker))),
     }
     if o.policies.management == ManagementPolicy::Managed {
         if !o.subject.finalizer {
@@ -65,7 +61,8 @@ pub(in crate::plan::instance) fn check(o: &Observed) -> Result<(&Desired, &Accou
 fn usable_lists(o: &Observed) -> Result<&AccountLists, Box<Decision>> {
     let Some(lists) = &o.lists else { return Err(Box::new(not_observed_yet(o))) };
     let max_age = o.settings.requeue.observation_max_age;
-    let age_left = max_age.checked_sub(o.age());
+    let age = evidence_age(o);
+    let age_left = max_age.checked_sub(age);
     let Some(trouble) = &lists.trouble else {
         return match (lists.latest, age_left) {
             (Some(_), Some(_)) => Ok(lists),
@@ -79,11 +76,17 @@ fn usable_lists(o: &Observed) -> Result<&AccountLists, Box<Decision>> {
     };
     if trouble.retry_class() != RetryClass::NeedsUser
         && lists.latest.is_some()
-        && o.age() < o.settings.requeue.unreachable_after
+        && age < o.settings.requeue.unreachable_after
     {
         return Ok(lists);
     }
     Err(Box::new(lists_failed(o, trouble, age_left)))
+}
+
+/// The age of what a plan can rest on: the newest complete list, or a newer incomplete one that shows the instance.
+fn evidence_age(o: &Observed) -> Duration {
+    let seen = o.lists.as_ref().and_then(|lists| lists.known.as_ref().and(lists.known_at));
+    seen.map_or(o.age(), |at| o.age().min(o.now.monotonic.saturating_sub(at)))
 }
 
 /// The account cannot be listed. When the last observation gets too old, the status has to show it.
@@ -125,7 +128,7 @@ fn with_listed_instance(o: &Observed, decision: Decision) -> Decision {
 }
 
 /// Describes where the credentials lead, if that is not where the instance was created or adopted.
-pub(super) fn account_mismatch(o: &Observed, account: &ResolvedAccount) -> Option<String> {
+pub(in crate::plan::instance) fn account_mismatch(o: &Observed, account: &ResolvedAccount) -> Option<String> {
     // A refused request left nothing behind: with other credentials it may go elsewhere.
     let was_sent = |operation: &OperationStatus| operation.outcome != Some(OperationOutcome::Refused);
     let begun = o.status.id.is_some() || o.status.operation.as_ref().is_some_and(was_sent);
@@ -134,9 +137,11 @@ pub(super) fn account_mismatch(o: &Observed, account: &ResolvedAccount) -> Optio
     let same = recorded.project_id == present.project_id && recorded.endpoint == present.endpoint;
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
     (!same).then(|| {
+        let credentials = account.source.describe();
         format!(
-            "the instance is in project {} at {}, but the credentials lead to project {} at {}: put the former project and \
-             endpoint back into the credentials Secret, or use another object for the other project",
+            "the instance is in project {} at {}, but {credentials} leads to project {} at {}: put the former project and \
+             endpoint back there, or name another Secret in credentialsRef, or delete the Secret if the instance was made \
+             with the operator's own credentials",
             shown(&recorded.project_id),
             shown(&recorded.endpoint),
             shown(&present.project_id),

@@ -16,7 +16,10 @@ pub(super) fn credentials_being_deleted(o: &Observed) -> Option<Decision> {
     let begun = o.status.id.is_some() || o.status.operation.is_some();
     match &o.account.as_ref().ok()?.source {
         CredentialsSource::Namespace { secret, deleting: true, .. } if !begun => {
-            let message = format!("Secret {secret} with the credentials is being deleted: create it again");
+            let message = format!(
+                "Secret {secret} with the credentials is being deleted, and nothing new is begun with it: name another \
+                 Secret in credentialsRef, or create it again once it is gone"
+            );
             Some(Decision::blocked(o, Reason::CredentialsMissing, message))
         }
         CredentialsSource::Namespace { .. } | CredentialsSource::Operator { .. } => None,

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use super::{mark, window_check};
 use crate::{
-    api::{Reason, instance::PendingChange, words::OperationType},
+    api::{
+        Reason,
+        instance::PendingChange,
+        words::{Impact, OperationOutcome, OperationType},
+    },
     dcs::model::{InstanceFacts, InstanceStatus},
     formats::Origin,
     plan::{
@@ -21,6 +25,7 @@ use crate::{
             },
             intent,
             locate::Sighting,
+            repeats,
             status::observation::{recorded_origin, serves},
         },
         schedule::RetryClass,
@@ -114,53 +119,89 @@ pub(super) fn is_new_shape(o: &Observed, facts: &InstanceFacts) -> bool {
     known.is_none_or(|resolved| resolved.spec_code != facts.spec_code)
 }
 
-/// Reports a difference that the operator cannot resolve; otherwise takes the first step: settings, then tags.
+/// Reports an edit that the operator cannot carry out; otherwise takes the first step: settings, then tags. What was
+/// changed in the cloud and cannot be put back is reported once nothing else is to be done.
 fn change(o: &Observed, desired: &Desired, seen: Sighting<'_>, differences: Differences) -> Decision {
     let Sighting { facts, snapshot } = seen;
-    let unsupported = differences.unsupported();
-    if !unsupported.is_empty() {
-        let fields: Vec<_> = unsupported.iter().map(|change| describe(change)).collect();
-        let message =
-            format!("this version of the operator cannot change {}; put the field back", fields.join(", "));
-        return Decision::blocked(o, Reason::UnsupportedChange, message)
-            .with_observation(facts)
-            .pending(differences.changes);
+    let report = |decision: Decision| decision.with_observation(facts).pending(differences.changes.clone());
+    let (edits, drift) = differences.unsupported(o.status.applied.as_ref());
+    if !edits.is_empty() {
+        let fields = list(edits);
+        let message = format!("this version of the operator cannot change {fields}; put the field back");
+        return report(Decision::blocked(o, Reason::UnsupportedChange, message));
     }
-    let fields: Vec<_> = differences.changes.iter().map(describe).collect();
-    let message = format!("changing {}", fields.join(", "));
+    let online: Vec<_> =
+        differences.changes.iter().filter(|change| change.impact == Impact::Online).collect();
+    if online.is_empty() {
+        return report(drifted(o, &list(drift)).clear_operation());
+    }
+    let message = format!("changing {}", list(online.iter().copied()));
     let changing = |message: String| {
-        Decision::new(o, Situation::Changing(Reason::Applying), message)
-            .with_observation(facts)
-            .pending(differences.changes.clone())
-            .wait(o.settings.requeue.busy)
+        let decision = Decision::new(o, Situation::Changing(Reason::Applying), message);
+        report(decision).wait(o.settings.requeue.busy)
     };
     if let Some(task) = snapshot.and_then(|snapshot: &InstanceSnapshot| snapshot.task.as_ref()) {
         return changing(format!("{message} waits for the instance to finish {task}"));
     }
-    if differences.update.maintain_begin.is_some()
+    let held = |type_: &OperationType, field: &str| repeats::wait(o, type_, field).is_some();
+    let due = differences.clone().without(held);
+    if due.update.maintain_begin.is_some()
         && let Some(decision) = window_check::check(o, desired)
     {
-        return decision.with_observation(facts).pending(differences.changes);
+        return report(decision);
     }
-    let action = next_action(facts.id.clone(), &differences);
+    let Some(action) = next_action(facts.id.clone(), &due) else {
+        return report(waits_for_effect(o, &online, &message));
+    };
     match postponed(o, &action.type_()) {
         None => changing(message).step(Step::CloudAction(action)),
         Some((rest, None)) => changing(message).wait(rest),
         Some((rest, Some((reason, problem)))) => {
-            let decision = Decision::blocked(o, reason, format!("{message} failed: {problem}"));
-            decision.with_observation(facts).pending(differences.changes).wait(rest)
+            report(Decision::blocked(o, reason, format!("{message} failed: {problem}"))).wait(rest)
         }
     }
 }
 
-fn next_action(id: String, differences: &Differences) -> CloudAction {
+/// The instance was changed in the cloud in fields that the operator does not put back.
+fn drifted(o: &Observed, fields: &str) -> Decision {
+    let message = format!(
+        "the instance was changed outside the operator, and the spec asks for another value: {fields}; write the present \
+         value into the spec, or change the instance back in the DCS console"
+    );
+    Decision::new(o, Situation::Waiting(Reason::DriftDetected), message)
+}
+
+/// The cloud accepted every change that is still to be made.
+fn waits_for_effect(o: &Observed, online: &[&PendingChange], message: &str) -> Decision {
+    let rests = online.iter().filter_map(|change| repeats::wait(o, &type_of(change), &change.field));
+    let rest = rests.min().unwrap_or(o.settings.requeue.busy);
+    let lasting = online.iter().copied().filter(|change| repeats::is_ineffective(o, &change.field));
+    let fields = list(lasting);
+    if fields.is_empty() {
+        let message =
+            format!("{message}: DCS accepted the request, and the instance does not show its effect yet");
+        return Decision::new(o, Situation::Changing(Reason::Applying), message).wait(rest);
+    }
+    let message = format!(
+        "DCS accepted the change of {fields} several times, and the instance does not keep it: the request has no effect, \
+         or something else changes the instance; it is requested again at growing intervals"
+    );
+    Decision::new(o, Situation::Waiting(Reason::ChangeIneffective), message).wait(rest)
+}
+
+/// The operation that makes an online change.
+fn type_of(change: &PendingChange) -> OperationType {
+    if change.field.starts_with("tags.") { OperationType::UpdateTags } else { OperationType::Update }
+}
+
+fn next_action(id: String, differences: &Differences) -> Option<CloudAction> {
     let Differences { update, set_tags, remove_tags, .. } = differences.clone();
     if update != Default::default() {
-        CloudAction::Update { id, request: Box::new(update) }
+        Some(CloudAction::Update { id, request: Box::new(update) })
     } else if !set_tags.is_empty() {
-        CloudAction::SetTags { id, tags: set_tags }
+        Some(CloudAction::SetTags { id, tags: set_tags })
     } else {
-        CloudAction::RemoveTags { id, tags: remove_tags }
+        (!remove_tags.is_empty()).then_some(CloudAction::RemoveTags { id, tags: remove_tags })
     }
 }
 
@@ -170,10 +211,17 @@ fn postponed(o: &Observed, type_: &OperationType) -> Option<(Duration, Option<(R
     if intent::is_unresolved(operation) {
         return o.window_rest().map(|rest| (rest, None));
     }
-    let rest = intent::retry_after(o, operation).filter(|_| operation.type_ == *type_)?;
+    // The wait after an accepted request is that of its fields.
+    let refused = operation.type_ == *type_ && operation.outcome != Some(OperationOutcome::Accepted);
+    let rest = intent::retry_after(o, operation).filter(|_| refused)?;
     let reason = operation.reason.as_deref().and_then(Reason::from_word);
     let refusal = reason.filter(|reason| retry_class(*reason) == RetryClass::NeedsUser);
     Some((rest, refusal.zip(operation.message.clone())))
+}
+
+/// `capacity (4Gi to 8Gi), port (6379 to 6380)`.
+fn list<'a>(changes: impl IntoIterator<Item = &'a PendingChange>) -> String {
+    changes.into_iter().map(describe).collect::<Vec<_>>().join(", ")
 }
 
 /// `capacity (4Gi to 8Gi)`.

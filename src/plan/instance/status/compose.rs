@@ -8,24 +8,34 @@ use super::{binding, demand::demand, observation};
 use crate::{
     api::{DcsInstanceStatus, Reason},
     plan::{
+        Warning,
         conditions::{Assessment, Readiness, Situation, binding_published, conditions},
         instance::{
             action::{CloudAction, KubeAction, Plan, Step},
             decision::Decision,
-            input::{Observed, observed::CredentialsSource},
+            input::{
+                Observed,
+                observed::{AccountLimit, CredentialsSource},
+            },
             intent,
+            phase::preconditions::account_mismatch,
+            repeats,
         },
         schedule::INITIAL_STATUS_GRACE,
     },
 };
 
+/// Reason of the Event about credentials that are being deleted.
+const CREDENTIALS_BEING_DELETED: &str = "CredentialsBeingDeleted";
+
 /// Composes the plan from a decision.
 pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Plan {
-    let mut decision = prepend_kube_action(o, decision);
+    let decision = mention(credentials_being_deleted(o).as_ref(), decision);
+    let mut decision = prepend_kube_action(o, hold_back_creation(o, decision));
     if let Some(rest) = initial_grace_left(o, &decision) {
         (decision.without_status_write, decision.wait) = (true, decision.wait.min(rest));
     }
-    if let Some(rest) = until_unreachable(o) {
+    for rest in [until_unreachable(o), until_too_old(o)].into_iter().flatten() {
         decision.wait = decision.wait.min(rest + Duration::from_secs(1));
     }
     let demand = demand(o, &decision);
@@ -40,7 +50,8 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
         }
     };
     let publish = !decision.without_status_write;
-    Plan { step: decision.step, status, publish, intent, wait: decision.wait, demand }
+    let warnings = credentials_being_deleted(o).into_iter().collect();
+    Plan { step: decision.step, status, publish, intent, warnings, wait: decision.wait, demand }
 }
 
 fn status_without_binding(
@@ -52,6 +63,7 @@ fn status_without_binding(
     status.observed_generation = Some(o.subject.generation);
     status.operation.clone_from(&decision.operation);
     status.pending_changes.clone_from(&decision.pending);
+    status.repeated_changes = repeats::remembered(o);
     if let Some(resolved) = &decision.resolved {
         status.resolved = Some(resolved.clone());
     }
@@ -87,6 +99,41 @@ fn prepend_kube_action(o: &Observed, mut decision: Decision) -> Decision {
     }
 }
 
+/// The Secret with the credentials of an existing instance is being deleted, which the in-use finalizer holds up.
+fn credentials_being_deleted(o: &Observed) -> Option<Warning> {
+    match &o.account.as_ref().ok()?.source {
+        CredentialsSource::Namespace { secret, deleting: true, .. } if o.status.id.is_some() => {
+            let message = format!(
+                "Secret {secret} with the credentials is being deleted: it is kept while objects use it, and goes then; to \
+                 keep the instances, name another Secret in credentialsRef"
+            );
+            Some(Warning { reason: CREDENTIALS_BEING_DELETED, message })
+        }
+        CredentialsSource::Namespace { .. } | CredentialsSource::Operator { .. } => None,
+    }
+}
+
+/// Adds a warning to the message of the conditions.
+fn mention(warning: Option<&Warning>, mut decision: Decision) -> Decision {
+    if let Some(Warning { message, .. }) = warning {
+        decision.assessment.message = format!("{}; {message}", decision.assessment.message);
+    }
+    decision
+}
+
+/// A limit of the account keeps it from another instance: one object at a time finds out whether it still does.
+fn hold_back_creation(o: &Observed, decision: Decision) -> Decision {
+    let creates =
+        matches!(decision.step, Step::CloudAction(CloudAction::Create(_))) && o.retry_token().is_none();
+    let limit = o.lists.as_ref().and_then(|lists| lists.limit.as_ref()).filter(|_| creates);
+    let Some(AccountLimit { blocker, until }) = limit.filter(|limit| limit.until > o.now.monotonic) else {
+        return decision;
+    };
+    let message = format!("{}; one object of the account tries again within minutes", blocker.message);
+    let assessment = Assessment { situation: Situation::Blocked(blocker.reason), message };
+    Decision { step: Step::Nothing, assessment, wait: until.saturating_sub(o.now.monotonic), ..decision }
+}
+
 /// The object has an instance, or is about to, while the Secret with its credentials could be deleted.
 fn needs_in_use_finalizer(o: &Observed, decision: &Decision) -> bool {
     let begins =
@@ -96,11 +143,14 @@ fn needs_in_use_finalizer(o: &Observed, decision: &Decision) -> bool {
         && o.status.id.is_some()
         && decision.step == Step::Nothing
         && !decision.without_status_write;
-    match o.account.as_ref().map(|account| &account.source) {
-        Ok(CredentialsSource::Namespace { in_use, deleting, .. }) => {
-            !in_use && (begins || (has_instance && !deleting && !o.subject.deleting))
+    let Ok(account) = &o.account else { return false };
+    match &account.source {
+        CredentialsSource::Namespace { in_use, deleting, .. } => {
+            let uses = has_instance && !deleting && !o.subject.deleting;
+            // A Secret that leads elsewhere is of no use to the object, and may be deleted.
+            !in_use && (begins || uses) && account_mismatch(o, account).is_none()
         }
-        Ok(CredentialsSource::Operator { .. }) | Err(_) => false,
+        CredentialsSource::Operator { .. } => false,
     }
 }
 
@@ -131,6 +181,24 @@ fn until_unreachable(o: &Observed) -> Option<Duration> {
     rest.filter(|rest| in_trouble && !rest.is_zero())
 }
 
+/// How long until the status has to report that the instance was not seen for too long. While lists show it, the object
+/// is woken when they fail to come.
+fn until_too_old(o: &Observed) -> Option<Duration> {
+    let requeue = &o.settings.requeue;
+    let is_listed = o.lists.as_ref().is_some_and(|lists| lists.known.is_some() && lists.trouble.is_none())
+        && o.age() < requeue.unreachable_after;
+    let rest = requeue.observation_max_age.checked_sub(o.observation_age())?;
+    (o.status.id.is_some() && !is_listed && !o.subject.deleting).then_some(rest)
+}
+
+/// The instance does not exist any more: what the binding Secret holds leads nowhere.
+fn instance_is_gone(readiness: Readiness) -> bool {
+    match readiness {
+        Readiness::Missing(reason) | Readiness::NotServing(reason) => reason == Reason::ExternallyDeleted,
+        Readiness::Serving | Readiness::Unchanged | Readiness::TooOld => false,
+    }
+}
+
 /// Adds the binding Secret to the status, and its step once no other step is due. The Secret of an object that is being
 /// deleted is deleted with it.
 fn set_binding(o: &Observed, decision: &mut Decision, readiness: Readiness, status: &mut DcsInstanceStatus) {
@@ -138,6 +206,13 @@ fn set_binding(o: &Observed, decision: &mut Decision, readiness: Readiness, stat
         let observed_generation = Some(o.subject.generation);
         let kept = binding::last_condition(o).map(|last| Condition { observed_generation, ..last.clone() });
         status.conditions.extend(kept);
+        return;
+    }
+    if instance_is_gone(readiness) {
+        let message = "the instance does not exist any more, so the Secret leads nowhere";
+        let published = (false, Reason::ExternallyDeleted, message);
+        let (before, generation) = (&o.status.conditions, o.subject.generation);
+        status.conditions.push(binding_published(published, before, generation, o.now.wall));
         return;
     }
     let assessment = binding::assess(o, status, readiness == Readiness::Serving);

@@ -1,29 +1,87 @@
 //! Which lists an object demands, derived from its situation: the only place that chooses.
 
+use chrono::TimeDelta;
+
 use crate::{
-    api::Reason,
+    api::{ConditionType, Reason, time},
     inventory::demand::Demand,
     plan::{
         conditions::Situation,
         instance::{
+            action::Step,
             decision::Decision,
             input::{Observed, observed::Detail},
         },
     },
 };
 
+/// After this time, a change that is expected is noticed at the idle poll interval.
+const LONG: TimeDelta = TimeDelta::hours(1);
+
 /// The lists that wake the object, and how soon they are needed.
 pub(super) fn demand(o: &Observed, decision: &Decision) -> Demand {
     if decision.needs_lists {
         return Demand::ALL_LISTS;
     }
-    let demand = by_situation(o, decision);
+    let demand = if waits_after_refusal(decision) { Demand::IDLE } else { by_situation(o, decision) };
+    let demand = Demand { active: demand.active && !lasts(o, decision), ..demand };
     // A read that is newer than the list may be undone before the next list, which then looks like the present one and
     // wakes nothing.
     if has_read_ahead_of_list(o, decision) || o.lists.as_ref().is_some_and(|lists| lists.overlaid) {
-        return Demand { active: true, every_list: true, ..demand };
+        return Demand { active: demand.active || !differs_for_long(o), every_list: true, ..demand };
     }
     demand
+}
+
+/// The last request was refused, and nothing is asked for now: no list shows a change.
+fn waits_after_refusal(decision: &Decision) -> bool {
+    let works = matches!(
+        decision.assessment.situation,
+        Situation::Creating | Situation::Changing(_) | Situation::Deleting
+    );
+    let refused = decision.operation.is_some() && !decision.has_effective_operation();
+    works && refused && decision.step == Step::Nothing
+}
+
+/// What a list has to show did not happen for so long that it need not be noticed within seconds.
+fn lasts(o: &Observed, decision: &Decision) -> bool {
+    let type_ = match decision.assessment.situation {
+        Situation::NotServing { .. } => ConditionType::Ready,
+        Situation::Creating | Situation::Changing(_) | Situation::Deleting => ConditionType::Reconciling,
+        Situation::NotObservedYet
+        | Situation::InSync
+        | Situation::Waiting(_)
+        | Situation::Paused
+        | Situation::Unreachable(_)
+        | Situation::TooOld
+        | Situation::Blocked(_)
+        | Situation::DeletionPaused
+        | Situation::DeletionBlocked(_) => return false,
+    };
+    let condition = o.status.conditions.iter().find(|condition| condition.type_ == type_.as_str());
+    let since = condition.map(|condition| time::from_kube(&condition.last_transition_time));
+    since.is_some_and(|since| o.now.wall.signed_duration_since(since) > LONG)
+}
+
+/// Reads of the detail differ from the lists for longer than lists lag.
+fn differs_for_long(o: &Observed) -> bool {
+    let since = o.local.differs_since.unwrap_or(o.now.monotonic);
+    o.now.monotonic.saturating_sub(since) > o.settings.list_consistency_window.saturating_mul(2)
+}
+
+/// Whether DCS ends this state by itself, within minutes.
+fn passes(why: Reason) -> bool {
+    matches!(
+        why,
+        Reason::Creating
+            | Reason::Restarting
+            | Reason::Starting
+            | Reason::Restoring
+            | Reason::Flushing
+            | Reason::Migrating
+            | Reason::Upgrading
+            | Reason::Deleting
+    )
 }
 
 fn by_situation(o: &Observed, decision: &Decision) -> Demand {
@@ -38,7 +96,7 @@ fn by_situation(o: &Observed, decision: &Decision) -> Demand {
         Situation::Changing(_) if matches!(o.lookups.detail, Some(Detail::Failed(_))) => Demand::IDLE,
         Situation::Changing(_) if o.policies.manages() => Demand::NEXT_LIST,
         Situation::Changing(_) => Demand::CHANGES,
-        Situation::NotServing { .. } if o.policies.manages() => Demand::CHANGES,
+        Situation::NotServing { why, ours: _ } if o.policies.manages() && passes(why) => Demand::CHANGES,
         Situation::Deleting if o.lists.as_ref().is_none_or(|lists| lists.latest.is_none()) => {
             Demand::NEXT_LIST
         }
@@ -48,7 +106,7 @@ fn by_situation(o: &Observed, decision: &Decision) -> Demand {
         Situation::Unreachable(_) | Situation::TooOld | Situation::Blocked(_) if account_trouble => {
             Demand::EVERY_LIST
         }
-        Situation::TooOld => Demand::NEXT_LIST,
+        Situation::TooOld => Demand::EVERY_LIST,
         Situation::InSync
         | Situation::NotServing { .. }
         | Situation::Waiting(_)

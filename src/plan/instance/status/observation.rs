@@ -15,7 +15,7 @@ use crate::{
     plan::{
         conditions::Readiness,
         instance::{
-            diff,
+            diff::{self, Differences},
             input::{
                 Observed,
                 observed::InstanceSnapshot,
@@ -63,7 +63,7 @@ pub(in crate::plan::instance) fn readiness(
     let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
     let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own;
     let snapshot = o.snapshot().map(|snapshot| &snapshot.facts).filter(is_own);
-    if snapshot.is_none() && o.age() > o.settings.requeue.observation_max_age {
+    if snapshot.is_none() && o.observation_age() > o.settings.requeue.observation_max_age {
         return (Readiness::TooOld, "the instance was last observed too long ago".to_owned());
     }
     let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
@@ -106,11 +106,19 @@ pub(in crate::plan::instance) fn facts(o: &Observed, facts: &InstanceFacts, stat
         return;
     }
     let snapshot = o.snapshot().filter(|snapshot| snapshot.facts.id == facts.id);
+    let (former, applied) = (status.resolved.as_ref(), status.applied.as_ref());
+    let fields = match o.desired.as_ref() {
+        Ok(desired) => {
+            let differences = Differences::between(desired, facts, snapshot, former, applied);
+            diff::applied_fields(&differences, applied)
+        }
+        Err(_) => applied.map(|applied| applied.fields.clone()).unwrap_or_default(),
+    };
     status.resolved = Some(resolved(o, facts, snapshot, status.resolved.take().unwrap_or_default()));
     status.endpoints = endpoints(facts);
     let tag_keys = diff::applied_tags(o.desired.as_ref().ok(), facts, status.applied.as_ref());
     let auth_hash = status.applied.take().and_then(|applied| applied.auth_hash);
-    let applied = Applied { tag_keys, auth_hash };
+    let applied = Applied { tag_keys, fields, auth_hash };
     status.applied = (applied != Applied::default()).then_some(applied);
 }
 

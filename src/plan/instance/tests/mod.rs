@@ -96,6 +96,7 @@ fn observed(more: Value) -> Observed {
             generation: 1,
             deleting: false,
             finalizer: true,
+            retry_token: None,
         },
         policies: Policies::of(&spec),
         desired: Desired::parse(&spec),

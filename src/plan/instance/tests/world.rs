@@ -159,7 +159,7 @@ fn any_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
         recreations: dice.pick(&[None, Some(1), Some(3), Some(i32::MAX), Some(-1)]),
         applied: dice.pick(&[
             before.applied,
-            Some(Applied { tag_keys: vec!["team".to_owned(), UID_TAG.to_owned()], auth_hash: None }),
+            Some(Applied { tag_keys: vec!["team".to_owned(), UID_TAG.to_owned()], ..Applied::default() }),
         ]),
         observed_generation: dice.pick(&[before.observed_generation, Some(1), Some(2)]),
         ..before

@@ -68,6 +68,7 @@ impl Observed {
             generation: self.probe.metadata.generation.unwrap_or_default(),
             account: account.map(|account| &account.account),
             credentials_hash: account.map(|account| account.credentials_hash.as_str()),
+            retry_token: None,
             window: self.settings.window(),
             first_seen: self.intent_seen,
             wall: self.now.wall,
@@ -113,7 +114,7 @@ impl Observed {
             }
             _ => None,
         };
-        Plan { step, status, publish: true, intent, wait, demand: Demand::IDLE }
+        Plan { step, status, publish: true, intent, warnings: Vec::new(), wait, demand: Demand::IDLE }
     }
 }
 

@@ -157,6 +157,7 @@ impl Process {
             event_sink: Arc::new(NoopSink),
             credentials_cache: Default::default(),
             projects: Default::default(),
+            account_limits: Default::default(),
         });
         let instances = Instances {
             objects: view.clone(),
