@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 use k8s_openapi::{
     NamespaceResourceScope, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Resource, ResourceExt};
+use kube::{CustomResourceExt, Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use super::{
     ids::{NamespacedName, ObjectId},
     links::Link,
 };
-use crate::plan::operation::HasOperation;
+use crate::plan::{Definition, operation::HasOperation};
 
 /// The Secret with credentials if a spec names none.
 pub(super) const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
@@ -21,6 +21,7 @@ pub(super) const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
 /// A kind that the operator manages: namespaced, with a status that only the operator writes.
 pub trait ManagedResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + CustomResourceExt
     + Clone
     + fmt::Debug
     + Serialize
@@ -110,6 +111,9 @@ pub trait ObjectApi<K: ManagedResource>: Send + Sync {
         object: &K,
         status: &K::Status,
     ) -> impl Future<Output = Result<K, ClusterError>> + Send;
+
+    /// The kind's CustomResourceDefinition, as the API server has it now.
+    fn definition(&self) -> impl Future<Output = Result<Definition, ClusterError>> + Send;
 
     /// Adds a finalizer to the object with this uid. Succeeds if the object has it already. Never creates an object:
     /// [`ClusterError::Gone`] if none has this uid. [`ClusterError::Conflict`] if it is being deleted, or if its

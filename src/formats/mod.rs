@@ -15,8 +15,8 @@ pub use self::{
     hash::{HashKey, Purpose},
     name::cloud_name,
     object::{
-        APPROVE_ANNOTATION, FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER, binding_secret_name,
-        pending_auth_secret_name,
+        APPROVE_ANNOTATION, FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER, INSTANCE_ID_ANNOTATION,
+        auth_record_secret_name, binding_secret_name, pending_auth_secret_name,
     },
     owner::OwnerHash,
     ownership::{

@@ -13,7 +13,7 @@ use crate::{
         reconciler::Known,
     },
     dcs::model::InstanceFacts,
-    formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
+    formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, RELEASED_TAG, UID_TAG, cloud_name},
     inventory::{AccountSnapshot, Cause, List, Lists},
     plan::{
         Blocker,
@@ -50,6 +50,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         };
         if let Some(snapshot) = known.snapshot {
             let mut lists = lists(&observed, &snapshot);
+            lists.overlay_tags(&observed.local, observed.now.monotonic, observed.tags_max_age());
             lists.overlay_recent_reads(&observed.local);
             observed.lists = Some(lists);
         }
@@ -73,8 +74,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.is_deleting(),
             finalizer: has_finalizer(object, INSTANCE_FINALIZER),
+            guard: object.finalizers().iter().find(|finalizer| guards(finalizer)).cloned(),
         }
     }
+}
+
+/// Whether a finalizer is somebody else's. Kubernetes' own order only what is deleted first.
+fn guards(finalizer: &str) -> bool {
+    ![INSTANCE_FINALIZER, "foregroundDeletion", "orphan"].contains(&finalizer)
 }
 
 /// The part of the account's lists that is about this object.
@@ -93,6 +100,7 @@ fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
         failed_before: begun(&failures.previous),
         known,
         marked: marked(&o.subject, instances.latest.as_deref()),
+        named: named(o, instances.latest.as_deref()),
         vanished: vanished(&o.subject, instances),
         failed: failed(o, failures.latest.as_deref()),
         trouble: instances.trouble.as_ref().map(|trouble| blocker_for(&trouble.cause)),
@@ -103,9 +111,26 @@ fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
 /// Instances with our uid or owner in their tags, each once.
 fn marked(subject: &Subject, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceFacts>> {
     let Some(list) = list else { return Vec::new() };
-    let others = list.tagged(OWNER_TAG, subject.owner.as_str());
-    let others = others.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
-    list.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
+    let owner = subject.owner.as_str();
+    let others = list.tagged(OWNER_TAG, owner).filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
+    let released = list.tagged(RELEASED_TAG, owner);
+    let released =
+        released.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid) && facts.tag(OWNER_TAG) != Some(owner));
+    list.tagged(UID_TAG, &subject.uid).chain(others).chain(released).cloned().collect()
+}
+
+/// Instances with the object's name in DCS, declared or derived, whose tags do not name the object.
+fn named(o: &Observed, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceFacts>> {
+    let Some(list) = list else { return Vec::new() };
+    let subject = &o.subject;
+    let derived = cloud_name(&subject.namespace, &subject.name, &subject.owner);
+    let declared = o.desired.as_ref().ok().and_then(|desired| desired.name.clone());
+    let names = std::iter::once(&derived).chain(declared.as_ref().filter(|name| **name != derived));
+    let unmarked = |facts: &&Arc<InstanceFacts>| {
+        facts.tag(UID_TAG) != Some(&subject.uid)
+            && ![OWNER_TAG, RELEASED_TAG].iter().any(|key| facts.tag(key) == Some(subject.owner.as_str()))
+    };
+    names.flat_map(|name| list.named(name)).filter(unmarked).cloned().collect()
 }
 
 fn vanished(subject: &Subject, lists: &Lists<InstanceFacts>) -> Vec<Arc<InstanceFacts>> {

@@ -15,6 +15,7 @@ mod locate;
 mod phase;
 mod plan;
 mod status;
+mod tagging;
 
 pub use self::{
     action::{CloudAction, KubeAction, Lookup, Plan, Step},
@@ -27,6 +28,7 @@ pub use self::{
     },
     intent::ChangeOutcome,
     plan::plan,
+    tagging::OwnershipChange,
 };
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod delete;
 mod existing;
 pub(super) mod fixtures;
 mod properties;
+mod reclaim;
 mod world;
 
 use std::{sync::Arc, time::Duration};
@@ -30,9 +31,9 @@ use crate::{
         words::{OperationOutcome, OperationType},
     },
     dcs::model::{Capacity, CpuType, Flavor, InstanceFacts, InstanceStatus, Tag},
-    formats::{Origin, OwnerHash, OwnershipTags},
+    formats::{Origin, OwnerHash, OwnershipTags, cloud_name},
     inventory::demand::Demand,
-    plan::schedule::RequeuePolicy,
+    plan::{Definition, schedule::RequeuePolicy},
 };
 
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
@@ -95,6 +96,7 @@ fn observed(more: Value) -> Observed {
             generation: 1,
             deleting: false,
             finalizer: true,
+            guard: None,
         },
         policies: Policies::of(&spec),
         desired: Desired::parse(&spec),
@@ -119,9 +121,10 @@ fn observed(more: Value) -> Observed {
     }
 }
 
-/// The lookup of a current binding Secret, and no other.
+/// The lookups of a current binding Secret and of a complete definition, and no other.
 fn lookups() -> LookupResults {
-    LookupResults { binding: Some(Ok(BindingState::Current)), ..LookupResults::default() }
+    let definition = Some(Ok(Definition::Complete));
+    LookupResults { binding: Some(Ok(BindingState::Current)), definition, ..LookupResults::default() }
 }
 
 /// Complete lists of instances and failed creations, with these starts.
@@ -205,10 +208,13 @@ fn list(o: &mut Observed, all: &[InstanceFacts]) {
     let is_marked = |facts: &&InstanceFacts| {
         facts.tags().any(|(key, value)| {
             (key, value) == ("dcs-operator-uid", UID)
-                || (key, value) == ("dcs-operator-owner", owner().as_str())
+                || ["dcs-operator-owner", "dcs-operator-released"].contains(&key) && value == owner().as_str()
         })
     };
     lists.marked = all.iter().filter(is_marked).map(|facts| Arc::new(facts.clone())).collect();
+    let name = cloud_name("shop", "sessions", &owner());
+    let named = all.iter().filter(|facts| !is_marked(facts) && facts.name.as_ref() == Some(&name));
+    lists.named = named.map(|facts| Arc::new(facts.clone())).collect();
 }
 
 /// An object that is in sync with the instance `facts`, with its status written.
@@ -289,6 +295,9 @@ fn step_of(plan: &Plan) -> String {
     let step = match &plan.step {
         Step::Nothing => "nothing".to_owned(),
         Step::Lookup(Lookup::Detail { id }) => format!("read detail {id}"),
+        Step::Lookup(Lookup::Candidate { id }) => format!("read candidate {id}"),
+        Step::Lookup(Lookup::Definition) => "read definition".to_owned(),
+        Step::Lookup(Lookup::Record) => "read record".to_owned(),
         Step::Lookup(Lookup::Flavors) => "read flavors".to_owned(),
         Step::Lookup(Lookup::Windows) => "read windows".to_owned(),
         Step::Lookup(Lookup::Password(_)) => "read password".to_owned(),
@@ -300,11 +309,16 @@ fn step_of(plan: &Plan) -> String {
         Step::Prepare(KubeAction::WriteBindingSecret(_)) => "write binding Secret".to_owned(),
         Step::Prepare(KubeAction::DeletePendingSecret) => "delete pending Secret".to_owned(),
         Step::CloudAction(CloudAction::Create(_)) => "create".to_owned(),
-        Step::CloudAction(CloudAction::Adopt { id, mark }) => {
-            format!("adopt {id} as {}", mark.origin.as_str())
+        Step::CloudAction(CloudAction::Adopt { id, change } | CloudAction::Release { id, change }) => {
+            match change {
+                OwnershipChange::SetMark(mark) => format!("adopt {id} as {}", mark.origin.as_str()),
+                OwnershipChange::SetOwner(_) => format!("set owner {id}"),
+                OwnershipChange::RemoveReleased => format!("remove released {id}"),
+                OwnershipChange::RemoveUid => format!("remove uid {id}"),
+                OwnershipChange::SetReleased(_) => format!("set released {id}"),
+                OwnershipChange::RemoveOwner => format!("remove owner {id}"),
+            }
         }
-        Step::CloudAction(CloudAction::TagReleased { id, .. }) => format!("tag released {id}"),
-        Step::CloudAction(CloudAction::RemoveOwnershipTags { id }) => format!("remove ownership tags {id}"),
         Step::CloudAction(CloudAction::Delete { id, failed: None, .. }) => format!("delete {id}"),
         Step::CloudAction(CloudAction::Delete { id, failed: Some(_), .. }) => format!("delete record {id}"),
         Step::CloudAction(CloudAction::Update { id, .. }) => format!("update {id}"),
