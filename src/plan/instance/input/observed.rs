@@ -10,6 +10,7 @@ use super::{
     desired::Desired,
     invalid::Invalid,
     policies::Policies,
+    secrets::Secrets,
 };
 use crate::{
     api::{DcsInstanceStatus, instance::CloudAccount, words::OperationType},
@@ -37,6 +38,8 @@ pub struct Observed {
     pub lists: Option<AccountLists>,
     /// Versions of the object's Secrets, from the watch.
     pub secrets: SecretVersions,
+    /// What the operator noted in the metadata of the object's Secrets.
+    pub notes: Secrets,
     /// The results of this reconcile's lookups.
     pub lookups: LookupResults,
     /// What this process keeps about the object.

@@ -110,6 +110,7 @@ fn observed(more: Value) -> Observed {
             },
         }),
         secrets: SecretVersions::default(),
+        notes: Default::default(),
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.
         lookups: lookups(),
