@@ -141,9 +141,14 @@ pub trait SecretApi: Send + Sync {
         key: &NamespacedName,
     ) -> impl Future<Output = Result<Option<Secret>, ClusterError>> + Send;
 
-    /// The version of the Secret in the watch cache, which may be older than the one in the API server. `None` if the
-    /// watch shows none.
-    fn version(&self, key: &NamespacedName) -> Option<String>;
+    /// The metadata of the Secret in the watch cache, which may be older than the Secret in the API server. Of labels and
+    /// annotations, it has the operator's own. `None` if the watch shows no such Secret.
+    fn metadata(&self, key: &NamespacedName) -> Option<ObjectMeta>;
+
+    /// The version of the Secret in the watch cache.
+    fn version(&self, key: &NamespacedName) -> Option<String> {
+        self.metadata(key)?.resource_version
+    }
 
     /// Creates a Secret; [`ClusterError::Conflict`] if one of that name exists.
     fn create_secret(&self, secret: &Secret) -> impl Future<Output = Result<Secret, ClusterError>> + Send;

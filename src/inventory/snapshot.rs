@@ -147,7 +147,9 @@ impl<T: Item> List<T> {
         let name_at = |at: &u32| name_of(items, *at);
         let first = by_name.partition_point(|at| name_at(at) < Some(name));
         let found = by_name.get(first..).unwrap_or_default().iter();
-        found.take_while(move |at| name_of(items, **at) == Some(name)).filter_map(|at| items.get(*at as usize))
+        found
+            .take_while(move |at| name_of(items, **at) == Some(name))
+            .filter_map(|at| items.get(*at as usize))
     }
 }
 

@@ -64,10 +64,7 @@ mod tests {
                 for policy in [DeletionPolicy::Delete, DeletionPolicy::Retain] {
                     let all = (true, ManagementPolicy::Managed, DeletionPolicy::Delete);
                     let under = |definition| Consent::by_deletion(deleting, management, policy, &definition);
-                    assert_eq!(
-                        under(Definition::Complete).is_some(),
-                        (deleting, management, policy) == all
-                    );
+                    assert_eq!(under(Definition::Complete).is_some(), (deleting, management, policy) == all);
                     assert_eq!(under(Definition::BeingDeleted), None);
                     assert_eq!(under(Definition::Lacks(vec!["spec.deletionPolicy".to_owned()])), None);
                 }

@@ -87,9 +87,7 @@ mod tests {
     #[test]
     fn a_definition_needs_every_field_of_the_spec() {
         assert_eq!(live(|_| ()), Definition::Complete);
-        let without = |field: &str| {
-            live(|spec| drop(spec.properties.as_mut().unwrap().remove(field)))
-        };
+        let without = |field: &str| live(|spec| drop(spec.properties.as_mut().unwrap().remove(field)));
         assert_eq!(without("deletionPolicy"), Definition::Lacks(vec!["spec.deletionPolicy".to_owned()]));
         assert_eq!(without("adopt"), Definition::Lacks(vec!["spec.adopt".to_owned()]));
         let nested = live(|spec| {

@@ -20,7 +20,8 @@ pub use self::{
     auth::{Auth, AuthType, PasswordSecretRef},
     network::Network,
     policy::{
-        Adopt, CredentialsRef, DeletionPolicy, MaintenanceWindow, ManagementPolicy, OnExternalDeletion, ReclaimPolicy,
+        Adopt, CredentialsRef, DeletionPolicy, MaintenanceWindow, ManagementPolicy, OnExternalDeletion,
+        ReclaimPolicy,
     },
     status::{
         Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval, Resolved, ResolvedWindow,

@@ -197,7 +197,9 @@ fn source(reason: Reason) -> Source {
             RowsAndBinding(blocked(reason))
         }
         Reason::ApprovalRequired => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
-        Reason::PrepaidNotDeletable | Reason::GuardedByFinalizer | Reason::DefinitionOutdated => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
+        Reason::PrepaidNotDeletable | Reason::GuardedByFinalizer | Reason::DefinitionOutdated => {
+            Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)])
+        }
         Reason::InvalidSpec
         | Reason::UnsupportedChange
         | Reason::ReferenceInvalid

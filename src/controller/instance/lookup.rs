@@ -2,9 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
-
 use super::state::{Context, Instances};
 use crate::{
     api::{DcsInstance, Reason},
@@ -18,7 +15,6 @@ use crate::{
         Class, Cloud, Error,
         model::{InstanceDetail, InstanceFacts},
     },
-    formats::{INSTANCE_ID_ANNOTATION, auth_record_secret_name},
     inventory::{CatalogueRead, Work},
     plan::{
         Blocker,
@@ -64,14 +60,6 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 let what = "the CustomResourceDefinition cannot be read";
                 let found = found.map_err(|error| self.cluster_blocker(context, what, &error));
                 context.observed.lookups.definition = Some(found);
-            }
-            Lookup::Record => {
-                let key = context.object.object_id().secret(&auth_record_secret_name(&context.observed.subject.name));
-                let found = self.shared.secrets.get_secret(&key).await;
-                let what = "the Secret that records the password cannot be read";
-                let found = found.map_err(|error| self.cluster_blocker(context, what, &error));
-                let noted = |secret: Secret| secret.annotations().get(INSTANCE_ID_ANNOTATION).cloned();
-                context.observed.lookups.record = Some(found.map(|secret| secret.and_then(noted)));
             }
             Lookup::Flavors => {
                 let answer = self.shared.inventory.flavors(&account).await;
@@ -126,11 +114,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         lists.overlay_tags(&observed.local, asked, observed.settings.requeue.resync_interval);
     }
 
-    fn candidate(
-        &self,
-        context: &mut Context<N::Cloud>,
-        answer: Result<InstanceDetail, Error>,
-    ) -> Detail {
+    fn candidate(&self, context: &mut Context<N::Cloud>, answer: Result<InstanceDetail, Error>) -> Detail {
         match answer {
             Ok(detail) => Detail::Found(Box::new(snapshot(&detail))),
             Err(error) if error.class() == Class::NotFound => Detail::NotFound,

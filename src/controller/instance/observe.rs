@@ -43,6 +43,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             account: known.account,
             lists: None,
             secrets: self.versions(&object),
+            notes: self.notes(&object),
             lookups: LookupResults::default(),
             local,
             now: Now { wall: known.now.wall, monotonic: known.now.monotonic },
@@ -114,8 +115,8 @@ fn marked(subject: &Subject, list: Option<&List<InstanceFacts>>) -> Vec<Arc<Inst
     let owner = subject.owner.as_str();
     let others = list.tagged(OWNER_TAG, owner).filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
     let released = list.tagged(RELEASED_TAG, owner);
-    let released =
-        released.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid) && facts.tag(OWNER_TAG) != Some(owner));
+    let released = released
+        .filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid) && facts.tag(OWNER_TAG) != Some(owner));
     list.tagged(UID_TAG, &subject.uid).chain(others).chain(released).cloned().collect()
 }
 

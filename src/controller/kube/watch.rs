@@ -8,7 +8,10 @@ use std::{
 };
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use k8s_openapi::{
+    api::core::v1::{ObjectReference, Secret},
+    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
+};
 use kube::{
     Api, Client, ResourceExt,
     api::PartialObjectMeta,
@@ -33,8 +36,11 @@ use crate::{
         links::{Link, Links, Referent, Relation},
         ports::{ManagedResource, has_finalizer},
     },
-    formats::IN_USE_FINALIZER,
+    formats::{FIELD_MANAGER, IN_USE_FINALIZER, RECORD_ANNOTATION},
 };
+
+/// The longest annotation that is kept; the operator's own are shorter.
+const MAX_ANNOTATION_LENGTH: usize = 1024;
 
 /// The wait before a watch is restarted: kube's own, capped.
 struct CappedBackoff {
@@ -73,6 +79,29 @@ pub struct Watches {
     pub(super) synced: CancellationToken,
     pub(super) timeouts: KubeTimeouts,
     error_handler: Arc<dyn WatchErrorHandler>,
+}
+
+/// Of thousands of Secrets, only name, version, finalizers and the operator's own labels and annotations are needed.
+fn prune_secret(metadata: &mut ObjectMeta) {
+    let own = |key: &String| key.starts_with(GROUP);
+    let edited = metadata.managed_fields.take().is_some_and(|managers| managers.iter().any(edits_data));
+    metadata.owner_references = None;
+    metadata.labels.iter_mut().for_each(|labels| labels.retain(|key, _| own(key)));
+    metadata.annotations.iter_mut().for_each(|annotations| {
+        annotations.retain(|key, value| own(key) && value.len() <= MAX_ANNOTATION_LENGTH);
+        // What the operator noted about the content need not hold any more.
+        if edited {
+            annotations.remove(RECORD_ANNOTATION);
+        }
+    });
+    metadata.labels.take_if(|labels| labels.is_empty());
+    metadata.annotations.take_if(|annotations| annotations.is_empty());
+}
+
+/// Another writer than the operator has set a value of the Secret.
+fn edits_data(entry: &ManagedFieldsEntry) -> bool {
+    let sets_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
+    sets_data && entry.manager.as_deref() != Some(FIELD_MANAGER)
 }
 
 /// Metadata of a Secret.
@@ -198,10 +227,7 @@ impl Watches {
             .inspect(move |event| on_error.report("Secret", event))
             .backoff(self.backoff())
             .modify(|secret| {
-                // Of thousands of Secrets, only name, version and finalizers are needed.
-                let metadata = &mut secret.metadata;
-                (metadata.managed_fields, metadata.annotations, metadata.labels) = (None, None, None);
-                metadata.owner_references = None;
+                prune_secret(&mut secret.metadata);
                 secret.types = None;
             })
             .reflect(writer)

@@ -46,8 +46,6 @@ pub enum Lookup {
     },
     /// The object's CustomResourceDefinition.
     Definition,
-    /// The ID of the instance that the record Secret notes.
-    Record,
     /// The flavors on offer.
     Flavors,
     /// The maintenance windows on offer.

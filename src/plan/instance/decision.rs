@@ -123,7 +123,9 @@ impl Decision {
     pub(super) fn deletion_failed(o: &Observed, blocker: &Blocker) -> Self {
         let message = format!("{}; until then the instance is not deleted", blocker.message);
         let decision = match blocker.retry_class() {
-            RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed => Self::deleting(o, &message),
+            RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed => {
+                Self::deleting(o, &message)
+            }
             RetryClass::NeedsUser => Self::deletion_blocked(o, blocker.reason, message),
         };
         decision.wait(o.retry_delay_for(blocker))

@@ -238,7 +238,8 @@ fn refusal(o: &Observed, operation: &OperationStatus, changes_tags: bool) -> Opt
     let is_refused = operation.outcome == Some(OperationOutcome::Refused);
     let same_spec = operation.generation == Some(o.subject.generation);
     let reason = operation.reason.as_deref().and_then(Reason::from_word);
-    let reason = reason.filter(|reason| is_refused && same_spec && retry_class(*reason) == RetryClass::NeedsUser)?;
+    let reason =
+        reason.filter(|reason| is_refused && same_spec && retry_class(*reason) == RetryClass::NeedsUser)?;
     let message = operation.message.as_deref().unwrap_or("DCS refused the request");
     let retried = "retried slowly, and at once when the spec or the credentials change";
     // The request has nothing from the spec: the instance has no room for the tags, or the site does not accept them.

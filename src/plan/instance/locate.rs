@@ -113,12 +113,15 @@ fn unread<'a>(o: &'a Observed, lists: &'a AccountLists) -> Option<Location<'a>> 
 /// The operator has begun to take an instance back. That it had no other was proven before; the detail shows how far it
 /// got, before the list does.
 fn reclaiming<'a>(o: &'a Observed, lists: &'a AccountLists, claims: &Claims) -> Option<Location<'a>> {
-    let operation = o.status.operation.as_ref().filter(|operation| operation.type_ == OperationType::Adopt)?;
+    let operation =
+        o.status.operation.as_ref().filter(|operation| operation.type_ == OperationType::Adopt)?;
     let id = operation.instance_id.as_deref()?;
     let left = claims.released.iter().chain(&claims.orphaned);
     let [_] = left.filter(|facts| facts.id == id).collect::<Vec<_>>()[..] else { return None };
     match o.candidate(id) {
-        Some(Detail::Found(snapshot)) if matches!(ownership_of(&snapshot.facts, &o.subject), Ownership::Ours(_)) => {
+        Some(Detail::Found(snapshot))
+            if matches!(ownership_of(&snapshot.facts, &o.subject), Ownership::Ours(_)) =>
+        {
             Some(exists(o, lists, &snapshot.facts, Some(snapshot)))
         }
         Some(_) | None => Some(Location::Reclaiming(id.to_owned())),

@@ -15,7 +15,7 @@ use dcs_operator::{
     },
     plan::Definition,
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
 use serde_json::Value;
 use tokio::task::yield_now;
@@ -358,8 +358,8 @@ impl SecretApi for MemoryView {
         self.cluster.call(|store| Ok(decode(store.create("secret", &id, object)?.as_ref()))).await
     }
 
-    fn version(&self, key: &NamespacedName) -> Option<String> {
-        Some(self.shown(&secret_id(key))?["metadata"]["resourceVersion"].as_str()?.to_owned())
+    fn metadata(&self, key: &NamespacedName) -> Option<ObjectMeta> {
+        Some(decode(&self.shown(&secret_id(key))?["metadata"]))
     }
 
     async fn replace_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {

@@ -6,7 +6,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
-use self::groups::{CloudFlags, DefaultReclaimPolicy, KubernetesFlags, LeaderFlags, LogFormat, ReconcileFlags, TenantFlags};
+use self::groups::{
+    CloudFlags, DefaultReclaimPolicy, KubernetesFlags, LeaderFlags, LogFormat, ReconcileFlags, TenantFlags,
+};
 use crate::{
     cli::Failure,
     controller::{Endpoints, KubeTimeouts, Namespaces, OwnCredentials},

@@ -10,6 +10,7 @@ use super::{
     desired::Desired,
     invalid::Invalid,
     policies::Policies,
+    secrets::Secrets,
 };
 use crate::{
     api::{
@@ -44,6 +45,8 @@ pub struct Observed {
     pub lists: Option<AccountLists>,
     /// Versions of the object's Secrets, from the watch.
     pub secrets: SecretVersions,
+    /// What the operator noted in the metadata of the object's Secrets.
+    pub notes: Secrets,
     /// The results of this reconcile's lookups.
     pub lookups: LookupResults,
     /// What this process keeps about the object.
@@ -178,8 +181,6 @@ pub struct LookupResults {
     pub candidate: Option<(String, Detail)>,
     /// The object's CustomResourceDefinition.
     pub definition: Option<Result<Definition, Blocker>>,
-    /// The ID of the instance that the record Secret notes.
-    pub record: Option<Result<Option<String>, Blocker>>,
     /// The flavors on offer.
     pub flavors: Option<Result<Arc<[Flavor]>, Blocker>>,
     /// The maintenance windows on offer.
@@ -414,7 +415,12 @@ impl AccountLists {
 
     /// The instance of this id with the object's tags, in the two newest lists.
     pub(in crate::plan::instance) fn claimed(&self, id: &str) -> Option<&InstanceFacts> {
-        self.marked.iter().chain(&self.named).chain(&self.vanished).map(Arc::as_ref).find(|facts| facts.id == id)
+        self.marked
+            .iter()
+            .chain(&self.named)
+            .chain(&self.vanished)
+            .map(Arc::as_ref)
+            .find(|facts| facts.id == id)
     }
 }
 

@@ -61,7 +61,9 @@ pub(in crate::plan::instance) fn kept_origin(facts: &InstanceFacts, subject: &Su
     let kept = match ownership_of(facts, subject) {
         Ownership::Ours(origin) => Some(origin),
         Ownership::Released | Ownership::Orphaned => tag(facts, ORIGIN_TAG).and_then(Origin::from_tag),
-        Ownership::Unowned if tag(facts, UID_TAG).is_some() => tag(facts, ORIGIN_TAG).and_then(Origin::from_tag),
+        Ownership::Unowned if tag(facts, UID_TAG).is_some() => {
+            tag(facts, ORIGIN_TAG).and_then(Origin::from_tag)
+        }
         Ownership::Unowned | Ownership::Foreign => None,
     };
     kept.unwrap_or(Origin::Adopted)
@@ -166,7 +168,10 @@ mod tests {
             (vec![(RELEASED_TAG, "u0-uid-of-an-early-version")], Ownership::Unowned),
             (orphaned.tags().to_vec(), Ownership::Orphaned),
             ([&foreign.tags()[..], &[(RELEASED_TAG, subject.owner.as_str())]].concat(), Ownership::Foreign),
-            ([&ours.tags()[..], &[(RELEASED_TAG, subject.owner.as_str())]].concat(), Ownership::Ours(Origin::Adopted)),
+            (
+                [&ours.tags()[..], &[(RELEASED_TAG, subject.owner.as_str())]].concat(),
+                Ownership::Ours(Origin::Adopted),
+            ),
             (foreign.tags()[..1].to_vec(), Ownership::Foreign),
             (foreign.tags()[1..].to_vec(), Ownership::Foreign),
         ] {

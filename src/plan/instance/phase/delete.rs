@@ -147,7 +147,12 @@ fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> De
     match definition {
         Definition::Complete => {}
         Definition::BeingDeleted => {
-            return release(o, lists, snapshot, "the CustomResourceDefinition is being deleted, which is no consent to delete data: ");
+            return release(
+                o,
+                lists,
+                snapshot,
+                "the CustomResourceDefinition is being deleted, which is no consent to delete data: ",
+            );
         }
         Definition::Lacks(fields) => {
             let message = format!(
@@ -220,7 +225,9 @@ fn tags_missing(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot)
     if is_named && !is_foreign {
         return match o.policies.deletion_of(Some(origin)) {
             DeletionPolicy::Retain => unless_others(o, lists, id),
-            DeletionPolicy::Delete => as_deletion(o, mark::put_tags(o, facts, origin, "it is deleted afterwards")),
+            DeletionPolicy::Delete => {
+                as_deletion(o, mark::put_tags(o, facts, origin, "it is deleted afterwards"))
+            }
         };
     }
     let more = if is_foreign { format!(" and {}", tenancy::permission(o)) } else { String::new() };

@@ -4,16 +4,18 @@
 use super::{create, mark};
 use crate::{
     api::{Reason, instance::ReclaimPolicy, words::Impact},
-    formats::auth_record_secret_name,
-    plan::conditions::Readiness,
-    plan::instance::{
-        action::{Lookup, Step},
-        decision::Decision,
-        diff::Differences,
-        input::{
-            Desired, Observed,
-            observed::{AccountLists, Detail, InstanceSnapshot},
-            ownership::{Claims, Ownership, claims, ids, is_live, kept_origin, ownership_of, tag},
+    formats::{RELEASED_TAG, auth_secret_name},
+    plan::{
+        conditions::Readiness,
+        instance::{
+            action::{Lookup, Step},
+            decision::Decision,
+            diff::Differences,
+            input::{
+                Desired, Observed,
+                observed::{AccountLists, Detail, InstanceSnapshot},
+                ownership::{Claims, Ownership, claims, ids, is_live, kept_origin, ownership_of, tag},
+            },
         },
     },
 };
@@ -77,9 +79,13 @@ fn take_back(o: &Observed, desired: &Desired, id: &str) -> Option<Decision> {
         (Ownership::Released | Ownership::Orphaned, ReclaimPolicy::Orphaned) => false,
         // An early version released it, and no tag names the owner.
         (Ownership::Unowned, ReclaimPolicy::Released | ReclaimPolicy::Orphaned)
-            if tag(facts, crate::formats::RELEASED_TAG).is_some() =>
+            if tag(facts, RELEASED_TAG).is_some() =>
         {
-            return Some(blocked(o, id, "an earlier version of the operator released it, without noting its owner"));
+            return Some(blocked(
+                o,
+                id,
+                "an earlier version of the operator released it, without noting its owner",
+            ));
         }
         (Ownership::Ours(_) | Ownership::Unowned | Ownership::Foreign, _) => {
             return Some(Decision::creating(o, LEFT).until_proven(None));
@@ -99,19 +105,19 @@ fn take_back(o: &Observed, desired: &Desired, id: &str) -> Option<Decision> {
 }
 
 /// What keeps an instance from being taken back: the record of this namespace, or a field that it keeps for life.
-fn check(o: &Observed, desired: &Desired, snapshot: &InstanceSnapshot, needs_record: bool) -> Option<Decision> {
-    let id = &snapshot.facts.id;
-    if needs_record {
-        match &o.lookups.record {
-            None => return Some(Decision::creating(o, LEFT).step(Step::Lookup(Lookup::Record))),
-            Some(Err(blocker)) => return Some(Decision::lookup_failed(o, blocker)),
-            Some(Ok(noted)) if noted.as_ref() == Some(id) => {}
-            Some(Ok(_)) => {
-                let record = auth_record_secret_name(&o.subject.name);
-                let why = format!("Secret {record}, which would show that it belongs to this namespace, does not note its ID");
-                return Some(blocked(o, id, &why));
-            }
-        }
+fn check(
+    o: &Observed,
+    desired: &Desired,
+    snapshot: &InstanceSnapshot,
+    needs_record: bool,
+) -> Option<Decision> {
+    let id = snapshot.facts.id.as_str();
+    if needs_record && o.notes.recorded_instance() != Some(id) {
+        let record = auth_secret_name(&o.subject.name);
+        let why = format!(
+            "Secret {record}, which would show that it belongs to this namespace, does not note its ID"
+        );
+        return Some(blocked(o, id, &why));
     }
     let differences = Differences::between(desired, &snapshot.facts, Some(snapshot), None, None);
     let immutable = differences.changes.iter().filter(|change| change.impact == Impact::Immutable);

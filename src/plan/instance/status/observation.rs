@@ -6,8 +6,8 @@ use crate::{
     api::{
         DcsInstanceStatus, Reason,
         instance::{
-            Applied, DeletionPolicy, Endpoint, Endpoints, ManagementPolicy, OnExternalDeletion, ReclaimPolicy,
-            Resolved, ResolvedWindow,
+            Applied, DeletionPolicy, Endpoint, Endpoints, ManagementPolicy, OnExternalDeletion,
+            ReclaimPolicy, Resolved, ResolvedWindow,
         },
     },
     dcs::model::{InstanceFacts, InstanceStatus},

@@ -21,6 +21,7 @@ use super::{
         AccountLists, Blocker, CredentialsSource, Detail, InstanceSnapshot, ListTimes, LocalState,
         LookupResults, Now, PasswordState, PlannerSettings, ResolvedAccount, SecretVersions, Subject,
     },
+    secrets::SecretNotes,
     *,
 };
 use crate::{
@@ -112,6 +113,7 @@ fn observed(more: Value) -> Observed {
             },
         }),
         secrets: SecretVersions::default(),
+        notes: Default::default(),
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.
         lookups: lookups(),
@@ -277,6 +279,11 @@ fn flavors(zones: &[&str]) -> Arc<[Flavor]> {
     vec![serde_json::from_value(flavor).unwrap()].into()
 }
 
+/// The record of the password of the instance `id`.
+fn record_of(id: &str) -> SecretNotes {
+    SecretNotes { instance_id: Some(id.to_owned()), ..SecretNotes::default() }
+}
+
 /// Adds the lookups that a create request needs.
 fn with_lookups(o: &mut Observed) {
     o.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
@@ -297,7 +304,6 @@ fn step_of(plan: &Plan) -> String {
         Step::Lookup(Lookup::Detail { id }) => format!("read detail {id}"),
         Step::Lookup(Lookup::Candidate { id }) => format!("read candidate {id}"),
         Step::Lookup(Lookup::Definition) => "read definition".to_owned(),
-        Step::Lookup(Lookup::Record) => "read record".to_owned(),
         Step::Lookup(Lookup::Flavors) => "read flavors".to_owned(),
         Step::Lookup(Lookup::Windows) => "read windows".to_owned(),
         Step::Lookup(Lookup::Password(_)) => "read password".to_owned(),

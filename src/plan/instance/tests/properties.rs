@@ -63,7 +63,8 @@ fn check_consent(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     };
     let agreed = o.lookups.definition == Some(Ok(Definition::Complete))
         && o.subject.guard.is_none()
-        && o.subject.deleting && o.policies.deletion_of(Some(origin)) == DeletionPolicy::Delete;
+        && o.subject.deleting
+        && o.policies.deletion_of(Some(origin)) == DeletionPolicy::Delete;
     let never_created = facts.status == Some(InstanceStatus::CreateFailed);
     prop_assert!(never_created || (agreed && failed.is_none()));
     Ok(())
@@ -78,7 +79,7 @@ fn check_target(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         Some(CloudAction::Adopt { .. }) => {
             let named = o.policies.adopt.as_deref() == Some(id)
                 && matches!(ownership, Ownership::Unowned | Ownership::Released);
-            let noted = o.lookups.record == Some(Ok(Some(id.to_owned())));
+            let noted = o.notes.recorded_instance() == Some(id);
             let reclaims = match o.reclaim_policy() {
                 ReclaimPolicy::Released => ownership == Ownership::Released && noted,
                 ReclaimPolicy::Orphaned => matches!(ownership, Ownership::Released | Ownership::Orphaned),
@@ -103,7 +104,11 @@ fn check_reported(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     if origin_of(o, facts).is_some() {
         return Ok(());
     }
-    prop_assert!(plan.status.id.is_none() || plan.status.id == o.status.id || plan.status.id.as_ref() != Some(&facts.id));
+    prop_assert!(
+        plan.status.id.is_none()
+            || plan.status.id == o.status.id
+            || plan.status.id.as_ref() != Some(&facts.id)
+    );
     prop_assert!(
         plan.status.endpoints.is_none()
             || plan.status.endpoints == o.status.endpoints

@@ -45,7 +45,6 @@ pub(super) struct World {
     password: Result<PasswordState, Blocker>,
     binding: Result<BindingState, Blocker>,
     definition: Result<Definition, Blocker>,
-    record: Result<Option<String>, Blocker>,
 }
 
 fn any_spec(dice: &mut Dice<'_>) -> Value {
@@ -292,13 +291,9 @@ fn any_world(bytes: &[u8]) -> World {
         7 => Err(blocker(Reason::ClusterError)),
         _ => Ok(Definition::Complete),
     };
-    let record = match dice.roll() % 4 {
-        2 => Ok(None),
-        3 => Err(blocker(Reason::ClusterError)),
-        _ => Ok(Some(dice.pick(IDS).to_owned())),
-    };
+    o.notes.record = dice.maybe(2, IDS).map(|id| record_of(id));
     o.subject.guard = dice.maybe(12, &["example.org/keep".to_owned()]);
-    World { o, details, flavors, password, binding, definition, record }
+    World { o, details, flavors, password, binding, definition }
 }
 
 pub(super) fn world() -> impl Strategy<Value = World> {
@@ -339,7 +334,6 @@ pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
                 o.lookups.candidate = Some((id, detail));
             }
             Step::Lookup(Lookup::Definition) => o.lookups.definition = Some(world.definition.clone()),
-            Step::Lookup(Lookup::Record) => o.lookups.record = Some(world.record.clone()),
             Step::Lookup(Lookup::Flavors) => o.lookups.flavors = Some(world.flavors.clone()),
             Step::Lookup(Lookup::Windows) => o.lookups.windows = Some(Ok(Vec::new().into())),
             Step::Lookup(Lookup::Binding(_)) => o.lookups.binding = Some(world.binding.clone()),
