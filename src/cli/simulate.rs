@@ -120,6 +120,9 @@ pub struct SimulateArgs {
     /// Sell Redis 3.0 as well, which the profiles older and quirky always do.
     #[arg(long, env = "DCS_SIMULATOR_REDIS_3")]
     pub redis_3: bool,
+    /// List instances without their tags, as some sites do.
+    #[arg(long, env = "DCS_SIMULATOR_LIST_WITHOUT_TAGS")]
+    pub list_without_tags: bool,
     /// Seed for ids, addresses and fault probabilities.
     #[arg(long, env = "DCS_SIMULATOR_SEED", default_value_t = 1, value_name = "NUMBER")]
     pub seed: u64,
@@ -258,6 +261,7 @@ fn options(args: SimulateArgs) -> Options {
         unique_names: args.unique_names,
         list_failures: args.list_failures,
         redis_3: args.redis_3,
+        list_without_tags: args.list_without_tags,
         visible_after: args.visible_after_seconds,
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 use k8s_openapi::{
     NamespaceResourceScope, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Resource, ResourceExt};
+use kube::{CustomResourceExt, Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -13,7 +13,11 @@ use super::{
     ids::{NamespacedName, ObjectId},
     links::Link,
 };
-use crate::{api::instance::CloudAccount, formats::RETRY_ANNOTATION, plan::operation::HasOperation};
+use crate::{
+    api::instance::CloudAccount,
+    formats::RETRY_ANNOTATION,
+    plan::{Definition, operation::HasOperation},
+};
 
 /// The Secret with credentials if a spec names none.
 pub(super) const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
@@ -24,6 +28,7 @@ const MAX_TOKEN_CHARS: usize = 253;
 /// A kind that the operator manages: namespaced, with a status that only the operator writes.
 pub trait ManagedResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + CustomResourceExt
     + Clone
     + fmt::Debug
     + Serialize
@@ -126,6 +131,9 @@ pub trait ObjectApi<K: ManagedResource>: Send + Sync {
         status: &K::Status,
     ) -> impl Future<Output = Result<K, ClusterError>> + Send;
 
+    /// The kind's CustomResourceDefinition, as the API server has it now.
+    fn definition(&self) -> impl Future<Output = Result<Definition, ClusterError>> + Send;
+
     /// Adds a finalizer to the object with this uid. Succeeds if the object has it already. Never creates an object:
     /// [`ClusterError::Gone`] if none has this uid. [`ClusterError::Conflict`] if it is being deleted, or if its
     /// finalizers changed since it was read.
@@ -152,9 +160,14 @@ pub trait SecretApi: Send + Sync {
         key: &NamespacedName,
     ) -> impl Future<Output = Result<Option<Secret>, ClusterError>> + Send;
 
-    /// The version of the Secret in the watch cache, which may be older than the one in the API server. `None` if the
-    /// watch shows none.
-    fn version(&self, key: &NamespacedName) -> Option<String>;
+    /// The metadata of the Secret in the watch cache, which may be older than the Secret in the API server. Of labels and
+    /// annotations, it has the operator's own. `None` if the watch shows no such Secret.
+    fn metadata(&self, key: &NamespacedName) -> Option<ObjectMeta>;
+
+    /// The version of the Secret in the watch cache.
+    fn version(&self, key: &NamespacedName) -> Option<String> {
+        self.metadata(key)?.resource_version
+    }
 
     /// Creates a Secret; [`ClusterError::Conflict`] if one of that name exists.
     fn create_secret(&self, secret: &Secret) -> impl Future<Output = Result<Secret, ClusterError>> + Send;

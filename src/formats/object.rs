@@ -4,6 +4,22 @@
 pub const APPROVE_ANNOTATION: &str = "dcs.huaweicloud.com/approve";
 /// Annotation by which a user asks for a retry of what was refused: each new value is one retry.
 pub const RETRY_ANNOTATION: &str = "dcs.huaweicloud.com/retry";
+/// Annotation by which a user asks for a new generated password, once for each value. The record notes the value that it
+/// has served under the same key.
+pub const ROTATE_PASSWORD_ANNOTATION: &str = "dcs.huaweicloud.com/rotate-password";
+/// Label of the Secrets of a DcsInstance: the name of the object.
+pub const INSTANCE_LABEL: &str = "dcs.huaweicloud.com/instance";
+/// Annotation of the Secrets of a DcsInstance: the ID of the instance that they are about. A record without it is about
+/// the instance that its object creates.
+pub const INSTANCE_ID_ANNOTATION: &str = "dcs.huaweicloud.com/instance-id";
+/// Annotation of a record: where its password comes from.
+pub const PASSWORD_SOURCE_ANNOTATION: &str = "dcs.huaweicloud.com/password-source";
+/// Annotation of a record with a pending password: a random name of it, and where it comes from.
+pub const PENDING_PASSWORD_ANNOTATION: &str = "dcs.huaweicloud.com/pending-password";
+/// Annotation of a binding Secret: uid and resourceVersion of the record that it was made from.
+pub const RECORD_ANNOTATION: &str = "dcs.huaweicloud.com/record";
+/// Annotation of a binding Secret: the address in it.
+pub const ADDRESS_ANNOTATION: &str = "dcs.huaweicloud.com/address";
 /// Finalizer of a DcsInstance that may have an instance in the cloud.
 pub const INSTANCE_FINALIZER: &str = "dcs.huaweicloud.com/instance";
 /// Finalizer of a Secret that the operator needs until no object uses it.
@@ -16,7 +32,17 @@ pub fn binding_secret_name(instance: &str) -> String {
     format!("{instance}-redis")
 }
 
-/// Name of the Secret that holds a password until the cloud has accepted it.
+/// Name of the record of the password.
+pub fn auth_secret_name(instance: &str) -> String {
+    format!("{instance}-auth")
+}
+
+/// Name of the record of the password of an instance that the object has given up.
+pub fn former_auth_secret_name(instance: &str, instance_id: &str) -> String {
+    format!("{instance}-auth-{instance_id}")
+}
+
+/// Name of the Secret in which versions before the record kept a password until the cloud had accepted it.
 pub fn pending_auth_secret_name(instance: &str) -> String {
     format!("{instance}-pending-auth")
 }
@@ -32,6 +58,15 @@ mod tests {
         assert_eq!(INSTANCE_FINALIZER, "dcs.huaweicloud.com/instance");
         assert_eq!(IN_USE_FINALIZER, "dcs.huaweicloud.com/in-use");
         assert_eq!(FIELD_MANAGER, "dcs-operator");
+        assert_eq!(ROTATE_PASSWORD_ANNOTATION, "dcs.huaweicloud.com/rotate-password");
+        assert_eq!(INSTANCE_LABEL, "dcs.huaweicloud.com/instance");
+        assert_eq!(INSTANCE_ID_ANNOTATION, "dcs.huaweicloud.com/instance-id");
+        assert_eq!(PASSWORD_SOURCE_ANNOTATION, "dcs.huaweicloud.com/password-source");
+        assert_eq!(PENDING_PASSWORD_ANNOTATION, "dcs.huaweicloud.com/pending-password");
+        assert_eq!(RECORD_ANNOTATION, "dcs.huaweicloud.com/record");
+        assert_eq!(ADDRESS_ANNOTATION, "dcs.huaweicloud.com/address");
+        assert_eq!(auth_secret_name("sessions"), "sessions-auth");
+        assert_eq!(former_auth_secret_name("sessions", "4a9c"), "sessions-auth-4a9c");
         assert_eq!(binding_secret_name("sessions"), "sessions-redis");
         assert_eq!(pending_auth_secret_name("sessions"), "sessions-pending-auth");
     }

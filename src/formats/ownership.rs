@@ -10,7 +10,8 @@ pub const UID_TAG: &str = "dcs-operator-uid";
 pub const OWNER_TAG: &str = "dcs-operator-owner";
 /// Whether the operator created or adopted the instance.
 pub const ORIGIN_TAG: &str = "dcs-operator-origin";
-/// uid of the former owner of a released instance.
+/// [`OwnerHash`] of the object that released the instance. Early versions wrote the uid of that object. It counts only on
+/// an instance without [`UID_TAG`] and [`OWNER_TAG`].
 pub const RELEASED_TAG: &str = "dcs-operator-released";
 /// Set by an administrator: the namespace whose objects may refer to this resource by ID with the operator's own
 /// credentials.
@@ -67,6 +68,24 @@ impl Origin {
             Self::Adopted => "adopted",
         }
     }
+
+    /// Parses the value of [`ORIGIN_TAG`].
+    pub fn from_tag(value: &str) -> Option<Self> {
+        [Self::Created, Self::Adopted].into_iter().find(|origin| origin.as_str() == value)
+    }
+
+    /// The word in `status.resolved.origin`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "Created",
+            Self::Adopted => "Adopted",
+        }
+    }
+
+    /// Parses the word in `status.resolved.origin`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Created, Self::Adopted].into_iter().find(|origin| origin.word() == word)
+    }
 }
 
 // === impl OwnershipTags ===
@@ -97,11 +116,7 @@ impl OwnershipTags {
         }
         let uid = uid.filter(|uid| !uid.is_empty()).map(str::to_owned);
         let owner = owner.filter(|owner| !owner.is_empty()).map(str::to_owned);
-        let origin = match origin {
-            Some("created") => Some(Origin::Created),
-            Some("adopted") => Some(Origin::Adopted),
-            _ => None,
-        };
+        let origin = origin.and_then(Origin::from_tag);
         match (uid, owner, origin) {
             (Some(uid), Some(owner), Some(origin)) => OwnershipReading::Complete(Self { uid, owner, origin }),
             (uid, owner, _) if any => OwnershipReading::Partial { uid, owner },

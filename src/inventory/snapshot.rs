@@ -16,6 +16,9 @@ pub trait Item: PartialEq {
     /// Unique within the list.
     fn id(&self) -> &str;
 
+    /// Its name, which need not be unique; `None` if it has none.
+    fn name(&self) -> Option<&str>;
+
     /// Tags, keys and values; none for items that the service does not tag.
     fn tags(&self) -> impl Iterator<Item = (&str, &str)>;
 }
@@ -47,6 +50,8 @@ pub struct List<T> {
 struct Contents<T> {
     /// Sorted by id.
     items: Vec<Arc<T>>,
+    /// Positions of the items, sorted by name.
+    by_name: Vec<u32>,
     /// By key and value, for the indexed tags.
     by_tag: HashMap<String, HashMap<String, Vec<Arc<T>>>>,
 }
@@ -152,6 +157,21 @@ impl<T: Item> List<T> {
         let at = items.binary_search_by(|item| item.id().cmp(id)).ok()?;
         items.get(at)
     }
+
+    /// The items with this name.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Arc<T>> {
+        let Contents { items, by_name, .. } = self.contents.as_ref();
+        let name_at = |at: &u32| name_of(items, *at);
+        let first = by_name.partition_point(|at| name_at(at) < Some(name));
+        let found = by_name.get(first..).unwrap_or_default().iter();
+        found
+            .take_while(move |at| name_of(items, **at) == Some(name))
+            .filter_map(|at| items.get(*at as usize))
+    }
+}
+
+fn name_of<T: Item>(items: &[Arc<T>], at: u32) -> Option<&str> {
+    items.get(at as usize).and_then(|item| item.name())
 }
 
 impl<T> List<T> {
@@ -187,7 +207,9 @@ impl<T: Item> Contents<T> {
                 values.entry(value.to_owned()).or_default().push(Arc::clone(item));
             }
         }
-        Self { items, by_tag }
+        let mut by_name: Vec<u32> = (0..u32::try_from(items.len()).unwrap_or(u32::MAX)).collect();
+        by_name.sort_by(|one, other| name_of(&items, *one).cmp(&name_of(&items, *other)));
+        Self { items, by_name, by_tag }
     }
 }
 

@@ -152,6 +152,10 @@ impl Item for InstanceFacts {
         &self.id
     }
 
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tags()
     }

@@ -1,5 +1,6 @@
 //! Consent: a destructive step cannot be constructed without it.
 
+use super::Definition;
 use crate::{
     api::instance::{DeletionPolicy, ManagementPolicy},
     dcs::model::InstanceStatus,
@@ -21,11 +22,19 @@ enum Ground {
 // === impl Consent ===
 
 impl Consent {
-    /// The object is being deleted, and the effective `policy` deletes the instance with it.
-    pub fn by_deletion(deleting: bool, management: ManagementPolicy, policy: DeletionPolicy) -> Option<Self> {
-        let agreed = match (management, policy) {
-            (ManagementPolicy::Managed, DeletionPolicy::Delete) => deleting,
-            (ManagementPolicy::Observe, _) | (_, DeletionPolicy::Retain) => false,
+    /// The object is being deleted, and the effective `policy` deletes the instance with it. The policy counts only under
+    /// a complete definition, and only if the object is not deleted because its definition is.
+    pub fn by_deletion(
+        deleting: bool,
+        management: ManagementPolicy,
+        policy: DeletionPolicy,
+        definition: &Definition,
+    ) -> Option<Self> {
+        let agreed = match (management, policy, definition) {
+            (ManagementPolicy::Managed, DeletionPolicy::Delete, Definition::Complete) => deleting,
+            (ManagementPolicy::Observe, _, _)
+            | (_, DeletionPolicy::Retain, _)
+            | (_, _, Definition::BeingDeleted | Definition::Lacks(_)) => false,
         };
         agreed.then_some(Self(Ground::Deletion))
     }
@@ -54,8 +63,10 @@ mod tests {
             for management in [ManagementPolicy::Managed, ManagementPolicy::Observe] {
                 for policy in [DeletionPolicy::Delete, DeletionPolicy::Retain] {
                     let all = (true, ManagementPolicy::Managed, DeletionPolicy::Delete);
-                    let consent = Consent::by_deletion(deleting, management, policy);
-                    assert_eq!(consent.is_some(), (deleting, management, policy) == all);
+                    let under = |definition| Consent::by_deletion(deleting, management, policy, &definition);
+                    assert_eq!(under(Definition::Complete).is_some(), (deleting, management, policy) == all);
+                    assert_eq!(under(Definition::BeingDeleted), None);
+                    assert_eq!(under(Definition::Lacks(vec!["spec.deletionPolicy".to_owned()])), None);
                 }
             }
         }

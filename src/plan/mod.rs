@@ -1,12 +1,14 @@
 //! The planner: decides, from the desired and the observed state, the next step and the status to publish.
 //!
 //! Pure: no IO, no clock, no randomness. Shared by all kinds: [`operation`] (exactly-once: intent, attempt, outcome),
-//! [`blocker`] (why an object cannot go on), [`conditions`], [`consent`] (a destructive step needs a [`Consent`]) and
+//! [`blocker`] (why an object cannot go on), [`conditions`], [`consent`] (a destructive step needs a [`Consent`], and a
+//! complete [`Definition`]) and
 //! [`schedule`] (waits). Each kind adds a module.
 
 pub mod blocker;
 pub mod conditions;
 pub mod consent;
+mod definition;
 pub mod instance;
 pub mod operation;
 pub mod schedule;
@@ -15,5 +17,6 @@ mod step;
 pub use self::{
     blocker::Blocker,
     consent::Consent,
+    definition::Definition,
     step::{Plan, Step, Warning},
 };

@@ -34,6 +34,8 @@ pub struct Options {
     pub unique_names: bool,
     /// Whether `include_failure` lists failed creations. The API reference only counts them.
     pub list_failures: bool,
+    /// Whether lists leave the tags out. Some sites show them only in the details of an instance.
+    pub list_without_tags: bool,
     /// Time during which a new instance is missing from lists and reads.
     pub visible_after: Duration,
     /// Whether Redis 3.0 is on sale, whatever the profile. Sites that the service has opened since do not sell it.
@@ -120,6 +122,7 @@ impl Default for Options {
             quota_ram_gb: 3200,
             unique_names: false,
             list_failures: false,
+            list_without_tags: false,
             visible_after: Duration::ZERO,
             redis_3: false,
         }

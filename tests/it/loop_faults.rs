@@ -6,7 +6,12 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use dcs_operator::controller::ObjectId;
+use dcs_operator::{
+    api::instance::{Adopt, ManagementPolicy},
+    controller::ObjectId,
+    plan::Definition,
+    simulator::Settings as CloudSettings,
+};
 use serde_json::json;
 
 use crate::support::{
@@ -22,6 +27,8 @@ use crate::support::{
 
 /// An operation that the tests interrupt at every point.
 pub(crate) struct Scenario {
+    /// The cloud.
+    pub(crate) cloud: fn() -> CloudSettings,
     /// Runs before the fault.
     pub(crate) prepare: fn(&mut World),
     /// An action of the user or of another client of the cloud.
@@ -81,9 +88,10 @@ fn remove_externally(world: &mut World) {
 }
 
 const CREATE: Scenario =
-    Scenario { prepare: |_| {}, act: |world| apply(world, json!({})), reached: is_ready };
+    Scenario { cloud: quick_cloud, prepare: |_| {}, act: |world| apply(world, json!({})), reached: is_ready };
 
 const ADOPT: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| world.make_instance("left-over"),
     act: |world| {
         let id = world.instances()[0].id.clone();
@@ -97,6 +105,7 @@ const ADOPT: Scenario = Scenario {
 };
 
 const CHANGE: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.edit(&sessions(), |spec| {
@@ -115,23 +124,29 @@ const CHANGE: Scenario = Scenario {
 };
 
 const DELETE: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| world.delete(&sessions()),
     reached: |world| is_gone(world) && world.instances().is_empty(),
 };
 
 const RETAIN: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| applied_and_ready(world, json!({"deletionPolicy": "Retain"})),
     act: |world| world.delete(&sessions()),
     reached: |world| {
         let released = |instance| {
-            tag(instance, "dcs-operator-uid").is_none() && tag(instance, "dcs-operator-released").is_some()
+            tag(instance, "dcs-operator-uid").is_none()
+                && tag(instance, "dcs-operator-owner").is_none()
+                && tag(instance, "dcs-operator-origin").as_deref() == Some("created")
+                && tag(instance, "dcs-operator-released").is_some()
         };
         is_gone(world) && world.instances().len() == 1 && world.instances().iter().all(released)
     },
 };
 
 const DELETE_DURING_CREATE: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |_| {},
     act: |world| {
         apply(world, json!({}));
@@ -146,6 +161,7 @@ const DELETE_DURING_CREATE: Scenario = Scenario {
 };
 
 const RECREATE_UNDER_THE_SAME_NAME: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.delete(&sessions());
@@ -156,6 +172,7 @@ const RECREATE_UNDER_THE_SAME_NAME: Scenario = Scenario {
 };
 
 const EXTERNAL_DELETION: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| applied_and_ready(world, json!({})),
     act: remove_externally,
     reached: |world| {
@@ -166,6 +183,7 @@ const EXTERNAL_DELETION: Scenario = Scenario {
 };
 
 const REPLACEMENT: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| applied_and_ready(world, json!({"onExternalDeletion": "Recreate"})),
     act: remove_externally,
     reached: |world| {
@@ -176,6 +194,7 @@ const REPLACEMENT: Scenario = Scenario {
 
 /// As after a restore of the cluster from a backup without status.
 const LOST_STATUS: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.cluster.wipe_status(&sessions());
@@ -185,14 +204,96 @@ const LOST_STATUS: Scenario = Scenario {
 };
 
 const FAILED_CREATION: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| world.mutate_cloud(|service| service.fail_next_creations(1)),
     act: |world| apply(world, json!({})),
     reached: |world| is_ready(world) && world.instances().len() == 1,
 };
 
+/// The instance that `sessions` has taken back, with the origin that it had.
+fn is_taken_back(world: &World) -> bool {
+    let uid = world.object(&sessions()).and_then(|object| object.metadata.uid);
+    let instances = world.instances();
+    let [instance] = instances.as_slice() else { return false };
+    is_ready(world)
+        && tag(instance, "dcs-operator-uid") == uid
+        && tag(instance, "dcs-operator-origin").as_deref() == Some("created")
+        && tag(instance, "dcs-operator-released").is_none()
+}
+
+/// As GitOps prunes an object and syncs it again.
+const RECLAIM: Scenario = Scenario {
+    cloud: quick_cloud,
+    prepare: |world| {
+        applied_and_ready(world, json!({"deletionPolicy": "Retain"}));
+        world.note_record(&sessions());
+    },
+    act: |world| {
+        world.delete(&sessions());
+        world.until("gone", LIMIT, is_gone);
+        apply(world, json!({"deletionPolicy": "Retain"}));
+    },
+    reached: is_taken_back,
+};
+
+/// As a cluster is rebuilt from manifests.
+const RECLAIM_ORPHANED: Scenario = Scenario {
+    cloud: quick_cloud,
+    prepare: |world| {
+        world.make_instance("left-over");
+        world.orphan(&sessions());
+    },
+    act: |world| apply(world, json!({"reclaimPolicy": "Orphaned", "capacity": "512Mi"})),
+    reached: is_taken_back,
+};
+
+fn cloud_without_tags_in_lists() -> CloudSettings {
+    let mut settings = quick_cloud();
+    settings.service.list_without_tags = true;
+    settings
+}
+
+const CREATE_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { cloud: cloud_without_tags_in_lists, ..CREATE };
+const DELETE_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { cloud: cloud_without_tags_in_lists, ..DELETE };
+const LOST_STATUS_WITHOUT_TAGS_IN_LISTS: Scenario =
+    Scenario { cloud: cloud_without_tags_in_lists, ..LOST_STATUS };
+
+/// The object goes because its definition does.
+const DELETED_DEFINITION: Scenario = Scenario {
+    cloud: quick_cloud,
+    prepare: |world| applied_and_ready(world, json!({})),
+    act: |world| {
+        world.cluster.set_definition(Definition::BeingDeleted);
+        world.delete(&sessions());
+    },
+    reached: RETAIN.reached,
+};
+
+/// Managed → Observe.
+const SWITCH_TO_OBSERVE: Scenario = Scenario {
+    cloud: quick_cloud,
+    prepare: |world| applied_and_ready(world, json!({})),
+    act: |world| {
+        let id = world.instances()[0].id.clone();
+        world.edit(&sessions(), |spec| {
+            spec.management_policy = Some(ManagementPolicy::Observe);
+            spec.adopt = Some(Adopt { instance_id: id });
+        });
+    },
+    reached: |world| {
+        let unmarked = |instance| {
+            tag(instance, "dcs-operator-uid").is_none() && tag(instance, "dcs-operator-owner").is_none()
+        };
+        let object = world.object(&sessions()).unwrap();
+        is_ready(world)
+            && object.metadata.finalizers.is_none_or(|all| all.is_empty())
+            && world.instances().iter().all(unmarked)
+    },
+};
+
 /// Runs a scenario with a fault and returns the number of points.
 fn run(scenario: &Scenario, lag: usize, injection: Option<Injection>) -> Points {
-    let mut world = World::new(quick_cloud(), crate::support::world::process::Setup { lag, ..setup() });
+    let mut world = World::new((scenario.cloud)(), crate::support::world::process::Setup { lag, ..setup() });
     (scenario.prepare)(&mut world);
     let before = points(&world);
     match injection {
@@ -257,7 +358,7 @@ pub(crate) fn at_every_point(name: &str, scenario: &Scenario) {
 
 /// How long an operation takes when the response to one call to Kubernetes is lost.
 fn duration(scenario: &Scenario, lost: Option<usize>) -> Duration {
-    let mut world = World::new(quick_cloud(), setup());
+    let mut world = World::new((scenario.cloud)(), setup());
     (scenario.prepare)(&mut world);
     if let Some(at) = lost {
         world.cluster.fail(world.cluster.calls() + at, ClusterFault::LostAfter);
@@ -301,4 +402,11 @@ each! {
     replacement_of_a_lost_instance: REPLACEMENT;
     failed_creation: FAILED_CREATION;
     lost_status: LOST_STATUS;
+    reclaim: RECLAIM;
+    reclaim_orphaned: RECLAIM_ORPHANED;
+    create_without_tags_in_lists: CREATE_WITHOUT_TAGS_IN_LISTS;
+    delete_without_tags_in_lists: DELETE_WITHOUT_TAGS_IN_LISTS;
+    lost_status_without_tags_in_lists: LOST_STATUS_WITHOUT_TAGS_IN_LISTS;
+    deleted_definition: DELETED_DEFINITION;
+    switch_to_observe: SWITCH_TO_OBSERVE;
 }

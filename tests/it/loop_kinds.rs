@@ -64,12 +64,14 @@ fn is_complete(world: &World) -> bool {
 }
 
 const PROBE: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| world.make_instance("left-over"),
     act: apply_probe,
     reached: |world| is_complete(world) && tagged(world) == 1,
 };
 
 const BESIDE_AN_INSTANCE_OF_THE_SAME_NAME: Scenario = Scenario {
+    cloud: quick_cloud,
     prepare: |world| {
         world.apply("sessions", spec(json!({})));
         world.until("ready", LIMIT, |world| world.is_well(&key("sessions")));

@@ -21,6 +21,7 @@ pub use self::{
     network::Network,
     policy::{
         Adopt, CredentialsRef, DeletionPolicy, MaintenanceWindow, ManagementPolicy, OnExternalDeletion,
+        ReclaimPolicy,
     },
     status::{
         Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval, RepeatedChange, Resolved,
@@ -234,6 +235,15 @@ pub struct DcsInstanceSpec {
     /// so that an empty cache does not silently replace a full one. Recreate: create a new, empty instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_external_deletion: Option<OnExternalDeletion>,
+
+    /// What to do, before a new instance is created, about an instance that an earlier object of this namespace and name
+    /// left behind. Released (if absent, unless the installer chose None): take back the one that it released, if exactly
+    /// one exists, the Secret `<name>-auth` in this namespace notes its ID, and the fields that cannot change agree; else
+    /// set Stalled/ReclaimBlocked. Orphaned: also take the one of an object that vanished without releasing it, as in a
+    /// cluster that was rebuilt from manifests, and without that Secret too; this needs the former cluster ID, and that no
+    /// other cluster uses it. None: create a new instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reclaim_policy: Option<ReclaimPolicy>,
 
     /// Take over an existing instance. No other field is then needed; fields that are set are compared and applied as
     /// usual. It can be added later only while this object has no other instance.

@@ -79,6 +79,18 @@ pub enum ManagementPolicy {
     Observe,
 }
 
+/// What to do about an instance that an earlier object of this name left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = described_by_field)]
+pub enum ReclaimPolicy {
+    /// Take back the one that it released.
+    Released,
+    /// Also take the one of an object that vanished without releasing it.
+    Orphaned,
+    /// Create a new one.
+    None,
+}
+
 /// What to do when the instance was deleted in the cloud, and not by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = described_by_field)]

@@ -178,6 +178,10 @@ pub struct Resolved {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub on_external_deletion: Option<String>,
+    /// Released, Orphaned or None: what happens to an instance that an earlier object of this name left behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub reclaim_policy: Option<String>,
 }
 
 /// When DCS may do maintenance, in the format of DCS. Unlike the spec it has no validation rules, because a status write

@@ -202,7 +202,9 @@ fn source(reason: Reason) -> Source {
             RowsAndBinding(blocked(reason))
         }
         Reason::ApprovalRequired => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
-        Reason::PrepaidNotDeletable => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
+        Reason::PrepaidNotDeletable | Reason::GuardedByFinalizer | Reason::DefinitionOutdated => {
+            Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)])
+        }
         Reason::InvalidSpec
         | Reason::UnsupportedChange
         | Reason::ReferenceInvalid
@@ -220,6 +222,8 @@ fn source(reason: Reason) -> Source {
         | Reason::NameTaken
         | Reason::MarkMissing
         | Reason::AlreadyOwned
+        | Reason::ReclaimBlocked
+        | Reason::TagsRefused
         | Reason::InstanceNotFound
         | Reason::CreateFailed => Rows(blocked(reason)),
     }

@@ -18,12 +18,15 @@ use crate::{
         ids::NamespacedName,
         ports::{ClusterError, ManagedResource, ObjectApi, SecretApi},
     },
-    formats::{binding_secret_name, pending_auth_secret_name},
+    formats::{
+        ROTATE_PASSWORD_ANNOTATION, auth_secret_name, binding_secret_name, pending_auth_secret_name,
+    },
     plan::{
         Blocker,
         instance::{
             binding::{BindingState, Content, WhichPassword},
             observed::{Published, SecretVersions},
+            secrets::{SecretNotes, Secrets, token, version},
         },
     },
 };
@@ -54,6 +57,20 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             binding: of(&binding_secret_name(&id.name)),
             pending: self.pending_version(object, of(&pending_auth_secret_name(&id.name))),
             chosen: chosen.and_then(|chosen| of(&chosen.name)),
+        }
+    }
+
+    /// What is noted in the metadata of the object's Secrets.
+    pub(super) fn notes(&self, object: &DcsInstance) -> Secrets {
+        let id = object.object_id();
+        let of = |name: &str| self.shared.secrets.metadata(&id.secret(name));
+        let chosen = object.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+        Secrets {
+            record: of(&auth_secret_name(&id.name)).as_ref().map(SecretNotes::read),
+            binding: of(&binding_secret_name(&id.name)).as_ref().map(SecretNotes::read),
+            legacy: of(&pending_auth_secret_name(&id.name)).is_some(),
+            chosen: chosen.and_then(|chosen| of(&chosen.name)).as_ref().map(version),
+            requested: object.annotations().get(ROTATE_PASSWORD_ANNOTATION).cloned().map(token),
         }
     }
 

@@ -13,7 +13,6 @@ use crate::{
         Class, Cloud, Error,
         model::{Tag, TagsAction, TagsChange},
     },
-    formats::{ORIGIN_TAG, OWNER_TAG, RELEASED_TAG, UID_TAG},
     plan::instance::CloudAction,
 };
 
@@ -37,8 +36,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             }
             CloudAction::Update { id, request } => cloud.update_instance(id, request).await.map(|()| None),
             CloudAction::Adopt { .. }
-            | CloudAction::TagReleased { .. }
-            | CloudAction::RemoveOwnershipTags { .. }
+            | CloudAction::Release { .. }
             | CloudAction::SetTags { .. }
             | CloudAction::RemoveTags { .. } => change_tags(cloud, action).await.map(|()| None),
         }
@@ -57,14 +55,13 @@ async fn change_tags(cloud: &impl Cloud, action: &CloudAction) -> Result<(), Err
     let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: Some(value.to_owned()) };
     let all = |tags: &BTreeMap<String, String>| tags.iter().map(|(key, value)| tag(key, value)).collect();
     let (id, action, tags) = match action {
-        CloudAction::Adopt { id, mark } => {
-            (id, TagsAction::Create, mark.tags().into_iter().map(|(key, value)| tag(key, value)).collect())
-        }
-        CloudAction::TagReleased { id, uid } => (id, TagsAction::Create, vec![tag(RELEASED_TAG, uid)]),
-        CloudAction::RemoveOwnershipTags { id } => {
-            let keys = [UID_TAG, OWNER_TAG, ORIGIN_TAG].map(|key| Tag { key: key.to_owned(), value: None });
-            (id, TagsAction::Delete, keys.to_vec())
-        }
+        CloudAction::Adopt { id, change } | CloudAction::Release { id, change } => match change.removed() {
+            Some(key) => (id, TagsAction::Delete, vec![Tag { key: key.to_owned(), value: None }]),
+            None => {
+                let written = change.written().into_iter().map(|(key, value)| tag(key, value));
+                (id, TagsAction::Create, written.collect())
+            }
+        },
         CloudAction::SetTags { id, tags } => (id, TagsAction::Create, all(tags)),
         CloudAction::RemoveTags { id, tags } => (id, TagsAction::Delete, all(tags)),
         CloudAction::Create(_) | CloudAction::Delete { .. } | CloudAction::Update { .. } => return Ok(()),

@@ -8,10 +8,13 @@ use crate::{
     controller::{
         accounts::ClientFactory,
         calls::RetryAt,
-        ports::{ManagedResource, ObjectApi, SecretApi},
+        ports::{ClusterError, ManagedResource, ObjectApi, SecretApi},
         reconcile::request,
     },
-    dcs::{Class, Cloud, Error, model::InstanceDetail},
+    dcs::{
+        Class, Cloud, Error,
+        model::{InstanceDetail, InstanceFacts},
+    },
     inventory::{CatalogueRead, Work},
     plan::{
         Blocker,
@@ -40,13 +43,23 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let Some((account, cloud)) = context.cloud.clone() else { return Ok(()) };
         match lookup {
             Lookup::Binding(_) => {}
-            Lookup::Detail { id } => {
+            Lookup::Detail { id } | Lookup::Candidate { id } => {
                 request(self, context, Work::Read)?;
                 let asked = self.shared.clock.monotonic();
                 let answer = cloud.show_instance(id).await;
                 self.shared.apply_throttling(&account, answer.as_ref().err());
-                let detail = self.detail(context, id, asked, answer);
-                context.observed.lookups.detail = Some(detail);
+                self.keep_tags(context, id, asked, &answer);
+                if matches!(lookup, Lookup::Detail { .. }) {
+                    context.observed.lookups.detail = Some(self.detail(context, id, asked, answer));
+                } else {
+                    context.observed.lookups.candidate = Some((id.clone(), self.candidate(context, answer)));
+                }
+            }
+            Lookup::Definition => {
+                let found = self.objects.definition().await;
+                let what = "the CustomResourceDefinition cannot be read";
+                let found = found.map_err(|error| self.cluster_blocker(context, what, &error));
+                context.observed.lookups.definition = Some(found);
             }
             Lookup::Flavors => {
                 let answer = self.shared.inventory.flavors(&account).await;
@@ -78,6 +91,43 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             // Passes by itself.
             CatalogueRead::NotJoined => Ok(Err(Blocker { reason: Reason::CloudUnreachable, message })),
         }
+    }
+
+    /// Keeps the tags that a detail shows, where the list shows none.
+    fn keep_tags(
+        &self,
+        context: &mut Context<N::Cloud>,
+        id: &str,
+        asked: Duration,
+        answer: &Result<InstanceDetail, Error>,
+    ) {
+        let facts = match answer {
+            Ok(detail) => InstanceFacts::from(detail),
+            Err(error) if error.class() == Class::NotFound => InstanceFacts::default(),
+            Err(_) => return,
+        };
+        let observed = &mut context.observed;
+        let Some(lists) = &mut observed.lists else { return };
+        observed.local.keep_tags(lists.shown(id), &facts.tags, asked);
+        let kept = observed.local.read_tags.clone();
+        self.local_states.with(&context.object, |entry| entry.more.local.read_tags = kept);
+        lists.overlay_tags(&observed.local, asked, observed.settings.requeue.resync_interval);
+    }
+
+    fn candidate(&self, context: &mut Context<N::Cloud>, answer: Result<InstanceDetail, Error>) -> Detail {
+        match answer {
+            Ok(detail) => Detail::Found(Box::new(snapshot(&detail))),
+            Err(error) if error.class() == Class::NotFound => Detail::NotFound,
+            Err(error) => {
+                context.observed.local.failures = self.local_states.failed(&context.object.object_id());
+                Detail::Failed(Blocker::of("the instance cannot be read", &error))
+            }
+        }
+    }
+
+    fn cluster_blocker(&self, context: &mut Context<N::Cloud>, what: &str, error: &ClusterError) -> Blocker {
+        context.observed.local.failures = self.local_states.failed(&context.object.object_id());
+        Blocker { reason: Reason::ClusterError, message: format!("{what}: {error}") }
     }
 
     /// Records the answer to a detail read that was sent at `asked`.

@@ -13,7 +13,7 @@ use crate::{
         reconciler::Known,
     },
     dcs::{error::Failure, model::InstanceFacts},
-    formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
+    formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, RELEASED_TAG, UID_TAG, cloud_name},
     inventory::{AccountSnapshot, Cause, List, Lists},
     plan::{
         Blocker,
@@ -46,6 +46,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             account: known.account,
             lists: None,
             secrets: self.versions(&object),
+            notes: self.notes(&object),
             lookups: LookupResults::default(),
             local,
             now: Now { wall: known.now.wall, monotonic: known.now.monotonic },
@@ -57,6 +58,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             if let Some(seen) = lists.known_at.and_then(|at| Some((observed.status.id.clone()?, at))) {
                 self.see(&object, &mut observed.local, seen);
             }
+            lists.overlay_tags(&observed.local, observed.now.monotonic, observed.tags_max_age());
             lists.overlay_recent_reads(&observed.local);
             observed.lists = Some(lists);
         }
@@ -90,8 +92,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             deleting: object.is_deleting(),
             finalizer: has_finalizer(object, INSTANCE_FINALIZER),
             retry_token: object.retry_token(),
+            guard: object.finalizers().iter().find(|finalizer| guards(finalizer)).cloned(),
         }
     }
+}
+
+/// Whether a finalizer is somebody else's. Kubernetes' own order only what is deleted first.
+fn guards(finalizer: &str) -> bool {
+    ![INSTANCE_FINALIZER, "foregroundDeletion", "orphan"].contains(&finalizer)
 }
 
 /// The part of the account's lists that is about this object.
@@ -113,6 +121,7 @@ fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
         known,
         known_at,
         marked: newest_marked(&o.subject, instances),
+        named: named(o, instances.latest.as_deref()),
         vanished: vanished(&o.subject, instances),
         failed: failed(o, failures.latest.as_deref()),
         limit: None,
@@ -121,23 +130,43 @@ fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
     }
 }
 
-/// Instances with our uid or owner in their tags, each once, as the newest readings show them.
+/// Instances with our uid or owner in their tags, as owner or as former owner, each once, as the newest readings show
+/// them.
 fn newest_marked(subject: &Subject, lists: &Lists<InstanceFacts>) -> Vec<Arc<InstanceFacts>> {
-    let others = lists.tagged(OWNER_TAG, subject.owner.as_str());
-    let others = others.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
-    lists.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
+    marked(subject, |key, value| lists.tagged(key, value).cloned().collect())
 }
 
-/// The same in one list.
-fn marked(subject: &Subject, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceFacts>> {
+/// The same, from any way to find instances by a tag.
+fn marked(
+    subject: &Subject,
+    tagged: impl Fn(&str, &str) -> Vec<Arc<InstanceFacts>>,
+) -> Vec<Arc<InstanceFacts>> {
+    let owner = subject.owner.as_str();
+    let is_uids = |facts: &Arc<InstanceFacts>| facts.tag(UID_TAG) == Some(&subject.uid);
+    let is_owners = |facts: &Arc<InstanceFacts>| facts.tag(OWNER_TAG) == Some(owner);
+    let others = tagged(OWNER_TAG, owner).into_iter().filter(|facts| !is_uids(facts));
+    let released =
+        tagged(RELEASED_TAG, owner).into_iter().filter(|facts| !is_uids(facts) && !is_owners(facts));
+    tagged(UID_TAG, &subject.uid).into_iter().chain(others).chain(released).collect()
+}
+
+/// Instances with the object's name in DCS, declared or derived, whose tags do not name the object.
+fn named(o: &Observed, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceFacts>> {
     let Some(list) = list else { return Vec::new() };
-    let others = list.tagged(OWNER_TAG, subject.owner.as_str());
-    let others = others.filter(|facts| facts.tag(UID_TAG) != Some(&subject.uid));
-    list.tagged(UID_TAG, &subject.uid).chain(others).cloned().collect()
+    let subject = &o.subject;
+    let derived = cloud_name(&subject.namespace, &subject.name, &subject.owner);
+    let declared = o.desired.as_ref().ok().and_then(|desired| desired.name.clone());
+    let names = std::iter::once(&derived).chain(declared.as_ref().filter(|name| **name != derived));
+    let unmarked = |facts: &&Arc<InstanceFacts>| {
+        facts.tag(UID_TAG) != Some(&subject.uid)
+            && ![OWNER_TAG, RELEASED_TAG].iter().any(|key| facts.tag(key) == Some(subject.owner.as_str()))
+    };
+    names.flat_map(|name| list.named(name)).filter(unmarked).cloned().collect()
 }
 
 fn vanished(subject: &Subject, lists: &Lists<InstanceFacts>) -> Vec<Arc<InstanceFacts>> {
-    let mut before = marked(subject, lists.previous.as_deref());
+    let Some(previous) = lists.previous.as_deref() else { return Vec::new() };
+    let mut before = marked(subject, |key, value| previous.tagged(key, value).cloned().collect());
     before.retain(|facts| lists.newest(&facts.id).is_none());
     before
 }

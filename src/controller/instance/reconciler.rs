@@ -12,7 +12,7 @@ use crate::{
         shared::Shared,
     },
     dcs::Error,
-    formats::{INSTANCE_FINALIZER, OWNER_TAG, UID_TAG},
+    formats::{INSTANCE_FINALIZER, OWNER_TAG, RELEASED_TAG, UID_TAG},
     inventory::Subscription,
     plan::instance::{CloudAction, KubeAction, Lookup, Observed, observed::Now, plan},
 };
@@ -55,7 +55,11 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
         let ids = observed.known_id().into_iter().chain(plan.status.id.as_deref());
         Subscription {
             ids: ids.map(str::to_owned).collect(),
-            tags: vec![tag(UID_TAG, &observed.subject.uid), tag(OWNER_TAG, observed.subject.owner.as_str())],
+            tags: vec![
+                tag(UID_TAG, &observed.subject.uid),
+                tag(OWNER_TAG, observed.subject.owner.as_str()),
+                tag(RELEASED_TAG, observed.subject.owner.as_str()),
+            ],
             demand: plan.demand,
         }
     }
@@ -110,7 +114,7 @@ impl ObservedState<DcsInstanceStatus> for Observed {
     }
 
     fn on_change(&mut self) {
-        self.lookups.detail = None;
+        (self.lookups.detail, self.lookups.candidate) = (None, None);
     }
 
     fn set_time(&mut self, now: Time) {

@@ -13,7 +13,7 @@ use crate::{
         links::{Link, Relation},
         ports::ManagedResource,
     },
-    formats::{binding_secret_name, pending_auth_secret_name},
+    formats::{auth_secret_name, binding_secret_name, pending_auth_secret_name},
 };
 
 impl ManagedResource for DcsInstance {
@@ -41,7 +41,8 @@ impl ManagedResource for DcsInstance {
     fn links(&self) -> BTreeSet<Link> {
         let id = self.object_id();
         let chosen = self.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
-        let own = [binding_secret_name(&id.name), pending_auth_secret_name(&id.name)];
+        let own =
+            [auth_secret_name, binding_secret_name, pending_auth_secret_name].map(|of| of(&id.name));
         let names = own.iter().map(String::as_str).chain(chosen.map(|chosen| chosen.name.as_str()));
         names.map(|name| Link::secret(Relation::Content, id.secret(name))).collect()
     }
@@ -84,12 +85,12 @@ mod tests {
             object.links().into_iter().map(secret).collect()
         };
         let plain = object(json!({}));
-        assert_eq!(names(&plain), ["shop/a-pending-auth", "shop/a-redis"]);
+        assert_eq!(names(&plain), ["shop/a-auth", "shop/a-pending-auth", "shop/a-redis"]);
         assert_eq!(plain.credentials_secret().to_string(), "shop/dcs-credentials");
         let chosen = object(
             json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}, "credentialsRef": {"name": "x"}}),
         );
-        assert_eq!(names(&chosen), ["shop/a-pending-auth", "shop/a-redis", "shop/mine"]);
+        assert_eq!(names(&chosen), ["shop/a-auth", "shop/a-pending-auth", "shop/a-redis", "shop/mine"]);
         assert_eq!(chosen.credentials_secret().to_string(), "shop/x");
     }
 

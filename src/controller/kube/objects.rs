@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -19,6 +20,7 @@ use crate::{
         ports::{ClusterError, ManagedResource, ObjectApi, has_finalizer, prune_empty},
     },
     formats::FIELD_MANAGER,
+    plan::Definition,
 };
 
 /// Objects of one kind. The client should have `default_retry: false`: its retries share the time limit.
@@ -96,6 +98,12 @@ impl<K: ManagedResource> ObjectApi<K> for KubeObjects<K> {
     async fn exists(&self, id: &ObjectId) -> Result<bool, ClusterError> {
         let found = found(answer(self.timeout, self.api(&id.namespace).get_metadata(&id.name)).await?)?;
         Ok(found.is_some())
+    }
+
+    async fn definition(&self) -> Result<Definition, ClusterError> {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let found = answer(self.timeout, api.get(K::crd_name())).await?;
+        found.map(|live| Definition::of(&live, &K::crd())).map_err(|status| refusal(&status))
     }
 
     /// By server-side apply. The resourceVersion also guards the object's identity, since no two objects share one. The

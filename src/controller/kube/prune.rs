@@ -1,12 +1,15 @@
 //! What the stores keep of metadata. Whoever writes an object decides how long its labels, annotations and finalizers
 //! are, so only what the operator reads is kept, up to a length.
 
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
+};
 use kube::api::PartialObjectMeta;
 
 use crate::{
     api::GROUP,
-    formats::{IN_USE_FINALIZER, INSTANCE_FINALIZER},
+    formats::{FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER, RECORD_ANNOTATION},
 };
 
 /// The longest kept value of an annotation or label, and name of a finalizer, in bytes.
@@ -56,9 +59,22 @@ pub(super) fn prune_entries(metadata: &mut ObjectMeta) {
 
 /// As [`prune_metadata`]. Type and API version of a Secret are known.
 pub(super) fn prune_secret(secret: &mut PartialObjectMeta<Secret>) {
+    let managers = secret.metadata.managed_fields.take();
     prune_metadata(&mut secret.metadata);
+    // What the operator noted about the content need not hold any more.
+    if managers.is_some_and(|managers| managers.iter().any(edits_data))
+        && let Some(annotations) = &mut secret.metadata.annotations
+    {
+        annotations.remove(RECORD_ANNOTATION);
+    }
     secret.metadata.creation_timestamp = None;
     secret.types = None;
+}
+
+/// Another writer than the operator has set a value of the Secret.
+fn edits_data(entry: &ManagedFieldsEntry) -> bool {
+    let sets_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
+    sets_data && entry.manager.as_deref() != Some(FIELD_MANAGER)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Client, Resource, ResourceExt,
     api::{DeleteParams, GetParams, PartialObjectMeta, PostParams, Preconditions},
@@ -66,8 +66,8 @@ impl SecretApi for KubeSecrets {
         answer.map_err(|status| secret_refusal(&key, &status))
     }
 
-    fn version(&self, key: &NamespacedName) -> Option<String> {
-        self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))?.resource_version()
+    fn metadata(&self, key: &NamespacedName) -> Option<ObjectMeta> {
+        Some(self.store.get(&ObjectRef::new(&key.name).within(&key.namespace))?.metadata.clone())
     }
 
     /// By PUT, which the resourceVersion in it guards.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::{
     create_spec::{CreateSpec, PasswordSource},
     input::binding::Content,
+    tagging::OwnershipChange,
 };
 use crate::{
     api::{DcsInstanceStatus, words::OperationType},
     dcs::model::UpdateInstance,
-    formats::OwnershipTags,
     plan::{self, Consent},
 };
 
@@ -39,6 +39,13 @@ pub enum Lookup {
         /// Its id.
         id: String,
     },
+    /// The detail of an instance that may turn out to be the object's.
+    Candidate {
+        /// Its id.
+        id: String,
+    },
+    /// The object's CustomResourceDefinition.
+    Definition,
     /// The flavors on offer.
     Flavors,
     /// The maintenance windows on offer.
@@ -54,24 +61,19 @@ pub enum Lookup {
 pub enum CloudAction {
     /// Create an instance.
     Create(Box<CreateSpec>),
-    /// Put the ownership tags on an instance.
+    /// Put the ownership tags on an instance, or a part of them.
     Adopt {
         /// Its id.
         id: String,
-        /// The tags.
-        mark: OwnershipTags,
+        /// The part.
+        change: OwnershipChange,
     },
-    /// Tag an instance as released.
-    TagReleased {
+    /// Take a part of the ownership tags off an instance, or note who released it.
+    Release {
         /// Its id.
         id: String,
-        /// The uid of the object that released it.
-        uid: String,
-    },
-    /// Remove the ownership tags from an instance.
-    RemoveOwnershipTags {
-        /// Its id.
-        id: String,
+        /// The part.
+        change: OwnershipChange,
     },
     /// Delete an instance, or the record of a failed creation.
     Delete {
@@ -113,7 +115,7 @@ impl CloudAction {
         match self {
             Self::Create(_) => OperationType::Create,
             Self::Adopt { .. } => OperationType::Adopt,
-            Self::TagReleased { .. } | Self::RemoveOwnershipTags { .. } => OperationType::Release,
+            Self::Release { .. } => OperationType::Release,
             Self::Delete { failed: None, .. } => OperationType::Delete,
             Self::Delete { failed: Some(_), .. } => OperationType::DeleteFailed,
             Self::Update { .. } => OperationType::Update,
@@ -126,8 +128,7 @@ impl CloudAction {
         match self {
             Self::Create(_) => None,
             Self::Adopt { id, .. }
-            | Self::TagReleased { id, .. }
-            | Self::RemoveOwnershipTags { id }
+            | Self::Release { id, .. }
             | Self::Delete { id, .. }
             | Self::Update { id, .. }
             | Self::SetTags { id, .. }

@@ -154,10 +154,6 @@ impl CreateSpec {
         let SelectedFlavor { spec_code, cache_mode, cpu_type, capacity, replicas, shards, zones } =
             &self.flavor;
         let window = self.window.map(|window| window.request());
-        let origin = match self.origin {
-            Origin::Created => "Created",
-            Origin::Adopted => "Adopted",
-        };
         Resolved {
             name: Some(self.name.clone()),
             engine_version: Some(self.engine_version.clone()),
@@ -176,11 +172,12 @@ impl CreateSpec {
             maintenance_window: window
                 .map(|(begin, end)| ResolvedWindow { begin: Some(begin), end: Some(end) }),
             enterprise_project_id: self.enterprise_project_id.clone(),
-            origin: Some(origin.to_owned()),
+            origin: Some(self.origin.word().to_owned()),
             auth_type: Some(self.password.as_str().to_owned()),
             management_policy: None,
             deletion_policy: None,
             on_external_deletion: None,
+            reclaim_policy: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     action::Step,
     input::observed::{Blocker, Observed},
+    intent::Refusal,
 };
 use crate::{
     api::{
@@ -39,6 +40,8 @@ pub(super) struct Decision {
     /// Newer lists of every topic have to prove something first.
     pub(super) needs_lists: bool,
     pub(super) without_status_write: bool,
+    /// The instance that the status reported turned out to be another object's.
+    pub(super) disowned: bool,
 }
 
 // === impl Decision ===
@@ -58,6 +61,7 @@ impl Decision {
             wait: o.settings.requeue.resync_interval(&o.subject.uid),
             needs_lists: false,
             without_status_write: false,
+            disowned: false,
         }
     }
 
@@ -116,6 +120,26 @@ impl Decision {
         Self::new(o, Situation::DeletionBlocked(reason), &message).ready(Readiness::Unchanged, &message)
     }
 
+    /// Something that the deletion needs failed. It is repeated, and blocks the deletion if only a person can mend it.
+    pub(super) fn deletion_failed(o: &Observed, blocker: &Blocker) -> Self {
+        let message = format!("{}; until then the instance is not deleted", blocker.message);
+        let decision = match blocker.retry_class() {
+            RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => {
+                Self::deleting(o, &message)
+            }
+            RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => Self::deletion_blocked(o, blocker.reason, message),
+        };
+        decision.wait(o.retry_delay_for(blocker))
+    }
+
+    /// DCS refused to put the ownership tags on an instance.
+    pub(super) fn adoption_refused(o: &Observed, id: &str, refusal: &Refusal) -> Self {
+        let message = format!("instance {id} cannot be adopted: {}", refusal.message);
+        Self::blocked(o, refusal.reason, message)
+            .ready(Readiness::NotServing(Reason::Adopting), format!("instance {id} is not adopted yet"))
+            .wait(o.needs_user())
+    }
+
     pub(super) fn step(self, step: Step) -> Self {
         Self { step, ..self }
     }
@@ -146,9 +170,9 @@ impl Decision {
         Self { pending, ..self }
     }
 
-    /// Replaces the assessment; the readiness follows from the last observation.
-    pub(super) fn with_assessment(self, assessment: Assessment) -> Self {
-        Self { assessment, readiness: None, ..self }
+    /// The instance is another object's: nothing of it is reported any more.
+    pub(super) fn disowned(self) -> Self {
+        Self { disowned: true, ..self }
     }
 
     /// No operation is in progress any more.

@@ -11,11 +11,15 @@ use super::{
 };
 use crate::{
     api::{
-        DcsInstanceStatus,
+        DcsInstanceStatus, Reason,
         instance::{Applied, Holder, OperationStatus},
-        words::OperationType,
+        words::{OperationOutcome, OperationType},
     },
-    plan::operation::{AttemptContext, HasOperation, Intent, MutatingAction},
+    plan::{
+        blocker::retry_class,
+        operation::{AttemptContext, HasOperation, Intent, MutatingAction},
+        schedule::RetryClass,
+    },
 };
 
 pub use crate::plan::operation::{ChangeOutcome, is_unresolved, record_outcome};
@@ -54,8 +58,7 @@ impl MutatingAction for CloudAction {
             Self::Delete { consent, .. } => Some(consent.ground()),
             Self::Create(_)
             | Self::Adopt { .. }
-            | Self::TagReleased { .. }
-            | Self::RemoveOwnershipTags { .. }
+            | Self::Release { .. }
             | Self::Update { .. }
             | Self::SetTags { .. }
             | Self::RemoveTags { .. } => None,
@@ -140,8 +143,7 @@ fn why_failed(change: &CloudAction) -> Option<String> {
         CloudAction::Delete { failed: Some(why), .. } => Some(why.clone()),
         CloudAction::Create(_)
         | CloudAction::Adopt { .. }
-        | CloudAction::TagReleased { .. }
-        | CloudAction::RemoveOwnershipTags { .. }
+        | CloudAction::Release { .. }
         | CloudAction::Delete { failed: None, .. }
         | CloudAction::Update { .. }
         | CloudAction::SetTags { .. }
@@ -178,8 +180,7 @@ fn failures(o: &Observed, change: &CloudAction) -> Option<i32> {
         }
         CloudAction::Create(_) => (count > 0).then_some(count),
         CloudAction::Adopt { .. }
-        | CloudAction::TagReleased { .. }
-        | CloudAction::RemoveOwnershipTags { .. }
+        | CloudAction::Release { .. }
         | CloudAction::Delete { .. }
         | CloudAction::Update { .. }
         | CloudAction::SetTags { .. }
@@ -195,4 +196,65 @@ pub(in crate::plan::instance) fn blocked_for(o: &Observed, operation: &Operation
 /// How long to wait before the same operation is tried again; `None` if it may be tried now.
 pub(in crate::plan::instance) fn retry_after(o: &Observed, operation: &OperationStatus) -> Option<Duration> {
     o.attempts().retry_after(operation)
+}
+
+/// What the last attempt of an operation means for the next.
+#[derive(Debug)]
+pub(in crate::plan::instance) enum Attempted {
+    /// The next may begin. It repeats one that a person has to mend, if that was refused.
+    MayBegin(Option<Refusal>),
+    /// The next may begin after this.
+    Waits(Duration),
+    /// A person has to act. It is tried again after this.
+    Refused(Refusal, Duration),
+}
+
+/// Why the cloud refused an operation until a person acts.
+#[derive(Debug, Clone)]
+pub(in crate::plan::instance) struct Refusal {
+    /// The reason of the condition.
+    pub(in crate::plan::instance) reason: Reason,
+    /// The cloud's words.
+    pub(in crate::plan::instance) message: String,
+}
+
+/// Requests that an operation on the ownership tags takes at most, and as many again for those that fail.
+const TAG_REQUESTS: i32 = 6;
+
+/// What the last attempt of `type_` on the instance `id` means for the next.
+pub(in crate::plan::instance) fn attempted(o: &Observed, type_: &OperationType, id: &str) -> Attempted {
+    let same = |operation: &&OperationStatus| {
+        operation.type_ == *type_ && operation.instance_id.as_deref() == Some(id)
+    };
+    let Some(operation) = o.status.operation.as_ref().filter(same) else { return Attempted::MayBegin(None) };
+    // An accepted part is followed by the next at once, unless the cloud accepts and does nothing.
+    let has_parts = matches!(type_, OperationType::Adopt | OperationType::Release);
+    let accepted = operation.outcome == Some(OperationOutcome::Accepted);
+    if has_parts && accepted && operation.attempt < TAG_REQUESTS {
+        return Attempted::MayBegin(None);
+    }
+    let refusal = refusal(o, operation, has_parts);
+    match (blocked_for(o, operation), refusal) {
+        (None, refusal) => Attempted::MayBegin(refusal),
+        (Some(rest), Some(refusal)) => Attempted::Refused(refusal, rest),
+        (Some(rest), None) => Attempted::Waits(rest),
+    }
+}
+
+/// The refusal of an operation for the present spec, if a person has to act.
+fn refusal(o: &Observed, operation: &OperationStatus, changes_tags: bool) -> Option<Refusal> {
+    let is_refused = operation.outcome == Some(OperationOutcome::Refused);
+    let same_spec = operation.generation == Some(o.subject.generation);
+    let reason = operation.reason.as_deref().and_then(Reason::from_word);
+    let reason =
+        reason.filter(|reason| is_refused && same_spec && retry_class(*reason) == RetryClass::NeedsUser)?;
+    let message = operation.message.as_deref().unwrap_or("DCS refused the request");
+    let retried = "retried slowly, and at once when the spec or the credentials change";
+    // The request has nothing from the spec: the instance has no room for the tags, or the site does not accept them.
+    Some(if changes_tags && reason == Reason::InvalidSpec {
+        let message = format!("{message}; {}; {retried}", Reason::TagsRefused.remedy().trim_end_matches('.'));
+        Refusal { reason: Reason::TagsRefused, message }
+    } else {
+        Refusal { reason, message: format!("{message}; {retried}") }
+    })
 }

@@ -7,13 +7,14 @@ use super::{
     decision::BEING_CREATED,
     input::{
         observed::{AccountLists, Blocker, Detail, InstanceSnapshot, Observed},
-        ownership::{Claims, Ownership, claims, is_live, ownership_of},
+        ownership::{Claims, Ownership, claims, is_live, ownership_of, tag},
     },
     intent,
 };
 use crate::{
     api::words::OperationType,
     dcs::model::{InstanceFacts, InstanceStatus},
+    formats::OWNER_TAG,
 };
 
 /// The instance was created a moment ago: the cloud need not show it yet. A status is written when something happens,
@@ -23,7 +24,7 @@ const NOT_VISIBLE_YET: Location<'static> = Location::Unknown { wait: None, why: 
 /// Where the object's instance is.
 #[derive(Debug)]
 pub(super) enum Location<'a> {
-    /// Several instances carry the object's tags, or an earlier object of its name left one behind.
+    /// Several instances carry the object's tags.
     Ambiguous {
         /// The instances in question.
         claims: Claims,
@@ -36,10 +37,14 @@ pub(super) enum Location<'a> {
     Instance(Sighting<'a>),
     /// The object has this instance, which only a read of its detail can show.
     NeedsDetail(String),
+    /// The list shows an instance of the object's name without tags: its detail may show that it is the object's.
+    NeedsTags(&'a str),
     /// The read of the instance's detail failed.
     Unreadable(&'a Blocker),
     /// The spec names this instance, which is not the object's yet.
     Adopt(&'a str),
+    /// The operator has begun to take back this instance, which an earlier object of the name left behind.
+    Reclaiming(String),
     /// The cloud could not create the instance and keeps a record of it.
     FailedRecord(&'a InstanceFacts),
     /// An instance of an earlier attempt is being deleted.
@@ -84,10 +89,43 @@ fn unrecorded<'a>(o: &'a Observed, lists: &'a AccountLists) -> Location<'a> {
     if let [found] = claims.ours.as_slice() {
         return owned(o, lists, &found.id);
     }
+    if let Some(id) = unread(o, lists) {
+        return id;
+    }
+    if let Some(location) = reclaiming(o, lists, &claims) {
+        return location;
+    }
     if let Some(record) = lists.failed.first() {
         return Location::FailedRecord(record);
     }
     unless_absent(o, lists)
+}
+
+/// An instance of the object's name that the list shows without tags has to be read first.
+fn unread<'a>(o: &'a Observed, lists: &'a AccountLists) -> Option<Location<'a>> {
+    let id = o.unread(lists)?;
+    Some(match o.candidate(id) {
+        Some(Detail::Failed(blocker)) => Location::Unreadable(blocker),
+        Some(Detail::Found(_) | Detail::NotFound) | None => Location::NeedsTags(id),
+    })
+}
+
+/// The operator has begun to take an instance back. That it had no other was proven before; the detail shows how far it
+/// got, before the list does.
+fn reclaiming<'a>(o: &'a Observed, lists: &'a AccountLists, claims: &Claims) -> Option<Location<'a>> {
+    let operation =
+        o.status.operation.as_ref().filter(|operation| operation.type_ == OperationType::Adopt)?;
+    let id = operation.instance_id.as_deref()?;
+    let left = claims.released.iter().chain(&claims.orphaned);
+    let [_] = left.filter(|facts| facts.id == id).collect::<Vec<_>>()[..] else { return None };
+    match o.candidate(id) {
+        Some(Detail::Found(snapshot))
+            if matches!(ownership_of(&snapshot.facts, &o.subject), Ownership::Ours(_)) =>
+        {
+            Some(exists(o, lists, &snapshot.facts, Some(snapshot)))
+        }
+        Some(_) | None => Some(Location::Reclaiming(id.to_owned())),
+    }
 }
 
 fn unless_absent<'a>(o: &Observed, lists: &AccountLists) -> Location<'a> {
@@ -117,31 +155,41 @@ fn named<'a>(o: &'a Observed, lists: &'a AccountLists, id: &'a str) -> Location<
     }
 }
 
-/// The instance `id` is the object's, by its status or by its tags.
+/// The instance `id` is the object's, by its tags, or by its status until its tags are read.
 fn owned<'a>(o: &'a Observed, lists: &'a AccountLists, id: &str) -> Location<'a> {
     let listed = lists.listed(id).map(Arc::as_ref);
-    let mut claims = claims(lists, &o.subject);
-    claims.stale_owner.clear();
+    let claims = claims(lists, &o.subject);
     let is_one_of_several = claims.is_ambiguous() && claims.ours.iter().any(|facts| facts.id == id);
     if is_one_of_several && o.policies.adopt.as_deref() != Some(id) {
         return Location::Ambiguous { claims, recorded: listed, lost: None };
     }
     match (&o.lookups.detail, listed) {
-        (Some(Detail::Found(snapshot)), _) => exists(o, &snapshot.facts, Some(snapshot)),
+        (Some(Detail::Found(snapshot)), _) => exists(o, lists, &snapshot.facts, Some(snapshot)),
         (Some(Detail::NotFound), _) if absence::may_be_invisible(o, id) => NOT_VISIBLE_YET,
         (Some(Detail::NotFound), _) if o.status.id.is_none() => Location::Vanishing(id.to_owned()),
         (Some(Detail::NotFound), _) => lost(o, lists, id),
         (Some(Detail::Failed(blocker)), _) => Location::Unreadable(blocker),
-        (None, Some(facts)) => exists(o, facts, None),
+        (None, Some(facts)) => exists(o, lists, facts, None),
         (None, None) => unlisted(o, lists, id),
     }
 }
 
 fn exists<'a>(
     o: &Observed,
+    lists: &'a AccountLists,
     facts: &'a InstanceFacts,
     snapshot: Option<&'a InstanceSnapshot>,
 ) -> Location<'a> {
+    // The id in the status is only a hint. The one with the object's tags is the object's, and is read by its own id.
+    if let ([other], Some(_)) = (claims(lists, &o.subject).ours.as_slice(), snapshot)
+        && other.id != facts.id
+        && o.policies.adopt.as_deref() != Some(facts.id.as_str())
+        && !matches!(ownership_of(facts, &o.subject), Ownership::Ours(_))
+    {
+        if let Some(facts) = lists.claimed(&other.id) {
+            return Location::Instance(Sighting { facts, snapshot: None });
+        }
+    }
     if facts.status == Some(InstanceStatus::CreateFailed) {
         return Location::FailedRecord(facts);
     }
@@ -176,23 +224,24 @@ fn lost<'a>(o: &'a Observed, lists: &'a AccountLists, id: &str) -> Location<'a> 
     }
     let other = claims.ours.first().map(|other| other.id.clone());
     match other.and_then(|other| lists.claimed(&other)) {
-        Some(facts) => exists(o, facts, None),
-        None => Location::Lost(id.to_owned()),
+        Some(facts) => exists(o, lists, facts, None),
+        None => unread(o, lists).unwrap_or_else(|| Location::Lost(id.to_owned())),
     }
 }
 
 /// Locates the instance of an object that is being deleted: the recorded one, else the only one with the object's
 /// tags, else the one that the spec names of several.
-pub(super) fn locate_for_deletion<'a>(o: &Observed, lists: &'a AccountLists) -> Deletable<'a> {
+pub(super) fn locate_for_deletion<'a>(o: &'a Observed, lists: &'a AccountLists) -> Deletable<'a> {
     let claims = claims(lists, &o.subject);
     let is_named = |id: &str| o.policies.adopt.as_deref() == Some(id);
     if let Some(recorded) = o.status.id.as_deref() {
         let has_others = claims.ours.iter().any(|facts| facts.id != recorded);
-        return if has_others && !is_named(recorded) {
-            Deletable::Ambiguous(claims)
-        } else {
-            Deletable::Instance(recorded.to_owned())
-        };
+        if !has_others || is_named(recorded) {
+            return Deletable::Instance(recorded.to_owned());
+        }
+        if !is_disproved(o, lists, recorded) {
+            return Deletable::Ambiguous(claims);
+        }
     }
     let found = match claims.ours.as_slice() {
         [] => None,
@@ -205,6 +254,17 @@ pub(super) fn locate_for_deletion<'a>(o: &Observed, lists: &'a AccountLists) -> 
     if let Some(facts) = found {
         return Deletable::Instance(facts.id.clone());
     }
+    if let Some(id) = o.unread(lists) {
+        return match o.candidate(id) {
+            Some(Detail::Failed(blocker)) => Deletable::Unreadable(blocker),
+            Some(Detail::Found(_) | Detail::NotFound) | None => Deletable::NeedsTags(id),
+        };
+    }
+    // A release that was begun, of which the status has lost the id.
+    let begun = claims.released.iter().find(|facts| tag(facts, OWNER_TAG).is_some());
+    if let Some(facts) = begun {
+        return Deletable::Instance(facts.id.clone());
+    }
     match lists.failed.first() {
         Some(record) if o.policies.manages() => Deletable::FailedRecord(record),
         Some(_) | None => match absence::assess(o, lists) {
@@ -214,6 +274,13 @@ pub(super) fn locate_for_deletion<'a>(o: &Observed, lists: &'a AccountLists) -> 
     }
 }
 
+/// The instance that the status records is not the object's, as the list shows, or does not exist.
+fn is_disproved(o: &Observed, lists: &AccountLists, id: &str) -> bool {
+    let is_gone = o.local.gone.as_ref().is_some_and(|(gone, _)| gone == id);
+    let shown = lists.shown(id).filter(|facts| !facts.tags.is_empty());
+    is_gone || shown.is_some_and(|facts| !matches!(ownership_of(facts, &o.subject), Ownership::Ours(_)))
+}
+
 /// What the deletion of an object has to remove.
 #[derive(Debug)]
 pub(super) enum Deletable<'a> {
@@ -221,6 +288,10 @@ pub(super) enum Deletable<'a> {
     Ambiguous(Claims),
     /// This instance.
     Instance(String),
+    /// The list shows an instance of the object's name without tags: its detail may show that it is the object's.
+    NeedsTags(&'a str),
+    /// The read of that detail failed.
+    Unreadable(&'a Blocker),
     /// The record of an instance that the cloud could not create.
     FailedRecord(&'a InstanceFacts),
     /// The lists do not prove yet that nothing is left.

@@ -16,6 +16,7 @@ mod phase;
 mod plan;
 mod repeats;
 mod status;
+mod tagging;
 
 pub use self::{
     action::{CloudAction, KubeAction, Lookup, Plan, Step},
@@ -24,10 +25,11 @@ pub use self::{
     flavor::{SelectedFlavor, Shape, Unavailable, describe, select},
     input::{
         AuthSpec, Defaults, Desired, FlavorSpec, Invalid, NetworkSpec, Observed, Policies, Problem, Window,
-        binding, observed, password, policies,
+        binding, observed, password, policies, secrets,
     },
     intent::ChangeOutcome,
     plan::plan,
+    tagging::OwnershipChange,
 };
 
 #[cfg(test)]

@@ -86,8 +86,7 @@ fn fields(action: &CloudAction) -> Vec<String> {
         }
         CloudAction::Create(_)
         | CloudAction::Adopt { .. }
-        | CloudAction::TagReleased { .. }
-        | CloudAction::RemoveOwnershipTags { .. }
+        | CloudAction::Release { .. }
         | CloudAction::Delete { .. } => Vec::new(),
     }
 }

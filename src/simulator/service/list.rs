@@ -54,7 +54,10 @@ impl Service {
         let page: Vec<_> = listed.into_iter().skip(offset).take(limit).collect();
         let ids: Vec<_> =
             page.iter().filter(|instance| instance.stale_reads > 0).map(|i| i.id.clone()).collect();
-        let instances: Vec<_> = page.into_iter().map(|instance| self.summary(instance)).collect();
+        let mut instances: Vec<_> = page.into_iter().map(|instance| self.summary(instance)).collect();
+        if self.options.list_without_tags {
+            instances.iter_mut().for_each(hide_tags);
+        }
         ids.iter().for_each(|id| self.count_read(id));
         Ok(Reply::ok(json!({"instance_num": number, "instances": instances})))
     }
@@ -85,6 +88,12 @@ impl Service {
         let redis = Value::Object(counts.clone());
         counts.extend([("redis".to_owned(), redis), ("memcached".to_owned(), Value::Object(none))]);
         Reply::ok(Value::Object(counts))
+    }
+}
+
+fn hide_tags(summary: &mut Value) {
+    if let Some(tags) = summary.get_mut("tags") {
+        *tags = Value::Null;
     }
 }
 

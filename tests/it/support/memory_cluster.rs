@@ -13,8 +13,9 @@ use dcs_operator::{
     controller::{
         ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, SecretApi, prune_empty,
     },
+    plan::Definition,
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
 use serde_json::Value;
 use tokio::task::yield_now;
@@ -50,6 +51,7 @@ struct Inner {
     /// The number of calls, reads included.
     calls: usize,
     faults: BTreeMap<usize, ClusterFault>,
+    definition: Definition,
 }
 
 /// A write to an object.
@@ -119,7 +121,12 @@ fn id_of(write: &Write) -> Id {
 impl MemoryCluster {
     pub(crate) fn new() -> Self {
         Self {
-            inner: Arc::new(Mutex::new(Inner { store: Store::default(), calls: 0, faults: BTreeMap::new() })),
+            inner: Arc::new(Mutex::new(Inner {
+                store: Store::default(),
+                calls: 0,
+                faults: BTreeMap::new(),
+                definition: Definition::Complete,
+            })),
         }
     }
 
@@ -134,6 +141,11 @@ impl MemoryCluster {
     /// The number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.inner.lock().unwrap().calls
+    }
+
+    /// Sets what the definitions of all kinds say.
+    pub(crate) fn set_definition(&self, definition: Definition) {
+        self.inner.lock().unwrap().definition = definition;
     }
 
     /// Removes all faults.
@@ -309,6 +321,11 @@ impl<K: ManagedResource> ObjectApi<K> for MemoryView {
             .await
     }
 
+    async fn definition(&self) -> Result<Definition, ClusterError> {
+        let definition = self.cluster.inner.lock().unwrap().definition.clone();
+        self.cluster.call(|_| Ok(definition)).await
+    }
+
     async fn add_finalizer(&self, object: &K, finalizer: &str) -> Result<K, ClusterError> {
         let id = id(&object.object_id());
         let seen = (object.uid().unwrap(), object.finalizers().to_vec());
@@ -341,8 +358,8 @@ impl SecretApi for MemoryView {
         self.cluster.call(|store| Ok(decode(store.create("secret", &id, object)?.as_ref()))).await
     }
 
-    fn version(&self, key: &NamespacedName) -> Option<String> {
-        Some(self.shown(&secret_id(key))?["metadata"]["resourceVersion"].as_str()?.to_owned())
+    fn metadata(&self, key: &NamespacedName) -> Option<ObjectMeta> {
+        Some(decode(&self.shown(&secret_id(key))?["metadata"]))
     }
 
     async fn replace_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {

@@ -93,6 +93,12 @@ impl TestCluster {
         cluster
     }
 
+    /// The configuration of a client for the administrator.
+    pub(crate) async fn client_config(&self) -> kube::Config {
+        let kubeconfig = Kubeconfig::read_from(&self.control_plane.ready.kubeconfig).unwrap();
+        kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap()
+    }
+
     /// Applies a file or folder of the project.
     pub(crate) fn apply(&self, path: &str) {
         let path = project(path);
@@ -424,6 +430,23 @@ impl Tenant {
         };
         let done = tokio::time::timeout(DEADLINE, search).await;
         assert!(done.is_ok(), "not within {DEADLINE:?}: {name} is gone: {}", self.describe(name).await);
+    }
+
+    /// [`apply`](Self::apply), once the API server serves the kind.
+    pub(crate) async fn apply_when_served(&self, name: &str, spec: DcsInstanceSpec) {
+        let object = DcsInstance::new(name, spec);
+        let create = async || self.instances().create(&PostParams::default(), &object).await.ok();
+        eventually("the kind is served", DEADLINE, create).await;
+    }
+
+    /// Notes of the Events about an object.
+    pub(crate) async fn events(&self, name: &str) -> Vec<String> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = events.list(&ListParams::default()).await.unwrap().into_iter();
+        let about = |event: &Event| {
+            event.regarding.as_ref().is_some_and(|regarding| regarding.name.as_deref() == Some(name))
+        };
+        events.filter(about).map(|event| event.note.unwrap_or_default()).collect()
     }
 
     /// Reasons of the warning Events of this namespace.

@@ -5,6 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    api::instance::ReclaimPolicy,
     controller::{HostPattern, HostPort, NamespacedName},
     plan::schedule::Backoff,
     telemetry::Format,
@@ -17,6 +18,16 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// The policies that can be the default. Orphaned is never one: it says that no other cluster uses the cluster ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub(crate) enum DefaultReclaimPolicy {
+    /// Take it back.
+    Released,
+    /// Create a new one.
+    None,
 }
 
 /// Leader election.
@@ -214,6 +225,17 @@ pub(crate) struct TenantFlags {
     /// Namespaces among --credentials-namespaces whose objects may refer to networks and instances by ID; * means all.
     #[arg(long, env = "DCS_OPERATOR_TRUSTED_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
     pub(crate) trusted_namespaces: Vec<String>,
+}
+
+// === impl DefaultReclaimPolicy ===
+
+impl From<DefaultReclaimPolicy> for ReclaimPolicy {
+    fn from(policy: DefaultReclaimPolicy) -> Self {
+        match policy {
+            DefaultReclaimPolicy::Released => Self::Released,
+            DefaultReclaimPolicy::None => Self::None,
+        }
+    }
 }
 
 // === impl Format ===

@@ -8,7 +8,9 @@ use std::{net::SocketAddr, time::Duration};
 use clap::Args;
 
 pub(in crate::cli) use self::former::name_present_flag;
-use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, ReconcileFlags, TenantFlags};
+use self::groups::{
+    CloudFlags, DefaultReclaimPolicy, KubernetesFlags, LeaderFlags, LogFormat, ReconcileFlags, TenantFlags,
+};
 use crate::{
     cli::Failure,
     controller::{Endpoints, KubeTimeouts, Namespaces, OwnCredentials},
@@ -51,6 +53,11 @@ pub(crate) struct RunArgs {
     /// the operator no longer finds the instances that carry the former ID.
     #[arg(long, env = "DCS_OPERATOR_CLUSTER_ID", value_name = "ID")]
     pub(crate) cluster_id: Option<String>,
+    /// What happens, unless the spec sets reclaimPolicy, to an instance that an earlier object of the same namespace and
+    /// name released: Released takes it back, None creates a new one.
+    #[arg(long, env = "DCS_OPERATOR_RECLAIM_POLICY", value_enum, default_value_t = DefaultReclaimPolicy::Released,
+          value_name = "POLICY")]
+    pub(crate) reclaim_policy: DefaultReclaimPolicy,
     /// Print help for all flags, including the tuning flags that --help hides.
     #[arg(long)]
     pub(crate) help_all: bool,
@@ -217,6 +224,7 @@ impl RunArgs {
             list_consistency_window: cloud.list_consistency_window,
             max_creation_failures: cloud.max_creation_failures,
             max_recreations: cloud.max_recreations,
+            reclaim_policy: self.reclaim_policy.into(),
             throttled: cloud.throttled,
             requeue: self.requeue(),
         }

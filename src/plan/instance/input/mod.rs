@@ -9,6 +9,7 @@ pub(super) mod ownership;
 pub mod password;
 pub mod policies;
 mod quantity;
+pub mod secrets;
 mod window;
 
 pub use self::{

@@ -1,6 +1,6 @@
 //! The complete input of a plan. The reconciler gathers it and decides nothing; the planner reads nothing else.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -10,12 +10,20 @@ use super::{
     desired::Desired,
     invalid::Invalid,
     policies::Policies,
+    secrets::Secrets,
 };
 use crate::{
-    api::{DcsInstanceStatus, instance::CloudAccount, words::OperationType},
-    dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
+    api::{
+        DcsInstanceStatus,
+        instance::{CloudAccount, ReclaimPolicy},
+        words::OperationType,
+    },
+    dcs::model::{Flavor, InstanceFacts, MaintenanceWindow, Tag},
     formats::OwnerHash,
-    plan::schedule::{RequeuePolicy, RetryClass},
+    plan::{
+        Definition,
+        schedule::{RequeuePolicy, RetryClass},
+    },
 };
 
 pub use crate::plan::blocker::{Blocker, retry_class};
@@ -37,6 +45,8 @@ pub struct Observed {
     pub lists: Option<AccountLists>,
     /// Versions of the object's Secrets, from the watch.
     pub secrets: SecretVersions,
+    /// What the operator noted in the metadata of the object's Secrets.
+    pub notes: Secrets,
     /// The results of this reconcile's lookups.
     pub lookups: LookupResults,
     /// What this process keeps about the object.
@@ -66,6 +76,8 @@ pub struct Subject {
     pub finalizer: bool,
     /// The value of the annotation that asks for a retry.
     pub retry_token: Option<String>,
+    /// A finalizer of somebody else, which guards the instance. Those of Kubernetes' own garbage collection do not count.
+    pub guard: Option<String>,
 }
 
 /// The account that the credentials resolve to.
@@ -141,10 +153,12 @@ pub struct AccountLists {
     pub known: Option<Arc<InstanceFacts>>,
     /// When a list last showed the instance with the id in `status.id`.
     pub known_at: Option<Duration>,
-    /// Instances in the newest list whose tags have the object's uid or owner hash.
+    /// Instances in the newest list whose tags have the object's uid or owner hash, as owner or as former owner.
     pub marked: Vec<Arc<InstanceFacts>>,
     /// Such instances that the list before shows and the newest one does not.
     pub vanished: Vec<Arc<InstanceFacts>>,
+    /// Other instances in the newest list that have the object's name in DCS. Some sites list without tags.
+    pub named: Vec<Arc<InstanceFacts>>,
     /// Failed creations whose tags have the object's uid, and the one with the id in `status.id`.
     pub failed: Vec<Arc<InstanceFacts>>,
     /// Why the last list failed.
@@ -178,6 +192,10 @@ pub struct ListTimes {
 pub struct LookupResults {
     /// The instance's detail.
     pub detail: Option<Detail>,
+    /// The detail of an instance that may turn out to be the object's.
+    pub candidate: Option<(String, Detail)>,
+    /// The object's CustomResourceDefinition.
+    pub definition: Option<Result<Definition, Blocker>>,
     /// The flavors on offer.
     pub flavors: Option<Result<Arc<[Flavor]>, Blocker>>,
     /// The maintenance windows on offer.
@@ -245,12 +263,25 @@ pub struct LocalState {
     pub last_seen: Option<(String, Duration)>,
     /// Since when reads of the instance's detail differ from the lists.
     pub differs_since: Option<Duration>,
+    /// The tags of instances that the list shows without tags, by id.
+    pub read_tags: BTreeMap<String, ReadTags>,
     /// The binding Secret, as last written or read.
     pub published: Option<Published>,
     /// The API server's message when it last rejected a Secret, and when.
     pub refusal: Option<(String, Duration)>,
     /// Lookups and writes that failed in a row.
     pub failures: u32,
+}
+
+/// The tags that a detail showed. They hold while the list shows the instance unchanged, for a resync interval at most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadTags {
+    /// The instance as the list showed it, without tags.
+    pub listed: Arc<InstanceFacts>,
+    /// The tags; none if the instance does not exist.
+    pub tags: Vec<Tag>,
+    /// When the detail was requested.
+    pub at: Duration,
 }
 
 /// The current time, by both clocks.
@@ -277,6 +308,8 @@ pub struct PlannerSettings {
     pub max_creation_failures: u32,
     /// Replacements of a lost instance after which the user has to act.
     pub max_recreations: u32,
+    /// What happens, unless the spec says so, to an instance that an earlier object of the same name left behind.
+    pub reclaim_policy: ReclaimPolicy,
     /// The delay after a throttled request whose answer has no Retry-After.
     pub throttled: Duration,
     /// The requeue delays.
@@ -289,6 +322,30 @@ impl Observed {
     /// The id of the instance: the one recorded, else the one to adopt.
     pub fn known_id(&self) -> Option<&str> {
         self.status.id.as_deref().or(self.policies.adopt.as_deref())
+    }
+
+    /// What happens to an instance that an earlier object of the same name left behind.
+    pub(in crate::plan::instance) fn reclaim_policy(&self) -> ReclaimPolicy {
+        self.policies.reclaim.unwrap_or(self.settings.reclaim_policy)
+    }
+
+    /// How long tags that a list does not show are believed.
+    pub fn tags_max_age(&self) -> Duration {
+        self.settings.requeue.resync_interval(&self.subject.uid)
+    }
+
+    /// The detail of the instance `id`, if it was read as a candidate.
+    pub(in crate::plan::instance) fn candidate(&self, id: &str) -> Option<&Detail> {
+        self.lookups.candidate.as_ref().filter(|(read, _)| read == id).map(|(_, detail)| detail)
+    }
+
+    /// An instance of the object's name that the list shows without tags, and whose detail was not read.
+    pub(in crate::plan::instance) fn unread<'a>(&self, lists: &'a AccountLists) -> Option<&'a str> {
+        let max_age = self.tags_max_age();
+        let is_known = |facts: &&Arc<InstanceFacts>| {
+            !facts.tags.is_empty() || self.local.tags_of(facts, self.now.monotonic, max_age).is_some()
+        };
+        lists.named.iter().find(|facts| !is_known(facts)).map(|facts| facts.id.as_str())
     }
 
     /// The detail, if the instance was found.
@@ -364,6 +421,20 @@ impl CredentialsSource {
 // === impl AccountLists ===
 
 impl AccountLists {
+    /// Adds the tags that details showed to instances that the list shows without tags.
+    pub fn overlay_tags(&mut self, local: &LocalState, now: Duration, max_age: Duration) {
+        for listed in self.known.iter_mut().chain(&mut self.named).filter(|listed| listed.tags.is_empty()) {
+            if let Some(tags) = local.tags_of(listed, now, max_age).filter(|tags| !tags.is_empty()) {
+                *listed = Arc::new(InstanceFacts { tags: tags.to_vec(), ..InstanceFacts::clone(listed) });
+            }
+        }
+    }
+
+    /// The instance of this id, as the newest list shows it.
+    pub fn shown(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
+        self.known.iter().chain(&self.marked).chain(&self.named).find(|facts| facts.id == id)
+    }
+
     /// Overlays reads of the detail that are newer than the newest list.
     pub fn overlay_recent_reads(&mut self, local: &LocalState) {
         let begun = self.latest.map(|latest| latest.begun);
@@ -371,10 +442,12 @@ impl AccountLists {
             let before = (self.known.is_some(), self.marked.len());
             self.known = self.known.take().filter(|known| known.id != *id);
             self.marked.retain(|facts| facts.id != *id);
+            self.named.retain(|facts| facts.id != *id);
             self.overlaid |= before != (self.known.is_some(), self.marked.len());
         }
         let Some((seen, _)) = local.seen.as_ref().filter(|(_, at)| Some(*at) >= begun) else { return };
-        for listed in self.known.iter_mut().chain(&mut self.marked).filter(|listed| listed.id == seen.id) {
+        let all = self.known.iter_mut().chain(&mut self.marked).chain(&mut self.named);
+        for listed in all.filter(|listed| listed.id == seen.id) {
             self.overlaid |= listed != seen;
             *listed = Arc::clone(seen);
         }
@@ -382,12 +455,40 @@ impl AccountLists {
 
     /// The instance of this id in the newest list, if it concerns the object.
     pub fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
-        self.known.iter().chain(&self.marked).find(|facts| facts.id == id)
+        self.shown(id)
     }
 
     /// The instance of this id with the object's tags, in the two newest lists.
     pub(in crate::plan::instance) fn claimed(&self, id: &str) -> Option<&InstanceFacts> {
-        self.marked.iter().chain(&self.vanished).map(Arc::as_ref).find(|facts| facts.id == id)
+        self.marked
+            .iter()
+            .chain(&self.named)
+            .chain(&self.vanished)
+            .map(Arc::as_ref)
+            .find(|facts| facts.id == id)
+    }
+}
+
+// === impl LocalState ===
+
+impl LocalState {
+    /// The tags of an instance that the list shows without tags; `None` unless they were read since it last changed.
+    fn tags_of(&self, listed: &InstanceFacts, now: Duration, max_age: Duration) -> Option<&[Tag]> {
+        let read = self.read_tags.get(&listed.id)?;
+        let holds = now.saturating_sub(read.at) < max_age && *read.listed == *listed;
+        holds.then_some(read.tags.as_slice())
+    }
+
+    /// Keeps the tags that a detail showed, if the list shows the instance without any.
+    pub fn keep_tags(&mut self, listed: Option<&Arc<InstanceFacts>>, tags: &[Tag], at: Duration) {
+        let Some(listed) = listed else { return };
+        let listed = match self.read_tags.get(&listed.id) {
+            _ if listed.tags.is_empty() => Arc::clone(listed),
+            // These tags are from an earlier read.
+            Some(read) if read.tags == listed.tags => Arc::clone(&read.listed),
+            Some(_) | None => return,
+        };
+        self.read_tags.insert(listed.id.clone(), ReadTags { listed, tags: tags.to_vec(), at });
     }
 }
 
@@ -409,6 +510,7 @@ impl Default for PlannerSettings {
             list_consistency_window: Duration::from_secs(60),
             max_creation_failures: 3,
             max_recreations: 3,
+            reclaim_policy: ReclaimPolicy::Released,
             throttled: Duration::from_secs(5),
             requeue: RequeuePolicy::default(),
         }

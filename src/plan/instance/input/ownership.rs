@@ -1,11 +1,11 @@
-//! Which object an instance belongs to, by its tags.
+//! Which object an instance belongs to, by its tags. Nothing else says so: the status is only a hint.
 
 use std::sync::Arc;
 
 use super::observed::{AccountLists, Subject};
 use crate::{
     dcs::model::{InstanceFacts, InstanceStatus},
-    formats::{OWNER_TAG, Origin, OwnershipReading, OwnershipTags, UID_TAG},
+    formats::{ORIGIN_TAG, OWNER_TAG, Origin, OwnershipReading, OwnershipTags, RELEASED_TAG, UID_TAG},
 };
 
 /// Which object an instance's tags name.
@@ -13,41 +13,60 @@ use crate::{
 pub(in crate::plan::instance) enum Ownership {
     /// The object's.
     Ours(Origin),
+    /// No object's: an object of the same namespace and name released it, or has begun to.
+    Released,
+    /// An earlier object's of the same namespace and name, which did not release it.
+    Orphaned,
     /// No object's, or the object's with a part of its tags missing.
     Unowned,
     /// Another object's.
     Foreign,
 }
 
-/// Live instances whose tags name the object.
+/// Live instances whose tags name the object, or an earlier one of its name.
 #[derive(Debug, Default)]
 pub(in crate::plan::instance) struct Claims {
     /// Those with the object's uid.
     pub(in crate::plan::instance) ours: Vec<Arc<InstanceFacts>>,
-    /// Those with the object's owner hash and another uid: an earlier object of the same name left them behind.
-    pub(in crate::plan::instance) stale_owner: Vec<Arc<InstanceFacts>>,
+    /// Those that an earlier object left behind without releasing them.
+    pub(in crate::plan::instance) orphaned: Vec<Arc<InstanceFacts>>,
+    /// Those that an earlier object released.
+    pub(in crate::plan::instance) released: Vec<Arc<InstanceFacts>>,
 }
 
-// === impl Claims ===
-
-impl Claims {
-    /// More than one instance could be the object's.
-    pub(in crate::plan::instance) fn is_ambiguous(&self) -> bool {
-        self.ours.len() > 1 || !self.stale_owner.is_empty()
-    }
+/// The value of a tag; an empty one counts as absent.
+pub(in crate::plan::instance) fn tag<'a>(facts: &'a InstanceFacts, key: &str) -> Option<&'a str> {
+    facts.tag(key).filter(|value| !value.is_empty())
 }
 
 /// Reads the ownership tags of an instance.
 pub(in crate::plan::instance) fn ownership_of(facts: &InstanceFacts, subject: &Subject) -> Ownership {
-    match OwnershipTags::read(facts.tags()) {
-        OwnershipReading::Complete(tags) if tags.uid == subject.uid => Ownership::Ours(tags.origin),
-        OwnershipReading::Complete(_) => Ownership::Foreign,
-        OwnershipReading::Partial { uid: Some(uid), .. } if uid != subject.uid => Ownership::Foreign,
-        OwnershipReading::Partial { uid: None, owner: Some(owner) } if owner != subject.owner.as_str() => {
-            Ownership::Foreign
-        }
-        OwnershipReading::Partial { .. } | OwnershipReading::Absent => Ownership::Unowned,
+    let owner = subject.owner.as_str();
+    match (tag(facts, UID_TAG), tag(facts, OWNER_TAG)) {
+        (Some(uid), _) if uid == subject.uid => match OwnershipTags::read(facts.tags()) {
+            OwnershipReading::Complete(tags) => Ownership::Ours(tags.origin),
+            OwnershipReading::Partial { .. } | OwnershipReading::Absent => Ownership::Unowned,
+        },
+        (Some(_), Some(own)) if own == owner => Ownership::Orphaned,
+        (None, Some(own)) if own == owner => Ownership::Released,
+        (Some(_), _) | (None, Some(_)) => Ownership::Foreign,
+        (None, None) if tag(facts, RELEASED_TAG) == Some(owner) => Ownership::Released,
+        (None, None) => Ownership::Unowned,
     }
+}
+
+/// The origin that the tags of an instance of this owner still state. Without it, the instance counts as adopted, which
+/// destroys nothing.
+pub(in crate::plan::instance) fn kept_origin(facts: &InstanceFacts, subject: &Subject) -> Origin {
+    let kept = match ownership_of(facts, subject) {
+        Ownership::Ours(origin) => Some(origin),
+        Ownership::Released | Ownership::Orphaned => tag(facts, ORIGIN_TAG).and_then(Origin::from_tag),
+        Ownership::Unowned if tag(facts, UID_TAG).is_some() => {
+            tag(facts, ORIGIN_TAG).and_then(Origin::from_tag)
+        }
+        Ownership::Unowned | Ownership::Foreign => None,
+    };
+    kept.unwrap_or(Origin::Adopted)
 }
 
 /// The instance exists and is not being deleted.
@@ -62,13 +81,44 @@ pub(in crate::plan::instance) fn is_live(facts: &InstanceFacts) -> bool {
 pub(in crate::plan::instance) fn claims(lists: &AccountLists, subject: &Subject) -> Claims {
     let mut claims = Claims::default();
     for facts in lists.marked.iter().chain(&lists.vanished).filter(|facts| is_live(facts)) {
-        if facts.tag(UID_TAG) == Some(&subject.uid) {
-            claims.ours.push(Arc::clone(facts));
-        } else if facts.tag(OWNER_TAG) == Some(subject.owner.as_str()) {
-            claims.stale_owner.push(Arc::clone(facts));
+        claims.add(facts, subject);
+    }
+    for facts in lists.named.iter().filter(|facts| is_live(facts)) {
+        // Early versions noted the uid of the object and took everything else off: only the name is left.
+        if is_released_by_uid(facts) {
+            claims.released.push(Arc::clone(facts));
+        } else {
+            claims.add(facts, subject);
         }
     }
     claims
+}
+
+fn is_released_by_uid(facts: &InstanceFacts) -> bool {
+    let is_uid = |value: &str| value.contains('-');
+    tag(facts, RELEASED_TAG).is_some_and(is_uid)
+        && tag(facts, UID_TAG).is_none()
+        && tag(facts, OWNER_TAG).is_none()
+}
+
+// === impl Claims ===
+
+impl Claims {
+    /// More than one instance could be the object's.
+    pub(in crate::plan::instance) fn is_ambiguous(&self) -> bool {
+        self.ours.len() > 1
+    }
+
+    fn add(&mut self, facts: &Arc<InstanceFacts>, subject: &Subject) {
+        let kind = match ownership_of(facts, subject) {
+            Ownership::Ours(_) => &mut self.ours,
+            Ownership::Unowned if tag(facts, UID_TAG).is_some() => &mut self.ours,
+            Ownership::Orphaned => &mut self.orphaned,
+            Ownership::Released => &mut self.released,
+            Ownership::Unowned | Ownership::Foreign => return,
+        };
+        kind.push(Arc::clone(facts));
+    }
 }
 
 /// The ids of instances, for a message.
@@ -91,6 +141,7 @@ mod tests {
             deleting: false,
             finalizer: true,
             retry_token: None,
+            guard: None,
         }
     }
 
@@ -106,13 +157,22 @@ mod tests {
         let other = OwnerHash::new("c", "shop", "other");
         let ours = OwnershipTags::new("u1", &subject.owner, Origin::Adopted);
         let foreign = OwnershipTags::new("u2", &other, Origin::Created);
+        let orphaned = OwnershipTags::new("u0", &subject.owner, Origin::Created);
         for (tags, expected) in [
             (ours.tags().to_vec(), Ownership::Ours(Origin::Adopted)),
             (foreign.tags().to_vec(), Ownership::Foreign),
             (vec![], Ownership::Unowned),
             (vec![("team", "shop")], Ownership::Unowned),
             (ours.tags()[..1].to_vec(), Ownership::Unowned),
-            (ours.tags()[1..].to_vec(), Ownership::Unowned),
+            (ours.tags()[1..].to_vec(), Ownership::Released),
+            (vec![(RELEASED_TAG, subject.owner.as_str())], Ownership::Released),
+            (vec![(RELEASED_TAG, "u0-uid-of-an-early-version")], Ownership::Unowned),
+            (orphaned.tags().to_vec(), Ownership::Orphaned),
+            ([&foreign.tags()[..], &[(RELEASED_TAG, subject.owner.as_str())]].concat(), Ownership::Foreign),
+            (
+                [&ours.tags()[..], &[(RELEASED_TAG, subject.owner.as_str())]].concat(),
+                Ownership::Ours(Origin::Adopted),
+            ),
             (foreign.tags()[..1].to_vec(), Ownership::Foreign),
             (foreign.tags()[1..].to_vec(), Ownership::Foreign),
         ] {

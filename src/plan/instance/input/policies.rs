@@ -4,7 +4,7 @@
 use crate::{
     api::{
         DcsInstanceSpec,
-        instance::{DeletionPolicy, ManagementPolicy, OnExternalDeletion},
+        instance::{DeletionPolicy, ManagementPolicy, OnExternalDeletion, ReclaimPolicy},
     },
     formats::Origin,
 };
@@ -18,6 +18,8 @@ pub struct Policies {
     pub deletion: Option<DeletionPolicy>,
     /// The reaction to an instance that was deleted outside the operator.
     pub on_external_deletion: OnExternalDeletion,
+    /// The declared reaction to an instance that an earlier object of the same name left behind.
+    pub reclaim: Option<ReclaimPolicy>,
     /// The id of the instance to adopt.
     pub adopt: Option<String>,
     /// Whether every change in the cloud is suspended.
@@ -33,6 +35,7 @@ impl Policies {
             management: spec.management_policy.unwrap_or(ManagementPolicy::Managed),
             deletion: spec.deletion_policy,
             on_external_deletion: spec.on_external_deletion.unwrap_or(OnExternalDeletion::Report),
+            reclaim: spec.reclaim_policy,
             adopt: spec.adopt.as_ref().map(|adopt| adopt.instance_id.clone()),
             paused: spec.paused.unwrap_or(false),
         }

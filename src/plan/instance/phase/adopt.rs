@@ -26,17 +26,16 @@ pub(in crate::plan::instance) fn decide(o: &Observed, id: &str) -> Decision {
             return Decision::adopting(o, id, "").step(Step::Lookup(lookup));
         }
         Some(Detail::NotFound) => return not_found(o, id),
-        Some(Detail::Failed(blocker)) => return Decision::unreadable(o, blocker),
+        Some(Detail::Failed(blocker)) => return Decision::lookup_failed(o, blocker),
         Some(Detail::Found(snapshot)) => &snapshot.facts,
     };
     if !is_live(facts) {
         return not_found(o, id);
     }
     match ownership_of(facts, &o.subject) {
-        Ownership::Foreign => mark::already_owned(o, id),
-        Ownership::Ours(_) | Ownership::Unowned => {
-            tenancy::foreign_instance(o, facts).unwrap_or_else(|| mark::put_tags(o, id, Origin::Adopted))
-        }
+        Ownership::Foreign | Ownership::Orphaned => mark::already_owned(o, id),
+        Ownership::Ours(_) | Ownership::Released | Ownership::Unowned => tenancy::foreign_instance(o, facts)
+            .unwrap_or_else(|| mark::put_tags(o, facts, Origin::Adopted, "")),
     }
 }
 

@@ -33,19 +33,11 @@ pub(in crate::plan::instance) fn ambiguous(
     recorded: Option<&InstanceFacts>,
     lost: Option<String>,
 ) -> Decision {
-    let message = if claims.ours.len() > 1 {
-        format!(
-            "several instances carry this object's tags: {}; set adopt.instanceId to the right one, or remove the tags \
-             dcs-operator-* from the others",
-            ids(&claims.ours)
-        )
-    } else {
-        format!(
-            "an earlier object of this name left an instance behind: {}; remove its tags dcs-operator-* and set \
-             adopt.instanceId to its ID, or delete it",
-            ids(&claims.stale_owner)
-        )
-    };
+    let message = format!(
+        "several instances carry this object's tags: {}; set adopt.instanceId to the right one, or remove the tags \
+         dcs-operator-* from the others",
+        ids(&claims.ours)
+    );
     let mut decision = Decision::blocked(o, Reason::AmbiguousOwnership, message);
     if let Some(id) = lost {
         let missing = Readiness::Missing(Reason::ExternallyDeleted);
@@ -73,13 +65,19 @@ pub(in crate::plan::instance) fn wait_for_lists(
     decision.until_proven(wait)
 }
 
+/// The list shows an instance of the object's name without tags: it is read before anything is created.
+pub(in crate::plan::instance) fn read_tags(o: &Observed, id: &str) -> Decision {
+    let message = format!("the operator reads instance {id}, which has the name of this object's instance");
+    Decision::creating(o, &message).step(Step::Lookup(Lookup::Candidate { id: id.to_owned() }))
+}
+
 /// The instance of an earlier attempt is being deleted: there is nothing to take over.
 pub(in crate::plan::instance) fn wait_for_deletion(o: &Observed, id: &str) -> Decision {
     Decision::creating(o, &format!("instance {id} of an earlier attempt is being deleted")).until_proven(None)
 }
 
 /// Creates the instance, unless the outcome of the last attempt delays or prevents it.
-pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired) -> Decision {
+pub(super) fn decide(o: &Observed, desired: &Desired) -> Decision {
     let Some(operation) = &o.status.operation else { return request(o, desired) };
     let failures = operation.failures.unwrap_or(0);
     let same_request = o.attempts().is_unchanged_since(operation);

@@ -1,19 +1,12 @@
 //! The object is being deleted: its instance is deleted or released first. The finalizer stays until nothing in the
 //! cloud carries the object's tags.
 
-use std::time::Duration;
-
-use super::{failed_creation, mark, preconditions::account_mismatch};
+use super::{failed_creation, mark, preconditions::account_mismatch, release, tenancy};
 use crate::{
-    api::{
-        Reason,
-        instance::DeletionPolicy,
-        words::{OperationOutcome, OperationType},
-    },
+    api::{Reason, instance::DeletionPolicy, words::OperationType},
     dcs::model::InstanceStatus,
-    formats::RELEASED_TAG,
     plan::{
-        Consent,
+        Consent, Definition,
         conditions::Situation,
         instance::{
             absence,
@@ -22,12 +15,13 @@ use crate::{
             input::{
                 Observed,
                 observed::{AccountLists, Detail, InstanceSnapshot},
-                ownership::{Claims, Ownership, claims, ids, ownership_of},
+                ownership::{Claims, Ownership, claims, ids, kept_origin, ownership_of},
             },
-            intent,
+            intent::{Attempted, Refusal, attempted},
             locate::{Deletable, locate_for_deletion},
             status::observation::recorded_origin,
         },
+        schedule::RetryClass,
     },
 };
 
@@ -45,35 +39,40 @@ pub(in crate::plan::instance) fn decide(o: &Observed) -> Decision {
         let message = "spec.paused is true: the operator neither deletes nor releases the instance until it is false or removed";
         return Decision::new(o, Situation::DeletionPaused, message);
     }
+    if let Some(guard) = &o.subject.guard {
+        let message = format!(
+            "finalizer {guard} guards the instance: the operator neither deletes nor releases it until the owner of that \
+             finalizer removes it"
+        );
+        return Decision::deletion_blocked(o, Reason::GuardedByFinalizer, message);
+    }
     let account = match &o.account {
         Ok(account) => account,
-        // Without credentials nothing was ever requested, so nothing is left to delete.
-        Err(_) if was_never_begun(o) => return done(o),
-        Err(blocker) => {
-            let wait = o.retry_delay(blocker.retry_class(), 1);
-            let message = format!("{}; until then the instance is not deleted", blocker.message);
-            return Decision::deletion_blocked(o, blocker.reason, message).wait(wait);
-        }
+        Err(blocker) => return Decision::deletion_failed(o, blocker),
     };
     if let Some(message) = account_mismatch(o, account) {
         return Decision::deletion_blocked(o, Reason::AccountChanged, message);
     }
+    let trouble = o.lists.as_ref().and_then(|lists| lists.trouble.as_ref());
+    if let Some(trouble) = trouble.filter(|trouble| trouble.retry_class() == RetryClass::NeedsUser) {
+        return Decision::deletion_failed(o, trouble);
+    }
     let Some(lists) = o.lists.as_ref().filter(|lists| lists.latest.is_some()) else {
-        let trouble = o.lists.as_ref().and_then(|lists| lists.trouble.as_ref());
         let message = trouble.map_or("the account is being listed", |trouble| trouble.message.as_str());
         return Decision::deleting(o, message);
     };
     match locate_for_deletion(o, lists) {
         Deletable::Ambiguous(claims) => ambiguous(o, &claims),
         Deletable::Instance(id) => remove(o, lists, &id),
+        Deletable::NeedsTags(id) => {
+            let lookup = Lookup::Candidate { id: id.to_owned() };
+            Decision::deleting(o, "the operator looks for the instance").step(Step::Lookup(lookup))
+        }
+        Deletable::Unreadable(blocker) => Decision::deletion_failed(o, blocker),
         Deletable::FailedRecord(record) => as_deletion(o, failed_creation::decide(o, record)),
         Deletable::Unknown { wait, why } => Decision::deleting(o, why).until_proven(wait),
         Deletable::None => done(o),
     }
-}
-
-fn was_never_begun(o: &Observed) -> bool {
-    o.status.id.is_none() && o.status.operation.is_none() && o.status.account.is_none()
 }
 
 fn ambiguous(o: &Observed, claims: &Claims) -> Decision {
@@ -87,9 +86,11 @@ fn ambiguous(o: &Observed, claims: &Claims) -> Decision {
 
 /// The same step, reported as a part of the deletion.
 fn as_deletion(o: &Observed, decision: Decision) -> Decision {
-    let Decision { assessment, step, needs_lists, .. } = decision;
+    let Decision { assessment, step, needs_lists, wait, .. } = decision;
     match assessment.situation {
-        Situation::Blocked(reason) => Decision::deletion_blocked(o, reason, assessment.message),
+        Situation::Blocked(reason) => {
+            Decision::deletion_blocked(o, reason, assessment.message).step(step).wait(wait)
+        }
         _ => Decision { needs_lists, ..Decision::deleting(o, &assessment.message) }.step(step),
     }
 }
@@ -100,7 +101,7 @@ fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
         Some(Detail::Found(snapshot)) => snapshot,
         Some(Detail::NotFound) => return gone(o, lists, id),
         Some(Detail::Failed(blocker)) => {
-            return Decision::deleting(o, &blocker.message).wait(o.retry_delay_for(blocker));
+            return Decision::deletion_failed(o, blocker);
         }
         None => {
             let listed = lists.listed(id).filter(|facts| facts.status == Some(InstanceStatus::Deleting));
@@ -114,38 +115,53 @@ fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     };
     match ownership_of(&snapshot.facts, &o.subject) {
         Ownership::Ours(origin) => match o.policies.deletion_of(Some(origin)) {
-            DeletionPolicy::Retain => release(o, snapshot).unwrap_or_else(|| done(o)),
-            DeletionPolicy::Delete => delete(o, snapshot),
+            DeletionPolicy::Retain => release(o, lists, snapshot, ""),
+            DeletionPolicy::Delete => delete(o, lists, snapshot),
         },
-        Ownership::Foreign => unless_others(o, lists, id),
-        Ownership::Unowned => tags_missing(o, lists, id),
+        // The release was begun. It ends, whatever the policy is now.
+        Ownership::Released => release(o, lists, snapshot, ""),
+        Ownership::Orphaned | Ownership::Foreign => unless_others(o, lists, id),
+        Ownership::Unowned => tags_missing(o, lists, snapshot),
     }
 }
 
-/// Takes the ownership tags off the instance and notes which object released it; `None` once that is done. The note
-/// comes first, so that at no time nothing names the former owner.
-pub(super) fn release(o: &Observed, snapshot: &InstanceSnapshot) -> Option<Decision> {
-    let id = snapshot.facts.id.clone();
-    if !matches!(ownership_of(&snapshot.facts, &o.subject), Ownership::Ours(_)) {
-        return None;
-    }
-    let decision =
-        Decision::deleting(o, "the instance is being released: it stays, without this object's tags");
-    if let Some(rest) = blocked_by_attempt(o, &OperationType::Release) {
-        return Some(decision.wait(rest));
-    }
-    let uid = o.subject.uid.clone();
-    let noted = snapshot.facts.tag(RELEASED_TAG) == Some(&uid);
-    let action =
-        if noted { CloudAction::RemoveOwnershipTags { id } } else { CloudAction::TagReleased { id, uid } };
-    Some(decision.step(Step::CloudAction(action)).wait(Duration::ZERO))
+/// Releases the instance; `why` says so if the policy is another one.
+fn release(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot, why: &str) -> Decision {
+    let message = format!("{why}the instance is being released: it stays, without this object's tags");
+    let refused = |reason, message| Decision::deletion_blocked(o, reason, message);
+    release::decide(o, &snapshot.facts, Decision::deleting(o, &message), refused)
+        .unwrap_or_else(|| unless_others(o, lists, &snapshot.facts.id))
 }
 
-fn delete(o: &Observed, snapshot: &InstanceSnapshot) -> Decision {
+fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> Decision {
     let facts = &snapshot.facts;
     let id = &facts.id;
     if facts.status == Some(InstanceStatus::Deleting) {
         return Decision::deleting(o, BEING_DELETED).with_observation(facts);
+    }
+    let definition = match &o.lookups.definition {
+        None => return Decision::deleting(o, BEING_DELETED).step(Step::Lookup(Lookup::Definition)),
+        Some(Err(blocker)) => return Decision::deletion_failed(o, blocker),
+        Some(Ok(definition)) => definition,
+    };
+    match definition {
+        Definition::Complete => {}
+        Definition::BeingDeleted => {
+            return release(
+                o,
+                lists,
+                snapshot,
+                "the CustomResourceDefinition is being deleted, which is no consent to delete data: ",
+            );
+        }
+        Definition::Lacks(fields) => {
+            let message = format!(
+                "the CustomResourceDefinition lacks {}, so the API server may have dropped a policy of this object: apply the \
+                 CustomResourceDefinitions of this version of the operator",
+                fields.join(", ")
+            );
+            return Decision::deletion_blocked(o, Reason::DefinitionOutdated, message).wait(o.needs_user());
+        }
     }
     if facts.charging_mode == Some(PREPAID) {
         let message = format!(
@@ -158,22 +174,26 @@ fn delete(o: &Observed, snapshot: &InstanceSnapshot) -> Decision {
         return Decision::deleting(o, &format!("the deletion waits for the instance to finish {task}"))
             .wait(o.settings.requeue.busy);
     }
-    if let Some(rest) = blocked_by_attempt(o, &OperationType::Delete) {
-        let problem = o.status.operation.as_ref().and_then(|operation| operation.message.clone());
-        let problem = problem.unwrap_or_else(|| BEING_DELETED.to_owned());
-        return Decision::deleting(o, &problem).wait(rest);
-    }
-    let consent = Consent::never_created(facts.status.as_ref())
-        .or_else(|| Consent::by_deletion(o.subject.deleting, o.policies.management, DeletionPolicy::Delete));
-    match consent {
-        Some(consent) => {
-            let action = CloudAction::Delete { id: id.clone(), consent, failed: None };
-            Decision::deleting(o, BEING_DELETED).step(Step::CloudAction(action))
+    let consent = Consent::never_created(facts.status.as_ref()).or_else(|| {
+        Consent::by_deletion(o.subject.deleting, o.policies.management, DeletionPolicy::Delete, definition)
+    });
+    let Some(consent) = consent else {
+        let message = "the policies do not consent to the deletion of the instance";
+        return Decision::deletion_blocked(o, Reason::ApprovalRequired, message);
+    };
+    let step = Step::CloudAction(CloudAction::Delete { id: id.clone(), consent, failed: None });
+    let refused = |refusal: Refusal| {
+        let message = format!("instance {id} cannot be deleted: {}", refusal.message);
+        Decision::deletion_blocked(o, refusal.reason, message)
+    };
+    match attempted(o, &OperationType::Delete, id) {
+        Attempted::MayBegin(None) => Decision::deleting(o, BEING_DELETED).step(step),
+        Attempted::MayBegin(Some(refusal)) => refused(refusal).step(step),
+        Attempted::Waits(rest) => {
+            let problem = o.status.operation.as_ref().and_then(|operation| operation.message.as_deref());
+            Decision::deleting(o, problem.unwrap_or(BEING_DELETED)).wait(rest)
         }
-        None => {
-            let message = "the policies do not consent to the deletion of the instance";
-            Decision::deletion_blocked(o, Reason::ApprovalRequired, message)
-        }
+        Attempted::Refused(refusal, rest) => refused(refusal).wait(rest),
     }
 }
 
@@ -191,26 +211,29 @@ fn busy_with(snapshot: &InstanceSnapshot) -> Option<&str> {
     snapshot.task.as_deref().or(status.map(InstanceStatus::as_str))
 }
 
-/// How long an earlier attempt of this type blocks the next.
-fn blocked_by_attempt(o: &Observed, type_: &OperationType) -> Option<Duration> {
-    let operation = o.status.operation.as_ref().filter(|operation| operation.type_ == *type_)?;
-    // An accepted part of a release is followed by the next part at once.
-    let goes_on = *type_ == OperationType::Release && operation.outcome == Some(OperationOutcome::Accepted);
-    if goes_on { None } else { intent::blocked_for(o, operation) }
-}
-
-/// The instance carries no ownership tags.
-fn tags_missing(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
-    let origin = recorded_origin(&o.status);
-    if o.policies.deletion_of(origin) == DeletionPolicy::Retain {
+/// The instance carries no ownership tags. Only the spec can permit to delete it, not the status.
+fn tags_missing(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> Decision {
+    let facts = &snapshot.facts;
+    let id = &facts.id;
+    // The recorded origin decides only whether to wait for a person or to leave the instance alone.
+    if o.policies.deletion_of(recorded_origin(&o.status)) == DeletionPolicy::Retain {
         return unless_others(o, lists, id);
     }
-    if let Some(origin) = origin.filter(|_| o.policies.adopt.as_deref() == Some(id)) {
-        return as_deletion(o, mark::put_tags(o, id, origin));
+    let is_named = o.policies.adopt.as_deref() == Some(id);
+    let is_foreign = tenancy::foreign_instance(o, facts).is_some();
+    let origin = kept_origin(facts, &o.subject);
+    if is_named && !is_foreign {
+        return match o.policies.deletion_of(Some(origin)) {
+            DeletionPolicy::Retain => unless_others(o, lists, id),
+            DeletionPolicy::Delete => {
+                as_deletion(o, mark::put_tags(o, facts, origin, "it is deleted afterwards"))
+            }
+        };
     }
+    let more = if is_foreign { format!(" and {}", tenancy::permission(o)) } else { String::new() };
     let message = format!(
-        "instance {id} lacks the ownership tags dcs-operator-*, so it is not deleted: set adopt.instanceId to its ID to \
-         have it deleted, or deletionPolicy to Retain to leave it"
+        "instance {id} lacks the ownership tags dcs-operator-*, so it is not deleted: set adopt.instanceId to its ID and \
+         deletionPolicy to Delete{more} to have it deleted, or deletionPolicy to Retain to leave it"
     );
     Decision::deletion_blocked(o, Reason::MarkMissing, message).wait(o.needs_user())
 }

@@ -1,6 +1,6 @@
 //! The instance was deleted in the cloud, and not by the operator: reported, or replaced if the spec says so.
 
-use super::create;
+use super::{create, reclaim};
 use crate::{
     api::{Reason, instance::OnExternalDeletion},
     plan::{
@@ -43,7 +43,9 @@ pub(in crate::plan::instance) fn decide(
         );
     }
     match absence::assess(o, lists) {
-        Absence::Proven => create::request(o, desired),
+        Absence::Proven => {
+            reclaim::before_creation(o, desired, lists).unwrap_or_else(|| create::request(o, desired))
+        }
         Absence::Unproven { wait, why } => Decision::creating(o, why).until_proven(wait),
     }
 }

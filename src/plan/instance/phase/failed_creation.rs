@@ -13,7 +13,7 @@ use crate::{
                 observed::Detail,
                 ownership::{Ownership, ownership_of},
             },
-            intent,
+            intent::{Attempted, Refusal, attempted},
         },
     },
 };
@@ -29,12 +29,12 @@ pub(in crate::plan::instance) fn decide(o: &Observed, facts: &InstanceFacts) -> 
         None => return pending.step(Step::Lookup(Lookup::Detail { id: id.clone() })),
         // The list is older than the read: the next list does not show the record.
         Some(Detail::NotFound) => return pending,
-        Some(Detail::Failed(blocker)) => return pending.wait(o.retry_delay_for(blocker)),
+        Some(Detail::Failed(blocker)) => return Decision::lookup_failed(o, blocker),
         Some(Detail::Found(snapshot)) => &snapshot.facts,
     };
     match ownership_of(record, &o.subject) {
         Ownership::Ours(_) => {}
-        Ownership::Unowned | Ownership::Foreign => {
+        Ownership::Released | Ownership::Orphaned | Ownership::Unowned | Ownership::Foreign => {
             let message = format!(
                 "instance {id} does not carry this object's tags any more: the operator leaves it alone"
             );
@@ -45,12 +45,16 @@ pub(in crate::plan::instance) fn decide(o: &Observed, facts: &InstanceFacts) -> 
         return pending;
     }
     let Some(consent) = Consent::never_created(record.status.as_ref()) else { return pending };
-    let removal = o.status.operation.as_ref().filter(|operation| {
-        operation.type_ == OperationType::DeleteFailed && operation.instance_id.as_ref() == Some(id)
-    });
-    if let Some(rest) = removal.and_then(|operation| intent::retry_after(o, operation)) {
-        return pending.wait(rest);
-    }
     let failed = Some(format!("DCS could not create instance {id} ({why})"));
-    pending.step(Step::CloudAction(CloudAction::Delete { id: id.clone(), consent, failed }))
+    let step = Step::CloudAction(CloudAction::Delete { id: id.clone(), consent, failed });
+    let refused = |refusal: Refusal| {
+        let message = format!("the record of failed instance {id} cannot be removed: {}", refusal.message);
+        Decision::blocked(o, refusal.reason, message)
+    };
+    match attempted(o, &OperationType::DeleteFailed, id) {
+        Attempted::MayBegin(None) => pending.step(step),
+        Attempted::MayBegin(Some(refusal)) => refused(refusal).step(step),
+        Attempted::Waits(rest) => pending.wait(rest),
+        Attempted::Refused(refusal, rest) => refused(refusal).wait(rest),
+    }
 }

@@ -1,33 +1,52 @@
 //! Putting the ownership tags on an instance.
 
-use std::time::Duration;
-
 use crate::{
     api::{Reason, words::OperationType},
+    dcs::model::InstanceFacts,
     formats::{Origin, OwnershipTags},
-    plan::instance::{
-        action::{CloudAction, Step},
-        decision::Decision,
-        input::Observed,
-        intent,
+    plan::{
+        conditions::Readiness,
+        instance::{
+            action::{CloudAction, Step},
+            decision::Decision,
+            input::{
+                Observed,
+                ownership::{claims, ids},
+            },
+            intent::{Attempted, attempted},
+            tagging::OwnershipChange,
+        },
     },
 };
 
-/// Tags an instance that has no ownership tags, or only a part of the object's.
-pub(super) fn put_tags(o: &Observed, id: &str, origin: Origin) -> Decision {
-    let adopting = Decision::adopting(o, id, "");
-    if let Some(rest) = blocked_by_attempt(o, id) {
-        return adopting.wait(rest);
+/// Tags an instance that has no ownership tags, only a part of the object's, or the note of a release. `why` says what
+/// permits it, if that is not `adopt.instanceId`.
+pub(super) fn put_tags(o: &Observed, facts: &InstanceFacts, origin: Origin, why: &str) -> Decision {
+    let id = facts.id.as_str();
+    if let Some(decision) = has_another(o, id) {
+        return decision;
     }
     let mark = OwnershipTags::new(&o.subject.uid, &o.subject.owner, origin);
-    adopting.step(Step::CloudAction(CloudAction::Adopt { id: id.to_owned(), mark }))
+    let change = OwnershipChange::towards_mark(facts, &o.subject, mark);
+    let step = Step::CloudAction(CloudAction::Adopt { id: id.to_owned(), change });
+    match attempted(o, &OperationType::Adopt, id) {
+        Attempted::MayBegin(None) => Decision::adopting(o, id, why).step(step),
+        Attempted::MayBegin(Some(refusal)) => Decision::adoption_refused(o, id, &refusal).step(step),
+        Attempted::Waits(rest) => Decision::adopting(o, id, why).wait(rest),
+        Attempted::Refused(refusal, rest) => Decision::adoption_refused(o, id, &refusal).wait(rest),
+    }
 }
 
-/// How long an earlier attempt to tag the instance blocks the next.
-fn blocked_by_attempt(o: &Observed, id: &str) -> Option<Duration> {
-    let operation = o.status.operation.as_ref()?;
-    let same = operation.type_ == OperationType::Adopt && operation.instance_id.as_deref() == Some(id);
-    if same { intent::blocked_for(o, operation) } else { None }
+/// Another instance carries the object's tags already.
+fn has_another(o: &Observed, id: &str) -> Option<Decision> {
+    let mut others = claims(o.lists.as_ref()?, &o.subject).ours;
+    others.retain(|facts| facts.id != id);
+    let message = format!(
+        "instance {id} is not adopted, because this object has an instance already: {}; remove adopt.instanceId, or \
+         remove the tags dcs-operator-* from that instance",
+        ids(&others)
+    );
+    (!others.is_empty()).then(|| Decision::blocked(o, Reason::AmbiguousOwnership, message))
 }
 
 /// The instance carries another object's tags.
@@ -36,5 +55,8 @@ pub(super) fn already_owned(o: &Observed, id: &str) -> Decision {
         "instance {id} carries the ownership tags of another object: delete that object with deletionPolicy Retain \
          first, or remove the tags dcs-operator-* from the instance"
     );
-    Decision::blocked(o, Reason::AlreadyOwned, message).wait(o.needs_user())
+    Decision::blocked(o, Reason::AlreadyOwned, message)
+        .ready(Readiness::Missing(Reason::AlreadyOwned), format!("instance {id} belongs to another object"))
+        .wait(o.needs_user())
+        .disowned()
 }

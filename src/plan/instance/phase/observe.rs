@@ -1,7 +1,7 @@
 //! `managementPolicy: Observe`: nothing is changed in the cloud, and the object can be deleted at any time. An object
 //! that managed its instance before removes the ownership tags and its finalizer first.
 
-use super::{adopt, delete, tenancy, update::is_new_shape};
+use super::{adopt, create, release, tenancy, update::is_new_shape};
 use crate::{
     api::Reason,
     dcs::model::{InstanceFacts, InstanceStatus},
@@ -15,7 +15,7 @@ use crate::{
             input::{
                 Desired, Observed,
                 observed::{AccountLists, Detail},
-                ownership::is_live,
+                ownership::{claims, is_live},
             },
             status::observation::serves,
         },
@@ -23,17 +23,28 @@ use crate::{
 };
 
 pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired, lists: &AccountLists) -> Decision {
-    let Some(id) = o.known_id() else {
+    let Some(named) = o.policies.adopt.as_deref() else {
         let message = "managementPolicy Observe needs an instance: set adopt.instanceId";
         return Decision::blocked(o, Reason::InvalidSpec, message);
     };
-    if o.subject.finalizer { release(o, lists, id) } else { observe(o, desired, lists, id) }
+    if !o.subject.finalizer {
+        // The spec permits to observe this one, whatever the status records.
+        return observe(o, desired, lists, named);
+    }
+    let claims = claims(lists, &o.subject);
+    if claims.is_ambiguous() {
+        return create::ambiguous(o, &claims, None, None);
+    }
+    let own = claims.ours.first().map(|facts| facts.id.as_str());
+    release(o, lists, own.or(o.status.id.as_deref()).unwrap_or(named))
 }
+
+const SWITCHING: Situation = Situation::Changing(Reason::Applying);
 
 /// Managed → Observe: the instance is released, and only observed from then on.
 fn release(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     let message = "the instance is being released: the operator only observes it from now on";
-    let releasing = Decision::new(o, Situation::Changing(Reason::Applying), message);
+    let releasing = Decision::new(o, SWITCHING, message);
     // A request that is still on its way would tag the instance again.
     if absence::has_open_attempt(o)
         && let Absence::Unproven { wait, why: _ } = absence::assess(o, lists)
@@ -45,11 +56,12 @@ fn release(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     match &o.lookups.detail {
         None => releasing.step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
         Some(Detail::NotFound) => released(releasing),
-        Some(Detail::Failed(blocker)) => releasing.wait(o.retry_delay_for(blocker)),
-        Some(Detail::Found(snapshot)) => match delete::release(o, snapshot) {
-            Some(release) => release.with_assessment(releasing.assessment),
-            None => released(releasing),
-        },
+        Some(Detail::Failed(blocker)) => Decision::lookup_failed(o, blocker),
+        Some(Detail::Found(snapshot)) => {
+            let refused = |reason, message| Decision::blocked(o, reason, message);
+            let released_by = |releasing| release::decide(o, &snapshot.facts, releasing, refused);
+            released_by(releasing).unwrap_or_else(|| released(Decision::new(o, SWITCHING, message)))
+        }
     }
 }
 

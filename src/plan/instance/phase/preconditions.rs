@@ -1,4 +1,4 @@
-//! What must hold before a phase may act: the order is invalid spec, paused, credentials, account, finalizer, lists.
+//! What must hold before a phase may act: the order is invalid spec, paused, credentials, account, lists.
 
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use crate::{
         Blocker,
         conditions::{Readiness, Situation},
         instance::{
-            action::Step,
             decision::Decision,
             input::{
                 Desired, Observed,
@@ -46,13 +45,10 @@ pub(in crate::plan::instance) fn check(o: &Observed) -> Result<(&Desired, &Accou
         }
         Err(blocker) => return Err(Box::new(Decision::lookup_failed(o, blocker))),
     }
-    if o.policies.management == ManagementPolicy::Managed {
-        if !o.subject.finalizer {
-            return Err(Box::new(not_observed_yet(o).step(Step::AddFinalizer).without_status_write()));
-        }
-        if let Some(decision) = tenancy::credentials_being_deleted(o) {
-            return Err(Box::new(decision));
-        }
+    if o.policies.management == ManagementPolicy::Managed
+        && let Some(decision) = tenancy::credentials_being_deleted(o)
+    {
+        return Err(Box::new(decision));
     }
     usable_lists(o).map(|lists| (desired, lists))
 }

@@ -47,7 +47,7 @@ pub(super) fn foreign_network(o: &Observed, desired: &Desired) -> Option<Decisio
 }
 
 /// The namespace may neither observe nor adopt the instance that the spec names.
-pub(super) fn foreign_instance(o: &Observed, facts: &InstanceFacts) -> Option<Decision> {
+pub(in crate::plan::instance) fn foreign_instance(o: &Observed, facts: &InstanceFacts) -> Option<Decision> {
     let namespace = allow_namespace_value(&o.subject.namespace);
     if may_name_anything(o) || facts.tag(ALLOW_NAMESPACE_TAG) == Some(&namespace) {
         return None;
@@ -58,6 +58,12 @@ pub(super) fn foreign_instance(o: &Observed, facts: &InstanceFacts) -> Option<De
         facts.id
     );
     Some(Decision::blocked(o, Reason::NotAllowed, message))
+}
+
+/// What lets an object of the namespace name an instance.
+pub(super) fn permission(o: &Observed) -> String {
+    let namespace = allow_namespace_value(&o.subject.namespace);
+    format!("the installer of the operator tags it {ALLOW_NAMESPACE_TAG}={namespace}")
 }
 
 fn may_name_anything(o: &Observed) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{mark, window_check};
+use super::{mark, tenancy, window_check};
 use crate::{
     api::{
         Reason,
@@ -10,7 +10,6 @@ use crate::{
         words::{Impact, OperationOutcome, OperationType},
     },
     dcs::model::{InstanceFacts, InstanceStatus},
-    formats::Origin,
     plan::{
         blocker::retry_class,
         conditions::Situation,
@@ -21,12 +20,12 @@ use crate::{
             input::{
                 Desired, Observed,
                 observed::InstanceSnapshot,
-                ownership::{Ownership, ownership_of},
+                ownership::{Ownership, kept_origin, ownership_of},
             },
             intent,
             locate::Sighting,
             repeats,
-            status::observation::{recorded_origin, serves},
+            status::observation::serves,
         },
         schedule::RetryClass,
     },
@@ -38,9 +37,13 @@ pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired, seen: S
     match ownership_of(facts, &o.subject) {
         Ownership::Ours(_) => {}
         // The list may be older than the tags.
-        Ownership::Unowned | Ownership::Foreign if snapshot.is_none() => return reread(o, facts),
-        Ownership::Foreign => return mark::already_owned(o, &facts.id).with_observation(facts),
-        Ownership::Unowned => return tags_missing(o, desired, facts),
+        Ownership::Released | Ownership::Orphaned | Ownership::Unowned | Ownership::Foreign
+            if snapshot.is_none() =>
+        {
+            return reread(o, facts);
+        }
+        Ownership::Foreign | Ownership::Orphaned => return mark::already_owned(o, &facts.id),
+        Ownership::Released | Ownership::Unowned => return tags_missing(o, desired, facts),
     }
     match serves(facts.status.as_ref()) {
         Err(Reason::Creating) => return Decision::creating(o, BEING_CREATED).with_observation(facts),
@@ -99,18 +102,20 @@ fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
         .wait(o.settings.requeue.operation_check_interval)
 }
 
-/// The ownership tags were removed: they are put back only if the spec names the instance.
+/// The ownership tags were removed: they are put back only if the spec names the instance, and the namespace may name it.
 fn tags_missing(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
-    if desired.adopt.as_deref() == Some(facts.id.as_str()) {
-        let origin = recorded_origin(&o.status).unwrap_or(Origin::Adopted);
-        return mark::put_tags(o, &facts.id, origin).with_observation(facts);
+    let is_named = desired.adopt.as_deref() == Some(facts.id.as_str());
+    let is_foreign = tenancy::foreign_instance(o, facts).is_some();
+    if is_named && !is_foreign {
+        return mark::put_tags(o, facts, kept_origin(facts, &o.subject), "");
     }
+    let more = if is_foreign { format!(" and {}", tenancy::permission(o)) } else { String::new() };
     let message = format!(
         "instance {} lacks the ownership tags dcs-operator-*: the operator changes nothing until adopt.instanceId is set \
-         to its ID",
+         to its ID{more}",
         facts.id
     );
-    Decision::blocked(o, Reason::MarkMissing, message).with_observation(facts)
+    Decision::blocked(o, Reason::MarkMissing, message)
 }
 
 /// The instance was resized since its detail was last read.

@@ -31,7 +31,8 @@ const CREDENTIALS_BEING_DELETED: &str = "CredentialsBeingDeleted";
 /// Composes the plan from a decision.
 pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Plan {
     let decision = mention(credentials_being_deleted(o).as_ref(), decision);
-    let mut decision = prepend_kube_action(o, hold_back_creation(o, decision));
+    let decision = hold_back_creation(o, report_only_own(o, decision));
+    let mut decision = prepend_kube_action(o, decision);
     if let Some(rest) = initial_grace_left(o, &decision) {
         (decision.without_status_write, decision.wait) = (true, decision.wait.min(rest));
     }
@@ -67,7 +68,7 @@ fn status_without_binding(
     if let Some(resolved) = &decision.resolved {
         status.resolved = Some(resolved.clone());
     }
-    if decision.id.is_none() {
+    if decision.id.is_none() || decision.disowned {
         (status.cloud_status, status.endpoints) = (None, None);
     }
     status.id.clone_from(&decision.id);
@@ -80,8 +81,24 @@ fn status_without_binding(
     status
 }
 
-/// Puts what a cloud action needs in Kubernetes before it, unless Kubernetes just refused that.
+/// Drops what was observed of an instance that the object may not report.
+fn report_only_own(o: &Observed, mut decision: Decision) -> Decision {
+    if decision.facts.as_ref().is_some_and(|facts| !observation::may_report(o, facts)) {
+        (decision.facts, decision.id) = (None, o.status.id.clone());
+    }
+    // The spec names an instance of another object. It may be corrected to name a third.
+    if decision.disowned && decision.id == o.policies.adopt {
+        decision.id = None;
+    }
+    decision
+}
+
+/// Puts what a cloud action needs in Kubernetes before it, unless Kubernetes just refused that. The finalizer comes last
+/// of all that an object without an instance does, so that one that never worked can be deleted at any time.
 fn prepend_kube_action(o: &Observed, mut decision: Decision) -> Decision {
+    if needs_finalizer(o, &decision) {
+        return Decision { step: Step::AddFinalizer, ..decision }.without_status_write();
+    }
     if needs_in_use_finalizer(o, &decision) {
         decision.step = Step::Prepare(KubeAction::AddInUseFinalizer);
     }
@@ -132,6 +149,17 @@ fn hold_back_creation(o: &Observed, decision: Decision) -> Decision {
     let message = format!("{}; one object of the account tries again within minutes", blocker.message);
     let assessment = Assessment { situation: Situation::Blocked(blocker.reason), message };
     Decision { step: Step::Nothing, assessment, wait: until.saturating_sub(o.now.monotonic), ..decision }
+}
+
+/// The object has an instance, or is about to, and could be deleted without the operator.
+fn needs_finalizer(o: &Observed, decision: &Decision) -> bool {
+    let begins = match decision.step {
+        Step::CloudAction(_) | Step::Prepare(_) => true,
+        Step::Nothing => decision.id.is_some() || decision.operation.is_some(),
+        Step::Lookup(_) | Step::AddFinalizer | Step::RemoveFinalizer => false,
+    };
+    let is_listed = o.account.is_ok() && o.lists.as_ref().is_some_and(|lists| lists.latest.is_some());
+    begins && is_listed && o.policies.manages() && !o.subject.deleting && !o.subject.finalizer
 }
 
 /// The object has an instance, or is about to, while the Secret with its credentials could be deleted.

@@ -6,8 +6,8 @@ use crate::{
     api::{
         DcsInstanceStatus, Reason,
         instance::{
-            Applied, DeletionPolicy, Endpoint, Endpoints, ManagementPolicy, OnExternalDeletion, Resolved,
-            ResolvedWindow,
+            Applied, DeletionPolicy, Endpoint, Endpoints, ManagementPolicy, OnExternalDeletion,
+            ReclaimPolicy, Resolved, ResolvedWindow,
         },
     },
     dcs::model::{InstanceFacts, InstanceStatus},
@@ -21,6 +21,7 @@ use crate::{
                 observed::InstanceSnapshot,
                 ownership::{Ownership, ownership_of},
             },
+            phase::tenancy::foreign_instance,
         },
     },
 };
@@ -53,6 +54,15 @@ pub(in crate::plan::instance) fn serves(status: Option<&InstanceStatus>) -> Resu
     })
 }
 
+/// Whether the object may report the instance: it carries the object's tags, or the spec names it to be observed and the
+/// namespace may name it. An id in the status permits nothing.
+pub(in crate::plan::instance) fn may_report(o: &Observed, facts: &InstanceFacts) -> bool {
+    let observes = o.policies.management == ManagementPolicy::Observe
+        && o.policies.adopt.as_deref() == Some(facts.id.as_str())
+        && foreign_instance(o, facts).is_none();
+    observes || matches!(ownership_of(facts, &o.subject), Ownership::Ours(_))
+}
+
 /// The readiness that follows from the last observation. `facts` are those that the decision rests on, if they are the
 /// object's instance's.
 pub(in crate::plan::instance) fn readiness(
@@ -61,13 +71,13 @@ pub(in crate::plan::instance) fn readiness(
 ) -> (Readiness, String) {
     // An instance to adopt is not the object's before it carries the tags.
     let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
-    let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own;
+    let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own && may_report(o, facts);
     let snapshot = o.snapshot().map(|snapshot| &snapshot.facts).filter(is_own);
     if snapshot.is_none() && o.observation_age() > o.settings.requeue.observation_max_age {
         return (Readiness::TooOld, "the instance was last observed too long ago".to_owned());
     }
     let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
-    let Some(facts) = snapshot.or(facts).or(listed) else {
+    let Some(facts) = snapshot.or(facts.filter(is_own)).or(listed) else {
         return match o.status.id {
             None if o.known_id().is_some() => {
                 (Readiness::Missing(Reason::Adopting), "the instance is not adopted yet".to_owned())
@@ -131,8 +141,8 @@ fn resolved(
     let snapshot = snapshot.cloned().unwrap_or_default();
     let count = |number: Option<i64>| number.and_then(|number| i32::try_from(number).ok());
     let origin = match ownership_of(facts, &o.subject) {
-        Ownership::Ours(origin) => Some(spelled(origin)),
-        Ownership::Unowned | Ownership::Foreign => kept.origin,
+        Ownership::Ours(origin) => Some(origin.word().to_owned()),
+        Ownership::Released | Ownership::Orphaned | Ownership::Unowned | Ownership::Foreign => kept.origin,
     };
     let open = facts.no_password_access == Some(true);
     Resolved {
@@ -164,6 +174,7 @@ fn resolved(
         management_policy: kept.management_policy,
         deletion_policy: kept.deletion_policy,
         on_external_deletion: kept.on_external_deletion,
+        reclaim_policy: kept.reclaim_policy,
     }
 }
 
@@ -185,22 +196,18 @@ pub(in crate::plan::instance) fn policies(o: &Observed, status: &mut DcsInstance
     };
     resolved.management_policy = Some(management.to_owned());
     resolved.deletion_policy = Some(deletion.to_owned());
+    let reclaim = match o.reclaim_policy() {
+        ReclaimPolicy::Released => "Released",
+        ReclaimPolicy::Orphaned => "Orphaned",
+        ReclaimPolicy::None => "None",
+    };
     resolved.on_external_deletion = Some(lost.to_owned());
-}
-
-/// The origin as `status.resolved.origin` spells it.
-pub(in crate::plan::instance) fn spelled(origin: Origin) -> String {
-    match origin {
-        Origin::Created => "Created",
-        Origin::Adopted => "Adopted",
-    }
-    .to_owned()
+    resolved.reclaim_policy = Some(reclaim.to_owned());
 }
 
 /// The origin that the status records. A hint only: the ownership tags decide.
 pub(in crate::plan::instance) fn recorded_origin(status: &DcsInstanceStatus) -> Option<Origin> {
-    let word = status.resolved.as_ref()?.origin.as_deref()?;
-    [Origin::Created, Origin::Adopted].into_iter().find(|origin| spelled(*origin) == word)
+    status.resolved.as_ref()?.origin.as_deref().and_then(Origin::from_word)
 }
 
 fn endpoints(facts: &InstanceFacts) -> Option<Endpoints> {

@@ -120,6 +120,77 @@ fn an_observing_object_needs_no_finalizer_and_takes_no_step() {
     expect(&observing(foreign), "nothing", IN_SYNC, "idle", resync_interval());
 }
 
+/// The spec names what is observed, not the status.
+#[test]
+fn a_forged_status_lets_nothing_be_observed() {
+    let mut o = observing(instance(ID, Vec::new()));
+    o.status.id = Some(OTHER.to_owned());
+    list(&mut o, &[instance(OTHER, Vec::new()), instance(ID, Vec::new())]);
+    let plan = plan(&o);
+    assert_eq!(plan.status.id.as_deref(), Some(ID));
+    o.account.as_mut().unwrap().source = CredentialsSource::Operator { trusted: false };
+    let plan = super::plan(&o);
+    assert_eq!(values(&plan.status)[3], "True/NotAllowed");
+    assert_eq!(plan.status.endpoints, None);
+}
+
+#[test]
+fn a_refused_adoption_waits_for_a_person() {
+    const BLOCKED: fn(&'static str) -> [&'static str; 4] = |reason| match reason {
+        "Forbidden" => ["False/Adopting", "False/Forbidden", FINE, "True/Forbidden"],
+        _ => ["False/Adopting", "False/TagsRefused", FINE, "True/TagsRefused"],
+    };
+    for (reason, shown) in [(Reason::Forbidden, "Forbidden"), (Reason::InvalidSpec, "TagsRefused")] {
+        let mut o = adopting(instance(ID, Vec::new()));
+        let operation = refused(OperationType::Adopt, reason);
+        o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..operation });
+        let plan = expect(&o, "nothing", BLOCKED(shown), "idle", 590);
+        let message = &plan.status.conditions[3].message;
+        assert!(message.contains("DCS rejected the request") && message.contains(ID), "{message}");
+        o.now.wall = wall(WALL + 600);
+        expect(&o, &format!("adopt {ID} as adopted"), BLOCKED(shown), "idle", 600);
+        o.subject.generation += 1;
+        expect(&o, &format!("adopt {ID} as adopted"), ADOPTING, "active, every list", 120);
+    }
+    let mut o = adopting(instance(ID, Vec::new()));
+    o.lookups.detail = Some(Detail::Failed(blocker(Reason::Forbidden)));
+    assert!(values(&plan(&o).status)[3].starts_with("True/Forbidden"));
+}
+
+/// Two objects name one instance. Both wrote the tags; the last one has it.
+#[test]
+fn the_loser_of_two_adoptions_reports_nothing_and_takes_no_step() {
+    let more = json!({"engineVersion": null, "capacity": null, "adopt": {"instanceId": ID}});
+    let mut o = in_sync(more, adopted(ID));
+    assert!(o.status.endpoints.is_some());
+    let winner = instance(
+        ID,
+        owner_tags_of("another-uid", &OwnerHash::new("cluster", "shop", "other"), Origin::Adopted),
+    );
+    list(&mut o, std::slice::from_ref(&winner));
+    o.lookups.detail = found(winner.clone());
+    let plan = expect(&o, "nothing", stalled("AlreadyOwned").each_ref().map(String::as_str), "idle", 600);
+    assert_eq!((plan.status.id, plan.status.endpoints, plan.status.binding), (None, None, None));
+    // Its deletion leaves the instance alone.
+    o.status = super::plan(&o).status;
+    o.subject.deleting = true;
+    assert_eq!(step_of(&super::plan(&o)), "remove finalizer, without status write");
+    // An object that created the instance creates no other.
+    let mut o = in_sync(json!({}), ours(ID));
+    list(&mut o, std::slice::from_ref(&winner));
+    o.lookups.detail = found(winner);
+    let plan = super::plan(&o);
+    assert_eq!((plan.status.id.as_deref(), plan.status.endpoints), (Some(ID), None));
+}
+
+/// It would be the second one with the object's tags.
+#[test]
+fn an_object_with_an_instance_adopts_no_other() {
+    let mut o = adopting(instance(ID, Vec::new()));
+    list(&mut o, &[instance(ID, Vec::new()), ours(OTHER)]);
+    expect_stalled(&o, "AmbiguousOwnership", "every list", resync_interval());
+}
+
 #[test]
 fn an_observing_object_reports_drift_and_status() {
     let drifted = InstanceFacts { capacity: Some(Capacity::from_mib(8192)), ..instance(ID, Vec::new()) };
@@ -152,13 +223,20 @@ fn a_switch_to_observe_releases_the_instance_then_the_finalizer() {
     let mut o = edited(in_sync(json!({}), ours(ID)), more);
     assert_eq!(step_of(&plan(&o)), format!("read detail {ID}"));
     o.lookups.detail = found(ours(ID));
-    let releasing = expect(&o, &format!("tag released {ID}"), CHANGING, "active", 0);
+    let releasing = expect(&o, &format!("remove uid {ID}"), CHANGING, "active", 0);
     assert_eq!(releasing.intent.unwrap().operation.unwrap().type_, OperationType::Release);
-    let mut tags = owner_tags(Origin::Created);
-    tags.push(("dcs-operator-released".to_owned(), UID.to_owned()));
+    let mut tags = owner_tags(Origin::Created).split_off(1);
     o.lookups.detail = found(instance(ID, tags.clone()));
-    expect(&o, &format!("remove ownership tags {ID}"), CHANGING, "active", 0);
-    o.lookups.detail = found(instance(ID, tags.split_off(3)));
+    assert_eq!(step_of(&plan(&o)), format!("set released {ID}"));
+    tags.push(("dcs-operator-released".to_owned(), owner().as_str().to_owned()));
+    o.lookups.detail = found(instance(ID, tags.clone()));
+    assert_eq!(step_of(&plan(&o)), format!("remove owner {ID}"));
+    let operation = refused(OperationType::Release, Reason::Forbidden);
+    let mut blocked = o.clone();
+    blocked.status.operation =
+        Some(OperationStatus { instance_id: Some(ID.to_owned()), generation: Some(2), ..operation });
+    assert!(values(&plan(&blocked).status)[3].starts_with("True/Forbidden"));
+    o.lookups.detail = found(instance(ID, tags.split_off(1)));
     assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
     o.lookups.detail = Some(Detail::NotFound);
     assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");

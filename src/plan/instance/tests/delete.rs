@@ -47,27 +47,38 @@ fn the_origin_tag_decides_not_the_status() {
     let o = deleted(json!({}), ours(ID));
     let mut tagged_adopted = o.clone();
     tagged_adopted.lookups.detail = found(adopted(ID));
-    expect(&tagged_adopted, &format!("tag released {ID}"), DELETING, "active", 0);
+    expect(&tagged_adopted, &format!("remove uid {ID}"), DELETING, "active", 0);
     let policy = json!({"deletionPolicy": "Delete"});
     expect(&deleted(policy, adopted(ID)), &format!("delete {ID}"), DELETING, "active", 120);
     let policy = json!({"deletionPolicy": "Retain"});
-    expect(&deleted(policy, ours(ID)), &format!("tag released {ID}"), DELETING, "active", 0);
+    expect(&deleted(policy, ours(ID)), &format!("remove uid {ID}"), DELETING, "active", 0);
 }
 
 #[test]
 fn an_adopted_instance_is_released_in_three_steps() {
     let mut o = deleted(json!({}), adopted(ID));
-    let plan = expect(&o, &format!("tag released {ID}"), DELETING, "active", 0);
+    let plan = expect(&o, &format!("remove uid {ID}"), DELETING, "active", 0);
     assert_eq!(plan.intent.unwrap().operation.unwrap().type_, OperationType::Release);
-    let mut tags = owner_tags(Origin::Adopted);
-    tags.push(("dcs-operator-released".to_owned(), UID.to_owned()));
-    o.lookups.detail = found(instance(ID, tags.clone()));
-    o.status.operation = Some(attempt(OperationType::Release, Some(OperationOutcome::Accepted)));
-    expect(&o, &format!("remove ownership tags {ID}"), DELETING, "active", 0);
-    o.status.operation = Some(attempt(OperationType::Release, None));
+    let [_, own, origin] = owner_tags(Origin::Adopted).try_into().unwrap();
+    let released = ("dcs-operator-released".to_owned(), owner().as_str().to_owned());
+    o.lookups.detail = found(instance(ID, vec![own.clone(), origin.clone()]));
+    o.status.operation = Some(on(ID, attempt(OperationType::Release, Some(OperationOutcome::Accepted))));
+    expect(&o, &format!("set released {ID}"), DELETING, "active", 0);
+    o.status.operation = Some(on(ID, attempt(OperationType::Release, None)));
     o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", DELETING, "active", 70);
-    o.lookups.detail = found(instance(ID, tags.split_off(3)));
+    // The status was lost: the tags tell the rest. The policy does not matter any more.
+    let mut lost = o.clone();
+    (lost.status.id, lost.status.operation, lost.lookups.detail) = (None, None, None);
+    lost.policies.deletion = Some(crate::api::instance::DeletionPolicy::Delete);
+    list(&mut lost, &[instance(ID, vec![own.clone(), origin.clone()])]);
+    assert_eq!(step_of(&super::plan(&lost)), format!("read detail {ID}"));
+    lost.lookups.detail = found(instance(ID, vec![own.clone(), origin.clone()]));
+    assert_eq!(step_of(&super::plan(&lost)), format!("set released {ID}"));
+    o.status.operation = None;
+    o.lookups.detail = found(instance(ID, vec![own, origin.clone(), released.clone()]));
+    expect(&o, &format!("remove owner {ID}"), DELETING, "active", 0);
+    o.lookups.detail = found(instance(ID, vec![origin, released]));
     expect_finalizer_removed(&o);
 }
 
@@ -96,13 +107,135 @@ fn a_busy_or_prepaid_instance_is_not_deleted() {
 #[test]
 fn a_refused_deletion_is_retried_with_backoff() {
     let mut o = deleted(json!({}), ours(ID));
-    o.status.operation = Some(refused(OperationType::Delete, Reason::Forbidden));
-    expect(&o, "nothing", DELETING, "active", 590);
-    o.status.operation = Some(attempt(OperationType::Delete, None));
+    o.status.operation = Some(on(ID, refused(OperationType::Delete, Reason::Forbidden)));
+    expect_blocked(&o, "Forbidden", "idle", 590);
+    // The retry is reported as what it is: nothing has changed for the user.
+    let mut retry = o.clone();
+    retry.now.wall = wall(WALL + 600);
+    let [_, synced, reconciling, stalled] = stalled("Forbidden");
+    let conditions = ["False/Deleting", &synced, &reconciling, &stalled];
+    expect(&retry, &format!("delete {ID}"), conditions, "idle", resync_interval());
+    // The spec, or the credentials, have changed.
+    for change in [
+        |o: &mut Observed| o.subject.generation += 1,
+        |o: &mut Observed| {
+            o.account.as_mut().unwrap().credentials_hash = "others".to_owned();
+        },
+    ] {
+        let mut changed = o.clone();
+        change(&mut changed);
+        assert_eq!(step_of(&plan(&changed)), format!("delete {ID}"));
+    }
+    o.status.operation = Some(on(ID, attempt(OperationType::Delete, None)));
     o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", DELETING, "active", 70);
     o.now.monotonic = s(1070);
     expect(&o, &format!("delete {ID}"), DELETING, "active", 120);
+}
+
+fn on(id: &str, operation: OperationStatus) -> OperationStatus {
+    OperationStatus { instance_id: Some(id.to_owned()), ..operation }
+}
+
+#[test]
+fn a_refused_release_waits_for_a_person() {
+    let mut o = deleted(json!({"deletionPolicy": "Retain"}), ours(ID));
+    o.status.operation = Some(on(ID, refused(OperationType::Release, Reason::Forbidden)));
+    expect_blocked(&o, "Forbidden", "idle", 590);
+    // The site does not accept a tag.
+    o.status.operation = Some(on(ID, refused(OperationType::Release, Reason::InvalidSpec)));
+    expect_blocked(&o, "TagsRefused", "idle", 590);
+    // The cloud accepts and does nothing: the requests do not follow each other without a pause.
+    let accepted = on(ID, attempt(OperationType::Release, Some(OperationOutcome::Accepted)));
+    o.status.operation = Some(OperationStatus { attempt: 8, ..accepted });
+    expect(&o, "nothing", DELETING, "active", 110);
+}
+
+#[test]
+fn a_deletion_that_only_a_person_can_help_is_stalled() {
+    let mut o = deleted(json!({}), ours(ID));
+    o.lookups.detail = Some(Detail::Failed(blocker(Reason::Forbidden)));
+    expect_blocked(&o, "Forbidden", "idle", 600);
+    o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
+    expect(&o, "nothing", DELETING, "active", 5);
+    // The keys were revoked.
+    for has_list in [true, false] {
+        let mut o = deleted(json!({}), ours(ID));
+        let lists = o.lists.as_mut().unwrap();
+        lists.trouble = Some(blocker(Reason::CredentialsInvalid));
+        lists.latest = lists.latest.filter(|_| has_list);
+        // The age of the list is looked at sooner.
+        expect_blocked(&o, "CredentialsInvalid", "idle", if has_list { 42 } else { 600 });
+    }
+}
+
+#[test]
+fn somebody_elses_finalizer_guards_the_instance() {
+    for more in [json!({}), json!({"deletionPolicy": "Retain"})] {
+        let mut o = deleted(more, ours(ID));
+        o.subject.guard = Some("example.org/keep".to_owned());
+        expect_blocked(&o, "GuardedByFinalizer", "idle", resync_interval());
+        let message = plan(&o).status.conditions[3].message.clone();
+        assert!(message.contains("example.org/keep"), "{message}");
+    }
+}
+
+#[test]
+fn deleting_the_definition_releases_and_an_incomplete_one_blocks() {
+    let mut o = deleted(json!({}), ours(ID));
+    o.lookups.definition = None;
+    expect(&o, "read definition", DELETING, "active", 120);
+    o.lookups.definition = Some(Ok(Definition::BeingDeleted));
+    let plan = expect(&o, &format!("remove uid {ID}"), DELETING, "active", 0);
+    let ready = &plan.status.conditions[0].message;
+    assert!(ready.contains("CustomResourceDefinition is being deleted"), "{ready}");
+    o.lookups.definition = Some(Ok(Definition::Lacks(vec!["spec.deletionPolicy".to_owned()])));
+    expect_blocked(&o, "DefinitionOutdated", "idle", 600);
+    o.lookups.definition = Some(Err(blocker(Reason::ClusterError)));
+    expect(&o, "nothing", DELETING, "active", 5);
+    // To release is to destroy nothing.
+    let mut o = deleted(json!({"deletionPolicy": "Retain"}), ours(ID));
+    o.lookups.definition = None;
+    expect(&o, &format!("remove uid {ID}"), DELETING, "active", 0);
+}
+
+/// Whoever owns a namespace may write the status of its objects.
+#[test]
+fn a_forged_status_permits_no_deletion() {
+    let bare = || instance(ID, Vec::new());
+    let forged = |more: Value| {
+        let mut o = deleted(more, ours(ID));
+        assert_eq!(o.status.resolved.as_ref().unwrap().origin.as_deref(), Some("Created"));
+        list(&mut o, &[bare()]);
+        o.lookups.detail = found(bare());
+        o
+    };
+    for type_ in [OperationType::Delete, OperationType::Release, OperationType::Adopt, OperationType::Create]
+    {
+        for outcome in [None, Some(OperationOutcome::Accepted)] {
+            let mut o = forged(json!({}));
+            o.status.operation = Some(on(ID, attempt(type_.clone(), outcome)));
+            assert_eq!(step_of(&plan(&o)), "nothing", "{type_:?}");
+        }
+    }
+    // The spec names it, too, but the instance is not the namespace's.
+    let adopt = json!({"adopt": {"instanceId": ID}, "deletionPolicy": "Delete"});
+    let mut o = forged(adopt.clone());
+    o.account.as_mut().unwrap().source = CredentialsSource::Operator { trusted: false };
+    expect_blocked(&o, "MarkMissing", "idle", 600);
+    // With credentials of the namespace, the spec permits it.
+    assert_eq!(step_of(&plan(&forged(adopt))), format!("adopt {ID} as adopted"));
+    // The object has an instance of its own: it is the one that goes.
+    let mut o = forged(json!({}));
+    list(&mut o, &[with_tag(bare()), ours(OTHER)]);
+    o.lookups.detail = None;
+    expect(&o, &format!("read detail {OTHER}"), DELETING, "active", 120);
+}
+
+/// The list shows its tags.
+fn with_tag(facts: InstanceFacts) -> InstanceFacts {
+    let tags = vec![Tag { key: "team".to_owned(), value: Some("others".to_owned()) }];
+    InstanceFacts { tags, ..facts }
 }
 
 #[test]
@@ -147,9 +280,14 @@ fn an_instance_without_ownership_tags_is_kept() {
     let mut o = deleted(json!({}), ours(ID));
     o.lookups.detail = found(bare());
     expect_blocked(&o, "MarkMissing", "idle", 600);
+    // The tags state no origin: it counts as adopted, and stays.
     let mut named = deleted(json!({"adopt": {"instanceId": ID}}), ours(ID));
     named.lookups.detail = found(bare());
-    assert_eq!(step_of(&plan(&named)), format!("adopt {ID} as created"));
+    expect_finalizer_removed(&named);
+    let policy = json!({"adopt": {"instanceId": ID}, "deletionPolicy": "Delete"});
+    let mut named = deleted(policy, ours(ID));
+    named.lookups.detail = found(bare());
+    assert_eq!(step_of(&plan(&named)), format!("adopt {ID} as adopted"));
     for more in [
         json!({"deletionPolicy": "Retain"}),
         json!({"managementPolicy": "Observe", "adopt": {"instanceId": ID}}),
@@ -168,7 +306,8 @@ fn an_instance_without_ownership_tags_is_kept() {
 fn deletion_needs_the_recorded_account() {
     let mut o = deleted_early();
     o.account = Err(blocker(Reason::CredentialsMissing));
-    expect_finalizer_removed(&o);
+    // The finalizer says that something may have been begun, though the status has lost it.
+    expect_blocked(&o, "CredentialsMissing", "idle", 600);
     let mut o = deleted(json!({}), ours(ID));
     o.account = Err(blocker(Reason::CredentialsMissing));
     expect_blocked(&o, "CredentialsMissing", "idle", 600);

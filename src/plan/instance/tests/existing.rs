@@ -136,12 +136,48 @@ fn missing_ownership_tags_block_until_the_spec_names_the_instance() {
     let mut o = edited(o, json!({"name": "renamed", "adopt": {"instanceId": ID}}));
     o.lookups.detail = found(bare);
     let adopting = ["True/Available", "False/Applying", "True/Adopting", FINE];
-    // The tags keep the recorded origin.
-    expect(&o, &format!("adopt {ID} as created"), adopting, "active, every list", 120);
+    // The recorded origin permits nothing.
+    expect(&o, &format!("adopt {ID} as adopted"), adopting, "active, every list", 120);
+    let mut partial = o.clone();
+    partial.lookups.detail = found(instance(ID, owner_tags(Origin::Created).split_off(1)));
+    assert_eq!(step_of(&plan(&partial)), format!("adopt {ID} as created"));
+    // The namespace may not name the instance.
+    let mut foreign = o.clone();
+    foreign.account.as_mut().unwrap().source = CredentialsSource::Operator { trusted: false };
+    expect_stalled_serving(&foreign, "MarkMissing", resync_interval());
     o.lookups.detail = found(instance(ID, owner_tags_of("another-uid", &owner(), Origin::Created)));
-    // It stays active until a list shows the other owner too.
-    let [_, synced, reconciling, stalled] = stalled("AlreadyOwned");
-    expect(&o, "nothing", ["True/Available", &synced, &reconciling, &stalled], "active, every list", 600);
+    expect_stalled(&o, "AlreadyOwned", "idle", 600);
+}
+
+/// Whoever owns a namespace may write the status of its objects.
+#[test]
+fn a_forged_status_reports_and_changes_nothing() {
+    let bare = || instance(ID, Vec::new());
+    for more in [json!({}), json!({"paused": true}), json!({"name": "renamed"})] {
+        for source in [None, Some(CredentialsSource::Operator { trusted: false })] {
+            let mut o = observed(more.clone());
+            o.policies = Policies::of(&spec(more.clone()));
+            o.account.as_mut().unwrap().source = source.unwrap_or(o.account.clone().unwrap().source);
+            o.status.id = Some(ID.to_owned());
+            list(&mut o, &[bare()]);
+            for detail in [None, found(bare()), Some(Detail::Failed(blocker(Reason::Forbidden)))] {
+                o.lookups.detail = detail;
+                let plan = plan(&o);
+                assert!(!values(&plan.status)[0].starts_with("True"));
+                assert!(matches!(plan.step, Step::Nothing | Step::Lookup(_)), "{:?}", plan.step);
+                assert_eq!(
+                    (plan.status.endpoints, plan.status.binding, plan.status.resolved),
+                    (None, None, None)
+                );
+            }
+        }
+    }
+    // The object's own instance is found by its tags.
+    let mut o = observed(json!({}));
+    o.status.id = Some(ID.to_owned());
+    list(&mut o, &[bare(), ours(OTHER)]);
+    o.lookups.detail = found(bare());
+    assert_eq!(plan(&o).status.id.as_deref(), Some(OTHER));
 }
 
 /// No list shows the recorded instance.
@@ -209,8 +245,14 @@ fn tags_override_the_id_in_status() {
         // Several instances have the tags, or one has those of an earlier object.
         list(&mut o, &[ours(OTHER), ours("third")]);
         expect_stalled(&o, "AmbiguousOwnership", "every list", resync_interval());
-        list(&mut o, &[instance(OTHER, owner_tags_of("an-earlier-uid", &owner(), Origin::Created))]);
-        expect_stalled(&o, "AmbiguousOwnership", "every list", resync_interval());
+        if policy == "Recreate" {
+            let orphan = instance(OTHER, owner_tags_of("an-earlier-uid", &owner(), Origin::Created));
+            list(&mut o, std::slice::from_ref(&orphan));
+            o.lists.as_mut().unwrap().failed_latest = Some(s(970));
+            o.lists.as_mut().unwrap().latest = Some(ListTimes { begun: s(970), finished: s(971) });
+            o.lookups.candidate = Some((OTHER.to_owned(), found(orphan).unwrap()));
+            assert!(values(&plan(&o).status)[3].starts_with("True/AmbiguousOwnership"));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod existing;
 pub(super) mod fixtures;
 mod hostile;
 mod properties;
+mod reclaim;
 mod world;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use super::{
         AccountLists, Blocker, CredentialsSource, Detail, InstanceSnapshot, ListTimes, LocalState,
         LookupResults, Now, PasswordState, PlannerSettings, ResolvedAccount, SecretVersions, Subject,
     },
+    secrets::SecretNotes,
     *,
 };
 use crate::{
@@ -31,9 +33,9 @@ use crate::{
         words::{OperationOutcome, OperationType},
     },
     dcs::model::{Capacity, CpuType, Flavor, InstanceFacts, InstanceStatus, Tag},
-    formats::{Origin, OwnerHash, OwnershipTags},
+    formats::{Origin, OwnerHash, OwnershipTags, cloud_name},
     inventory::demand::Demand,
-    plan::schedule::RequeuePolicy,
+    plan::{Definition, schedule::RequeuePolicy},
 };
 
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
@@ -97,6 +99,7 @@ fn observed(more: Value) -> Observed {
             deleting: false,
             finalizer: true,
             retry_token: None,
+            guard: None,
         },
         policies: Policies::of(&spec),
         desired: Desired::parse(&spec),
@@ -112,6 +115,7 @@ fn observed(more: Value) -> Observed {
             },
         }),
         secrets: SecretVersions::default(),
+        notes: Default::default(),
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.
         lookups: lookups(),
@@ -121,9 +125,10 @@ fn observed(more: Value) -> Observed {
     }
 }
 
-/// The lookup of a current binding Secret, and no other.
+/// The lookups of a current binding Secret and of a complete definition, and no other.
 fn lookups() -> LookupResults {
-    LookupResults { binding: Some(Ok(BindingState::Current)), ..LookupResults::default() }
+    let definition = Some(Ok(Definition::Complete));
+    LookupResults { binding: Some(Ok(BindingState::Current)), definition, ..LookupResults::default() }
 }
 
 /// Complete lists of instances and failed creations, with these starts.
@@ -207,10 +212,13 @@ fn list(o: &mut Observed, all: &[InstanceFacts]) {
     let is_marked = |facts: &&InstanceFacts| {
         facts.tags().any(|(key, value)| {
             (key, value) == ("dcs-operator-uid", UID)
-                || (key, value) == ("dcs-operator-owner", owner().as_str())
+                || ["dcs-operator-owner", "dcs-operator-released"].contains(&key) && value == owner().as_str()
         })
     };
     lists.marked = all.iter().filter(is_marked).map(|facts| Arc::new(facts.clone())).collect();
+    let name = cloud_name("shop", "sessions", &owner());
+    let named = all.iter().filter(|facts| !is_marked(facts) && facts.name.as_ref() == Some(&name));
+    lists.named = named.map(|facts| Arc::new(facts.clone())).collect();
 }
 
 /// An object that is in sync with the instance `facts`, with its status written.
@@ -273,6 +281,11 @@ fn flavors(zones: &[&str]) -> Arc<[Flavor]> {
     vec![serde_json::from_value(flavor).unwrap()].into()
 }
 
+/// The record of the password of the instance `id`.
+fn record_of(id: &str) -> SecretNotes {
+    SecretNotes { instance_id: Some(id.to_owned()), ..SecretNotes::default() }
+}
+
 /// Adds the lookups that a create request needs.
 fn with_lookups(o: &mut Observed) {
     o.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
@@ -291,6 +304,8 @@ fn step_of(plan: &Plan) -> String {
     let step = match &plan.step {
         Step::Nothing => "nothing".to_owned(),
         Step::Lookup(Lookup::Detail { id }) => format!("read detail {id}"),
+        Step::Lookup(Lookup::Candidate { id }) => format!("read candidate {id}"),
+        Step::Lookup(Lookup::Definition) => "read definition".to_owned(),
         Step::Lookup(Lookup::Flavors) => "read flavors".to_owned(),
         Step::Lookup(Lookup::Windows) => "read windows".to_owned(),
         Step::Lookup(Lookup::Password(_)) => "read password".to_owned(),
@@ -302,11 +317,16 @@ fn step_of(plan: &Plan) -> String {
         Step::Prepare(KubeAction::WriteBindingSecret(_)) => "write binding Secret".to_owned(),
         Step::Prepare(KubeAction::DeletePendingSecret) => "delete pending Secret".to_owned(),
         Step::CloudAction(CloudAction::Create(_)) => "create".to_owned(),
-        Step::CloudAction(CloudAction::Adopt { id, mark }) => {
-            format!("adopt {id} as {}", mark.origin.as_str())
+        Step::CloudAction(CloudAction::Adopt { id, change } | CloudAction::Release { id, change }) => {
+            match change {
+                OwnershipChange::SetMark(mark) => format!("adopt {id} as {}", mark.origin.as_str()),
+                OwnershipChange::SetOwner(_) => format!("set owner {id}"),
+                OwnershipChange::RemoveReleased => format!("remove released {id}"),
+                OwnershipChange::RemoveUid => format!("remove uid {id}"),
+                OwnershipChange::SetReleased(_) => format!("set released {id}"),
+                OwnershipChange::RemoveOwner => format!("remove owner {id}"),
+            }
         }
-        Step::CloudAction(CloudAction::TagReleased { id, .. }) => format!("tag released {id}"),
-        Step::CloudAction(CloudAction::RemoveOwnershipTags { id }) => format!("remove ownership tags {id}"),
         Step::CloudAction(CloudAction::Delete { id, failed: None, .. }) => format!("delete {id}"),
         Step::CloudAction(CloudAction::Delete { id, failed: Some(_), .. }) => format!("delete record {id}"),
         Step::CloudAction(CloudAction::Update { id, .. }) => format!("update {id}"),

@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::{
-    api::instance::{DeletionPolicy, ManagementPolicy, OnExternalDeletion},
+    api::instance::{DeletionPolicy, ManagementPolicy, OnExternalDeletion, ReclaimPolicy},
     formats::UID_TAG,
 };
 
@@ -61,7 +61,10 @@ fn check_consent(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     let Some((facts, origin)) = facts.and_then(|facts| Some((facts, origin_of(o, facts)?))) else {
         return Err(TestCaseError::fail(format!("{id} was not read, or is not the object's")));
     };
-    let agreed = o.subject.deleting && o.policies.deletion_of(Some(origin)) == DeletionPolicy::Delete;
+    let agreed = o.lookups.definition == Some(Ok(Definition::Complete))
+        && o.subject.guard.is_none()
+        && o.subject.deleting
+        && o.policies.deletion_of(Some(origin)) == DeletionPolicy::Delete;
     let never_created = facts.status == Some(InstanceStatus::CreateFailed);
     prop_assert!(never_created || (agreed && failed.is_none()));
     Ok(())
@@ -69,16 +72,56 @@ fn check_consent(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
 
 fn check_target(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     let Some(id) = action_of(plan).and_then(CloudAction::instance_id) else { return Ok(()) };
-    let facts = read_facts(o).filter(|facts| facts.id == id);
+    let facts = read_facts(o).filter(|facts| facts.id == id).or(candidate(o).filter(|facts| facts.id == id));
     let Some(facts) = facts else { return Err(TestCaseError::fail(format!("{id} was not read"))) };
-    let adopts = matches!(action_of(plan), Some(CloudAction::Adopt { .. }));
-    if adopts {
-        prop_assert_eq!(o.policies.adopt.as_deref(), Some(id));
-        prop_assert_eq!(ownership::ownership_of(facts, &o.subject), Ownership::Unowned);
-    } else {
-        prop_assert!(origin_of(o, facts).is_some());
+    let ownership = ownership::ownership_of(facts, &o.subject);
+    match action_of(plan) {
+        Some(CloudAction::Adopt { .. }) => {
+            let named = o.policies.adopt.as_deref() == Some(id)
+                && matches!(ownership, Ownership::Unowned | Ownership::Released);
+            let noted = o.notes.recorded_instance() == Some(id);
+            let reclaims = match o.reclaim_policy() {
+                ReclaimPolicy::Released => ownership == Ownership::Released && noted,
+                ReclaimPolicy::Orphaned => matches!(ownership, Ownership::Released | Ownership::Orphaned),
+                ReclaimPolicy::None => false,
+            };
+            prop_assert!(named || reclaims, "{:?}", ownership);
+            prop_assert!(claimed(o).iter().all(|other| other.id == id));
+        }
+        Some(CloudAction::Release { .. }) => {
+            prop_assert!(matches!(ownership, Ownership::Ours(_) | Ownership::Released | Ownership::Unowned));
+            let ours = [("dcs-operator-uid", UID), ("dcs-operator-owner", o.subject.owner.as_str())];
+            prop_assert!(ours.iter().any(|(key, value)| facts.tag(key) == Some(value)));
+        }
+        _ => prop_assert!(origin_of(o, facts).is_some()),
     }
     Ok(())
+}
+
+/// An instance without the object's tags is neither reported nor published, whatever the status says.
+fn check_reported(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
+    let Some(facts) = read_facts(o).filter(|_| plan.publish && o.policies.manages()) else { return Ok(()) };
+    if origin_of(o, facts).is_some() {
+        return Ok(());
+    }
+    prop_assert!(
+        plan.status.id.is_none()
+            || plan.status.id == o.status.id
+            || plan.status.id.as_ref() != Some(&facts.id)
+    );
+    prop_assert!(
+        plan.status.endpoints.is_none()
+            || plan.status.endpoints == o.status.endpoints
+            || plan.status.id.as_ref() != Some(&facts.id)
+    );
+    Ok(())
+}
+
+fn candidate(o: &Observed) -> Option<&InstanceFacts> {
+    match &o.lookups.candidate {
+        Some((_, Detail::Found(snapshot))) => Some(&snapshot.facts),
+        _ => None,
+    }
 }
 
 fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
@@ -86,11 +129,7 @@ fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     prop_assert!(!o.policies.paused && o.subject.finalizer);
     prop_assert!(o.desired.is_ok() || o.subject.deleting);
     if o.policies.management == ManagementPolicy::Observe {
-        prop_assert!(
-            matches!(action, CloudAction::TagReleased { .. } | CloudAction::RemoveOwnershipTags { .. }),
-            "{:?}",
-            action
-        );
+        prop_assert!(matches!(action, CloudAction::Release { .. }), "{:?}", action);
     }
     let account = o.account.as_ref().unwrap();
     // A refused request had no effect.
@@ -105,6 +144,12 @@ fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
 fn check_creation(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     let Some(CloudAction::Create(_)) = action_of(plan) else { return Ok(()) };
     prop_assert_eq!(claimed(o), Vec::<&InstanceFacts>::new());
+    prop_assert_eq!(o.unread(o.lists.as_ref().unwrap()), None);
+    let left = ownership::claims(o.lists.as_ref().unwrap(), &o.subject);
+    let taken = o.candidate(left.orphaned.first().map_or("", |facts| &facts.id));
+    let released_since = matches!(taken, Some(Detail::Found(found)) if ownership::ownership_of(&found.facts, &o.subject) == Ownership::Released);
+    prop_assert!(left.orphaned.is_empty() || released_since && o.reclaim_policy() == ReclaimPolicy::None);
+    prop_assert!(left.released.is_empty() || o.reclaim_policy() == ReclaimPolicy::None);
     let lists = o.lists.as_ref().unwrap();
     let latest = lists.latest.map(|latest| latest.begun);
     let since = |begun: [Option<Duration>; 2], time: Duration| {
@@ -140,6 +185,7 @@ fn check_finalizer(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     if let Some(facts) = read_facts(o) {
         prop_assert_eq!(origin_of(o, facts), None);
     }
+    prop_assert!(!o.subject.deleting || o.subject.guard.is_none());
     if o.subject.deleting {
         let gone = o.local.gone.as_ref().map(|(id, _)| id.as_str());
         let read = read_facts(o).map(|facts| facts.id.as_str());
@@ -181,7 +227,7 @@ fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         return Ok(());
     }
     let Some(id) = &plan.status.id else { return Err(TestCaseError::fail("ready without an instance")) };
-    match newest(o, id) {
+    match newest(o, id).filter(|facts| observation::may_report(o, facts)) {
         Some(facts) => prop_assert_eq!(observation::serves(facts.status.as_ref()), Ok(())),
         None => {
             prop_assert!(o.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
@@ -207,7 +253,8 @@ fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
         lists.map(Arc::as_ref).find(|facts| facts.id == id)
     });
     if read_facts(o).is_some_and(|facts| Some(facts) == listed) {
-        let lookups = LookupResults { binding: o.lookups.binding.clone(), ..LookupResults::default() };
+        let LookupResults { binding, definition, .. } = o.lookups.clone();
+        let lookups = LookupResults { binding, definition, ..LookupResults::default() };
         let later = Observed { lookups, ..next };
         prop_assert_eq!(&super::plan(&later), plan);
     }
@@ -228,6 +275,7 @@ fn check_after(o: &Observed, planned: &Plan) -> Result<(), TestCaseError> {
     ] {
         let mut o = Observed { status: intent.as_ref().clone(), ..o.clone() };
         (o.lookups.detail, o.local.intent_seen) = (None, Some(o.now.monotonic));
+        o.lookups.candidate = None;
         intent::record_outcome(&mut o.status, &outcome);
         let after = plan(&o);
         check_status(&o, &after)?;
@@ -266,6 +314,13 @@ proptest! {
     fn actions_target_only_owned_instances_that_were_read(world in world()) {
         for (o, plan) in reconcile(&world) {
             check_target(&o, &plan)?;
+        }
+    }
+
+    #[test]
+    fn only_own_instances_are_reported(world in world()) {
+        for (o, plan) in reconcile(&world) {
+            check_reported(&o, &plan)?;
         }
     }
 

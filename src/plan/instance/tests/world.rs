@@ -44,6 +44,7 @@ pub(super) struct World {
     flavors: Result<Arc<[Flavor]>, Blocker>,
     password: Result<PasswordState, Blocker>,
     binding: Result<BindingState, Blocker>,
+    definition: Result<Definition, Blocker>,
 }
 
 fn any_spec(dice: &mut Dice<'_>) -> Value {
@@ -58,6 +59,7 @@ fn any_spec(dice: &mut Dice<'_>) -> Value {
     set(dice, 5, "managementPolicy", &[json!("Observe")]);
     set(dice, 3, "deletionPolicy", &[json!("Delete"), json!("Retain")]);
     set(dice, 3, "onExternalDeletion", &[json!("Recreate")]);
+    set(dice, 3, "reclaimPolicy", &[json!("Orphaned"), json!("None"), json!("Released")]);
     set(dice, 8, "paused", &[json!(true)]);
     set(dice, 16, "capacity", &[json!("8Gi"), json!("3"), json!(null)]);
     set(dice, 12, "engineVersion", &[json!("5.0")]);
@@ -73,7 +75,10 @@ fn any_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
     let mut partial = owner_tags(Origin::Created);
     partial.pop();
     let mut released = owner_tags(Origin::Created);
-    released.push(("dcs-operator-released".to_owned(), UID.to_owned()));
+    released.push(("dcs-operator-released".to_owned(), owner().as_str().to_owned()));
+    let released_by_us = vec![released[2].clone(), released[3].clone()];
+    let half_released = released[1..].to_vec();
+    let released_early = vec![("dcs-operator-released".to_owned(), "an-earlier-uid".to_owned())];
     let tags = [
         owner_tags(Origin::Created),
         owner_tags(Origin::Adopted),
@@ -81,6 +86,9 @@ fn any_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
         Vec::new(),
         partial,
         released,
+        released_by_us,
+        half_released,
+        released_early,
         owner_tags_of("another-uid", &owner(), Origin::Created),
         owner_tags_of("another-uid", &other_owner, Origin::Created),
     ];
@@ -91,7 +99,8 @@ fn any_instance(dice: &mut Dice<'_>, id: &str) -> InstanceFacts {
         ["RUNNING", "RUNNING", "CREATING", "CREATEFAILED", "DELETING", "RESTARTING", "EXTENDING", "ODD"];
     facts.status = Some(InstanceStatus::from(dice.pick(&statuses)));
     facts.charging_mode = Some(dice.pick(&[0, 0, 0, 0, 1]));
-    facts.name = Some(dice.pick(&["sessions", "renamed"]).to_owned());
+    let derived = cloud_name("shop", "sessions", &owner());
+    facts.name = Some(dice.pick(&["sessions", "renamed", &derived]).to_owned());
     if dice.rarely(6) {
         facts.capacity = Some(Capacity::from_mib(8192));
     }
@@ -275,11 +284,20 @@ fn any_world(bytes: &[u8]) -> World {
     if dice.rarely(6) {
         o.local.refusal = Some(("exceeded quota".to_owned(), s(999)));
     }
-    World { o, details, flavors, password, binding }
+    o.lookups.definition = None;
+    let definition = match dice.roll() % 8 {
+        5 => Ok(Definition::BeingDeleted),
+        6 => Ok(Definition::Lacks(vec!["spec.deletionPolicy".to_owned()])),
+        7 => Err(blocker(Reason::ClusterError)),
+        _ => Ok(Definition::Complete),
+    };
+    o.notes.record = dice.maybe(2, IDS).map(|id| record_of(id));
+    o.subject.guard = dice.maybe(12, &["example.org/keep".to_owned()]);
+    World { o, details, flavors, password, binding, definition }
 }
 
 pub(super) fn world() -> impl Strategy<Value = World> {
-    proptest::collection::vec(any::<u8>(), 160).prop_map(|bytes| any_world(&bytes))
+    proptest::collection::vec(any::<u8>(), 180).prop_map(|bytes| any_world(&bytes))
 }
 
 /// One reconcile, as the controller runs it: it performs up to six lookups that plans ask for. Returns every plan with
@@ -302,6 +320,20 @@ pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
                 }
                 o.lookups.detail = Some(detail);
             }
+            Step::Lookup(Lookup::Candidate { id }) => {
+                let detail = world.details.iter().find(|(of, _)| *of == id).unwrap().1.clone();
+                let tags = match &detail {
+                    Detail::Found(snapshot) => Some(snapshot.facts.tags.clone()),
+                    Detail::NotFound => Some(Vec::new()),
+                    Detail::Failed(_) => None,
+                };
+                if let (Some(tags), Some(lists)) = (tags, &mut o.lists) {
+                    o.local.keep_tags(lists.shown(&id), &tags, o.now.monotonic);
+                    lists.overlay_tags(&o.local, o.now.monotonic, s(3600));
+                }
+                o.lookups.candidate = Some((id, detail));
+            }
+            Step::Lookup(Lookup::Definition) => o.lookups.definition = Some(world.definition.clone()),
             Step::Lookup(Lookup::Flavors) => o.lookups.flavors = Some(world.flavors.clone()),
             Step::Lookup(Lookup::Windows) => o.lookups.windows = Some(Ok(Vec::new().into())),
             Step::Lookup(Lookup::Binding(_)) => o.lookups.binding = Some(world.binding.clone()),

@@ -7,6 +7,7 @@ use std::{
 
 use dcs_operator::{
     dcs::{HttpRequest, model::InstanceStatus},
+    formats::OwnerHash,
     simulator::{http::Shared, service::Instance},
 };
 use http::Method;
@@ -109,7 +110,12 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpR
     let owns = |object: &Value| {
         let adopts = object["spec"]["adopt"]["instanceId"] == instance.id.as_str();
         let probes = object["spec"]["probedInstanceId"] == instance.id.as_str();
-        has_uid(object, &uid) || (uid.is_none() && adopts) || probes
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        let owner = OwnerHash::new("cluster", text("namespace"), text("name"));
+        let names = |key: &str| tag(instance, key).as_deref() == Some(owner.as_str());
+        let released = uid.is_none() && (names("dcs-operator-owner") || names("dcs-operator-released"));
+        let orphaned = names("dcs-operator-owner") && object["spec"]["reclaimPolicy"] == "Orphaned";
+        has_uid(object, &uid) || (uid.is_none() && adopts) || released || orphaned || probes
     };
     let known = objects.iter().any(|object| owns(object) && intends(object, Some(&instance.id)));
     (!known).then(|| format!("{process} sends {} {path}, marked {uid:?}, not written down", request.method))

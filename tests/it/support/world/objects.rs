@@ -6,6 +6,7 @@ use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec},
     controller::{ManagedResource, ObjectId},
     dcs::{Client, Cloud, RetryPolicy, model::InstanceStatus},
+    formats::OwnerHash,
     inventory::InventorySettings,
     simulator::{Options, Settings as CloudSettings, service::Instance},
 };
@@ -113,6 +114,42 @@ impl World {
         super::drive(self.client().create_instance(&instance(name))).unwrap();
         let id = self.instances()[0].id.clone();
         self.mutate_cloud(|service| service.force_status(service.now(), &id, InstanceStatus::Running, None));
+    }
+
+    /// Makes the record of the password note the instance, where the operator does not.
+    pub(crate) fn note_record(&self, key: &ObjectId) {
+        let name = format!("{}-auth", key.name);
+        if self.cluster.read_secret(&key.secret(&name)).is_some() {
+            return;
+        }
+        let id = self.object(key).and_then(|object| object.status).and_then(|status| status.id).unwrap();
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: Some(key.namespace.clone()),
+                annotations: Some([("dcs.huaweicloud.com/instance-id".to_owned(), id)].into()),
+                ..ObjectMeta::default()
+            },
+            ..Secret::default()
+        };
+        self.cluster.put_secret(secret);
+    }
+
+    /// Makes the only instance one that an earlier object of this name left behind, without releasing it.
+    pub(crate) fn orphan(&self, key: &ObjectId) {
+        let owner = OwnerHash::new("cluster", &key.namespace, &key.name);
+        let tags = json!([
+            {"key": "dcs-operator-uid", "value": "00000000-7592-4cf3-bb88-a695b53b2dc3"},
+            {"key": "dcs-operator-owner", "value": owner.as_str()},
+            {"key": "dcs-operator-origin", "value": "created"},
+        ]);
+        self.set_tags(&self.instances()[0].id, &tags);
+    }
+
+    /// Replaces the tags of an instance, as in the cloud's console.
+    pub(crate) fn set_tags(&self, id: &str, tags: &serde_json::Value) {
+        let fields = json!({"tags": tags});
+        self.mutate_cloud(|service| service.alter(id, fields.as_object().unwrap())).unwrap();
     }
 
     /// Makes an object, as `kubectl apply` would.

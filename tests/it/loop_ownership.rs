@@ -1,0 +1,177 @@
+//! Whose instance it is: costs at rest where lists show no tags, refusals, forged status, and two objects that name one
+//! instance.
+
+use std::time::Duration;
+
+use dcs_operator::{controller::ObjectId, dcs::model::Tag};
+use serde_json::json;
+
+use crate::support::world::{
+    World,
+    invariants::tag,
+    objects::{quick_cloud, setup, spec},
+};
+
+const LIMIT: Duration = Duration::from_secs(600);
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
+const UID: &str = "dcs-operator-uid";
+
+fn ready(world: &mut World, name: &str, more: serde_json::Value) -> ObjectId {
+    let key = world.apply(name, spec(more));
+    world.until("ready", LIMIT, |world| world.is_well(&key));
+    key
+}
+
+fn calls(world: &World) -> usize {
+    world.traffic.lock().unwrap().calls
+}
+
+fn stalled(world: &World, key: &ObjectId) -> bool {
+    world.condition(key, "Stalled").starts_with("True")
+        && world.condition(key, "Reconciling").starts_with("False")
+}
+
+/// Calls and writes of ten idle polls.
+fn cost_of_rest(world: &mut World) -> (usize, usize) {
+    world.run_for(2 * POLL_INTERVAL);
+    let before = (calls(world), world.cluster.writes());
+    world.run_for(10 * POLL_INTERVAL);
+    (calls(world) - before.0, world.cluster.writes() - before.1)
+}
+
+#[test]
+fn a_site_that_lists_without_tags_costs_the_same_at_rest() {
+    let mut settings = quick_cloud();
+    settings.service.list_without_tags = true;
+    let mut world = World::new(settings, setup());
+    let keys: Vec<_> = (0..3).map(|n| ready(&mut world, &format!("cache-{n}"), json!({}))).collect();
+    assert_eq!(world.instances().len(), 3);
+    assert_eq!(cost_of_rest(&mut world), (10, 0), "one list per poll interval, and nothing else");
+    // After a restart, each detail is read once.
+    world.restart();
+    let before = calls(&world);
+    world.run_for(2 * POLL_INTERVAL);
+    assert!(calls(&world) - before <= 20, "{} calls", calls(&world) - before);
+    assert_eq!(cost_of_rest(&mut world), (10, 0));
+    // The tags of one are removed: the slow round finds it.
+    let id = world.instances()[0].id.clone();
+    world.set_tags(&id, &json!([]));
+    let owner = |world: &World, key: &ObjectId| world.object(key).unwrap().status.unwrap().id;
+    let key = keys.iter().find(|key| owner(&world, key).as_ref() == Some(&id)).unwrap().clone();
+    world.until("noticed", Duration::from_secs(2 * 3600), |world| {
+        world.condition(&key, "Stalled") == "True/MarkMissing"
+    });
+}
+
+/// Sets what the cloud answers to tag changes and deletions.
+fn refuse(world: &World, operation: &str) {
+    let now = world.clock_now();
+    let refusal = json!({"errorBefore": {"status": 403, "code": "DCS.2003"}});
+    let script = json!({"operation": operation, "fault": refusal, "count": null});
+    world.cloud.lock().add_faults(now, &script).unwrap();
+}
+
+fn allow_everything(world: &World) {
+    world.cloud.lock().clear_faults();
+}
+
+#[test]
+fn what_is_refused_is_stalled_costs_nothing_at_rest_and_goes_on() {
+    for (policy, operation) in [("Delete", "DeleteInstance"), ("Retain", "ChangeTags")] {
+        let mut world = World::new(quick_cloud(), setup());
+        let key = ready(&mut world, "sessions", json!({"deletionPolicy": policy}));
+        refuse(&world, operation);
+        world.delete(&key);
+        world.until("stalled", LIMIT, |world| stalled(world, &key));
+        assert_eq!(world.condition(&key, "Stalled"), "True/Forbidden");
+        assert_eq!(world.condition(&key, "Ready"), "False/Deleting");
+        world.run_for(POLL_INTERVAL);
+        let before = calls(&world);
+        world.run_for(8 * POLL_INTERVAL);
+        assert!(calls(&world) - before <= 9, "{operation}: {} calls in 8 minutes", calls(&world) - before);
+        assert!(stalled(&world, &key));
+        allow_everything(&world);
+        world.until("gone", Duration::from_secs(2 * 3600), |world| world.object(&key).is_none());
+        assert_eq!(world.instances().len(), usize::from(policy == "Retain"));
+    }
+}
+
+#[test]
+fn an_instance_without_room_for_the_tags_is_not_adopted_until_it_has() {
+    let mut world = World::new(quick_cloud(), setup());
+    world.make_instance("crowded");
+    let id = world.instances()[0].id.clone();
+    let all: Vec<_> = (0..20).map(|n| json!({"key": format!("k{n}"), "value": "v"})).collect();
+    world.set_tags(&id, &json!(all));
+    let adopt = json!({"engineVersion": null, "capacity": null, "tags": null, "adopt": {"instanceId": id}});
+    let key = world.apply("sessions", spec(adopt));
+    world.until("stalled", LIMIT, |world| stalled(world, &key));
+    assert_eq!(world.condition(&key, "Stalled"), "True/TagsRefused");
+    assert_eq!(world.condition(&key, "Ready"), "False/Adopting");
+    assert!(cost_of_rest(&mut world).0 <= 14);
+    world.set_tags(&id, &json!(all[..17]));
+    world.edit(&key, |spec| spec.description = Some("there is room".to_owned()));
+    world.until("adopted", LIMIT, |world| world.is_well(&key));
+}
+
+/// An instance with 20 tags is released and taken back: no step needs more room.
+#[test]
+fn a_full_instance_is_released_and_taken_back() {
+    let mut world = World::new(quick_cloud(), setup());
+    let key = ready(&mut world, "sessions", json!({"deletionPolicy": "Retain"}));
+    world.note_record(&key);
+    let instance = world.instances()[0].clone();
+    let more = (0..16).map(|n| Tag { key: format!("k{n}"), value: Some("v".to_owned()) });
+    let all: Vec<_> = instance.tags.iter().cloned().chain(more).collect();
+    assert_eq!(all.len(), 20);
+    world.set_tags(&instance.id, &serde_json::to_value(all).unwrap());
+    world.delete(&key);
+    world.until("gone", LIMIT, |world| world.object(&key).is_none());
+    assert_eq!(world.instances()[0].tags.len(), 19);
+    ready(&mut world, "sessions", json!({"deletionPolicy": "Retain"}));
+    assert_eq!((world.instances().len(), world.instances()[0].tags.len()), (1, 20));
+}
+
+#[test]
+fn of_two_objects_that_adopt_one_instance_one_has_it() {
+    for mixer in 1..40 {
+        let mut world = World::new(quick_cloud(), setup());
+        world.mixer = Some(mixer);
+        world.make_instance("wanted");
+        let id = world.instances()[0].id.clone();
+        let adopt = || json!({"engineVersion": null, "capacity": null, "adopt": {"instanceId": id}});
+        let keys = [world.apply("one", spec(adopt())), world.apply("two", spec(adopt()))];
+        world.until("one has it", LIMIT, |world| {
+            let well = keys.iter().filter(|key| world.is_well(key)).count();
+            let blocked =
+                keys.iter().filter(|key| world.condition(key, "Stalled") == "True/AlreadyOwned").count();
+            (well, blocked) == (1, 1)
+        });
+        world.run_for(5 * POLL_INTERVAL);
+        let winner = keys.iter().find(|key| world.is_well(key)).unwrap();
+        let loser = keys.iter().find(|key| !world.is_well(key)).unwrap();
+        assert_eq!(tag(&world.instances()[0], UID), world.object(winner).unwrap().metadata.uid);
+        let lost = world.object(loser).unwrap().status.unwrap();
+        assert_eq!((lost.id, lost.endpoints), (None, None));
+        // The loser goes, and the winner keeps what it has.
+        let (winner, loser) = (winner.clone(), loser.clone());
+        world.delete(&loser);
+        world.until("gone", LIMIT, |world| world.object(&loser).is_none());
+        world.run_for(POLL_INTERVAL);
+        assert!(world.is_well(&winner) && tag(&world.instances()[0], UID).is_some());
+    }
+}
+
+#[test]
+fn an_object_that_never_worked_has_no_finalizer() {
+    let mut world = World::new(quick_cloud(), setup());
+    refuse(&world, "ListInstances");
+    let key = world.apply("sessions", spec(json!({})));
+    world.until("stalled", LIMIT, |world| stalled(world, &key));
+    world.run_for(10 * POLL_INTERVAL);
+    assert_eq!(world.object(&key).unwrap().metadata.finalizers, None);
+    world.delete(&key);
+    assert!(world.object(&key).is_none());
+    let left: Vec<_> = world.cluster.secrets_since(&mut 0).into_iter().map(|key| key.name).collect();
+    assert_eq!(left, ["dcs-credentials"], "nothing else was written");
+}
