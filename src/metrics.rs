@@ -15,7 +15,9 @@ use prometheus_client::{
         counter::Counter,
         family::Family,
         gauge::{ConstGauge, Gauge},
-        histogram::Histogram, info::Info},
+        histogram::Histogram,
+        info::Info,
+    },
     registry::{Registry, Unit},
 };
 

@@ -103,7 +103,11 @@ mod tests {
         let blocker = Blocker { reason: Reason::QuotaExceeded, message: "full".to_owned() };
         assert_eq!(limits.begin_probe(&site, None, at(0), &policy), Ok(()));
         limits.reached(site.clone(), blocker.clone(), at(0), &policy);
-        assert_eq!(limits.begin_probe(&site, None, at(1), &policy), Err(at(60)), "planned before the refusal");
+        assert_eq!(
+            limits.begin_probe(&site, None, at(1), &policy),
+            Err(at(60)),
+            "planned before the refusal"
+        );
         let known = limits.get(&site);
         assert_eq!(known.as_ref().map(|limit| limit.until), Some(at(60)));
         assert_eq!(limits.begin_probe(&site, known.as_ref(), at(60), &policy), Ok(()));

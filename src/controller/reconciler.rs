@@ -14,7 +14,11 @@ use super::{
 use crate::{
     dcs::Error,
     inventory::{AccountKey, AccountSnapshot, Subscription},
-    plan::{Blocker, Plan, instance::observed::{AccountLimit, ResolvedAccount}, operation::MutatingAction},
+    plan::{
+        Blocker, Plan,
+        instance::observed::{AccountLimit, ResolvedAccount},
+        operation::MutatingAction,
+    },
 };
 
 /// The status of a kind.

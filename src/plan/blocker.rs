@@ -40,7 +40,8 @@ impl Blocker {
         match reason_for(error) {
             Reason::InvalidSpec | Reason::UnsupportedChange | Reason::ReferenceInvalid => {
                 let reason = Reason::CredentialsInvalid;
-                let message = format!("{what}: {error}; check region, projectId and the endpoints in {credentials}");
+                let message =
+                    format!("{what}: {error}; check region, projectId and the endpoints in {credentials}");
                 Self { reason, message }
             }
             _ => Self::of(what, error),

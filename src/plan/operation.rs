@@ -288,7 +288,8 @@ impl AttemptContext<'_> {
         let attempt = u32::try_from(operation.attempt.max(operation.failures.unwrap_or(0))).unwrap_or(1);
         let delay = self.requeue.retry_delay(operation_retry_class(operation), attempt);
         let since = time::from_kube(operation.attempted_at.as_ref()?);
-        let elapsed = self.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std().unwrap_or_default();
+        let elapsed =
+            self.wall.signed_duration_since(since).max(TimeDelta::zero()).to_std().unwrap_or_default();
         // The wall clock may have been set back since: then the time in this process counts.
         let observed = self.first_seen.map_or(Duration::ZERO, |seen| self.monotonic.saturating_sub(seen));
         delay.checked_sub(elapsed.max(observed)).filter(|left| !left.is_zero())
@@ -460,7 +461,7 @@ mod tests {
     #[test]
     fn a_refused_attempt_waits_unless_spec_or_credentials_change() {
         let requeue = RequeuePolicy::default();
-        let context = context(&requeue);
+        let context = AttemptContext { first_seen: Some(Duration::from_secs(130)), ..context(&requeue) };
         for (reason, wait) in [(Reason::Throttled, 5), (Reason::ClusterError, 5), (Reason::Forbidden, 600)] {
             let mut status = Status { operation: Some(intent().record(None, &context)) };
             record_outcome(&mut status, &ChangeOutcome::Refused { reason, message: "no".to_owned() });

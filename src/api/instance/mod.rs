@@ -23,7 +23,8 @@ pub use self::{
         Adopt, CredentialsRef, DeletionPolicy, MaintenanceWindow, ManagementPolicy, OnExternalDeletion,
     },
     status::{
-        Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval, Resolved, RepeatedChange, ResolvedWindow,
+        Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval, RepeatedChange, Resolved,
+        ResolvedWindow,
     },
 };
 pub use super::operation::{CloudAccount, Holder, OperationStatus, PendingChange};

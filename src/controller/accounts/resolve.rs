@@ -165,7 +165,10 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
         connect: impl FnOnce() -> Result<N::Cloud, Blocker>,
     ) -> Result<String, AccountUnavailable> {
         let account = &parsed.account;
-        let found = self.projects.find(parsed.hash.clone(), connect, self.clock.as_ref(), &self.settings.requeue).await;
+        let found = self
+            .projects
+            .find(parsed.hash.clone(), connect, self.clock.as_ref(), &self.settings.requeue)
+            .await;
         found.ok_or(AccountUnavailable::InProgress)?.map_err(|problem| match problem {
             ProjectError::Connect(blocker) => AccountUnavailable::Blocker(blocker),
             ProjectError::Cloud(error) => {

@@ -115,7 +115,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         });
         let LocalState { gone, seen, last_seen, differs_since, .. } = local;
         let known = &mut context.observed.local;
-        (known.gone, known.seen, known.last_seen, known.differs_since) = (gone, seen, last_seen, differs_since);
+        (known.gone, known.seen, known.last_seen, known.differs_since) =
+            (gone, seen, last_seen, differs_since);
         detail
     }
 }

@@ -112,7 +112,8 @@ impl Differences {
             self.declared(field, to.clone(), from.clone(), Impact::Immutable);
         }
         // A cluster has several addresses; the spec declares one of them.
-        let has = |ip: &String| facts.ip.as_deref().is_some_and(|all| all.split(',').any(|own| own.trim() == ip));
+        let has =
+            |ip: &String| facts.ip.as_deref().is_some_and(|all| all.split(',').any(|own| own.trim() == ip));
         let ip = network.private_ip.clone();
         let from = if ip.as_ref().is_some_and(has) { ip.clone() } else { facts.ip.clone() };
         self.declared("network.privateIp", ip, from, Impact::Immutable);
@@ -240,13 +241,11 @@ pub(in crate::plan::instance) fn applied_fields(
     differences: &Differences,
     applied: Option<&Applied>,
 ) -> BTreeMap<String, String> {
-    let mut fields = differences.matching.clone();
-    for change in &differences.changes {
-        if let Some(before) = applied.and_then(|applied| applied.fields.get(&change.field)) {
-            fields.insert(change.field.clone(), before.clone());
-        }
-    }
-    fields
+    let (edits, drift) = differences.unsupported(applied);
+    let before = |change: &PendingChange| applied?.fields.get(&change.field).cloned();
+    let edits = edits.into_iter().filter_map(|change| Some((change.field.clone(), before(change)?)));
+    let drift = drift.into_iter().filter_map(|change| Some((change.field.clone(), change.to.clone()?)));
+    differences.matching.clone().into_iter().chain(edits).chain(drift).collect()
 }
 
 /// The auth type, as the spec spells it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{action::CloudAction, input::observed::Observed, intent};
+use super::{action::CloudAction, input::observed::Observed};
 use crate::{
     api::{
         ConditionType, Reason,
@@ -25,7 +25,7 @@ const MAX_CHANGES: usize = 64;
 pub(super) fn wait(o: &Observed, type_: &OperationType, field: &str) -> Option<Duration> {
     let Some(repeated) = find(o, field).filter(|_| o.retry_token().is_none()) else {
         let last = o.status.operation.as_ref().filter(|last| asked_before(last, type_, field))?;
-        return intent::retry_after(o, last);
+        return o.attempts().retry_after(last);
     };
     let times = u32::try_from(repeated.times).unwrap_or(1);
     let delay = o.retry_delay(RetryClass::Ineffective, times);
@@ -47,7 +47,8 @@ pub(super) fn record(o: &Observed, action: &CloudAction) -> Vec<RepeatedChange> 
     let mut repeated = remembered(o);
     for field in fields(action) {
         let before = repeated.iter().find(|other| other.field == field).map(|other| other.times);
-        let accepted = o.status.operation.as_ref().is_some_and(|last| asked_before(last, &action.type_(), &field));
+        let accepted =
+            o.status.operation.as_ref().is_some_and(|last| asked_before(last, &action.type_(), &field));
         let Some(before) = before.or(accepted.then_some(1)).or(was_in_sync(o).then_some(0)) else { continue };
         repeated.retain(|other| other.field != field);
         repeated.push(RepeatedChange {
@@ -64,7 +65,8 @@ pub(super) fn record(o: &Observed, action: &CloudAction) -> Vec<RepeatedChange> 
 /// What `action` asks for, of all changes.
 pub(super) fn asked_for(action: &CloudAction, all: &[PendingChange]) -> Vec<PendingChange> {
     let fields = fields(action);
-    let is_asked = |change: &&PendingChange| change.impact == Impact::Online && fields.contains(&change.field);
+    let is_asked =
+        |change: &&PendingChange| change.impact == Impact::Online && fields.contains(&change.field);
     all.iter().filter(is_asked).cloned().collect()
 }
 

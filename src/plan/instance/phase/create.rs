@@ -83,7 +83,8 @@ pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired) -> Deci
     let Some(operation) = &o.status.operation else { return request(o, desired) };
     let failures = operation.failures.unwrap_or(0);
     let same_request = o.attempts().is_unchanged_since(operation);
-    if same_request && u32::try_from(failures).is_ok_and(|failures| failures >= o.settings.max_creation_failures)
+    if same_request
+        && u32::try_from(failures).is_ok_and(|failures| failures >= o.settings.max_creation_failures)
     {
         let last = operation.message.as_deref().unwrap_or("no reason given");
         let message = format!(

@@ -97,7 +97,7 @@ fn a_busy_or_prepaid_instance_is_not_deleted() {
 fn a_refused_deletion_is_retried_with_backoff() {
     let mut o = deleted(json!({}), ours(ID));
     o.status.operation = Some(refused(OperationType::Delete, Reason::Forbidden));
-    expect(&o, "nothing", DELETING, "active", 590);
+    expect(&o, "nothing", DELETING, "idle", 590);
     o.status.operation = Some(attempt(OperationType::Delete, None));
     o.local.intent_seen = Some(s(990));
     expect(&o, "nothing", DELETING, "active", 70);
