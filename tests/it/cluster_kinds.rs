@@ -95,7 +95,7 @@ fn manager(client: &Client) -> Manager<Http> {
         event_sink: Arc::new(NoopSink),
         credentials_cache: Default::default(),
         projects: Default::default(),
-            account_limits: Default::default(),
+        account_limits: Default::default(),
     });
     let watches = Arc::new(Watches::new(client.clone(), None, timeouts, Arc::new(Quiet)));
     let (instances, probes) = (WatchedStore::<DcsInstance>::new(), WatchedStore::<Probe>::new());
