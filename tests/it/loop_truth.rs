@@ -329,7 +329,7 @@ fn presence_in_an_incomplete_list_is_a_fact() {
     until(&mut world, "Ready", "False/InstanceError", 3 * MINUTE);
     // What has to be absent needs a complete list.
     world.cloud.lock().clear_faults();
-    world.run_for(3 * MINUTE);
+    world.run_for(3 * MINUTE + Duration::from_secs(7));
     fault(&world, "ListInstances", json!({"partialList": {"drop": 1}}), None);
     let other = world.apply("carts", spec(json!({})));
     world.until("said", 5 * MINUTE, |world| world.condition(&other, "Synced") == "Unknown/ListIncomplete");

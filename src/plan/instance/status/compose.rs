@@ -123,8 +123,12 @@ fn mention(warning: Option<&Warning>, mut decision: Decision) -> Decision {
 
 /// A limit of the account keeps it from another instance: one object at a time finds out whether it still does.
 fn hold_back_creation(o: &Observed, decision: Decision) -> Decision {
-    let creates =
-        matches!(decision.step, Step::CloudAction(CloudAction::Create(_))) && o.retry_token().is_none();
+    // An edit may ask for less than what was refused.
+    let last = o.status.operation.as_ref();
+    let is_edited = last.is_some_and(|last| !o.attempts().is_unchanged_since(last));
+    let creates = matches!(decision.step, Step::CloudAction(CloudAction::Create(_)))
+        && o.retry_token().is_none()
+        && !is_edited;
     let limit = o.lists.as_ref().and_then(|lists| lists.limit.as_ref()).filter(|_| creates);
     let Some(AccountLimit { blocker, until }) = limit.filter(|limit| limit.until > o.now.monotonic) else {
         return decision;
@@ -137,7 +141,8 @@ fn hold_back_creation(o: &Observed, decision: Decision) -> Decision {
     let said = o.status.conditions.iter().find(is_said).map(|condition| condition.message.clone());
     let message = said.unwrap_or_else(new);
     let assessment = Assessment { situation: Situation::Blocked(blocker.reason), message };
-    Decision { step: Step::Nothing, assessment, wait: until.saturating_sub(o.now.monotonic), ..decision }
+    let wait = until.saturating_sub(o.now.monotonic);
+    Decision { step: Step::Nothing, assessment, readiness: None, resolved: None, wait, ..decision }
 }
 
 /// The object has an instance, or is about to, while the Secret with its credentials could be deleted.
