@@ -10,13 +10,23 @@ use std::{fs, sync::Arc};
 use dcs_operator::{
     clock::{Clock, SystemClock},
     dcs::{AccountConfig, Client, Credentials, HttpClients, RetryPolicy},
-    inventory::{AccountKey, Demand, Inventory, InventorySettings, Subscription},
+    inventory::{AccountKey, Demand, Inventory, InventorySettings, Subscriber, Subscription},
 };
 use secrecy::SecretString;
 
 /// Further accounts with a shared HTTP client, and with one each.
 const ACCOUNTS: u64 = 150;
 const UNSHARED_ACCOUNTS: u64 = 20;
+
+/// An object, each in a namespace of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Object(String);
+
+impl Subscriber for Object {
+    fn tenant(&self) -> &str {
+        &self.0
+    }
+}
 
 fn account(number: u64) -> AccountConfig {
     let url =
@@ -58,7 +68,7 @@ fn measure(label: &str, accounts: u64, connect: impl Fn(&AccountConfig) -> Clien
             tags: vec![("dcs-operator-uid".to_owned(), format!("{number:036}"))],
             demand: Demand::CHANGES,
         };
-        inventory.subscribe(number, &key, subscription);
+        inventory.subscribe(Object(number.to_string()), &key, subscription);
     };
     join(0);
     let first = resident();

@@ -117,7 +117,7 @@ contexts: [{name: operator, context: {cluster: cluster, user: operator}}]
 EOF
     )
     KUBECONFIG=$work/operator.kubeconfig "$operator" run --namespace dcs-operator-system \
-        --listen 127.0.0.1:0 --allow-insecure-endpoint 127.0.0.1 "$@" >"$work/operator.log" 2>&1 &
+        --listen 127.0.0.1:0 --allow-insecure-endpoint "${endpoint#http://}" "$@" >"$work/operator.log" 2>&1 &
     register "the operator" "$work/operator.log"
     await 20 "start of the operator" "$work/operator.log" grep -q "starting reconciles" "$work/operator.log"
 }

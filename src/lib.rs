@@ -15,6 +15,7 @@
 //! - `metrics` — Prometheus metrics
 //! - `telemetry` — logging
 //! - `single_flight` — caches for lookups that many callers need at once
+//! - `lru` — a bounded map
 //! - `words` — enums that tolerate unknown words
 //! - [`clock`] — clocks
 
@@ -26,6 +27,7 @@ pub mod dcs;
 pub mod formats;
 pub mod inventory;
 pub mod leader;
+pub(crate) mod lru;
 pub(crate) mod metrics;
 pub mod plan;
 pub(crate) mod server;

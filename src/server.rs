@@ -1,8 +1,10 @@
 //! Probes and metrics over HTTP. Probes send no cloud request: an outage of the cloud is no reason to restart.
 
+mod connections;
+
 use std::{
     collections::BTreeMap,
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,6 +19,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
+use self::connections::{BoundedListener, Limits};
 use crate::{clock::Clock, metrics::Metrics};
 
 /// The process fails its liveness probe after this time without a heartbeat.
@@ -27,9 +30,21 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Debug, Clone)]
 pub(crate) struct Probes(Arc<Inner>);
 
-#[derive(Debug)]
+/// Kinds whose watch stands still.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Standstill {
+    /// For so long that the process is not ready.
+    pub(crate) silent: Vec<&'static str>,
+    /// For so long that the process should be restarted.
+    pub(crate) stuck: Vec<&'static str>,
+}
+
+/// Finds watches that stand still.
+type WatchCheck = Box<dyn Fn() -> Standstill + Send + Sync>;
+
 struct Inner {
     clock: Arc<dyn Clock>,
+    watches: Mutex<Option<WatchCheck>>,
     /// Requirements for readiness, and whether each is met.
     requirements: Mutex<BTreeMap<&'static str, bool>>,
     /// Time of the last heartbeat.
@@ -56,12 +71,22 @@ impl Probes {
         let heartbeat = Mutex::new(clock.monotonic());
         let requirements =
             Mutex::new(requirements.into_iter().map(|requirement| (requirement, false)).collect());
-        Self(Arc::new(Inner { clock, requirements, heartbeat }))
+        Self(Arc::new(Inner { clock, watches: Mutex::default(), requirements, heartbeat }))
     }
 
     /// Records whether a requirement is met.
     pub(crate) fn set(&self, requirement: &'static str, is_met: bool) {
         self.0.requirements.lock().unwrap_or_else(PoisonError::into_inner).insert(requirement, is_met);
+    }
+
+    /// Sets the check of the watches.
+    pub(crate) fn watch(&self, check: impl Fn() -> Standstill + Send + Sync + 'static) {
+        *self.0.watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(check));
+    }
+
+    fn standstill(&self) -> Standstill {
+        let check = self.0.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        check.as_ref().map(|check| check()).unwrap_or_default()
     }
 
     /// Records that the process makes progress.
@@ -70,15 +95,35 @@ impl Probes {
     }
 
     /// Requirements that are not met.
-    pub(crate) fn unmet(&self) -> Vec<&'static str> {
+    pub(crate) fn unmet(&self) -> Vec<String> {
         let requirements = self.0.requirements.lock().unwrap_or_else(PoisonError::into_inner);
-        requirements.iter().filter(|(_, is_met)| !**is_met).map(|(requirement, _)| *requirement).collect()
+        let unmet = requirements.iter().filter(|(_, is_met)| !**is_met);
+        let unmet: Vec<_> = unmet.map(|(requirement, _)| (*requirement).to_owned()).collect();
+        drop(requirements);
+        let silent = self.standstill().silent;
+        let silent = silent.into_iter().map(|kind| format!("no answer to the watch of {kind}"));
+        unmet.into_iter().chain(silent).collect()
     }
 
-    /// Whether the last heartbeat is recent.
-    pub(crate) fn is_alive(&self) -> bool {
+    /// Why the process should be restarted: no recent heartbeat, or a watch that it cannot restart.
+    pub(crate) fn reasons_to_restart(&self) -> Vec<String> {
         let heartbeat = *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.clock.monotonic().saturating_sub(heartbeat) < HEARTBEAT_TIMEOUT
+        let is_late = self.0.clock.monotonic().saturating_sub(heartbeat) >= HEARTBEAT_TIMEOUT;
+        let late = is_late.then(|| "no progress for a minute".to_owned());
+        let stuck = self.standstill().stuck;
+        let stuck = stuck.into_iter().map(|kind| {
+            format!("the watch of {kind} stands still, while the API server answers other requests")
+        });
+        late.into_iter().chain(stuck).collect()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("requirements", &self.requirements)
+            .field("heartbeat", &self.heartbeat)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,16 +157,16 @@ impl Server {
             .route("/readyz", get(readyz))
             .route("/metrics", get(show_metrics))
             .with_state(Shared { probes, metrics });
-        axum::serve(self.listener, router).await
+        axum::serve(BoundedListener::new(self.listener, Limits::default()), router).await
     }
 }
 
-async fn healthz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    if shared.probes.is_alive() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no progress for a minute\n")
+async fn healthz(State(shared): State<Shared>) -> (StatusCode, String) {
+    let reasons = shared.probes.reasons_to_restart();
+    if reasons.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
     }
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.iter().map(|reason| format!("{reason}\n")).collect())
 }
 
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
@@ -168,6 +213,16 @@ mod tests {
         assert_eq!((status, kind.as_str()), (200, OPEN_METRICS));
         assert!(text.ends_with("# EOF\n"), "{text}");
         assert_eq!(get("/nothing").await.0, 404);
+        let silent = Arc::new(Mutex::new(Standstill::default()));
+        let found = Arc::clone(&silent);
+        probes.watch(move || found.lock().unwrap().clone());
+        assert_eq!((get("/readyz").await.0, get("/healthz").await.0), (200, 200));
+        silent.lock().unwrap().silent = vec!["Secret"];
+        assert_eq!(get("/readyz").await.2, "not ready: no answer to the watch of Secret\n");
+        assert_eq!(get("/healthz").await.0, 200);
+        silent.lock().unwrap().stuck = vec!["Secret"];
+        let (status, _, text) = get("/healthz").await;
+        assert!(status == 503 && text.starts_with("the watch of Secret stands still"), "{text}");
         let posted = client.post(format!("http://{address}/metrics")).send().await.unwrap();
         assert_eq!(posted.status(), 405);
     }

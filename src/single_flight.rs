@@ -2,7 +2,6 @@
 //! caller sets, failures included. A caller that gives up halfway leaves the read to the next one.
 
 use std::{
-    collections::HashMap,
     future::Future,
     hash::Hash,
     sync::{
@@ -14,7 +13,7 @@ use std::{
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::clock::Clock;
+use crate::{clock::Clock, lru::Lru};
 
 /// One cached value. The lock is held by the caller that reads.
 #[derive(Debug)]
@@ -24,11 +23,11 @@ pub(crate) struct SingleFlight<V, E> {
     reads: AtomicU64,
 }
 
-/// Cached values by key. All are dropped when there are `capacity` of them and another key comes.
+/// Cached values by key, with the memory of failures in a row. The one that was not used for longest is dropped when
+/// there are too many.
 #[derive(Debug)]
 pub(crate) struct SingleFlightMap<K, V, E> {
-    capacity: usize,
-    entries: SyncMutex<HashMap<K, Arc<SingleFlight<V, E>>>>,
+    entries: SyncMutex<Lru<K, Arc<SingleFlight<V, E>>>>,
 }
 
 #[derive(Debug)]
@@ -112,18 +111,20 @@ impl<V: Clone, E: Clone> SingleFlight<V, E> {
 
 // === impl SingleFlightMap ===
 
-impl<K: Eq + Hash, V, E> SingleFlightMap<K, V, E> {
+impl<K: Eq + Hash + Clone, V, E> SingleFlightMap<K, V, E> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, entries: SyncMutex::default() }
+        Self { entries: SyncMutex::new(Lru::new(capacity)) }
     }
 
     /// The entry of `key`.
     pub(crate) fn entry(&self, key: K) -> Arc<SingleFlight<V, E>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= self.capacity && !entries.contains_key(&key) {
-            entries.clear();
+        if let Some(entry) = entries.get(&key) {
+            return Arc::clone(entry);
         }
-        Arc::clone(entries.entry(key).or_default())
+        let entry = Arc::<SingleFlight<V, E>>::default();
+        entries.put(key, Arc::clone(&entry));
+        entry
     }
 }
 
@@ -231,7 +232,9 @@ mod tests {
         map.entry(2);
         assert!(Arc::ptr_eq(&first, &map.entry(1)));
         map.entry(3);
-        assert!(!Arc::ptr_eq(&first, &map.entry(1)), "all were dropped");
-        assert_eq!(map.entries.lock().unwrap().len(), 2);
+        assert!(Arc::ptr_eq(&first, &map.entry(1)), "the one used last stays");
+        map.entry(4);
+        map.entry(5);
+        assert!(!Arc::ptr_eq(&first, &map.entry(1)), "it was not used for longest");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// Environment variable with the log filter, for example `debug` or `dcs_operator::dcs=debug,warn`.
 pub(crate) const FILTER_VARIABLE: &str = "DCS_OPERATOR_LOG";
@@ -17,6 +20,12 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Whether a line may be logged at all. Below INFO, libraries log the content of requests and answers, and with it what
+/// the operator redacts in its own lines.
+fn is_safe(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+}
+
 /// Starts logging with the filter of [`FILTER_VARIABLE`], or `default` if it is not set. A second call has no effect.
 pub(crate) fn init(default: &str, format: Format) {
     let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
@@ -29,5 +38,7 @@ pub(crate) fn init(default: &str, format: Format) {
         }
     };
     // Fails only if a test has set up logging before.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter).with_filter(filter_fn(is_safe)))
+        .try_init();
 }

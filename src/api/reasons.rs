@@ -124,6 +124,8 @@ reasons! {
     Throttled => "Nothing; if it lasts, lower the operator's request rates.",
     /// The list of instances is incomplete, so the operator infers nothing from what it lacks.
     ListIncomplete => "Nothing; if it lasts, report it to the provider's support.",
+    /// The account has more instances than the operator keeps in memory.
+    TooManyInstances => "Use a project with fewer than 10,000 instances.",
     /// The Kubernetes API server did not answer a request that had to succeed first, such as the renewal of the lease.
     ClusterError => "Nothing; the operator keeps trying.",
     /// DCS failed.

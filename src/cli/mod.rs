@@ -75,7 +75,7 @@ pub enum Failure {
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| run::name_present_flag(error).exit());
     match run(cli) {
         // A reader may close the pipe early: `cloud list | head -1` is no failure.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use crate::dcs::redact;
+use crate::dcs::{model::text::one_line, redact};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +59,7 @@ pub(super) fn aligned(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<
         let mut line = String::new();
         for (value, width) in row.iter().zip(&widths) {
             let padding = width.saturating_sub(value.width()) + 3;
-            line.push_str(&redact::one_line(value));
+            line.push_str(&one_line(value));
             line.push_str(&" ".repeat(padding));
         }
         writeln!(out, "{}", line.trim_end())?;

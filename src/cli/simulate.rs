@@ -117,6 +117,9 @@ pub struct SimulateArgs {
     /// List failed creations when include_failure is set, instead of only counting them.
     #[arg(long, env = "DCS_SIMULATOR_LIST_FAILURES")]
     pub list_failures: bool,
+    /// Sell Redis 3.0 as well, which the profiles older and quirky always do.
+    #[arg(long, env = "DCS_SIMULATOR_REDIS_3")]
+    pub redis_3: bool,
     /// Seed for ids, addresses and fault probabilities.
     #[arg(long, env = "DCS_SIMULATOR_SEED", default_value_t = 1, value_name = "NUMBER")]
     pub seed: u64,
@@ -254,6 +257,7 @@ fn options(args: SimulateArgs) -> Options {
         quota_ram_gb: args.quota_ram_gb,
         unique_names: args.unique_names,
         list_failures: args.list_failures,
+        redis_3: args.redis_3,
         visible_after: args.visible_after_seconds,
     }
 }

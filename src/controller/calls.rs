@@ -6,7 +6,7 @@ use super::{accounts::ClientFactory, ids::ObjectId, shared::Shared};
 use crate::{
     api::Reason,
     dcs::{Class, Error},
-    inventory::{AccountKey, Admission, Priority, Work},
+    inventory::{AccountKey, Admission, Caller, Priority, Work},
     plan::operation::ChangeOutcome,
 };
 
@@ -34,7 +34,9 @@ impl<S, N: ClientFactory> Shared<S, N> {
         priority: Priority,
         id: &ObjectId,
     ) -> Result<Duration, RetryAt> {
-        match self.inventory.request(account, work, priority, &id.to_string()) {
+        let key = id.to_string();
+        let caller = Caller { tenant: &id.namespace, key: &key };
+        match self.inventory.request(account, work, priority, caller) {
             Admission::Granted { expires } => Ok(expires),
             Admission::NotBefore(at) => {
                 self.event_sink.on_budget_wait(work, at.saturating_sub(self.clock.monotonic()));

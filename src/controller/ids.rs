@@ -4,6 +4,8 @@ use std::fmt;
 
 use kube::{Resource, ResourceExt};
 
+use crate::inventory::Subscriber;
+
 /// Namespace and name of an object whose kind is known. Names Secrets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespacedName {
@@ -67,5 +69,11 @@ impl ObjectId {
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+impl Subscriber for ObjectId {
+    fn tenant(&self) -> &str {
+        &self.namespace
     }
 }

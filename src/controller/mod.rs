@@ -7,6 +7,7 @@
 mod account_limits;
 mod accounts;
 mod calls;
+mod dispatch;
 mod event_sink;
 mod ids;
 pub mod instance;
@@ -24,15 +25,16 @@ mod write_guard;
 pub use self::{
     account_limits::AccountLimits,
     accounts::{
-        ClientFactory, CredentialsCache, Endpoints, Namespaces, OwnCredentials, ParsedCredentials,
-        read_credentials,
+        ClientFactory, CredentialsCache, Endpoints, HostPattern, HostPort, Namespaces, OwnCredentials,
+        ParsedCredentials, read_credentials,
     },
     calls::RetryAt,
+    dispatch::Dispatch,
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId},
     kube::{
-        KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
-        WatchErrorHandler, WatchedStore, Watches, WorkQueue, WorkQueues,
+        Deadlines, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
+        WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
     },
     links::{Link, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},

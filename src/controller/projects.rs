@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Far above the number of accounts of a cluster.
-const MAX_PROJECTS: usize = 1000;
+const MAX_PROJECTS: usize = 10_000;
 
 /// Project ids, by everything that the answer depends on.
 #[derive(Debug)]

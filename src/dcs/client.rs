@@ -205,8 +205,9 @@ impl Cloud for Client {
             }
         };
         let said = answer.message.as_deref().unwrap_or(message);
+        let code = answer.code.as_deref().map(|code| redact::word(code, secrets.iter().copied()));
         let message = redact::text(said, secrets);
-        let refusal = Refusal { status: 200, code: answer.code, message, ..Refusal::default() };
+        let refusal = Refusal { status: 200, code, message, ..Refusal::default() };
         Err(Error::with_class(operation, class, Failure::Refused(refusal)))
     }
 

@@ -170,7 +170,14 @@ impl Dispatcher {
             took_ms = took.as_millis(),
             "request ended"
         );
-        let read = outcome.and_then(|answer| read(&answer, signing_time));
+        let longest = request.operation.max_answer();
+        let read = outcome.and_then(|answer| {
+            if answer.body.len() > longest {
+                Err(Failure::TooLarge(longest))
+            } else {
+                read(&answer, signing_time)
+            }
+        });
         let failure = read.as_ref().err().cloned();
         let class = failure.map(|failure| Error::new(request.operation, failure, 1).class());
         self.observer.requested(request.operation.name, class, took);

@@ -4,12 +4,17 @@ use std::collections::HashSet;
 
 use super::{
     cloud::Cloud,
-    error::Error,
+    error::{Error, Failure},
     model::{InstanceQuery, InstanceSummary, MAX_PAGE},
+    operation::LIST_INSTANCES,
 };
 
 /// Stops a list without end.
 const MAX_PAGES: usize = 1000;
+/// Instances of one account, at most: all stay in memory.
+const MAX_INSTANCES: usize = 10_000;
+/// A page of this many instances is not made smaller.
+const MIN_PAGE: u32 = 16;
 
 /// The pages of a list together.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,26 +28,37 @@ pub struct Listing {
     pub pages: u32,
 }
 
-/// Reads all pages of the instances that match `query`, and ignores its paging.
+/// Reads all pages of the instances that match `query`, and ignores its paging. Smaller pages are requested after one
+/// that is too large.
 ///
 /// # Errors
-/// The error of the first page that could not be read.
+/// The error of the first page that could not be read, or [`Failure::TooMany`].
 pub async fn list_all(cloud: &impl Cloud, query: InstanceQuery) -> Result<Listing, Error> {
     let mut instances = Vec::new();
     let mut seen = HashSet::new();
     let mut totals = HashSet::new();
     let mut offset: u32 = 0;
     let mut pages: u32 = 0;
+    let mut limit = MAX_PAGE;
     for _ in 0..MAX_PAGES {
-        let page =
-            cloud.list_instances(&InstanceQuery { offset, limit: Some(MAX_PAGE), ..query.clone() }).await?;
+        let page = cloud.list_instances(&InstanceQuery { offset, limit: Some(limit), ..query.clone() }).await;
         pages += 1;
+        let page = match page {
+            Err(error) if matches!(error.failure(), Failure::TooLarge(_)) && limit > MIN_PAGE => {
+                limit /= 4;
+                continue;
+            }
+            page => page?,
+        };
         // A site may send fewer entries than requested: the next page begins where this one ended.
         offset = offset.saturating_add(u32::try_from(page.instances.len()).unwrap_or(u32::MAX));
         totals.insert(page.instance_num);
         let known = instances.len();
         instances
             .extend(page.instances.into_iter().filter(|instance| seen.insert(instance.instance_id.clone())));
+        if instances.len() > MAX_INSTANCES {
+            return Err(Error::new(&LIST_INSTANCES, Failure::TooMany(MAX_INSTANCES), pages));
+        }
         if instances.len() == known || i64::from(offset) >= page.instance_num {
             break;
         }

@@ -50,6 +50,12 @@ impl Operation {
     pub fn names_an_instance(&self) -> bool {
         self.path.contains("{instance_id}")
     }
+
+    /// The largest answer in bytes; for a list of the project, what the transport takes. A decoded answer takes many times its length.
+    pub fn max_answer(&self) -> usize {
+        let is_list = self.idempotency == Idempotency::Read && !self.path.contains("{instance_id}");
+        if is_list { usize::MAX } else { MAX_SINGLE_BYTES }
+    }
 }
 
 // === impl Idempotency ===
@@ -60,6 +66,9 @@ impl Idempotency {
         !matches!(self, Self::Read)
     }
 }
+
+/// The largest answer about one instance.
+const MAX_SINGLE_BYTES: usize = 1024 * 1024;
 
 const READ: Duration = Duration::from_secs(20);
 const LIST: Duration = Duration::from_secs(30);

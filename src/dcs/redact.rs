@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::model::text::bounded;
+
 /// Replaces a secret.
 pub const MASK: &str = "***";
 
@@ -29,11 +31,6 @@ pub fn word<'a>(word: &str, secrets: impl IntoIterator<Item = &'a str>) -> Strin
     clean(word, secrets, MAX_WORD)
 }
 
-/// `text` without control characters, which could forge log lines or control a terminal.
-pub fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 fn clean<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>, longest: usize) -> String {
     let mut clean = text.to_owned();
     for secret in secrets {
@@ -41,11 +38,7 @@ fn clean<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>, longest: us
             clean = clean.replace(secret, MASK);
         }
     }
-    let clean = one_line(&clean);
-    match clean.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", clean.get(..end).unwrap_or_default()),
-        None => clean.trim().to_owned(),
-    }
+    bounded(clean.trim(), longest)
 }
 
 /// Masks all fields of `value` with the name of a secret, nested ones too.
@@ -86,13 +79,14 @@ mod tests {
             "password *** of AK is weak: ***"
         );
         assert_eq!(text("two\nlines\t", []), "two lines");
+        assert_eq!(text("\u{1b}[31mred", []), " [31mred");
     }
 
     #[test]
     fn long_texts_are_cut_between_characters() {
         let long = "缓".repeat(MAX_TEXT + 1);
-        assert_eq!(text(&long, []).chars().count(), MAX_TEXT + 1, "with the ellipsis");
-        assert_eq!(word(&long, []).chars().count(), MAX_WORD + 1);
+        assert_eq!(text(&long, []).chars().count(), MAX_TEXT, "with the ellipsis");
+        assert_eq!(word(&long, []).chars().count(), MAX_WORD);
     }
 
     #[test]

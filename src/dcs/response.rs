@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{
     error::{Failure, Refusal, parse_refusal},
+    model::{MAX_LIST, TOO_MANY},
     redact,
     transport::HttpResponse,
 };
@@ -44,7 +45,8 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let HttpResponse { status, headers, body } = answer;
     if (300..400).contains(status) {
-        return Err(Failure::Redirected { status: *status, host: redirect_host(headers) });
+        let host = redirect_host(headers).map(|host| redact::word(&host, secrets));
+        return Err(Failure::Redirected { status: *status, host });
     }
     let success = (200..300).contains(status);
     let refusal = parse_refusal(body);
@@ -59,9 +61,15 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
         refusal.clock_ahead = date(headers).map(|date| (date - signed_at).num_seconds());
         return Err(Failure::Refused(refusal));
     }
-    decode(body).map_err(|error| Failure::Unreadable {
-        status: *status,
-        reason: format!("{} ({})", explain(&error), describe(headers, body)),
+    decode(body).map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
+        if error.inner().to_string().starts_with(TOO_MANY) {
+            return Failure::TooMany(MAX_LIST);
+        }
+        Failure::Unreadable {
+            status: *status,
+            // The path may have keys of the answer.
+            reason: redact::text(&format!("{} ({})", explain(&error), describe(headers, body)), secrets),
+        }
     })
 }
 
@@ -80,10 +88,12 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
         Category::Eof => "JSON that ends too early".to_owned(),
         Category::Syntax | Category::Io => "no JSON".to_owned(),
         Category::Data => {
-            // The parser's message on a missing field quotes only the field's name; its other messages quote values.
+            // These messages quote at most the field's name; the parser's other messages quote values.
             let text = error.inner().to_string();
             let text = text.split(" at line ").next().unwrap_or_default();
-            if text.starts_with("missing field") { text.to_owned() } else { "unexpected value".to_owned() }
+            let is_plain =
+                text.starts_with("missing field") || ["invalid id", "invalid code"].contains(&text);
+            if is_plain { text.to_owned() } else { "unexpected value".to_owned() }
         }
     };
     match error.path().to_string().as_str() {

@@ -98,7 +98,10 @@ fn is_repeatable(failure: &Failure, idempotency: Idempotency) -> bool {
         Failure::NotSent(_) => true,
         Failure::TimedOut(_) | Failure::Broken(_) | Failure::Unreadable { .. } => harmless,
         // A repeated request brings the same answer.
-        Failure::NotAttempted(_) | Failure::TooLarge(_) | Failure::Redirected { .. } => false,
+        Failure::NotAttempted(_)
+        | Failure::TooLarge(_)
+        | Failure::TooMany(_)
+        | Failure::Redirected { .. } => false,
         Failure::Refused(refusal) => match refusal.class() {
             // Refused before processing.
             Class::Throttled => true,

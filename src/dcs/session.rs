@@ -13,7 +13,7 @@ use super::{
     account::{AccountConfig, Credentials},
     dispatch::{AccessKey, Authentication, Dispatcher, Request, Session},
     error::{Class, Error, Failure},
-    model::time,
+    model::{self, time},
     operation, response,
     retry::Retry,
     transport::HttpResponse,
@@ -71,6 +71,7 @@ struct Projects {
 
 #[derive(Deserialize)]
 struct Project {
+    #[serde(deserialize_with = "model::id")]
     id: String,
     #[serde(default)]
     name: Option<String>,

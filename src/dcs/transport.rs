@@ -24,8 +24,9 @@ use crate::clock::Clock;
 pub const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below the idle limit of common load balancers, so that a connection they closed is not reused.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// Longer than the active poll interval, and far below the idle limit of common load balancers. A connection keeps a read
+/// buffer that has grown to the largest answer, up to 408 KiB, until it is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A complete, signed request.
 #[derive(Clone)]

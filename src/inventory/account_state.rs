@@ -1,12 +1,16 @@
 //! One account: its subscribers, the state of its topics, and the subscribers to wake.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     catalogue::Catalogue,
     settings::InventorySettings,
-    snapshot::{Cause, ListUpdate, Reading},
-    subscriptions::{Subscription, Subscriptions},
+    snapshot::{Cause, Change, ListUpdate, Lists},
+    subscriptions::{Subscriber, Subscription, Subscriptions},
     topic::{AccountSnapshot, Instances, Topic, TopicId, Topics},
 };
 use crate::dcs::Class;
@@ -26,6 +30,10 @@ pub(super) struct AccountState<C, F> {
     overdue: Option<Duration>,
     /// The subscribers to wake that no poll has returned yet. Kept here, so that a dropped poll loses none.
     wakes: BTreeSet<F>,
+    /// The number of subscribers of each tenant.
+    tenants: BTreeMap<String, usize>,
+    /// When its next poll is due, as the index of all accounts has it.
+    pub(super) indexed: Option<Duration>,
 }
 
 /// The poll that is running.
@@ -52,11 +60,18 @@ impl<C, F> AccountState<C, F> {
             running: None,
             overdue: None,
             wakes: BTreeSet::new(),
+            tenants: BTreeMap::new(),
+            indexed: None,
         }
     }
 
     pub(super) fn snapshot(&self) -> AccountSnapshot {
         self.topics.snapshot(self.joined)
+    }
+
+    /// The tenants of its subscribers.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.keys().map(String::as_str)
     }
 
     /// Whether the poll with this number is running.
@@ -127,7 +142,7 @@ impl<C, F> AccountState<C, F> {
     }
 
     /// When the newest complete list of instances arrived; without one, when the account was joined.
-    fn listed_at(&self) -> Duration {
+    pub(super) fn listed_at(&self) -> Duration {
         self.topics.instances().latest.as_ref().map_or(self.joined, |latest| latest.finished)
     }
 
@@ -154,7 +169,7 @@ impl<C, F> AccountState<C, F> {
     }
 }
 
-impl<C, F: Ord + Clone> AccountState<C, F> {
+impl<C, F: Subscriber> AccountState<C, F> {
     /// Sets the subscription of `subscriber`. If it demands more than before, its topics are polled sooner.
     pub(super) fn subscribe(&mut self, subscriber: &F, subscription: Subscription) {
         let demand = subscription.demand;
@@ -164,11 +179,22 @@ impl<C, F: Ord + Clone> AccountState<C, F> {
                 self.topics.schedule_mut(*topic).request_soon();
             }
         }
+        if former.is_none() {
+            *self.tenants.entry(subscriber.tenant().to_owned()).or_default() += 1;
+        }
         self.subscriptions.set(subscriber, subscription);
     }
 
     /// Removes `subscriber`.
     pub(super) fn unsubscribe(&mut self, subscriber: &F) {
+        if self.subscriptions.get(subscriber).is_some()
+            && let Some(count) = self.tenants.get_mut(subscriber.tenant())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.tenants.remove(subscriber.tenant());
+            }
+        }
         self.subscriptions.remove(subscriber);
         self.wakes.remove(subscriber);
     }
@@ -190,21 +216,22 @@ impl<C, F: Ord + Clone> AccountState<C, F> {
         }
     }
 
-    /// Records an incomplete reading, and the subscribers to wake.
-    pub(super) fn record_partial<T: Topic>(
-        &mut self,
-        reading: Reading<T::Item>,
-        settings: &InventorySettings,
-    ) {
-        let state = T::state(&mut self.topics);
-        let changes = state.lists.record_partial(reading, &settings.indexed_tag_prefix);
-        self.wakes.extend(self.subscriptions.affected_by(&changes));
+    /// Takes the lists with an incomplete reading, and the subscribers to wake.
+    pub(super) fn record_partial<T: Topic>(&mut self, lists: Lists<T::Item>, changes: &[Change<T::Item>]) {
+        T::state(&mut self.topics).lists = lists;
+        self.wakes.extend(self.subscriptions.affected_by(changes));
     }
 
-    /// Records a list, or why there is none, and the subscribers to wake.
+    /// The lists of a topic. Cheap.
+    pub(super) fn lists<T: Topic>(&mut self) -> Lists<T::Item> {
+        T::state(&mut self.topics).lists.clone()
+    }
+
+    /// Takes the lists with what an attempt changed in them, and the subscribers to wake.
     pub(super) fn record<T: Topic>(
         &mut self,
-        outcome: Result<Reading<T::Item>, Cause>,
+        lists: Lists<T::Item>,
+        update: ListUpdate<T::Item>,
         settings: &InventorySettings,
         now: Duration,
     ) {
@@ -212,12 +239,14 @@ impl<C, F: Ord + Clone> AccountState<C, F> {
             running.topics.retain(|topic| *topic != T::ID);
         }
         let state = T::state(&mut self.topics);
-        match &outcome {
-            Ok(_) => state.schedule.succeeded(),
-            Err(cause) => state.schedule.failed(now, pause_after(cause, settings), settings),
+        match &lists.trouble {
+            None => state.schedule.succeeded(),
+            Some(trouble) => {
+                state.schedule.failed(now, pause_after(&trouble.cause, settings), settings);
+            }
         }
-        let ListUpdate { first, complete, trouble_changed, changes } =
-            state.lists.record(outcome, &settings.indexed_tag_prefix, now);
+        state.lists = lists;
+        let ListUpdate { first, complete, trouble_changed, changes } = update;
         self.wakes.extend(self.subscriptions.affected_by(&changes));
         if complete {
             self.wakes.extend(self.subscriptions.every_list(T::ID).cloned());

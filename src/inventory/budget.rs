@@ -3,10 +3,13 @@
 //! No caller sleeps. A refused caller learns when to ask again, and keeps its place until then.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroU32,
+    sync::Arc,
     time::Duration,
 };
+
+use super::line::{Line, Position};
 
 /// Priority of a call, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,8 +44,17 @@ pub enum Admission {
     NotBefore(Duration),
 }
 
-/// Calls of one kind: a rate per second, a burst of one second's calls after an idle time, and first come, first served
-/// within a priority.
+/// Who requests a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller<'a> {
+    /// Shares the budget with the other tenants, however many callers each has.
+    pub tenant: &'a str,
+    /// Has one place in each queue.
+    pub key: &'a str,
+}
+
+/// Calls of one kind: a rate per second, a burst of one second's calls after an idle time. The calls go to the waiting
+/// tenants in turn, and within a tenant first come, first served by priority.
 ///
 /// Each waiting caller has a reserved call, so that a caller further behind, which happens to ask first, delays none. A
 /// call that would be lost, since the bucket is full and its caller did not ask, goes to the next caller that asks.
@@ -56,18 +68,26 @@ pub struct Queue {
     ttl: Duration,
     /// When the bucket is full again without further grants.
     full_at: Duration,
-    waiting: BTreeMap<Position, Waiter>,
-    places: HashMap<String, Position>,
-    last_ticket: u64,
+    /// The waiting tenants, and those whose last call is ahead of the round.
+    tenants: BTreeMap<Arc<str>, Tenant>,
+    places: HashMap<Arc<str>, Place>,
+    /// When each caller may ask again.
+    dues: BTreeSet<(Duration, Arc<str>)>,
+    /// The round that is being served: one call of each tenant belongs to a round.
+    round: u64,
 }
 
-/// Priority, and ticket within it.
-type Position = (Priority, u64);
+#[derive(Debug, Clone, Default)]
+struct Tenant {
+    /// The round of its next call.
+    round: u64,
+    line: Line<Priority>,
+}
 
 #[derive(Debug, Clone)]
-struct Waiter {
-    key: String,
-    /// When it may ask again.
+struct Place {
+    tenant: Arc<str>,
+    position: Position<Priority>,
     due: Duration,
 }
 
@@ -90,54 +110,111 @@ impl Queue {
             burst: gap.saturating_mul(rate.get()),
             ttl,
             full_at: Duration::ZERO,
-            waiting: BTreeMap::new(),
+            tenants: BTreeMap::new(),
             places: HashMap::new(),
-            last_ticket: 0,
+            dues: BTreeSet::new(),
+            round: 0,
         }
     }
 
-    /// Requests one call for `key`, which has one place at most. A repeated request keeps the place; one with a higher
-    /// priority moves it to that priority's end.
-    pub fn request(&mut self, priority: Priority, key: &str, now: Duration) -> Admission {
-        let place = self.place(priority, key);
-        let ahead = self.ahead(place, now);
+    /// Requests one call for `caller`, which has one place at most. A repeated request keeps the place; one with a
+    /// higher priority moves it to that priority's end.
+    pub fn request<'a>(
+        &mut self,
+        priority: Priority,
+        caller: impl Into<Caller<'a>>,
+        now: Duration,
+    ) -> Admission {
+        let caller = caller.into();
+        let (key, place) = self.place(priority, caller, now);
+        self.drop_late(now);
+        let ahead = u32::try_from(self.ahead(&place)).unwrap_or(u32::MAX);
         let start = self.full_at.max(now);
         let turn = start.saturating_add(self.gap.saturating_mul(ahead.saturating_add(1)));
         let turn = turn.saturating_sub(self.burst);
         let would_be_lost = self.full_at.saturating_add(self.gap) <= now;
         if turn <= now || would_be_lost {
-            self.forget(key);
+            self.leave(&place);
+            self.serve(&place.tenant);
             self.full_at = start.saturating_add(self.gap);
             return Admission::Granted { expires: now.saturating_add(self.ttl) };
         }
-        if let Some(former) = self.places.insert(key.to_owned(), place) {
-            self.waiting.remove(&former);
-        }
-        self.waiting.insert(place, Waiter { key: key.to_owned(), due: turn });
+        self.dues.insert((turn, Arc::clone(&key)));
+        self.places.insert(key, Place { due: turn, ..place });
         Admission::NotBefore(turn)
     }
 
-    /// The place of `key`, or a new one.
-    fn place(&mut self, priority: Priority, key: &str) -> Position {
-        if let Some(place) = self.places.get(key).filter(|(own, _)| *own <= priority) {
-            return *place;
+    /// Takes out the place of `caller`, or a new one. Its position in the line stays.
+    fn place(&mut self, priority: Priority, caller: Caller<'_>, now: Duration) -> (Arc<str>, Place) {
+        let key: Arc<str> = match self.places.remove_entry(caller.key) {
+            Some((key, place)) => {
+                self.dues.remove(&(place.due, Arc::clone(&key)));
+                if place.position.0 <= priority {
+                    return (key, place);
+                }
+                self.leave(&place);
+                key
+            }
+            None => Arc::from(caller.key),
+        };
+        let round = self.round;
+        let name = self.tenants.get_key_value(caller.tenant).map(|(name, _)| Arc::clone(name));
+        let name = name.unwrap_or_else(|| Arc::from(caller.tenant));
+        let tenant = self.tenants.entry(Arc::clone(&name)).or_default();
+        if tenant.line.is_empty() {
+            tenant.round = tenant.round.max(round);
         }
-        self.last_ticket += 1;
-        (priority, self.last_ticket)
+        let position = tenant.line.push(priority, Arc::clone(&key));
+        (key, Place { tenant: name, position, due: now })
     }
 
-    /// Number of callers ahead of `place`. Callers that did not ask again in time lose their places.
-    fn ahead(&mut self, place: Position, now: Duration) -> u32 {
-        let is_late = |waiter: &Waiter| waiter.due.saturating_add(self.ttl) < now;
-        let (late, waiting): (Vec<_>, Vec<_>) =
-            self.waiting.range(..place).partition(|(_, waiter)| is_late(waiter));
-        let ahead = waiting.len();
-        for place in late.into_iter().map(|(place, _)| *place).collect::<Vec<_>>() {
-            if let Some(waiter) = self.waiting.remove(&place) {
-                self.places.remove(&waiter.key);
+    /// Number of callers ahead of `place`: of its own tenant, and of each other tenant those in earlier rounds.
+    fn ahead(&self, place: &Place) -> u64 {
+        let Some(own) = self.tenants.get(&place.tenant) else { return 0 };
+        let own_ahead = own.line.ahead(place.position);
+        let round = own.round.saturating_add(own_ahead);
+        let others = self.tenants.iter().filter(|(name, _)| **name != place.tenant).map(|(name, other)| {
+            let in_same_round = u64::from(*name < place.tenant && other.round <= round);
+            round.saturating_sub(other.round).saturating_add(in_same_round).min(other.line.len())
+        });
+        others.fold(own_ahead, u64::saturating_add)
+    }
+
+    /// One call of the tenant is served.
+    fn serve(&mut self, name: &Arc<str>) {
+        if let Some(tenant) = self.tenants.get_mut(name) {
+            self.round = self.round.max(tenant.round);
+            tenant.round = tenant.round.saturating_add(1);
+        }
+        let round = self.round;
+        self.tenants.retain(|_, tenant| !tenant.line.is_empty() || tenant.round > round);
+    }
+
+    /// Callers that did not ask again in time lose their places.
+    fn drop_late(&mut self, now: Duration) {
+        while let Some((due, _)) = self.dues.first()
+            && due.saturating_add(self.ttl) < now
+            && let Some((_, key)) = self.dues.pop_first()
+        {
+            if let Some(place) = self.places.remove(&key) {
+                self.leave(&place);
             }
         }
-        u32::try_from(ahead).unwrap_or(u32::MAX)
+    }
+
+    fn leave(&mut self, place: &Place) {
+        if let Some(tenant) = self.tenants.get_mut(&place.tenant) {
+            tenant.line.remove(place.position);
+        }
+    }
+
+    /// Of these tenants, the one whose next call comes first.
+    pub fn first_of<'a>(&self, tenants: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        let round = |name: &str| {
+            let tenant = self.tenants.get(name);
+            tenant.map_or(self.round, |tenant| tenant.round.max(self.round))
+        };
+        tenants.min_by_key(|name| (round(name), *name))
     }
 
     /// Charges `calls` that were made without a request. The bucket may go into debt, which delays the next grant.
@@ -153,19 +230,20 @@ impl Queue {
 
     /// Gives up the place of `key`.
     pub fn forget(&mut self, key: &str) {
-        if let Some(place) = self.places.remove(key) {
-            self.waiting.remove(&place);
+        if let Some((key, place)) = self.places.remove_entry(key) {
+            self.leave(&place);
+            self.dues.remove(&(place.due, key));
         }
     }
 
     /// Number of waiting callers.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.places.len()
     }
 
     /// Whether the queue equals a new one.
     fn is_at_rest(&self, now: Duration) -> bool {
-        self.waiting.is_empty() && self.full_at <= now
+        self.places.is_empty() && self.full_at <= now
     }
 }
 
@@ -204,9 +282,14 @@ impl Budget {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
+impl<'a> From<&'a str> for Caller<'a> {
+    fn from(key: &'a str) -> Self {
+        Self { tenant: "", key }
+    }
+}
 
+#[cfg(test)]
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -237,7 +320,7 @@ mod tests {
         let mut granted = Vec::new();
         for _ in 0..arrivals.len() * 100 {
             let Some((now, priority, n)) = agenda.pop_first() else { break };
-            match queue.request(priority, &n.to_string(), now) {
+            match queue.request(priority, n.to_string().as_str(), now) {
                 Admission::Granted { expires } => {
                     assert_eq!(expires, now + LIFE);
                     granted.push((now, n));
@@ -258,7 +341,7 @@ mod tests {
         let mut queue = queue(10);
         let now = ms(60_000);
         for n in 0..10 {
-            assert!(is_granted(queue.request(Priority::Periodic, &n.to_string(), now)), "{n}");
+            assert!(is_granted(queue.request(Priority::Periodic, n.to_string().as_str(), now)), "{n}");
         }
         assert_eq!(queue.request(Priority::Periodic, "a", now), Admission::NotBefore(now + ms(100)));
         assert_eq!(queue.request(Priority::Periodic, "b", now), Admission::NotBefore(now + ms(200)));
@@ -275,7 +358,7 @@ mod tests {
         let mut queue = queue(10);
         exhaust(&mut queue, ms(0));
         for n in 0..50 {
-            assert!(!is_granted(queue.request(Priority::Periodic, &n.to_string(), ms(0))));
+            assert!(!is_granted(queue.request(Priority::Periodic, n.to_string().as_str(), ms(0))));
         }
         assert_eq!(queue.request(Priority::Urgent, "edit", ms(0)), Admission::NotBefore(ms(100)));
         assert_eq!(queue.request(Priority::Urgent, "49", ms(0)), Admission::NotBefore(ms(200)));
@@ -294,7 +377,7 @@ mod tests {
         let mut queue = queue(1);
         exhaust(&mut queue, ms(0));
         for n in 0..3 {
-            assert!(!is_granted(queue.request(Priority::Periodic, &n.to_string(), ms(0))));
+            assert!(!is_granted(queue.request(Priority::Periodic, n.to_string().as_str(), ms(0))));
         }
         assert_eq!(queue.request(Priority::Periodic, "late", ms(1000)), Admission::NotBefore(ms(4000)));
         assert!(is_granted(queue.request(Priority::Periodic, "late", ms(4000))), "a call that would be lost");
@@ -345,6 +428,39 @@ mod tests {
     }
 
     #[test]
+    fn each_tenant_has_its_share_whatever_others_ask_for() {
+        let mut queue = queue(5);
+        exhaust(&mut queue, ms(0));
+        fn caller<'a>(tenant: &'a str, key: &'a str) -> Caller<'a> {
+            Caller { tenant, key }
+        }
+        for n in 0..10_000 {
+            let key = format!("flood/{n}");
+            assert!(!is_granted(queue.request(Priority::Urgent, caller("flood", key.as_str()), ms(0))));
+        }
+        // The victim's periodic calls share each second with the other tenant's urgent ones.
+        let mut now = ms(0);
+        for n in 0..20 {
+            let key = format!("victim/{n}");
+            loop {
+                match queue.request(Priority::Periodic, caller("victim", key.as_str()), now) {
+                    Admission::Granted { .. } => break,
+                    Admission::NotBefore(at) => {
+                        assert!(at <= now + ms(400), "{n} at {now:?}: {at:?}");
+                        now = at;
+                    }
+                }
+                let first = queue.tenants["flood"].line.ahead((Priority::Urgent, 0));
+                assert_eq!(first, 0);
+                let key = format!("flood/{n}");
+                let _ = queue.request(Priority::Urgent, caller("flood", key.as_str()), now);
+            }
+        }
+        assert!(now <= ms(8_200), "20 of 41 calls at 5 calls each second: {now:?}");
+        assert_eq!(queue.first_of(["flood", "victim", "new"].into_iter()), Some("new"));
+    }
+
+    #[test]
     fn nothing_overflows() {
         let mut queue = queue(u32::MAX);
         queue.charge(u32::MAX, Duration::MAX);
@@ -363,7 +479,7 @@ mod tests {
             let (mut now, mut grants) = (ms(0), Vec::new());
             for (pause, key, priority) in asks {
                 now += ms(pause);
-                if is_granted(queue.request(priority, &key.to_string(), now)) {
+                if is_granted(queue.request(priority, key.to_string().as_str(), now)) {
                     grants.push(now);
                 }
             }

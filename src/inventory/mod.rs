@@ -10,6 +10,7 @@ mod account_state;
 pub mod budget;
 mod catalogue;
 pub mod demand;
+mod line;
 mod poll;
 mod schedule;
 mod settings;
@@ -20,17 +21,17 @@ pub mod subscriptions;
 mod tests;
 mod topic;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 pub use self::{
     account::{AccountKey, Site},
-    budget::{Admission, Priority, Work},
+    budget::{Admission, Caller, Priority, Work},
     catalogue::CatalogueRead,
     demand::Demand,
     poll::PollResult,
     settings::InventorySettings,
     snapshot::{Cause, Change, List, Lists, Trouble},
-    subscriptions::Subscription,
+    subscriptions::{Subscriber, Subscription},
     topic::AccountSnapshot,
 };
 use self::{
@@ -48,8 +49,7 @@ use crate::{
     single_flight::SingleFlight,
 };
 
-/// All accounts. `C` is the client of an account. `F` names a subscriber; it is cloned a few times for each, so it
-/// should be small, or shared.
+/// All accounts. `C` is the client of an account, `F` names a subscriber.
 #[derive(Debug)]
 pub struct Inventory<C, F> {
     shared: Shared<C, F>,
@@ -57,7 +57,7 @@ pub struct Inventory<C, F> {
 
 // === impl Inventory ===
 
-impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
+impl<C: Cloud, F: Subscriber> Inventory<C, F> {
     /// An inventory without accounts.
     pub fn new(settings: InventorySettings, clock: Arc<dyn Clock>) -> Self {
         Self { shared: Shared::new(settings, clock) }
@@ -100,13 +100,14 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
     ) -> Option<Duration> {
         let mut state = self.shared.lock();
         if state.account_by_subscriber.get(&subscriber).is_some_and(|former| **former != *account) {
-            state.unsubscribe(&subscriber);
+            state.unsubscribe(&subscriber, &self.shared.settings);
         }
         let (key, _) = state.accounts.get_key_value(account)?;
         let key = Arc::clone(key);
         let joined = state.accounts.get_mut(account)?;
         joined.subscribe(&subscriber, subscription);
         let due = joined.due(&self.shared.settings);
+        state.reindex(&key, &self.shared.settings);
         state.account_by_subscriber.insert(subscriber, key);
         due
     }
@@ -115,20 +116,30 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
     pub fn unsubscribe(&self, subscriber: &F) {
         let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
-        state.unsubscribe(subscriber);
+        state.unsubscribe(subscriber, &self.shared.settings);
         state.prune(now, &self.shared.settings);
     }
 
     /// Ends the wait of an account's lists after failures. The lists are still polled at the active interval at most.
     pub fn retry_now(&self, account: &AccountKey) {
-        if let Some(known) = self.shared.lock().accounts.get_mut(account) {
+        let mut state = self.shared.lock();
+        let key = state.accounts.get_key_value(account).map(|(key, _)| Arc::clone(key));
+        let Some(key) = key else { return };
+        if let Some(known) = state.accounts.get_mut(&key) {
             known.retry_now();
         }
+        state.reindex(&key, &self.shared.settings);
     }
 
     /// Requests one call at the account's site. Each caller has one place in each queue; it keeps the place as long as
     /// it asks again at the time of the answer.
-    pub fn request(&self, account: &AccountKey, work: Work, priority: Priority, caller: &str) -> Admission {
+    pub fn request<'a>(
+        &self,
+        account: &AccountKey,
+        work: Work,
+        priority: Priority,
+        caller: impl Into<Caller<'a>>,
+    ) -> Admission {
         let now = self.shared.clock.monotonic();
         self.shared.with_budget(account, |budget| budget.queue(work).request(priority, caller, now))
     }
@@ -147,23 +158,19 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
     pub fn ages(&self) -> Vec<Duration> {
         let now = self.shared.clock.monotonic();
         let state = self.shared.lock();
-        let age = |account: &AccountState<C, F>| {
-            let snapshot = account.snapshot();
-            let since = snapshot.instances.latest.map_or(snapshot.joined, |latest| latest.finished);
-            now.saturating_sub(since)
-        };
+        let age = |account: &AccountState<C, F>| now.saturating_sub(account.listed_at());
         state.accounts.values().map(age).collect()
     }
 
     /// The account to poll next, and when on the monotonic clock; that may be in the past. The time can become earlier
     /// by [`subscribe`](Self::subscribe), and changes when a poll ends.
     pub fn next_poll(&self) -> Option<(Duration, AccountKey)> {
-        let state = self.shared.lock();
-        let due = |(key, account): (&Arc<AccountKey>, &AccountState<C, F>)| {
-            account.due(&self.shared.settings).map(|due| (due, Arc::clone(key)))
-        };
-        let (due, key) = state.accounts.iter().filter_map(due).min()?;
-        Some((due, AccountKey::clone(&key)))
+        self.shared.lock().by_due.first().map(|(due, key)| (*due, AccountKey::clone(key)))
+    }
+
+    /// The site of a subscriber's account.
+    pub fn site(&self, subscriber: &F) -> Option<Site> {
+        self.shared.lock().account_by_subscriber.get(subscriber).map(|account| account.site())
     }
 
     /// Reads the topics of an account that are due, and returns the subscribers to wake, each once.
@@ -185,37 +192,42 @@ impl<C: Cloud, F: Ord + Clone + Send> Inventory<C, F> {
 
     /// Begins a poll; without one, returns the subscribers that an earlier poll left.
     fn begin(&self, account: &AccountKey) -> Result<Poll<'_, C, F>, PollResult<F>> {
-        let now = self.shared.clock.monotonic();
+        let (now, settings) = (self.shared.clock.monotonic(), &self.shared.settings);
         let mut state = self.shared.lock();
-        let due = state.accounts.get(account).map(|known| known.due_topics(&self.shared.settings, now));
-        if let Some(topics) = due.filter(|topics| !topics.is_empty()) {
-            let queue = state.budget(account, &self.shared.settings).queue(Work::Read);
-            // One place for all lists of these credentials. An object's name has no space, so the keys never collide.
-            let admission = queue.request(Priority::Shared, &format!("list {}", account.credentials), now);
-            state.last_poll += 1;
-            let poll = state.last_poll;
-            match (admission, state.accounts.get_mut(account)) {
-                (Admission::Granted { .. }, Some(known)) => {
-                    known.begin(poll, topics.clone(), &self.shared.settings, now);
-                    let cloud = Arc::clone(&known.cloud);
-                    let running = Running { shared: &self.shared, account: account.clone(), poll };
-                    return Ok(Poll { running, cloud, topics });
-                }
-                (Admission::NotBefore(until), Some(known)) => {
-                    known.postpone(until);
-                    // The budget alone never delays a list for long.
-                    if until.saturating_sub(now) > self.shared.settings.poll_interval_active {
-                        known.record_pause(until, &self.shared.settings, now);
-                    }
-                }
-                (_, None) => {}
+        let Some((key, known)) = state.accounts.get_key_value(account) else {
+            return Err(PollResult { wake: BTreeSet::new() });
+        };
+        let (key, topics) = (Arc::clone(key), known.due_topics(settings, now));
+        let admission = (!topics.is_empty()).then(|| state.admit_poll(&key, settings, now));
+        let poll = state.last_poll + 1;
+        let Some(known) = state.accounts.get_mut(&key) else {
+            return Err(PollResult { wake: BTreeSet::new() });
+        };
+        let begun = match admission {
+            Some(Admission::Granted { .. }) => {
+                let cloud = Arc::clone(&known.cloud);
+                known.begin(poll, topics.clone(), settings, now);
+                state.last_poll = poll;
+                *state.polls.entry(key.site()).or_default() += 1;
+                let running = Running { shared: &self.shared, account: Arc::clone(&key), poll };
+                Ok(Poll { running, cloud, topics })
             }
-        }
-        let wake = state.accounts.get_mut(account).map(|known| {
-            known.report_overdue(&self.shared.settings, now);
-            known.take_wakes()
-        });
-        Err(PollResult { wake: wake.unwrap_or_default() })
+            Some(Admission::NotBefore(until)) => {
+                known.postpone(until);
+                // The budget alone never delays a list for long.
+                if until.saturating_sub(now) > settings.poll_interval_active {
+                    known.record_pause(until, settings, now);
+                }
+                known.report_overdue(settings, now);
+                Err(PollResult { wake: known.take_wakes() })
+            }
+            None => {
+                known.report_overdue(settings, now);
+                Err(PollResult { wake: known.take_wakes() })
+            }
+        };
+        state.reindex(&key, settings);
+        begun
     }
 
     /// The flavors on offer, read once for all callers and cached for a while. A failure is cached for one active poll

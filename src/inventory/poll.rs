@@ -10,6 +10,7 @@ use super::{
     account_state::AccountState,
     snapshot::{Cause, Reading},
     state::Shared,
+    subscriptions::Subscriber,
     topic::{Topic, TopicId, TopicPoller},
 };
 use crate::dcs::Cloud;
@@ -38,7 +39,7 @@ pub(super) struct Poll<'a, C, F> {
 #[derive(Debug)]
 pub(super) struct Running<'a, C, F> {
     pub(super) shared: &'a Shared<C, F>,
-    pub(super) account: AccountKey,
+    pub(super) account: Arc<AccountKey>,
     pub(super) poll: u64,
 }
 
@@ -48,19 +49,30 @@ impl<C, F> Running<'_, C, F> {
     /// Works on the account, unless it was dropped (and perhaps joined again) since this poll began.
     fn with<T>(&self, work: impl FnOnce(&mut AccountState<C, F>) -> T) -> Option<T> {
         let mut state = self.shared.lock();
-        state.accounts.get_mut(&self.account).filter(|account| account.runs(self.poll)).map(work)
+        let account = state.accounts.get_mut(&self.account);
+        let done = account.filter(|account| account.runs(self.poll)).map(work);
+        state.reindex(&self.account, &self.shared.settings);
+        done
     }
 }
 
 impl<C, F> Drop for Running<'_, C, F> {
     fn drop(&mut self) {
         self.with(AccountState::finish);
+        let mut state = self.shared.lock();
+        let site = self.account.site();
+        if let Some(count) = state.polls.get_mut(&site) {
+            *count -= 1;
+            if *count == 0 {
+                state.polls.remove(&site);
+            }
+        }
     }
 }
 
 // === impl Poll ===
 
-impl<C: Cloud, F: Ord + Clone + Send> Poll<'_, C, F> {
+impl<C: Cloud, F: Subscriber> Poll<'_, C, F> {
     /// Reads the topics that are due. The grant that started the poll pays for the first page.
     pub(super) async fn run(self) -> PollResult<F> {
         let mut prepaid = true;
@@ -91,13 +103,17 @@ impl<C: Cloud, F: Ord + Clone + Send> Poll<'_, C, F> {
             if pages.complete {
                 return Ok(reading);
             }
-            self.running.with(|account| account.record_partial::<T>(reading, &shared.settings));
+            // As for a complete list, the lock is not held.
+            if let Some(mut lists) = self.running.with(|account| account.lists::<T>()) {
+                let changes = lists.record_partial(reading, &shared.settings.indexed_tag_prefix);
+                self.running.with(|account| account.record_partial::<T>(lists, &changes));
+            }
         }
         Err(Cause::Incomplete)
     }
 }
 
-impl<C: Cloud, F: Ord + Clone + Send> TopicPoller for Poll<'_, C, F> {
+impl<C: Cloud, F: Subscriber> TopicPoller for Poll<'_, C, F> {
     async fn poll<T: Topic>(&self, prepaid: bool) -> bool {
         let outcome = self.read::<T>(prepaid).await;
         let shared = self.running.shared;
@@ -109,7 +125,11 @@ impl<C: Cloud, F: Ord + Clone + Send> TopicPoller for Poll<'_, C, F> {
             Err(Cause::Incomplete | Cause::Paused(_)) | Ok(_) => false,
         };
         let now = shared.clock.monotonic();
-        self.running.with(|account| account.record::<T>(outcome, &shared.settings, now));
+        // Sorting, indexing and comparing a long list takes long, so the lock is not held: only this poll changes it.
+        if let Some(mut lists) = self.running.with(|account| account.lists::<T>()) {
+            let update = lists.record(outcome, &shared.settings.indexed_tag_prefix, now);
+            self.running.with(|account| account.record::<T>(lists, update, &shared.settings, now));
+        }
         !failed
     }
 }

@@ -1,7 +1,7 @@
 //! All accounts, and the budgets of their sites.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,14 +9,18 @@ use std::{
 use super::{
     account::{AccountKey, Site},
     account_state::AccountState,
-    budget::{Budget, Work},
+    budget::{Admission, Budget, Caller, Priority, Work},
     catalogue::Interner,
     settings::InventorySettings,
+    subscriptions::Subscriber,
 };
 use crate::{
     clock::Clock,
     dcs::{Class, Error, model::Flavor},
 };
+
+/// Running polls of a site, at most: a site that does not answer must not take all connections.
+const MAX_POLLS_OF_SITE: usize = 4;
 
 /// What polls and callers share. The lock is never held across an await.
 #[derive(Debug)]
@@ -33,6 +37,10 @@ pub(super) struct State<C, F> {
     /// The account of each subscriber.
     pub(super) account_by_subscriber: BTreeMap<F, Arc<AccountKey>>,
     pub(super) sites: BTreeMap<Site, Budget>,
+    /// The accounts by when their next poll is due.
+    pub(super) by_due: BTreeSet<(Duration, Arc<AccountKey>)>,
+    /// Running polls of each site.
+    pub(super) polls: BTreeMap<Site, usize>,
     pub(super) flavors: Interner<Flavor>,
     pub(super) last_poll: u64,
 }
@@ -46,6 +54,8 @@ impl<C, F> Shared<C, F> {
             accounts: BTreeMap::new(),
             account_by_subscriber: BTreeMap::new(),
             sites: BTreeMap::new(),
+            by_due: BTreeSet::new(),
+            polls: BTreeMap::new(),
             flavors: Interner::default(),
             last_poll: 0,
         };
@@ -94,24 +104,67 @@ impl<C, F> State<C, F> {
         self.sites.entry(account.site()).or_insert_with(new)
     }
 
+    /// Requests the first page of a poll. The list is on the account of the subscribers' tenant whose turn comes first,
+    /// so that one tenant's many accounts share one tenant's part of the budget.
+    pub(super) fn admit_poll(
+        &mut self,
+        key: &AccountKey,
+        settings: &InventorySettings,
+        now: Duration,
+    ) -> Admission {
+        if self.polls.get(&key.site()).is_some_and(|running| *running >= MAX_POLLS_OF_SITE) {
+            return Admission::NotBefore(now.saturating_add(settings.poll_interval_active));
+        }
+        self.budget(key, settings);
+        let Self { accounts, sites, .. } = self;
+        let Some((account, budget)) = accounts.get(key).zip(sites.get_mut(&key.site())) else {
+            return Admission::NotBefore(now.saturating_add(settings.poll_interval_active));
+        };
+        let queue = budget.queue(Work::Read);
+        let tenant = queue.first_of(account.tenants()).unwrap_or_default();
+        // One place for all lists of these credentials. An object's name has no space, so the keys never collide.
+        let name = format!("list {}", key.credentials);
+        queue.request(Priority::Shared, Caller { tenant, key: &name }, now)
+    }
+
+    /// Brings the index up to date after a change of the account.
+    pub(super) fn reindex(&mut self, key: &Arc<AccountKey>, settings: &InventorySettings) {
+        let Some(account) = self.accounts.get_mut(key) else { return };
+        let due = account.due(settings);
+        let former = std::mem::replace(&mut account.indexed, due);
+        if former != due {
+            former.map(|former| self.by_due.remove(&(former, Arc::clone(key))));
+            self.by_due.extend(due.map(|due| (due, Arc::clone(key))));
+        }
+    }
+
     /// Drops accounts that were joined a while ago and have no subscriber, and budgets that equal a new one.
     pub(super) fn prune(&mut self, now: Duration, settings: &InventorySettings) {
         let grace = settings.poll_interval_idle;
-        self.accounts.retain(|_, account| {
-            !account.subscriptions.is_empty() || account.joined.saturating_add(grace) > now
+        let by_due = &mut self.by_due;
+        self.accounts.retain(|key, account| {
+            let keep = !account.subscriptions.is_empty() || account.joined.saturating_add(grace) > now;
+            if let Some(due) = account.indexed.filter(|_| !keep) {
+                by_due.remove(&(due, Arc::clone(key)));
+            }
+            keep
         });
         self.sites.retain(|_, budget| !budget.is_at_rest(now));
     }
 }
 
-impl<C, F: Ord + Clone> State<C, F> {
+impl<C, F: Subscriber> State<C, F> {
     /// Removes `subscriber` from its account; an account without subscribers is dropped.
-    pub(super) fn unsubscribe(&mut self, subscriber: &F) {
+    pub(super) fn unsubscribe(&mut self, subscriber: &F, settings: &InventorySettings) {
         let Some(key) = self.account_by_subscriber.remove(subscriber) else { return };
         if let Some(account) = self.accounts.get_mut(&key) {
             account.unsubscribe(subscriber);
             if account.subscriptions.is_empty() {
+                let due = account.indexed;
                 self.accounts.remove(&key);
+                due.map(|due| self.by_due.remove(&(due, key)));
+            } else {
+                self.reindex(&key, settings);
             }
         }
     }

@@ -9,6 +9,12 @@ use super::{
     topic::TopicId,
 };
 
+/// Names a subscriber. It is cloned a few times, so it should be small, or shared.
+pub trait Subscriber: Ord + Clone + Send {
+    /// Who shares the request budget with others: the namespace of an object.
+    fn tenant(&self) -> &str;
+}
+
 /// What wakes a subscriber, and how often its topics are polled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscription {
@@ -154,6 +160,13 @@ fn remove_from<K: Ord, F: Ord>(index: &mut Index<K, F>, key: &K, subscriber: &F)
         if subscribers.is_empty() {
             index.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+impl Subscriber for &'static str {
+    fn tenant(&self) -> &str {
+        ""
     }
 }
 

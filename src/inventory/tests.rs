@@ -214,7 +214,7 @@ async fn a_list_waits_for_the_budget_with_priority() {
     let fixture = Fixture::settled().await;
     fixture.clock.advance(at(60));
     for n in 0..100 {
-        let _ = fixture.inventory.request(&fixture.key, Work::Read, Priority::Urgent, &n.to_string());
+        let _ = fixture.inventory.request(&fixture.key, Work::Read, Priority::Urgent, n.to_string().as_str());
     }
     assert_eq!(fixture.poll().await, of([]), "no room");
     assert_eq!(fixture.cloud.take_calls(), [""; 0]);

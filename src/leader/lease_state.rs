@@ -11,6 +11,9 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
+/// Annotation of a Lease: tells processes apart that have the same identity.
+const NONCE_ANNOTATION: &str = "dcs.huaweicloud.com/holder-nonce";
+
 /// Why this process no longer holds the lease.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LossReason {
@@ -26,6 +29,11 @@ pub enum LossReason {
         /// The holder that the Lease names.
         by: Option<String>,
     },
+    /// Another process with the same identity holds the lease.
+    #[error(
+        "another process with the same identity took the lease: give each running process an --identity of its own"
+    )]
+    SameIdentity,
     /// The Lease no longer exists, so any process may create it.
     #[error("the Lease was deleted")]
     Deleted,
@@ -50,6 +58,17 @@ enum Phase {
     Held { until: Duration },
     /// Final.
     Ended(LossReason),
+}
+
+/// A process, as it appears in a Lease.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claimant<'a> {
+    pub(super) identity: &'a str,
+    /// Differs between processes that have the same identity.
+    pub(super) nonce: &'a str,
+    /// For how long a lease of the own identity, but not of this process, must not change before it is taken. Zero if
+    /// no other running process can have the identity.
+    pub(super) patience: Duration,
 }
 
 /// What a candidate has observed of the current holder.
@@ -114,12 +133,18 @@ impl LeaseState {
         }
     }
 
-    /// Ends the lease unless `found` names `identity` as its holder.
-    pub(super) fn check_holder(&mut self, found: Option<&Lease>, identity: &str) -> Result<(), LossReason> {
+    /// Ends the lease unless `found` names this process as its holder.
+    pub(super) fn check_holder<'a>(
+        &mut self,
+        found: Option<&Lease>,
+        own: impl Into<Claimant<'a>>,
+    ) -> Result<(), LossReason> {
+        let own = own.into();
         let reason = match found {
             None => LossReason::Deleted,
+            Some(lease) if is_held_by(lease, own) => return Ok(()),
             Some(lease) => match holder(lease) {
-                Some(holder) if holder == identity => return Ok(()),
+                Some(holder) if holder == own.identity => LossReason::SameIdentity,
                 by => LossReason::Taken { by: by.map(str::to_owned) },
             },
         };
@@ -149,23 +174,33 @@ impl LeaseState {
 impl LeaseObserver {
     /// Decides by a Lease that was read at `now`. Only successful reads count: without a response, changes stay
     /// unknown.
-    pub(super) fn decide_acquire(
+    pub(super) fn decide_acquire<'a>(
         &mut self,
         found: Option<&Lease>,
-        identity: &str,
+        own: impl Into<Claimant<'a>>,
         own_duration: Duration,
         now: Duration,
     ) -> AcquireDecision {
+        let own = own.into();
         self.0 = match (found, found.and_then(holder), self.0.take()) {
             // The holder of a deleted Lease may not have noticed yet.
             (None, _, observed) => observed.map(|observed| observed.deleted(now)),
             (Some(_), None, _) => None,
-            (Some(_), Some(holder), _) if holder == identity => None,
+            (Some(lease), Some(holder), _)
+                if holder == own.identity && (own.patience.is_zero() || is_held_by(lease, own)) =>
+            {
+                None
+            }
             (Some(lease), Some(holder), observed) => {
+                let is_namesake = holder == own.identity;
                 let unchanged = observed.filter(|observed| observed.lease.as_ref() == Some(lease));
                 Some(unchanged.unwrap_or_else(|| ObservedHolder {
                     holder: holder.to_owned(),
-                    duration: lease_duration(lease).unwrap_or(own_duration),
+                    duration: if is_namesake {
+                        own.patience
+                    } else {
+                        lease_duration(lease).unwrap_or(own_duration)
+                    },
                     lease: Some(lease.clone()),
                     unchanged_since: now,
                 }))
@@ -201,6 +236,13 @@ pub(super) fn holder(lease: &Lease) -> Option<&str> {
     spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())
 }
 
+/// Whether this process, not only one of its identity, wrote the Lease.
+pub(super) fn is_held_by(lease: &Lease, own: Claimant<'_>) -> bool {
+    let annotations = lease.metadata.annotations.as_ref();
+    let nonce = annotations.and_then(|annotations| annotations.get(NONCE_ANNOTATION)).map(String::as_str);
+    holder(lease) == Some(own.identity) && nonce.unwrap_or_default() == own.nonce
+}
+
 /// `leaseDurationSeconds` if it is positive.
 fn lease_duration(lease: &Lease) -> Option<Duration> {
     let seconds = u64::try_from(lease.spec.as_ref()?.lease_duration_seconds?).ok()?;
@@ -208,7 +250,17 @@ fn lease_duration(lease: &Lease) -> Option<Duration> {
 }
 
 /// The Lease with this holder; other fields stay. Its times are informative only.
-pub(super) fn with_holder(found: Lease, identity: &str, seconds: i32, wall: DateTime<Utc>) -> Lease {
+pub(super) fn with_holder<'a>(
+    mut found: Lease,
+    own: impl Into<Claimant<'a>>,
+    seconds: i32,
+    wall: DateTime<Utc>,
+) -> Lease {
+    let Claimant { identity, nonce, .. } = own.into();
+    if !nonce.is_empty() {
+        let annotations = found.metadata.annotations.get_or_insert_default();
+        annotations.insert(NONCE_ANNOTATION.to_owned(), nonce.to_owned());
+    }
     let spec = found.spec.clone().unwrap_or_default();
     let is_own = holder(&found) == Some(identity);
     let is_new = found.metadata.resource_version.is_none();
@@ -239,6 +291,13 @@ pub(super) fn without_holder(found: Lease, wall: DateTime<Utc>) -> Lease {
 
 fn micro_time(time: DateTime<Utc>) -> MicroTime {
     MicroTime(Timestamp::from_microsecond(time.timestamp_micros()).unwrap_or_default())
+}
+
+#[cfg(test)]
+impl<'a> From<&'a str> for Claimant<'a> {
+    fn from(identity: &'a str) -> Self {
+        Self { identity, nonce: "", patience: Duration::ZERO }
+    }
 }
 
 #[cfg(test)]

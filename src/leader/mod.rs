@@ -7,6 +7,9 @@
 //!
 //! A process that has lost the lease never leads again. It exits, and a new process starts without its state.
 //!
+//! Two running processes may have been given the same identity. A random word in the Lease tells them apart, so that
+//! only one leads; the other one waits for the lease, or exits at its next renewal.
+//!
 //! One gap remains, and only users can open it: if a Lease is deleted, or its holder is edited away, another process
 //! can acquire it before the leader notices at its next renewal.
 
@@ -166,7 +169,7 @@ impl<L: LeaseApi> Candidate<L> {
     async fn attempt(&mut self) -> Result<Attempt, LeaseError> {
         let found = self.client.read().await?;
         let (settings, now) = (&self.client.settings, self.client.clock.monotonic());
-        match self.observer.decide_acquire(found.as_ref(), &settings.identity, settings.duration, now) {
+        match self.observer.decide_acquire(found.as_ref(), settings.claimant(), settings.duration, now) {
             AcquireDecision::Acquire => Ok(Attempt::Acquired { sent: self.client.write(found).await? }),
             AcquireDecision::Wait { holder, until } => Ok(Attempt::HeldByOther { holder, until }),
         }
@@ -215,7 +218,7 @@ impl<L: LeaseApi> LeaseGuard<L> {
     /// A lost lease is no error here: the state records it, and `renew_until_lost` reads it next.
     async fn renew(&mut self) -> Result<Duration, LeaseError> {
         let found = self.client.read().await?;
-        let held = self.client.state.lock().check_holder(found.as_ref(), &self.client.settings.identity);
+        let held = self.client.state.lock().check_holder(found.as_ref(), self.client.settings.claimant());
         match held {
             Ok(()) => self.client.write(found).await,
             Err(_) => Ok(self.client.clock.monotonic()),
@@ -250,7 +253,7 @@ impl<L: LeaseApi> LeaseGuard<L> {
     /// Returns false if this process does not hold the lease.
     async fn try_release(&mut self) -> Result<bool, LeaseError> {
         let found = self.client.read().await?;
-        let is_own = |lease: &Lease| lease_state::holder(lease) == Some(&self.client.settings.identity);
+        let is_own = |lease: &Lease| lease_state::is_held_by(lease, self.client.settings.claimant());
         let Some(found) = found.filter(is_own) else { return Ok(false) };
         let lease = lease_state::without_holder(found, self.client.clock.now());
         self.client.with_timeout(self.client.leases.replace(&lease)).await.map(|_| true)
@@ -277,8 +280,12 @@ impl<L: LeaseApi> LeaseClient<L> {
     async fn write(&mut self, found: Option<Lease>) -> Result<Duration, LeaseError> {
         let exists = found.is_some();
         let found = found.unwrap_or_else(|| self.new_lease());
-        let lease =
-            lease_state::with_holder(found, &self.settings.identity, self.duration_seconds, self.clock.now());
+        let lease = lease_state::with_holder(
+            found,
+            self.settings.claimant(),
+            self.duration_seconds,
+            self.clock.now(),
+        );
         let sent = self.clock.monotonic();
         let written = if exists {
             self.with_timeout(self.leases.replace(&lease)).await?

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::lease_state::Claimant;
+
 /// Upper bound of the timeout of one request.
 const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Upper bound of the delay after a failed attempt.
@@ -14,9 +16,13 @@ pub struct LeaseSettings {
     pub name: String,
     /// Namespace of the Lease.
     pub namespace: String,
-    /// Identity of this process. It must be unique among running processes, because a process takes over a lease of its
-    /// own identity at once.
+    /// Identity of this process. It should be unique among running processes.
     pub identity: String,
+    /// A random word, which tells this process from another one of the same identity.
+    pub nonce: String,
+    /// Whether no other running process can have the identity, as in a pod, whose containers follow each other. A lease
+    /// of the own identity is then taken at once; otherwise it is observed for two renew intervals.
+    pub unique_identity: bool,
     /// How long the lease lasts after each renewal, in whole seconds.
     pub duration: Duration,
     /// Interval between renewals, and between the attempts of a candidate.
@@ -53,6 +59,8 @@ impl LeaseSettings {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
             identity: identity.to_owned(),
+            nonce: String::new(),
+            unique_identity: true,
             duration: Duration::from_secs(30),
             renew_interval: Duration::from_secs(5),
         }
@@ -60,7 +68,7 @@ impl LeaseSettings {
 
     /// Checks the settings, and returns the value of `leaseDurationSeconds`.
     pub(super) fn duration_seconds(&self) -> Result<i32, SettingsError> {
-        let Self { name, namespace, identity, duration, renew_interval } = self;
+        let Self { name, namespace, identity, duration, renew_interval, .. } = self;
         if [name, namespace, identity].into_iter().any(String::is_empty) {
             return Err(SettingsError::MissingName);
         }
@@ -72,6 +80,13 @@ impl LeaseSettings {
             return Err(SettingsError::TooShort { duration: *duration, renew_interval: *renew_interval });
         }
         Ok(seconds)
+    }
+
+    /// This process, as it appears in the Lease.
+    pub(super) fn claimant(&self) -> Claimant<'_> {
+        let patience =
+            if self.unique_identity { Duration::ZERO } else { self.renew_interval.saturating_mul(2) };
+        Claimant { identity: &self.identity, nonce: &self.nonce, patience }
     }
 
     /// Timeout of one request. The lease outlasts several requests without a response.

@@ -17,7 +17,10 @@ use crate::{
         time,
         words::{OperationOutcome, OperationType},
     },
-    dcs::error::{Class, Error},
+    dcs::{
+        error::{Class, Error},
+        model::text,
+    },
 };
 
 /// The longest message that `status.operation` keeps.
@@ -236,7 +239,7 @@ pub fn record_outcome<S: HasOperation>(status: &mut S, outcome: &ChangeOutcome) 
     };
     operation.outcome = word;
     operation.reason = reason.map(|reason| reason.as_str().to_owned());
-    operation.message = message.map(|message| message.chars().take(MAX_MESSAGE_CHARS).collect());
+    operation.message = message.map(|message| text::bounded(&message, MAX_MESSAGE_CHARS));
     if let ChangeOutcome::Accepted { instance_id: Some(id) } = outcome {
         status.on_created(id);
     }

@@ -36,6 +36,8 @@ pub struct Options {
     pub list_failures: bool,
     /// Time during which a new instance is missing from lists and reads.
     pub visible_after: Duration,
+    /// Whether Redis 3.0 is on sale, whatever the profile. Sites that the service has opened since do not sell it.
+    pub redis_3: bool,
 }
 
 /// An availability zone.
@@ -63,14 +65,14 @@ pub struct Network {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Site {
-    /// As the API reference describes it.
+    /// As the API reference describes it, without Redis 3.0.
     #[default]
     Main,
     /// As the vendor's newer SDK describes it: four-hour maintenance windows, longer tags, deferred resizes,
     /// responses with a code, a lagging status.
     Newer,
-    /// As sites with the first API version: the old error format with numeric codes, shorter passwords, null for
-    /// empty lists.
+    /// As sites with the first API version: Redis 3.0, the old error format with numeric codes, shorter passwords, null
+    /// for empty lists, a placeholder for a missing security group.
     Older,
     /// All known deviations of any site combined.
     Quirky,
@@ -95,6 +97,8 @@ pub(crate) struct SiteRules {
     pub(crate) deferred_resizes: bool,
     /// Whether responses include the fields of newer API versions: codes of a password reset, jobs of a task.
     pub(crate) newer_fields: bool,
+    /// Whether Redis 3.0 is still on sale.
+    pub(crate) redis_3: bool,
 }
 
 // === impl Options ===
@@ -117,6 +121,7 @@ impl Default for Options {
             unique_names: false,
             list_failures: false,
             visible_after: Duration::ZERO,
+            redis_3: false,
         }
     }
 }
@@ -147,6 +152,7 @@ impl Site {
             resize_restarts: false,
             deferred_resizes: false,
             newer_fields: false,
+            redis_3: false,
         };
         let newer = SiteRules {
             max_tag_key: 128,
@@ -161,12 +167,13 @@ impl Site {
         match self {
             Self::Main => main,
             Self::Newer => newer,
-            Self::Older => SiteRules { max_password: 32, ..main },
+            Self::Older => SiteRules { max_password: 32, redis_3: true, ..main },
             // The narrowest limits combined with the most deviating formats.
             Self::Quirky => SiteRules {
                 stale_reads: 1,
                 resize_restarts: true,
                 newer_fields: true,
+                redis_3: true,
                 max_password: 32,
                 ..main
             },

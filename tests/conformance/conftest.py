@@ -27,8 +27,8 @@ def _no_proxy() -> None:
 
 @pytest.fixture(scope="session")
 def main() -> Iterator[Simulator]:
-    """The site of the reference, shared by the tests. Tests remove what they create."""
-    with started() as target:
+    """The site of the reference, which lists Redis 3.0, shared by the tests. Tests remove what they create."""
+    with started("--redis-3") as target:
         yield target
 
 
@@ -65,7 +65,7 @@ quirky = site_fixture("quirky")
 @pytest.fixture(scope="session")
 def sites() -> Iterator[SampleSites]:
     """Dedicated simulators with the sample instances of the field table."""
-    with started() as first, started("--site", "newer") as second:
+    with started("--redis-3") as first, started("--site", "newer", "--redis-3") as second:
         yield SampleSites(SampleSite(first), SampleSite(second))
 
 

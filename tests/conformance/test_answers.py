@@ -34,8 +34,6 @@ KNOWN_DIFFERENCES = {
     "ListFlavors": {"flavors.inquery_spec_code: unknown", "flavors.billing_factor: unknown"},
     # The reference's example has a number, its table a string.
     "ListBackgroundTask": {"task_count: int for str"},
-    # The reference's example has an empty object instead of a unit.
-    "ShowQuotaOfTenant": {"quotas.resources.unit: dict for str"},
 }
 """Known differences between the real service and the SDK's models."""
 ALL = [(operation, case) for operation, cases in CASES.items() for case in cases]

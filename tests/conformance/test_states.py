@@ -355,7 +355,8 @@ def test_statistics_increase(clean: Simulator, client: DcsClient) -> None:
     assert early.instance_id == instance_id
     assert 0 < early.cmd_get_count < late.cmd_get_count
     assert 0 < early.cmd_set_count < late.cmd_set_count
-    assert 0 < late.used_memory <= late.max_memory
+    assert (late.used_memory, late.keys) == (early.used_memory, early.keys), "nobody wrote anything"
+    assert 0 < late.used_memory < 0.01 * late.max_memory
     assert late.max_memory == show(client, instance_id).max_memory
 
 
@@ -379,6 +380,18 @@ def test_flavors(client: DcsClient) -> None:
         found = client.list_flavors(ListFlavorsRequest(engine_version=version)).flavors
         assert found and all(version in flavor.engine_version.split(";") for flavor in found)
     assert codes(spec_code="redis.none") == []
+
+
+@pytest.mark.parametrize(("flags", "sells"), [((), False), (("--site", "newer"), False), (("--site", "older"), True)])
+def test_redis_3_is_sold_at_older_sites_only(flags: tuple[str, ...], sells: bool) -> None:
+    """A list without a version never begins with it."""
+    with started(*flags) as target:
+        client = sdk.dcs(target)
+        found = client.list_flavors(ListFlavorsRequest(engine_version="3.0")).flavors or []
+        assert bool(found) == sells
+        for query in ({}, {"cache_mode": "ha"}, {"cache_mode": "single", "capacity": "2"}):
+            first = client.list_flavors(ListFlavorsRequest(**query)).flavors[0]
+            assert first.engine_version != "3.0"
 
 
 def test_flavors_of_an_instance(clean: Simulator, client: DcsClient) -> None:

@@ -195,7 +195,7 @@ def _leaves(value: Any) -> Any:
 
 
 def test_deviating_formats(quirky: Simulator) -> None:
-    """The SDK reads numbers as strings, `{}` for null and a placeholder security group."""
+    """The SDK reads numbers as strings and a placeholder security group."""
     instance_id = running(quirky, spec_code="redis.single.xu1.tiny.128", capacity=0.125)
     detail = settled(quirky, instance_id)
     assert detail["capacity_minor"] == ".125"
@@ -208,11 +208,28 @@ def test_deviating_formats(quirky: Simulator) -> None:
         v for v in _leaves([detail, listed, statistics]) if isinstance(v, str) and re.fullmatch(r"\d+", v)
     ]
     assert texts, "no number is written as a string"
-    assert {} in [resource["unit"] for resource in quota]
+    assert [resource["unit"] for resource in quota] == [None, "GB"]
     client = sdk.dcs(quirky)
     shown = client.show_instance(ShowInstanceRequest(instance_id=instance_id))
     assert (shown.capacity, shown.port) == (0, 6379)
     quirky.remove(instance_id)
+
+
+@pytest.mark.parametrize(("site", "expected"), [("main", None), ("newer", ""), ("older", "securityGroupId")])
+def test_a_missing_security_group(request: pytest.FixtureRequest, site: str, expected: str | None) -> None:
+    """The vendor's Terraform provider expects none on the main site: its plan after a creation is empty."""
+    target: Simulator = request.getfixturevalue(site)
+    instance_id = running(target)
+    detail, listed = show(target, instance_id), get(target, INSTANCES)["instances"][0]
+    assert detail["security_group_id"] == detail["security_group_name"] == expected
+    assert listed["security_group_id"] == expected
+    target.remove(instance_id)
+
+
+@pytest.mark.parametrize("site", ["main", "newer", "older", "quirky"])
+def test_the_unit_of_a_quota_is_a_string_or_null(request: pytest.FixtureRequest, site: str) -> None:
+    quota = get(request.getfixturevalue(site), "/v2/{project_id}/quota")["quotas"]["resources"]
+    assert [resource["unit"] for resource in quota] == [None, "GB"]
 
 
 def test_the_older_site_writes_empty_lists_as_null(older: Simulator) -> None:

@@ -7,8 +7,8 @@ use dcs_operator::{
     clock::{Clock, SystemClock},
     controller::{
         AlwaysAllowed, ClientFactory, Endpoints, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts,
-        Manager, NoopSink, Requeue, RunObserver, Shared, SystemRandom, WatchErrorHandler, WatchedStore,
-        Watches,
+        Manager, NoopSink, Requeue, RunObserver, Shared, SystemRandom, WatchErrorHandler, WatchHealth,
+        WatchedStore, Watches,
     },
     dcs::{AccountConfig, Client as CloudClient, Cloud, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -34,7 +34,7 @@ use crate::support::{
     eventually::{DEADLINE, eventually},
     operator::{Tenant, TestCluster, fast_settings},
     probe::{Probe, ProbeSpec, Probes, tag_key},
-    sim_harness::instance,
+    sim_harness::{instance, reserved_ports},
     world::{invariants::tag, objects::spec},
 };
 
@@ -89,7 +89,10 @@ fn manager(client: &Client) -> Manager<Http> {
         hash_key: HashKey::new(vec![7; 32]),
         cluster_id: "cluster".to_owned(),
         settings: PlannerSettings::default(),
-        endpoints: Endpoints { insecure: vec!["127.0.0.1".to_owned()], ..Endpoints::default() },
+        endpoints: Endpoints {
+            insecure: reserved_ports().split(',').map(|at| at.parse().unwrap()).collect(),
+            ..Endpoints::default()
+        },
         own_credentials: None,
         write_guard: Arc::new(AlwaysAllowed),
         event_sink: Arc::new(NoopSink),
@@ -97,7 +100,8 @@ fn manager(client: &Client) -> Manager<Http> {
         projects: Default::default(),
         account_limits: Default::default(),
     });
-    let watches = Arc::new(Watches::new(client.clone(), None, timeouts, Arc::new(Quiet)));
+    let health = WatchHealth::new(Arc::clone(&shared.clock));
+    let watches = Arc::new(Watches::new(client.clone(), None, timeouts, health, Arc::new(Quiet)));
     let (instances, probes) = (WatchedStore::<DcsInstance>::new(), WatchedStore::<Probe>::new());
     let instance_kind = KubeInstances {
         objects: KubeObjects::new(client.clone(), instances.reader(), timeouts.answer),

@@ -31,7 +31,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
         ],
     ),
-    ("controller", &["plan", "inventory", "api", "formats", "dcs", "telemetry", "single_flight", "clock"]),
+    (
+        "controller",
+        &["plan", "inventory", "api", "formats", "dcs", "telemetry", "single_flight", "lru", "clock"],
+    ),
     ("inventory", &["dcs", "single_flight", "clock"]),
     ("plan", &["api", "formats", "dcs::model", "dcs::error", "inventory::demand"]),
     ("api", &["words"]),
@@ -42,7 +45,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("server", &["metrics", "clock"]),
     ("metrics", &[]),
     ("telemetry", &[]),
-    ("single_flight", &["clock"]),
+    ("single_flight", &["lru", "clock"]),
+    ("lru", &[]),
     ("words", &[]),
     ("clock", &[]),
 ];

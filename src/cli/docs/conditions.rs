@@ -192,9 +192,11 @@ fn source(reason: Reason) -> Source {
             let missing = vec![(Situation::Blocked(reason), Readiness::Missing(reason))];
             RowsAndBinding([blocked(reason), missing].concat())
         }
-        Reason::CloudUnreachable | Reason::Throttled | Reason::ListIncomplete | Reason::CloudError => {
-            Rows(unreachable(reason))
-        }
+        Reason::CloudUnreachable
+        | Reason::Throttled
+        | Reason::ListIncomplete
+        | Reason::TooManyInstances
+        | Reason::CloudError => Rows(unreachable(reason)),
         Reason::WaitingForInstance | Reason::ClusterError => RowsAndBinding(unreachable(reason)),
         Reason::SecretNotFound | Reason::SecretRefused | Reason::SecretConflict => {
             RowsAndBinding(blocked(reason))

@@ -24,9 +24,29 @@ The operator serves HTTP on `--listen`. No probe calls the cloud: an outage of t
 
 | Path | Answer |
 |---|---|
-| `/healthz` | 200 while the work loop makes progress; 503 once it has stood still for 60 s. Use it as the liveness probe. |
-| `/readyz` | 200 once the CustomResourceDefinition is served and the watches are synced; 503 with what is missing before. A standby reports ready. |
-| `/metrics` | The metrics below, as OpenMetrics text. |
+| `/healthz` | 200 while the work loop makes progress; 503 once it has stood still for 60 s, or a watch has been silent for about 10 minutes although the API server answers other requests. Use it as the liveness probe. |
+| `/readyz` | 200 once the CustomResourceDefinition is served and the watches are synced; 503 with what is missing before, and while a watch has been silent for about 2 minutes: the operator restarts a watch after 90 s without even a bookmark, and then waits `--kubernetes-timeout` for each attempt. A restart does not help against an API server that does not answer, so only readiness fails. A standby reports ready. |
+| `/metrics` | The metrics below, as OpenMetrics text. Gauges are computed at most once a second. |
+
+The port takes 64 connections; one more closes the oldest, so that a probe is served beside any number of silent connections. A request must arrive within 10 s, and a connection ends after 60 s.
+
+## Namespaces share fairly
+
+A reconcile that takes longer than 0.5 s, because its cloud is slow, gives its place of `--concurrency` to another one and goes on.
+Meanwhile its namespace may run half of `--concurrency`, and its endpoint and project a quarter. The namespaces take turns. The
+request budget of an endpoint and project is shared in the same way: each namespace with waiting calls gets one call in turn. So a
+namespace with many objects, refused credentials or a silent cloud takes no more than its share from the others.
+
+## Limits
+
+| What | Limit | Beyond |
+|---|---|---|
+| Instances of one account | 10,000 | Its objects report `TooManyInstances`. |
+| Answer of the cloud | 8 MiB and 3,000 entries; 1 MiB for one instance | A list is read in smaller pages. |
+| `caBundle` of a Secret with credentials; each other value | 128 KiB; 16 KiB | Its objects report `CredentialsInvalid`. |
+
+The API server is reached directly, never through a proxy. Where `HTTPS_PROXY` is set and the operator runs with a kubeconfig,
+`NO_PROXY` must name the API server. Calls to the cloud use the proxy.
 
 ## Leader election
 

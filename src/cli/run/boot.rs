@@ -12,11 +12,11 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{definition, flags::RunArgs};
+use super::{definition, flags::RunArgs, proxy};
 use crate::{
     cli::Failure,
     clock::Clock,
-    controller::{NoRandomness, Random, SystemRandom},
+    controller::{NoRandomness, Random, SystemRandom, WatchHealth},
     formats::HashKey,
 };
 
@@ -45,9 +45,18 @@ pub(super) fn identity(args: &RunArgs) -> Result<String, Failure> {
     if let (Some(name), Some(uid)) = (set("POD_NAME"), set("POD_UID")) {
         return Ok(format!("{name}_{uid}"));
     }
+    Ok(format!("dcs-operator-{}", nonce()?))
+}
+
+/// Whether no other running process can have this identity: containers of one pod follow each other.
+pub(super) fn is_identity_unique(args: &RunArgs) -> bool {
+    args.leader.identity.as_deref().unwrap_or_default().is_empty()
+}
+
+/// A random word.
+pub(super) fn nonce() -> Result<String, Failure> {
     let random = SystemRandom.bytes().map_err(|error: NoRandomness| Failure::Usage(error.to_string()))?;
-    let random: String = random.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("dcs-operator-{random}"))
+    Ok(random.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Namespace of the operator.
@@ -61,7 +70,7 @@ pub(super) fn namespace(args: &RunArgs) -> String {
 }
 
 /// A client of the API server without retries of its own: the callers decide what is retried.
-pub(super) async fn client(args: &RunArgs) -> Result<Client, Failure> {
+pub(super) async fn client(args: &RunArgs, health: WatchHealth) -> Result<Client, Failure> {
     let usage = |error: String| {
         Failure::Usage(format!(
             "cannot find the cluster: {error}; set KUBECONFIG, or run in a pod with a service account"
@@ -70,7 +79,14 @@ pub(super) async fn client(args: &RunArgs) -> Result<Client, Failure> {
     let mut config = Config::infer().await.map_err(|error| usage(error.to_string()))?;
     config.default_retry = false;
     config.connect_timeout = Some(args.kubernetes.kubernetes_timeout.min(MAX_CONNECT_TIMEOUT));
-    Client::try_from(config).map_err(|error| usage(error.to_string()))
+    if let Some(proxy) = config.proxy_url.take().filter(|_| !proxy::is_bypassed(&config.cluster_url)) {
+        return Err(usage(format!(
+            "its API server would be reached through the proxy {}, which the operator does not support: add {} to NO_PROXY",
+            proxy.host().unwrap_or_default(),
+            config.cluster_url.host().unwrap_or_default()
+        )));
+    }
+    args.timeouts().deadlines().client(config, health).map_err(|error| usage(error.to_string()))
 }
 
 /// Waits until the API server serves DcsInstances.

@@ -3,6 +3,7 @@
 mod boot;
 mod definition;
 mod flags;
+mod proxy;
 mod requirements;
 mod telemetry_sink;
 
@@ -12,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::flags::RunArgs;
-pub(super) use self::flags::help_all;
+pub(super) use self::flags::{help_all, name_present_flag};
 use self::{
     requirements::{DEFINITION, WATCHES},
     telemetry_sink::TelemetrySink,
@@ -21,8 +22,8 @@ use super::Failure;
 use crate::{
     clock::{Clock, SystemClock},
     controller::{
-        ClientFactory, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchedStore,
-        Watches, WriteGuard,
+        ClientFactory, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchHealth,
+        WatchedStore, Watches, WriteGuard,
     },
     dcs::{AccountConfig, Client, HttpClients, RetryPolicy, account::InvalidAccount},
     inventory::Inventory,
@@ -147,7 +148,8 @@ async fn manager(
 ) -> Result<(), Failure> {
     let identity = boot::identity(&args)?;
     let namespace = boot::namespace(&args);
-    let client = boot::client(&args).await?;
+    let health = WatchHealth::new(Arc::clone(&clock));
+    let client = boot::client(&args, health.clone()).await?;
     tokio::select! {
         () = boot::await_definition(&client, clock.as_ref()) => probes.set(DEFINITION, true),
         () = stop.received() => return Ok(()),
@@ -157,6 +159,8 @@ async fn manager(
         let settings = leader::LeaseSettings {
             duration: args.leader.leader_elect_lease_duration,
             renew_interval: args.leader.leader_elect_renew_interval,
+            nonce: boot::nonce()?,
+            unique_identity: boot::is_identity_unique(&args),
             ..leader::LeaseSettings::new(&namespace, &args.leader.lease_name, &identity)
         };
         let candidate = Candidate::new(KubeLeaseApi::new(client.clone()), settings, Arc::clone(&clock))
@@ -170,8 +174,18 @@ async fn manager(
         probes.set(WATCHES, false);
     }
     let leadership = held.as_ref().map(LeaseGuard::leadership);
-    let leader =
-        Leader { args, clock, probes, metrics, client, identity, namespace, leadership, manager_started };
+    let leader = Leader {
+        args,
+        clock,
+        probes,
+        metrics,
+        client,
+        health,
+        identity,
+        namespace,
+        leadership,
+        manager_started,
+    };
     leader.run(held, stop).await
 }
 
@@ -182,6 +196,7 @@ struct Leader {
     probes: Probes,
     metrics: Metrics,
     client: kube::Client,
+    health: WatchHealth,
     identity: String,
     namespace: String,
     /// `None` without leader election.
@@ -283,7 +298,10 @@ impl Leader {
             local_states: Default::default(),
         };
         let own_secret = self.args.own_credentials().map(|own| own.secret);
-        let watches = Arc::new(Watches::new(client, own_secret, timeouts, Arc::clone(&sink) as _));
+        let health = self.health.clone();
+        let watches =
+            Arc::new(Watches::new(client, own_secret, timeouts, health.clone(), Arc::clone(&sink) as _));
+        self.probes.watch(requirements::watch_checks(health, timeouts.standstill()));
         self.metrics.set_snapshot_source(telemetry_sink::snapshot(
             instance_store.reader(),
             Arc::clone(&shared),

@@ -1,8 +1,12 @@
 //! Publishes what reconciles do: log lines, Events and metrics.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Client,
     runtime::{
@@ -14,11 +18,12 @@ use kube::{
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
-    api::DcsInstance,
+    api::{ConditionType, DcsInstance, Reason},
+    clock::Clock,
     controller::{
         Action, ClientFactory, EventSink, KubeSecrets, Requeue, RunObserver, Shared, WatchErrorHandler,
     },
-    dcs::{Class, RequestObserver},
+    dcs::{Class, RequestObserver, model::InstanceStatus},
     inventory::Work,
     leader::Leadership,
     metrics::{Metrics, ObjectLabels, Snapshot},
@@ -32,8 +37,13 @@ const EVENT_QUEUE_LENGTH: usize = 1024;
 const EVENTS_PER_RECORDER: u32 = 256;
 /// Timeout of publishing one Event.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The gauges of a scrape may be as old as this.
+const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 /// The API server limits the note of an Event to 1 kB.
 const MAX_NOTE_LENGTH: usize = 1000;
+
+/// The label of every unknown word.
+const OTHER: &str = "other";
 
 /// Writes log lines, queues Events and updates metrics.
 pub(super) struct TelemetrySink {
@@ -192,6 +202,23 @@ pub(super) async fn publish(
     }
 }
 
+/// The labels of a condition. Whoever may write a status chooses its words, so only known ones become series.
+fn labels(condition: &Condition) -> ObjectLabels {
+    let types: Vec<_> = ConditionType::ALL.iter().map(|type_| type_.as_str()).collect();
+    let reason = Reason::from_word(&condition.reason).map_or(OTHER, Reason::as_str);
+    ObjectLabels {
+        kind: "DcsInstance".to_owned(),
+        condition: known(&condition.type_, &types),
+        status: known(&condition.status, &["True", "False", "Unknown"]),
+        reason: reason.to_owned(),
+    }
+}
+
+/// `word` if it is one of `words`, whatever its case.
+fn known(word: &str, words: &[&str]) -> String {
+    words.iter().find(|known| known.eq_ignore_ascii_case(word)).map_or(OTHER, |known| known).to_owned()
+}
+
 /// Computes the gauges of a scrape.
 pub(super) fn snapshot<N: ClientFactory + 'static>(
     objects: Store<DcsInstance>,
@@ -201,21 +228,16 @@ pub(super) fn snapshot<N: ClientFactory + 'static>(
 where
     N::Cloud: 'static,
 {
-    move || {
+    let clock = Arc::clone(&shared.clock);
+    at_most_once(SNAPSHOT_AGE, clock, move || {
         let (mut conditions, mut cloud_statuses) = (BTreeMap::new(), BTreeMap::new());
         for object in objects.state() {
             let Some(status) = &object.status else { continue };
             for condition in &status.conditions {
-                let labels = ObjectLabels {
-                    kind: "DcsInstance".to_owned(),
-                    condition: condition.type_.clone(),
-                    status: condition.status.clone(),
-                    reason: condition.reason.clone(),
-                };
-                *conditions.entry(labels).or_insert(0) += 1;
+                *conditions.entry(labels(condition)).or_insert(0) += 1;
             }
             if let Some(cloud_status) = &status.cloud_status {
-                *cloud_statuses.entry(cloud_status.clone()).or_insert(0) += 1;
+                *cloud_statuses.entry(known(cloud_status, InstanceStatus::KNOWN)).or_insert(0) += 1;
             }
         }
         let ages = shared.inventory.ages();
@@ -226,5 +248,68 @@ where
             accounts: i64::try_from(ages.len()).unwrap_or(i64::MAX),
             leader: leadership.as_ref().is_none_or(Leadership::is_leader),
         }
+    })
+}
+
+/// Repeats the last result for a while: however many scrapes come, they do not walk all objects each.
+fn at_most_once<T: Clone + Send>(
+    age: Duration,
+    clock: Arc<dyn Clock>,
+    compute: impl Fn() -> T + Send + 'static,
+) -> impl Fn() -> T + Send + 'static
+where
+    T: 'static,
+{
+    let last: Mutex<Option<(Duration, T)>> = Mutex::new(None);
+    move || {
+        let now = clock.monotonic();
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((at, result)) if now.saturating_sub(*at) < age => result.clone(),
+            Some(_) | None => last.insert((now, compute())).1.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::testing::TestClock;
+
+    #[test]
+    fn many_scrapes_compute_the_gauges_once() {
+        let clock = TestClock::manual();
+        let computed = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&computed);
+        let snapshot = at_most_once(SNAPSHOT_AGE, Arc::new(clock.clone()), move || {
+            counter.fetch_add(1, Ordering::Relaxed) + 1
+        });
+        assert!((0..100).all(|_| snapshot() == 1));
+        clock.advance(SNAPSHOT_AGE);
+        assert!((0..100).all(|_| snapshot() == 2));
+    }
+
+    #[test]
+    fn unknown_words_are_one_series() {
+        for (word, label) in
+            [("RUNNING", "RUNNING"), ("running", "RUNNING"), ("X-1", OTHER), ("a\nb 1", OTHER)]
+        {
+            assert_eq!(known(word, InstanceStatus::KNOWN), label);
+        }
+        let condition = |type_: &str, status: &str, reason: &str| -> ObjectLabels {
+            let condition = json!({"type": type_, "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": "2026-11-24T10:00:00Z"});
+            labels(&serde_json::from_value(condition).unwrap())
+        };
+        let own = condition("Ready", "True", "Available");
+        assert_eq!(
+            (own.condition.as_str(), own.status.as_str(), own.reason.as_str()),
+            ("Ready", "True", "Available")
+        );
+        assert_eq!(condition("A", "B", "C"), condition("D", "E", "F"));
     }
 }

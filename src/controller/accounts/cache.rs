@@ -1,20 +1,17 @@
 //! Parsed Secrets with credentials, by the version that the watch shows.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::credentials::ParsedCredentials;
-use crate::{controller::ids::NamespacedName, plan::Blocker};
+use crate::{controller::ids::NamespacedName, lru::Lru, plan::Blocker};
 
-/// More than a cluster has Secrets with credentials. A full cache is emptied.
-const MAX_ENTRIES: usize = 1000;
+/// More than a cluster has Secrets with credentials.
+const MAX_ENTRIES: usize = 10_000;
 
 /// Parsed Secrets with credentials.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CredentialsCache {
-    entries: Mutex<HashMap<NamespacedName, Entry>>,
+    entries: Mutex<Lru<NamespacedName, Entry>>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,19 +31,22 @@ pub(super) struct CredentialsSecret {
 
 // === impl CredentialsCache ===
 
+impl Default for CredentialsCache {
+    fn default() -> Self {
+        Self { entries: Mutex::new(Lru::new(MAX_ENTRIES)) }
+    }
+}
+
 impl CredentialsCache {
     pub(super) fn get(&self, key: &NamespacedName, version: &str) -> Option<Arc<CredentialsSecret>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(key).filter(|entry| entry.version == version)?;
         Some(Arc::clone(&entry.secret))
     }
 
     pub(super) fn put(&self, key: &NamespacedName, version: String, secret: &Arc<CredentialsSecret>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= MAX_ENTRIES {
-            entries.clear();
-        }
-        entries.insert(key.clone(), Entry { version, secret: Arc::clone(secret) });
+        entries.put(key.clone(), Entry { version, secret: Arc::clone(secret) });
     }
 
     /// Removes a Secret.

@@ -10,10 +10,17 @@ use crate::{
     dcs::{
         AccountConfig, Cloud, Credentials,
         account::{InvalidAccount, dcs_endpoint, iam_endpoint, is_identifier},
+        operation::Service,
     },
     formats::{HashKey, Purpose},
     plan::{Blocker, instance::Defaults},
 };
+
+const CA_BUNDLE: &str = "caBundle";
+/// The longest CA bundle, in bytes: some 80 certificates. Every account with credentials stays in memory.
+const MAX_CA_BUNDLE: usize = 128 * 1024;
+/// The longest other value, in bytes.
+const MAX_VALUE: usize = 16 * 1024;
 
 /// Makes clients for accounts: over HTTP in production.
 pub trait ClientFactory: Send + Sync {
@@ -53,15 +60,10 @@ pub fn read_credentials(
     let region = fields.needed("region")?;
     let credentials = credentials(&fields)?;
     let invalid = |error: InvalidAccount| fields.wrong(&redacted_message(&error));
-    let usual = dcs_endpoint(&region).map_err(invalid)?;
-    let endpoint = match fields.text("endpoint")? {
-        Some(text) => fields.endpoint("endpoint", &text, endpoints)?,
-        None => usual,
-    };
-    let iam_endpoint = match fields.text("iamEndpoint")? {
-        Some(text) => fields.endpoint("iamEndpoint", &text, endpoints)?,
-        None => iam_endpoint(&region).map_err(invalid)?,
-    };
+    // A region leads to a host as well.
+    let usual = (dcs_endpoint(&region).map_err(invalid)?, iam_endpoint(&region).map_err(invalid)?);
+    let endpoint = fields.endpoint(Service::Dcs, "endpoint", &usual.0, endpoints)?;
+    let iam_endpoint = fields.endpoint(Service::Iam, "iamEndpoint", &usual.1, endpoints)?;
     let project_id = fields.text("projectId")?;
     if project_id.as_ref().is_some_and(|id| id.len() > 64 || !is_identifier(id)) {
         return Err(fields.wrong("its projectId is not the ID of a project: mostly 32 letters and digits"));
@@ -80,7 +82,7 @@ pub fn read_credentials(
         iam_endpoint,
         project_id,
         credentials,
-        ca_bundle: fields.text("caBundle")?,
+        ca_bundle: fields.text(CA_BUNDLE)?,
     };
     let mut inputs = connection(&account);
     let hash = key.hash(Purpose::Credentials, inputs.iter().copied());
@@ -141,6 +143,10 @@ impl Fields<'_> {
     /// The value of a key; empty counts as absent.
     fn text(&self, key: &str) -> Result<Option<String>, Blocker> {
         let Some(value) = self.secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
+        let longest = if key == CA_BUNDLE { MAX_CA_BUNDLE } else { MAX_VALUE };
+        if value.0.len() > longest {
+            return Err(self.wrong(&format!("its {key} is longer than {} KiB", longest / 1024)));
+        }
         let text =
             std::str::from_utf8(&value.0).map_err(|_| self.wrong(&format!("its {key} is not text")))?;
         // Files and editors add a line break at the end.
@@ -152,10 +158,19 @@ impl Fields<'_> {
         self.text(key)?.ok_or_else(|| self.wrong(&format!("it has no {key}")))
     }
 
-    fn endpoint(&self, key: &str, text: &str, endpoints: &Endpoints) -> Result<Url, Blocker> {
-        endpoints
-            .parse(key, text)
-            .map_err(|blocker| Blocker { reason: blocker.reason, ..self.wrong(&blocker.message) })
+    /// The endpoint under `key`, else the `usual` one of the region.
+    fn endpoint(
+        &self,
+        service: Service,
+        key: &str,
+        usual: &Url,
+        endpoints: &Endpoints,
+    ) -> Result<Url, Blocker> {
+        let parsed = match self.text(key)? {
+            Some(text) => endpoints.parse(service, key, &text),
+            None => endpoints.parse(service, &format!("the region, without {key},"), usual.as_str()),
+        };
+        parsed.map_err(|blocker| Blocker { reason: blocker.reason, ..self.wrong(&blocker.message) })
     }
 
     fn wrong(&self, what: &str) -> Blocker {

@@ -10,6 +10,6 @@ pub(super) use self::resolve::AccountUnavailable;
 pub use self::{
     cache::CredentialsCache,
     credentials::{ClientFactory, ParsedCredentials, read_credentials},
-    endpoints::Endpoints,
+    endpoints::{Endpoints, HostPattern, HostPort},
     own::{Namespaces, OwnCredentials},
 };

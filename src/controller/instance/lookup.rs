@@ -128,6 +128,6 @@ fn snapshot(detail: &InstanceDetail) -> InstanceSnapshot {
         cache_mode: detail.cache_mode.as_ref().map(|mode| mode.as_str().to_owned()),
         replicas: detail.replica_count,
         shards: detail.sharding_count,
-        zones: detail.az_codes.clone(),
+        zones: detail.zones(),
     }
 }

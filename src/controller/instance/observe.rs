@@ -12,7 +12,7 @@ use crate::{
         ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
         reconciler::Known,
     },
-    dcs::model::InstanceFacts,
+    dcs::{error::Failure, model::InstanceFacts},
     formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, UID_TAG},
     inventory::{AccountSnapshot, Cause, List, Lists},
     plan::{
@@ -152,6 +152,12 @@ fn failed(o: &Observed, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceF
 
 fn blocker_for(o: &Observed, cause: &Cause) -> Blocker {
     match cause {
+        Cause::Error(error) if matches!(error.failure(), Failure::TooMany(_)) => Blocker {
+            reason: Reason::TooManyInstances,
+            message: format!(
+                "the operator does not manage instances of this account: {error}; use a project with fewer instances"
+            ),
+        },
         Cause::Error(error) => {
             let credentials = o.account.as_ref().map(|account| account.source.describe()).unwrap_or_default();
             Blocker::of_account("the account cannot be listed", error, &credentials)

@@ -3,16 +3,22 @@
 //! The contract suite in `tests/it` runs over this code and a real API server.
 
 mod answer;
+mod core;
+mod deadlines;
 mod manager;
 mod objects;
+mod prune;
 mod release;
+mod runner;
 mod secrets;
 mod timeouts;
 mod watch;
 mod work_queue;
 
 pub use self::{
-    manager::{KubeInstances, Manager, RunObserver},
+    core::RunObserver,
+    deadlines::{Deadlines, WatchHealth},
+    manager::{KubeInstances, Manager},
     objects::KubeObjects,
     secrets::KubeSecrets,
     timeouts::KubeTimeouts,

@@ -9,7 +9,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::answer::{answer, found, is_failed_test, is_missing, refusal};
+use super::{
+    answer::{answer, found, is_failed_test, is_missing, refusal},
+    prune::prune_entries,
+};
 use crate::{
     controller::{
         ids::{NamespacedName, ObjectId},
@@ -66,7 +69,7 @@ impl<K: ManagedResource> KubeObjects<K> {
         let key = NamespacedName::of(object);
         let api = self.api(&key.namespace);
         match answer(self.timeout, api.patch(&key.name, &PatchParams::default(), &patch)).await? {
-            Ok(object) => Ok(Patched::Done(without_managed_fields(object))),
+            Ok(object) => Ok(Patched::Done(pruned(object))),
             Err(status) if is_missing(&status) => Ok(Patched::Missing),
             Err(status) if is_failed_test(&status) => Ok(Patched::Unmet),
             Err(status) => Err(refusal(&status)),
@@ -87,7 +90,7 @@ impl<K: ManagedResource> ObjectApi<K> for KubeObjects<K> {
 
     async fn get(&self, id: &ObjectId) -> Result<Option<K>, ClusterError> {
         let found = found(answer(self.timeout, self.api(&id.namespace).get(&id.name)).await?)?;
-        Ok(found.map(without_managed_fields))
+        Ok(found.map(pruned))
     }
 
     async fn exists(&self, id: &ObjectId) -> Result<bool, ClusterError> {
@@ -111,7 +114,7 @@ impl<K: ManagedResource> ObjectApi<K> for KubeObjects<K> {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.api(&key.namespace);
         let written = answer(self.timeout, api.patch_status(&key.name, &parameters, &patch)).await?;
-        written.map(without_managed_fields).map_err(|status| refusal(&status))
+        written.map(pruned).map_err(|status| refusal(&status))
     }
 
     /// By JSON patch: server-side apply would create a missing object.
@@ -152,9 +155,9 @@ impl<K: ManagedResource> ObjectApi<K> for KubeObjects<K> {
     }
 }
 
-/// Managed fields are most of an object, and only the API server needs them.
-fn without_managed_fields<K: Resource>(mut object: K) -> K {
-    object.meta_mut().managed_fields = None;
+/// Without the metadata that the operator does not read. All finalizers stay: a patch names them by position.
+fn pruned<K: Resource>(mut object: K) -> K {
+    prune_entries(object.meta_mut());
     object
 }
 

@@ -10,7 +10,7 @@ use std::{
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource,
     api::PartialObjectMeta,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
@@ -23,11 +23,12 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    deadlines::WatchHealth,
+    prune::{prune_metadata, prune_secret},
     timeouts::KubeTimeouts,
     work_queue::{WorkQueue, WorkQueues},
 };
 use crate::{
-    api::GROUP,
     controller::{
         ids::{NamespacedName, ObjectId},
         links::{Link, Links, Referent, Relation},
@@ -69,9 +70,10 @@ pub struct Watches {
     /// Kinds whose first list is not complete.
     unsynced: Mutex<BTreeSet<&'static str>>,
     /// Cancelled once the first list of every kind is complete. The store's own `wait_until_ready` wakes only the last
-    /// of several waiters, and kube's controller is one.
+    /// of several waiters, and the runner of the kind is one.
     pub(super) synced: CancellationToken,
     pub(super) timeouts: KubeTimeouts,
+    health: WatchHealth,
     error_handler: Arc<dyn WatchErrorHandler>,
 }
 
@@ -123,6 +125,7 @@ impl Watches {
         client: Client,
         own_credentials: Option<NamespacedName>,
         timeouts: KubeTimeouts,
+        health: WatchHealth,
         error_handler: Arc<dyn WatchErrorHandler>,
     ) -> Self {
         Self {
@@ -134,13 +137,15 @@ impl Watches {
             unsynced: Mutex::default(),
             synced: CancellationToken::new(),
             timeouts,
+            health,
             error_handler,
         }
     }
 
     /// Registers a kind, before any watch runs.
-    pub(super) fn expect(&self, kind: &'static str) {
-        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
+    pub(super) fn expect<K: ManagedResource>(&self) {
+        self.health.expect(K::KIND, &K::url_path(&(), None));
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(K::KIND);
     }
 
     /// The first list of a kind is complete.
@@ -169,11 +174,7 @@ impl Watches {
             .inspect(move |event| on_error.report(K::KIND, event))
             .backoff(self.backoff())
             .filter_map(move |event| future::ready(decode.decode(event)))
-            .modify(|object| {
-                object.managed_fields_mut().clear();
-                // The annotation of kubectl is as long as the object.
-                object.annotations_mut().retain(|key, _| key.starts_with(GROUP));
-            })
+            .modify(|object| prune_metadata(object.meta_mut()))
             .reflect(writer)
             .inspect(move |event| {
                 if let Ok(event) = event {
@@ -187,7 +188,6 @@ impl Watches {
                 }
             })
             .applied_objects()
-            // The controller would pause everything else while a watch is restarted.
             .filter(|object| future::ready(object.is_ok()))
             .predicate_filter(changed, PredicateConfig::default())
     }
@@ -196,17 +196,12 @@ impl Watches {
     pub(super) async fn secrets(self: Arc<Self>, secrets: WatchedStore<SecretMeta>) {
         let WatchedStore { store, writer } = secrets;
         let api: Api<SecretMeta> = Api::all(self.client.clone());
+        self.health.expect("Secret", &Secret::url_path(&(), None));
         let on_error = Arc::clone(&self);
         watcher(api, self.config())
             .inspect(move |event| on_error.report("Secret", event))
             .backoff(self.backoff())
-            .modify(|secret| {
-                // Of thousands of Secrets, only name, version and finalizers are needed.
-                let metadata = &mut secret.metadata;
-                (metadata.managed_fields, metadata.annotations, metadata.labels) = (None, None, None);
-                metadata.owner_references = None;
-                secret.types = None;
-            })
+            .modify(prune_secret)
             .reflect(writer)
             .for_each(|event| {
                 if let Ok(event) = event {

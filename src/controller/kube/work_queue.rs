@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::{Stream, stream};
 use tokio::sync::Notify;
 
 use crate::controller::ids::ObjectId;
@@ -70,14 +69,6 @@ impl<T: Ord> WorkQueue<T> {
     fn take(&self) -> Option<T> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
     }
-
-    /// Removes keys as they come.
-    pub fn stream(&self) -> impl Stream<Item = T> + Send + use<T>
-    where
-        T: Send,
-    {
-        stream::unfold(self.clone(), |queue| async move { Some((queue.next().await, queue)) })
-    }
 }
 
 // === impl WorkQueues ===
@@ -105,31 +96,30 @@ impl WorkQueues {
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
 
     use super::*;
 
     #[test]
     fn a_key_is_taken_once_however_often_it_was_added() {
         let queue = WorkQueue::default();
-        let mut stream = Box::pin(queue.stream());
-        assert_eq!(stream.next().now_or_never(), None);
+        assert_eq!(queue.next().now_or_never(), None);
         queue.wake_all([2, 1, 2]);
         queue.wake(1);
-        let taken: Vec<_> = std::iter::from_fn(|| stream.next().now_or_never().flatten()).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| queue.next().now_or_never()).collect();
         assert_eq!(taken, [1, 2]);
         queue.wake(1);
-        assert_eq!(stream.next().now_or_never(), Some(Some(1)));
-        assert_eq!(stream.next().now_or_never(), None);
+        assert_eq!(queue.next().now_or_never(), Some(1));
+        assert_eq!(queue.next().now_or_never(), None);
     }
 
     #[test]
     fn objects_go_to_the_queue_of_their_kind() {
         let queues = WorkQueues::default();
         let id = |kind| ObjectId::new(kind, "shop", "a");
-        let mut instances = Box::pin(queues.of("DcsInstance").stream());
+        let instances = queues.of("DcsInstance");
         queues.wake_all([id("DcsBackup"), id("DcsInstance")]);
-        assert_eq!(instances.next().now_or_never(), Some(Some(id("DcsInstance"))));
+        assert_eq!(instances.next().now_or_never(), Some(id("DcsInstance")));
         assert_eq!(instances.next().now_or_never(), None);
     }
 }

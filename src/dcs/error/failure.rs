@@ -18,6 +18,8 @@ pub enum Failure {
     Broken(String),
     /// The answer is larger than this many bytes.
     TooLarge(usize),
+    /// The answer, or a list of several answers, has more entries than this.
+    TooMany(usize),
     /// The answer is a redirect, which is not followed: the request would take its credentials there.
     Redirected {
         /// HTTP status.
@@ -68,6 +70,7 @@ impl Failure {
             Self::TimedOut(_)
             | Self::Broken(_)
             | Self::TooLarge(_)
+            | Self::TooMany(_)
             | Self::Redirected { .. }
             | Self::Unreadable { .. } => unknown,
             Self::Refused(refusal) => match refusal.class() {
@@ -89,6 +92,7 @@ impl fmt::Display for Failure {
                 write!(f, "the connection broke before the answer was complete: {reason}")
             }
             Self::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
+            Self::TooMany(limit) => write!(f, "the list has more than {limit} entries"),
             Self::Redirected { status, host } => {
                 let host = host.as_deref().unwrap_or("an unreadable location");
                 write!(

@@ -75,6 +75,7 @@ impl Error {
             | Failure::TimedOut(_)
             | Failure::Broken(_)
             | Failure::TooLarge(_)
+            | Failure::TooMany(_)
             | Failure::Redirected { .. }
             | Failure::Unreadable { .. } => None,
         }

@@ -1,14 +1,21 @@
 //! The facts about an instance that the list and the detail share and that change only when something happens to it.
+//!
+//! They are what the operator believes of an answer: texts fit the fields of a status, and an address is one.
 
 use super::{
     Capacity,
+    address::{are_addresses, is_host, is_port},
     instance::{InstanceDetail, InstanceSummary, Tag},
+    text,
     words::{CpuType, InstanceStatus},
 };
 
-/// Declares the facts that are copied as they are.
+/// The longest key and value of a tag of any site.
+const MAX_TAG: (usize, usize) = (128, 255);
+
+/// Declares the facts, and how each follows from the field of the same name in an answer.
 macro_rules! facts {
-    ($($(#[$meta:meta])* $field:ident: $type:ty,)*) => {
+    ($($(#[$meta:meta])* $field:ident: $type:ty = $check:expr,)*) => {
         /// A snapshot of an instance. Equal snapshots mean that nothing happened in between: figures that change
         /// constantly (used memory, time of the last update) are left out, and tags are sorted.
         #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +28,8 @@ macro_rules! facts {
             pub security_group_id: Option<String>,
             /// Tags, sorted by key.
             pub tags: Vec<Tag>,
+            /// Fields of the address that the answer has and that cannot be used, with the reason.
+            pub unusable: Vec<&'static str>,
             $($(#[$meta])* pub $field: $type,)*
         }
 
@@ -29,9 +38,10 @@ macro_rules! facts {
                 Self {
                     id: summary.instance_id.clone(),
                     capacity: summary.capacity(),
-                    security_group_id: summary.security_group().map(str::to_owned),
+                    security_group_id: summary.security_group().map(|id| text::bounded(id, 64)),
                     tags: sorted(&summary.tags),
-                    $($field: summary.$field.clone(),)*
+                    unusable: unusable(summary),
+                    $($field: $check(&summary.$field),)*
                 }
             }
         }
@@ -40,41 +50,41 @@ macro_rules! facts {
 
 facts! {
     /// Name; not unique.
-    name: Option<String>,
+    name: Option<String> = at_most(64),
     /// Description by the user.
-    description: Option<String>,
+    description: Option<String> = at_most(1024),
     /// Lifecycle status.
-    status: Option<InstanceStatus>,
+    status: Option<InstanceStatus> = Clone::clone,
     /// Detail of the status.
-    sub_status: Option<String>,
+    sub_status: Option<String> = at_most(64),
     /// Such as `6.0`.
-    engine_version: Option<String>,
+    engine_version: Option<String> = at_most(63),
     /// Flavor code.
-    spec_code: Option<String>,
+    spec_code: Option<String> = at_most(128),
     /// Processor architecture.
-    cpu_type: Option<CpuType>,
+    cpu_type: Option<CpuType> = Clone::clone,
     /// IP address; several, separated by commas, for a cluster.
-    ip: Option<String>,
+    ip: Option<String> = addresses,
     /// Port.
-    port: Option<i64>,
+    port: Option<i64> = port,
     /// Name in the private DNS.
-    domain_name: Option<String>,
+    domain_name: Option<String> = host,
     /// Name of the read-only endpoint.
-    readonly_domain_name: Option<String>,
+    readonly_domain_name: Option<String> = host,
     /// Whether clients need no password.
-    no_password_access: Option<bool>,
+    no_password_access: Option<bool> = Clone::clone,
     /// VPC id.
-    vpc_id: Option<String>,
+    vpc_id: Option<String> = at_most(64),
     /// Subnet id.
-    subnet_id: Option<String>,
+    subnet_id: Option<String> = at_most(64),
     /// Beginning of the maintenance window, UTC, `HH:mm:ss`.
-    maintain_begin: Option<String>,
+    maintain_begin: Option<String> = at_most(16),
     /// End of the maintenance window, UTC, `HH:mm:ss`.
-    maintain_end: Option<String>,
+    maintain_end: Option<String> = at_most(16),
     /// 0 for pay-per-use.
-    charging_mode: Option<i64>,
+    charging_mode: Option<i64> = Clone::clone,
     /// Enterprise project id.
-    enterprise_project_id: Option<String>,
+    enterprise_project_id: Option<String> = at_most(64),
 }
 
 // === impl InstanceFacts ===
@@ -91,14 +101,53 @@ impl InstanceFacts {
         self.tags().find(|(own, _)| *own == key).map(|(_, value)| value)
     }
 
+    /// Whether the description is `text`, as answers show it.
+    pub fn is_described_as(&self, text: &str) -> bool {
+        self.description.as_deref().unwrap_or_default() == text::bounded(text, 1024)
+    }
+
     /// Tags, keys and values.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_deref().unwrap_or_default()))
     }
 }
 
+fn at_most(longest: usize) -> impl Fn(&Option<String>) -> Option<String> {
+    move |text| text.as_deref().map(|text| text::bounded(text, longest))
+}
+
+fn host(name: &Option<String>) -> Option<String> {
+    name.clone().filter(|name| is_host(name))
+}
+
+fn addresses(ips: &Option<String>) -> Option<String> {
+    ips.clone().filter(|ips| are_addresses(ips))
+}
+
+fn port(port: &Option<i64>) -> Option<i64> {
+    port.filter(|port| is_port(*port))
+}
+
+fn unusable(summary: &InstanceSummary) -> Vec<&'static str> {
+    let InstanceSummary { domain_name, readonly_domain_name, ip, port, .. } = summary;
+    let wrong = [
+        (domain_name.as_deref().is_some_and(|name| !is_host(name)), "domain_name is no host name"),
+        (
+            readonly_domain_name.as_deref().is_some_and(|name| !is_host(name)),
+            "readonly_domain_name is no host name",
+        ),
+        (ip.as_deref().is_some_and(|ips| !are_addresses(ips)), "ip is no IP address"),
+        (port.is_some_and(|port| !is_port(port)), "port is not from 1 to 65535"),
+    ];
+    wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, reason)| reason).collect()
+}
+
 fn sorted(tags: &[Tag]) -> Vec<Tag> {
-    let mut tags = tags.to_vec();
+    let tag = |tag: &Tag| Tag {
+        key: text::bounded(&tag.key, MAX_TAG.0),
+        value: tag.value.as_deref().map(|value| text::bounded(value, MAX_TAG.1)),
+    };
+    let mut tags: Vec<_> = tags.iter().map(tag).collect();
     tags.sort_by(|one, other| one.key.cmp(&other.key));
     tags
 }
@@ -123,6 +172,44 @@ mod tests {
         assert_eq!(facts.capacity, Some(Capacity::from_mib(512)));
         assert_eq!(facts.security_group_id, None);
         assert_eq!(facts.tags().collect::<Vec<_>>(), [("a", ""), ("b", "2")]);
+    }
+
+    #[test]
+    fn only_addresses_pass() {
+        let facts = |fields: serde_json::Value| {
+            let mut seen =
+                json!({"instance_id": "i", "domain_name": "redis.example", "ip": "10.0.0.2", "port": 6379});
+            seen.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            InstanceFacts::from(&serde_json::from_value::<InstanceSummary>(seen).unwrap())
+        };
+        assert_eq!(facts(json!({})).unusable, Vec::<&str>::new());
+        assert_eq!(facts(json!({"domain_name": "", "port": null, "ip": {}})).unusable, Vec::<&str>::new());
+        for name in ["a\nPASSWORD=x", "a b", "a@b", "a/b", "a:1", "-"] {
+            let facts = facts(json!({"domain_name": name, "readonly_domain_name": name, "ip": name}));
+            assert_eq!(
+                (&facts.domain_name, &facts.readonly_domain_name, &facts.ip),
+                (&None, &None, &None),
+                "{name}"
+            );
+            assert_eq!(facts.unusable.len(), 3, "{name}");
+        }
+        for port in [-1, 0, 70_000] {
+            let facts = facts(json!({"port": port}));
+            assert_eq!((facts.port, facts.unusable), (None, vec!["port is not from 1 to 65535"]), "{port}");
+        }
+    }
+
+    #[test]
+    fn a_description_of_several_lines_is_recognised() {
+        let facts = |text: &str| {
+            let seen = json!({"instance_id": "i", "description": text});
+            InstanceFacts::from(&serde_json::from_value::<InstanceSummary>(seen).unwrap())
+        };
+        let long = "é\n".repeat(512);
+        for text in ["two\nlines", long.as_str(), ""] {
+            assert!(facts(text).is_described_as(text), "{text:?}");
+        }
+        assert!(!facts("two\nlines").is_described_as("two"));
     }
 
     #[test]

@@ -8,12 +8,16 @@ use serde_json::Value;
 
 use super::{
     capacity::Capacity,
-    lenient::{self, Lenient, wire},
+    lenient::{self, Lenient, MAX_WORD, wire},
+    text,
     words::{BackupType, CacheMode, CpuType, InstanceStatus},
 };
 
 /// The literal that some sites send for an instance without security group.
 const NO_SECURITY_GROUP: &str = "securityGroupId";
+
+/// More zones than a region has.
+const MAX_ZONES: usize = 32;
 
 /// One page of the list (4.1.2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,9 +65,9 @@ impl Lenient for Option<BusyTask> {
     fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Value::deserialize(deserializer)? {
             Value::Null => None,
-            Value::String(name) => (!name.is_empty()).then_some(BusyTask(name)),
+            Value::String(name) => (!name.is_empty()).then(|| BusyTask(text::bounded(&name, MAX_WORD))),
             Value::Object(map) if map.is_empty() => None,
-            other => Some(BusyTask(other.to_string())),
+            other => Some(BusyTask(text::bounded(&other.to_string(), MAX_WORD))),
         })
     }
 }
@@ -71,7 +75,7 @@ impl Lenient for Option<BusyTask> {
 wire! {
     /// A requested instance.
     pub struct CreatedInstance {
-        required {
+        id {
             /// Id.
             pub instance_id: String,
         }
@@ -81,7 +85,7 @@ wire! {
 
     /// An instance as the list shows it.
     pub struct InstanceSummary {
-        required {
+        id {
             /// Id.
             pub instance_id: String,
         }
@@ -384,6 +388,11 @@ impl InstanceDetail {
     /// Time of the last change, under either spelling.
     pub fn changed_at(&self) -> Option<DateTime<Utc>> {
         self.update_at.or(self.updated_at)
+    }
+
+    /// Codes of the zones of the instance, without anything else that the answer may have there.
+    pub fn zones(&self) -> Vec<String> {
+        self.az_codes.iter().filter(|code| text::is_code(code)).take(MAX_ZONES).cloned().collect()
     }
 
     /// Whether the instance accepts no change now: it is not running, or a task is running on it.

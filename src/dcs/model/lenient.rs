@@ -1,6 +1,8 @@
 //! Tolerant decoding of what the service is known to vary: numbers and booleans as strings, `{}` or `""` for an absent
 //! value, null for a list. A value of a wrong type reads as absent. Identifying fields and lists of objects, tags
 //! included, are strict: an instance whose ownership tags were dropped silently would look like a foreign one.
+//!
+//! Every text is made one line and bounded here; ids must be ids, since they become parts of paths.
 
 use std::fmt;
 
@@ -12,7 +14,22 @@ use serde::{
 
 use serde_json::Value;
 
-use super::time;
+use super::{
+    text::{self, MAX_CODE},
+    time,
+};
+use crate::dcs::account::is_identifier;
+
+/// The longest text: the addresses of the largest cluster.
+const MAX_TEXT: usize = 16_384;
+/// The longest word: a status or a mode.
+pub(super) const MAX_WORD: usize = 63;
+
+/// Entries of one list in an answer, at most: a page of instances has 1,000, the catalogue of flavors some hundred. A
+/// small entry takes many times as much memory as it has bytes.
+pub(in crate::dcs) const MAX_LIST: usize = 3000;
+/// The decoding error of a longer list.
+pub(in crate::dcs) const TOO_MANY: &str = "too many entries";
 
 /// A field with tolerant decoding. Implemented for whole field types (`Option<String>`, `Vec<Tag>`).
 pub(super) trait Lenient: Sized {
@@ -31,6 +48,18 @@ where
     D: Deserializer<'de>,
 {
     Option::<T>::lenient(deserializer)?.ok_or_else(|| D::Error::custom("missing field: its value is empty"))
+}
+
+/// For `#[serde(deserialize_with)]`: an id, which must be present.
+pub(in crate::dcs) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id: String = required(deserializer)?;
+    if id.len() <= MAX_CODE && is_identifier(&id) { Ok(id) } else { Err(D::Error::custom("invalid id")) }
+}
+
+/// For `#[serde(deserialize_with)]`: a code, which must be present.
+pub(super) fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let code: String = required(deserializer)?;
+    if text::is_code(&code) { Ok(code) } else { Err(D::Error::custom("invalid code")) }
 }
 
 /// For `#[serde(serialize_with)]`: a timestamp in the service's format.
@@ -120,7 +149,7 @@ impl FromScalar for String {
             Scalar::Bool(value) => Some(value.to_string()),
             Scalar::Integer(value) => Some(value.to_string()),
             Scalar::Float(value) => Some(value.to_string()),
-            Scalar::Text(text) => (!text.is_empty()).then_some(text),
+            Scalar::Text(text) => (!text.is_empty()).then(|| text::bounded(&text, MAX_TEXT)),
         }
     }
 }
@@ -182,7 +211,8 @@ impl<T: FromScalar> Lenient for Option<T> {
 /// Drops elements without meaning, and reads anything but a list as empty: lists of scalars identify nothing.
 impl<T: FromScalar> Lenient for Vec<T> {
     fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Value::Array(values) = Value::deserialize(deserializer)? else { return Ok(Self::new()) };
+        let Value::Array(mut values) = Value::deserialize(deserializer)? else { return Ok(Self::new()) };
+        values.truncate(MAX_LIST);
         let scalars = values.into_iter().map(Scalar::deserialize).filter_map(Result::ok);
         Ok(scalars.filter_map(T::from_scalar).collect())
     }
@@ -203,6 +233,9 @@ pub(super) fn list<'de, T: DeserializeOwned, D: Deserializer<'de>>(
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
             let mut items = Vec::new();
             while let Some(item) = seq.next_element()? {
+                if items.len() >= MAX_LIST {
+                    return Err(A::Error::custom(TOO_MANY));
+                }
                 items.push(item);
             }
             Ok(items)
@@ -235,13 +268,15 @@ where
 }
 
 /// Declares the objects of answers. [`Lenient`] decodes every field; an absent field is empty, and one under
-/// `required` must be present and not empty. The fields of an object under `flatten` are part of this one. Empty fields
+/// `required` must be present and not empty, under `id` or `code` also be one. The fields of an object under `flatten` are part of this one. Empty fields
 /// are written as null, as the service does.
 macro_rules! wire {
     ($(
         $(#[$meta:meta])*
         pub struct $name:ident {
             $(flatten { $(#[$flat_meta:meta])* pub $flat:ident: $flat_type:ty, })?
+            $(id { $(#[$id_meta:meta])* pub $id:ident: $id_type:ty, })?
+            $(code { $(#[$code_meta:meta])* pub $code:ident: $code_type:ty, })?
             $(required { $($(#[$required_meta:meta])* pub $required:ident: $required_type:ty,)* })?
             $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)*
         }
@@ -253,6 +288,16 @@ macro_rules! wire {
                 $(#[$flat_meta])*
                 #[serde(flatten)]
                 pub $flat: $flat_type,
+            )?
+            $(
+                $(#[$id_meta])*
+                #[serde(deserialize_with = "crate::dcs::model::lenient::id")]
+                pub $id: $id_type,
+            )?
+            $(
+                $(#[$code_meta])*
+                #[serde(deserialize_with = "crate::dcs::model::lenient::code")]
+                pub $code: $code_type,
             )?
             $($(
                 $(#[$required_meta])*
@@ -300,6 +345,38 @@ mod tests {
         for (value, text) in [(json!("a"), "a"), (json!(7), "7"), (json!(true), "true"), (json!(0.5), "0.5")]
         {
             assert_eq!(read::<Option<String>>(value), Some(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn texts_are_one_line_and_bounded() {
+        assert_eq!(read::<Option<String>>(json!("a\nb\u{1b}[2J")), Some("a b [2J".to_owned()));
+        let long = read::<Option<String>>(json!("x".repeat(MAX_TEXT + 1)));
+        assert_eq!(long.map(|text| text.chars().count()), Some(MAX_TEXT));
+    }
+
+    #[test]
+    fn ids_and_codes_are_parts_of_paths() {
+        for good in [json!("4a9c5f0e-1b2c"), json!(7), json!("a".repeat(64))] {
+            assert!(id(good.clone()).is_ok() && code(good.clone()).is_ok(), "{good}");
+        }
+        assert!(code(json!("redis.ha.xu1")).is_ok());
+        for bad in [
+            json!(null),
+            json!(""),
+            json!("a/b"),
+            json!(".."),
+            json!("a.b"),
+            json!("a?b"),
+            json!("a b"),
+            json!("a\n"),
+            json!("a#b"),
+            json!("a%2fb"),
+            json!("é"),
+            json!("a".repeat(65)),
+            json!({}),
+        ] {
+            assert!(id(bad.clone()).is_err(), "{bad}");
         }
     }
 

@@ -1,8 +1,10 @@
 //! Requests and answers of the API. Decoding is tolerant (see `lenient`); field names are those of the service.
 //!
 //! An answer may lack any field that identifies nothing, so almost every field is optional; the reader decides what a
-//! missing value means. Sources: API reference 4.1–4.9 and the vendor's SDK, which is right where the two disagree.
+//! missing value means. What the service says is input: texts are made one line and bounded (`text`), ids and addresses
+//! are checked (`lenient`, `address`), and [`InstanceFacts`] holds nothing that a status or a Secret could not. Sources: API reference 4.1–4.9 and the vendor's SDK, which is right where the two disagree.
 
+pub mod address;
 mod capacity;
 mod facts;
 mod instance;
@@ -10,9 +12,12 @@ mod lenient;
 mod requests;
 mod tasks;
 mod tenant;
+pub mod text;
 pub mod time;
 mod words;
 
+pub(super) use self::lenient::id;
+pub(in crate::dcs) use self::lenient::{MAX_LIST, TOO_MANY};
 pub use self::{
     capacity::Capacity,
     facts::InstanceFacts,

@@ -22,7 +22,7 @@ pub struct TaskPage {
 wire! {
     /// A background task of an instance.
     pub struct Task {
-        required {
+        id {
             /// Id; cancelling a resize takes it.
             pub id: String,
         }
@@ -110,9 +110,11 @@ wire! {
 
     /// A job of the tenant (4.8.4).
     pub struct Job {
-        required {
+        id {
             /// Id.
             pub job_id: String,
+        }
+        required {
             /// Status.
             pub status: JobStatus,
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     capacity::Capacity,
     lenient::{self, wire},
+    text::is_code,
     words::{CacheMode, CpuType, PricingType},
 };
 
@@ -61,7 +62,7 @@ pub struct Statistics {
 wire! {
     /// A flavor on offer.
     pub struct Flavor {
-        required {
+        code {
             /// Name.
             pub spec_code: String,
         }
@@ -156,7 +157,7 @@ wire! {
 
     /// An availability zone.
     pub struct AvailabilityZone {
-        required {
+        code {
             /// Code; creating an instance takes it.
             pub code: String,
         }
@@ -172,7 +173,7 @@ wire! {
 
     /// Load figures of a running instance.
     pub struct InstanceStatistic {
-        required {
+        id {
             /// Instance id.
             pub instance_id: String,
         }
@@ -201,7 +202,7 @@ impl Flavor {
     /// Engine versions.
     pub fn engine_versions(&self) -> impl Iterator<Item = &str> {
         let versions = self.engine_version.as_deref().unwrap_or_default();
-        versions.split([';', ',']).map(str::trim).filter(|version| !version.is_empty())
+        versions.split([';', ',']).map(str::trim).filter(|version| is_code(version))
     }
 
     /// The attribute `name` for `capacity`.
@@ -215,6 +216,6 @@ impl Flavor {
     /// Codes of the zones that have `capacity` in stock.
     pub fn zones(&self, capacity: Capacity) -> impl Iterator<Item = &str> {
         let zones = self.flavors_available_zones.iter().filter(move |zones| zones.capacity == Some(capacity));
-        zones.flat_map(|zones| zones.az_codes.iter().map(String::as_str))
+        zones.flat_map(|zones| zones.az_codes.iter().map(String::as_str)).filter(|code| is_code(code))
     }
 }

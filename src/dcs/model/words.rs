@@ -1,11 +1,14 @@
 //! The service's words. New ones appear without notice.
 
-use super::lenient::{FromScalar, Scalar};
+use super::{
+    lenient::{FromScalar, MAX_WORD, Scalar},
+    text,
+};
 use crate::words::{Word, words};
 
 impl<T: Word> FromScalar for T {
     fn from_scalar(scalar: Scalar) -> Option<Self> {
-        String::from_scalar(scalar).map(|word| Self::from(word.trim()))
+        String::from_scalar(scalar).map(|word| Self::from(text::shortened(word.trim(), MAX_WORD).as_str()))
     }
 }
 
@@ -142,6 +145,12 @@ mod tests {
         for word in CacheMode::KNOWN {
             assert_eq!(CacheMode::from(*word).as_str(), *word);
         }
+    }
+
+    #[test]
+    fn a_long_word_is_cut() {
+        let word = InstanceStatus::from_scalar(Scalar::Text("X".repeat(1000))).unwrap();
+        assert_eq!(word.as_str().chars().count(), MAX_WORD);
     }
 
     #[test]

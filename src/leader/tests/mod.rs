@@ -237,6 +237,42 @@ fn a_process_of_the_same_identity_acquires_the_lease_at_once() {
 }
 
 #[test]
+fn of_two_processes_with_the_same_identity_one_leads() {
+    let (time, store) = setup();
+    let twin = |nonce: &str, unique_identity| {
+        let settings = LeaseSettings {
+            nonce: nonce.to_owned(),
+            unique_identity,
+            ..LeaseSettings::new("system", "leader", "a")
+        };
+        Candidate::new(store.clone(), settings, Arc::new(time.skewed(seconds(7)))).unwrap()
+    };
+    let mut held = run(&store, &time, seconds(1), Box::pin(twin("one", false).acquire()));
+    let first = held.leadership();
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(held.renew_until_lost());
+    let mut waiting: BoxFuture<'_, LeaseGuard<Store>> = Box::pin(twin("two", false).acquire());
+    for _ in 0..60 {
+        assert!(attempt(&store, &time, seconds(1), &mut renewing).is_none());
+        assert!(attempt(&store, &time, Duration::ZERO, &mut waiting).is_none(), "the other one renews");
+    }
+    drop(renewing);
+    assert!(first.is_leader());
+    // The first one hangs or was killed: nothing renews.
+    let mut second = run(&store, &time, seconds(11), waiting);
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(second.renew_until_lost());
+    assert!(attempt(&store, &time, seconds(5), &mut renewing).is_none());
+    drop(renewing);
+    // A container that follows another one in its pod takes the lease at once; a process that is left over exits.
+    let third = run(&store, &time, seconds(1), Box::pin(twin("three", true).acquire()));
+    assert!(third.leadership().is_leader());
+    let mut renewing: BoxFuture<'_, LossReason> = Box::pin(second.renew_until_lost());
+    assert_eq!(attempt(&store, &time, seconds(6), &mut renewing), Some(LossReason::SameIdentity));
+    drop(renewing);
+    run(&store, &time, seconds(3), Box::pin(second.release()));
+    assert_eq!(holder(&store).as_deref(), Some("a"), "it does not release the lease of the third one");
+}
+
+#[test]
 fn a_candidate_waits_for_the_duration_in_the_holders_lease() {
     let (time, store) = setup();
     let (held, _) = lead(&store, &time, "a");

@@ -9,7 +9,13 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 pub use self::transitions::{Transition, transitions};
-use crate::api::{ConditionType, Reason, time};
+use crate::{
+    api::{ConditionType, Reason, time},
+    dcs::model::text,
+};
+
+/// The longest message of a condition: it may list instances, and a status that the API server rejects says nothing.
+const MAX_MESSAGE: usize = 4096;
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -232,7 +238,11 @@ impl Writer<'_> {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
             reason: reason.as_str().to_owned(),
-            message: if reason == Reason::AsExpected { String::new() } else { message.to_owned() },
+            message: if reason == Reason::AsExpected {
+                String::new()
+            } else {
+                text::bounded(message, MAX_MESSAGE)
+            },
             observed_generation: Some(self.generation),
             last_transition_time: unchanged
                 .map_or_else(|| time::to_kube(self.now), |before| before.last_transition_time.clone()),

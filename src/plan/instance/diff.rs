@@ -8,9 +8,13 @@ use crate::{
         instance::{Applied, PendingChange, Resolved},
         words::{Impact, OperationType},
     },
-    dcs::model::{InstanceFacts, UpdateInstance},
+    dcs::model::{InstanceFacts, UpdateInstance, text},
     formats::RESERVED_PREFIX,
 };
+
+/// What status holds of differences: their number, and the characters of a value.
+const MAX_CHANGES: usize = 64;
+const MAX_VALUE: usize = 1024;
 
 /// All differences, and the requests that resolve those that the operator can resolve.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,7 +86,9 @@ impl Differences {
     }
 
     fn add(&mut self, field: &str, from: Option<String>, to: Option<String>, impact: Impact) {
-        if from != to {
+        if from != to && self.changes.len() < MAX_CHANGES {
+            let fitting = |text: Option<String>| text.map(|text| text::bounded(&text, MAX_VALUE));
+            let (from, to) = (fitting(from), fitting(to));
             self.changes.push(PendingChange { field: field.to_owned(), from, to, impact });
         }
     }
@@ -158,7 +164,7 @@ impl Differences {
             self.update.name = Some(name.clone());
         }
         let own = facts.description.as_deref().unwrap_or_default();
-        if let Some(text) = desired.description.as_ref().filter(|text| *text != own) {
+        if let Some(text) = desired.description.as_ref().filter(|text| !facts.is_described_as(text)) {
             self.add("description", shortened(own), shortened(text), Impact::Online);
             self.update.description = Some(text.clone());
         }
@@ -233,7 +239,7 @@ pub(in crate::plan::instance) fn applied_tags(
     let earlier = applied.map(|applied| applied.tag_keys.as_slice()).unwrap_or_default();
     let remaining = earlier.iter().filter(|key| facts.tag(key).is_some());
     let all: std::collections::BTreeSet<_> = present.chain(remaining).cloned().collect();
-    all.into_iter().collect()
+    all.into_iter().take(MAX_CHANGES).collect()
 }
 
 /// The fields for `status.applied`: the declared values that the instance has, and for the others what it had.

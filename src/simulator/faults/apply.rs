@@ -1,7 +1,7 @@
 //! Applies a fault to a call or to its response.
 
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::script::{ErrorResponse, Fault};
 use crate::simulator::{call::Reply, error_response};
@@ -60,7 +60,8 @@ impl Fault {
             | Self::StaleList(_)
             | Self::PartialList { .. }
             | Self::Truncate { .. }
-            | Self::WrongBody { .. } => return Interception::Proceed,
+            | Self::WrongBody { .. }
+            | Self::WrongFields { .. } => return Interception::Proceed,
         };
         Interception::Respond(Box::new(draft))
     }
@@ -76,6 +77,16 @@ impl Fault {
                 let content = match body {
                     Value::String(text) => Content::Text("application/json", text.clone()),
                     value => Content::Json(value.clone()),
+                };
+                ResponseDraft { content, ..draft }
+            }
+            Self::WrongFields { fields } => {
+                let content = match draft.content {
+                    Content::Json(mut body) => {
+                        set_fields(&mut body, fields);
+                        Content::Json(body)
+                    }
+                    text @ Content::Text(..) => text,
                 };
                 ResponseDraft { content, ..draft }
             }
@@ -130,6 +141,21 @@ fn without_last(mut draft: ResponseDraft, drop: usize) -> ResponseDraft {
         }
     }
     draft
+}
+
+fn set_fields(body: &mut Value, fields: &Map<String, Value>) {
+    match body {
+        Value::Object(object) => {
+            for (name, value) in object {
+                match fields.get(name) {
+                    Some(other) => value.clone_from(other),
+                    None => set_fields(value, fields),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| set_fields(item, fields)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 // === impl ResponseDraft ===

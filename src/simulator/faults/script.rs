@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::dcs::operation::{self, Idempotency, Operation, Service};
 
@@ -79,6 +79,11 @@ pub(crate) enum Fault {
     WrongBody {
         /// Replacement; a string is sent verbatim, anything else as JSON.
         body: Value,
+    },
+    /// The call is executed, and these fields have other values wherever they are in the response.
+    WrongFields {
+        /// Values by name.
+        fields: Map<String, Value>,
     },
     /// A proxy returns an HTML page and the call is not executed.
     Html {
@@ -165,6 +170,7 @@ impl Rule {
             | Fault::PartialList { .. }
             | Fault::Truncate { .. }
             | Fault::WrongBody { .. }
+            | Fault::WrongFields { .. }
             | Fault::Reset => return self.check_target(),
         };
         if !(200..=599).contains(&status) {
@@ -254,6 +260,7 @@ impl Fault {
             Self::PartialList { .. } => "partialList",
             Self::Truncate { .. } => "truncate",
             Self::WrongBody { .. } => "wrongBody",
+            Self::WrongFields { .. } => "wrongFields",
             Self::Html { .. } => "html",
             Self::Reset => "reset",
         }
@@ -273,6 +280,7 @@ impl Fault {
             | Self::Throttle { .. }
             | Self::Truncate { .. }
             | Self::WrongBody { .. }
+            | Self::WrongFields { .. }
             | Self::Html { .. }
             | Self::Reset => true,
         }
@@ -298,6 +306,7 @@ mod tests {
             json!({"partialList": {"drop": 2}}),
             json!({"truncate": {"bytes": 10}}),
             json!({"wrongBody": {"body": {"a": 1}}}),
+            json!({"wrongFields": {"fields": {"port": 70000}}}),
             json!({"html": {"status": 503}}),
             json!("reset"),
         ];

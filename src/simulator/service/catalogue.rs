@@ -242,6 +242,11 @@ fn version_3_flavors() -> Vec<Flavor> {
 // === impl Flavor ===
 
 impl Flavor {
+    /// Whether instances have Redis 3.0.
+    pub(super) fn is_version_3(&self) -> bool {
+        self.versions == ["3.0"]
+    }
+
     /// The size with this capacity.
     pub(super) fn size(&self, capacity: Capacity) -> Option<&Size> {
         self.sizes.iter().find(|size| size.capacity == capacity)

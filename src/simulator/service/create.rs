@@ -69,7 +69,7 @@ impl Service {
     fn parse_create<'a>(&self, body: Body<'a>) -> Result<CreateRequest<'a>> {
         let rules = self.rules();
         let names = names(body)?;
-        let (engine_version, shape, addresses) = engine_and_flavor(body)?;
+        let (engine_version, shape, addresses) = engine_and_flavor(body, self.sells_redis_3())?;
         let version_3 = engine_version == "3.0";
         let description = body.nonempty("description")?;
         description.map_or(Ok(()), validate::description)?;
@@ -222,10 +222,11 @@ fn names(body: Body<'_>) -> Result<Vec<String>> {
 }
 
 /// Version, shape and number of addresses: `DCS.4006`, `DCS.4008`, `DCS.4927`, `DCS.4007`, `DCS.4012`.
-fn engine_and_flavor(body: Body<'_>) -> Result<(&str, Shape, usize)> {
+fn engine_and_flavor(body: Body<'_>, redis_3: bool) -> Result<(&str, Shape, usize)> {
     let engine = body.nonempty("engine")?.filter(|engine| engine.eq_ignore_ascii_case("redis"));
     engine.ok_or_else(|| ApiError::new("DCS.4006"))?;
-    let version = body.nonempty("engine_version")?.filter(|version| VERSIONS.contains(version));
+    let is_sold = |version: &&str| VERSIONS.contains(version) && (redis_3 || *version != "3.0");
+    let version = body.nonempty("engine_version")?.filter(is_sold);
     let version = version.ok_or_else(|| ApiError::new("DCS.4008"))?;
     let flavor = validate::flavor(body)?;
     if !flavor.versions.contains(&version) {

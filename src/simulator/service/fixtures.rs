@@ -32,9 +32,10 @@ pub(super) struct Cloud {
     created: u32,
 }
 
+/// A main site that still sells Redis 3.0.
 impl Default for Cloud {
     fn default() -> Self {
-        Self::new(Options::default())
+        Self::new(Options { redis_3: true, ..Options::default() })
     }
 }
 

@@ -22,7 +22,8 @@ impl Service {
         let instance = query.nonempty("instance_id").map(|id| self.find(id)).transpose()?;
         let capacity = query.capacity()?;
         let zones: Vec<_> = self.zones().filter(|zone| !zone.sold_out).collect();
-        let flavors = catalogue::all().iter().filter(|flavor| matches(flavor, query));
+        let on_sale = |flavor: &&Flavor| self.sells_redis_3() || !flavor.is_version_3();
+        let flavors = catalogue::all().iter().filter(on_sale).filter(|flavor| matches(flavor, query));
         let shown = flavors.filter_map(|flavor| {
             let sizes = flavor.sizes.iter().filter(|size| {
                 capacity.is_none_or(|capacity| size.capacity == capacity)
@@ -50,7 +51,6 @@ fn is_reachable(instance: &Instance, flavor: &Flavor, size: &Size) -> bool {
 }
 
 fn show(flavor: &Flavor, sizes: &[&Size], zones: &[Zone]) -> Value {
-    let version_3 = flavor.versions == ["3.0"];
     let available = |size: &&&Size| {
         json!({
             "capacity": text(size.capacity),
@@ -62,7 +62,7 @@ fn show(flavor: &Flavor, sizes: &[&Size], zones: &[Zone]) -> Value {
     json!({
         "spec_code": flavor.spec_code,
         "cloud_service_type_code": "hws.service.type.dcs",
-        "cloud_resource_type_code": render::resource_type(version_3),
+        "cloud_resource_type_code": render::resource_type(flavor.is_version_3()),
         "cache_mode": flavor.mode,
         "engine": "redis",
         "engine_version": flavor.versions.join(";"),
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::{
         dcs::model::{Flavors, PricingType},
-        simulator::service::fixtures::Cloud,
+        simulator::{Options, Site, service::fixtures::Cloud},
     };
 
     fn list(cloud: &mut Cloud, query: &[(&str, &str)]) -> Vec<crate::dcs::model::Flavor> {
@@ -135,6 +135,35 @@ mod tests {
         }
         assert_eq!(cloud.get("ListFlavors", &[], &[("capacity", "x")]).body["error_code"], "DCS.4800");
         assert_eq!(cloud.get("ListFlavors", &[], &[("instance_id", "x")]).body["error_code"], "DCS.4061");
+    }
+
+    #[test]
+    fn redis_3_is_on_sale_at_some_sites_only_and_never_first() {
+        for (site, redis_3, sold) in [
+            (Site::Main, false, 0),
+            (Site::Newer, false, 0),
+            (Site::Older, false, 3),
+            (Site::Quirky, false, 3),
+            (Site::Main, true, 3),
+        ] {
+            let mut cloud = Cloud::new(Options { site, redis_3, ..Options::default() });
+            assert_eq!(list(&mut cloud, &[("engine_version", "3.0")]).len(), sold, "{site}");
+            for query in [
+                vec![],
+                vec![("cache_mode", "ha")],
+                vec![("cache_mode", "single"), ("capacity", "2")],
+                vec![("cache_mode", "proxy"), ("capacity", "512")],
+                vec![("cpu_type", "x86_64"), ("capacity", "64")],
+            ] {
+                let found = list(&mut cloud, &query);
+                let first = found.first().and_then(|flavor| flavor.engine_version.clone());
+                assert!(first.is_some_and(|versions| versions != "3.0"), "{site} {query:?}");
+                let old = found.iter().filter(|flavor| flavor.engine_version.as_deref() == Some("3.0"));
+                assert!(sold > 0 || old.count() == 0, "{site} {query:?}");
+            }
+            let created = cloud.try_create("dcs.master_standby", 8.0, json!({}));
+            assert_eq!(created.status == 200, sold > 0, "{site}: {created:?}");
+        }
     }
 
     #[test]

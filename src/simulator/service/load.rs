@@ -1,4 +1,5 @@
-//! Simulated load, computed from instance id and age without state (API reference 4.2.6).
+//! Simulated load, computed from instance id and age without state (API reference 4.2.6). Nobody writes into an instance
+//! of the simulator: it stays empty, unless a control call sets the memory that is in use.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -8,20 +9,11 @@ use crate::{dcs::model::InstanceStatus, simulator::call::Reply};
 
 /// Memory usage of an empty instance in MB.
 const BASE_MEMORY_MB: i64 = 2;
-/// Seconds until memory usage reaches its normal level.
-const RAMP_UP_SECONDS: i64 = 600;
 
-/// Memory usage in MB: grows to 5 to 30% of the maximum, then varies.
-pub(super) fn used_memory(instance: &Instance, now: DateTime<Utc>) -> i64 {
-    if let Some(fixed) = instance.used_memory {
-        return fixed;
-    }
-    let Some(age) = age(instance, now) else { return 0 };
-    let most = i64::from(instance.shape.max_memory);
-    let percent = 5 + pseudo_random(instance, "fill", 23);
-    let wave = pseudo_random(instance, &format!("wave {}", age / 60), 3);
-    let used = most * (percent + wave) / 100 * age.min(RAMP_UP_SECONDS) / RAMP_UP_SECONDS;
-    (used + BASE_MEMORY_MB).min(most)
+/// Memory usage in MB.
+pub(super) fn used_memory(instance: &Instance) -> i64 {
+    let base = if instance.launched_at.is_some() { BASE_MEMORY_MB } else { 0 };
+    instance.used_memory.unwrap_or(base)
 }
 
 // === impl Service ===
@@ -38,7 +30,7 @@ impl Service {
 
 fn statistic(instance: &Instance, now: DateTime<Utc>) -> Value {
     let age = age(instance, now).unwrap_or_default();
-    let used = used_memory(instance, now);
+    let used = used_memory(instance);
     // Commands per second; one in ten is a write.
     let rate = 1 + pseudo_random(instance, "rate", 500);
     let noise = pseudo_random(instance, &format!("noise {}", age / 10), 100);
@@ -76,17 +68,30 @@ mod tests {
     use crate::simulator::service::fixtures::{self, Cloud};
 
     #[test]
-    fn memory_grows_and_stays_below_a_third() {
+    fn an_untouched_instance_stays_empty() {
+        let mut cloud = Cloud::default();
+        let id = cloud.running("redis.ha.xu1.large.r2.64", 64.0);
+        cloud.wait(86_400 * 365);
+        let body = cloud.get("ListStatisticsOfRunningInstances", &[], &[]).body;
+        let (used, keys) = (&body["statistics"][0]["used_memory"], &body["statistics"][0]["keys"]);
+        assert_eq!((used.as_i64(), keys.as_i64()), (Some(BASE_MEMORY_MB), Some(0)));
+        assert_eq!(cloud.show(&id)["used_memory"], BASE_MEMORY_MB);
+        // A shrink is not refused for data that nobody wrote.
+        cloud.ok(
+            "ResizeInstance",
+            &id,
+            serde_json::json!({"spec_code": "redis.ha.xu1.large.r2.1", "new_capacity": 1}),
+        );
+    }
+
+    #[test]
+    fn only_a_control_call_fills_an_instance() {
         let mut instance = fixtures::instance();
-        instance.launched_at = None;
-        assert_eq!(used_memory(&instance, fixtures::time(0)), 0);
-        instance.launched_at = Some(fixtures::time(0));
-        let used = |seconds| used_memory(&instance, fixtures::time(seconds));
-        assert_eq!(used(0), BASE_MEMORY_MB);
-        assert!(used(0) < used(300) && used(300) < used(600));
-        for seconds in [0, 300, 600, 86_400, 86_400 * 365] {
-            assert!(used(seconds) * 100 <= i64::from(instance.shape.max_memory) * 35, "{seconds}");
-        }
+        assert_eq!(used_memory(&instance), BASE_MEMORY_MB);
+        instance.used_memory = Some(700);
+        assert_eq!(used_memory(&instance), 700);
+        (instance.used_memory, instance.launched_at) = (None, None);
+        assert_eq!(used_memory(&instance), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Site-specific formats, applied to a finished response.
 //!
 //! Every deviation is known from a real site. Formats that all sites share are in `render`: a capacity of 0 with
-//! `capacity_minor`, `no_password_access` as text in the details.
+//! `capacity_minor`, `no_password_access` as text in the details, null for what an instance does not have.
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,8 @@ struct Style {
     booleans_as_text: &'static [&'static str],
     /// Null written as `{}`.
     null_as_object: &'static [&'static str],
-    /// Replacement for a missing security group.
+    /// Replacement for a missing security group, known from sites with the first API version. The vendor's Terraform
+    /// provider expects none: its plan right after a creation is empty.
     no_security_group: Option<&'static str>,
     /// Empty lists written as null.
     empty_is_null: bool,
@@ -31,12 +32,15 @@ struct Style {
     old_envelope: bool,
 }
 
+/// What older sites write for a missing security group.
+const PLACEHOLDER: &str = "securityGroupId";
+
 const MAIN: Style = Style {
     numbers_as_text: &[],
     booleans_as_upper_text: &[],
     booleans_as_text: &[],
-    null_as_object: &["unit"],
-    no_security_group: Some("securityGroupId"),
+    null_as_object: &[],
+    no_security_group: None,
     empty_is_null: false,
     renamed: &[],
     old_envelope: false,
@@ -50,6 +54,7 @@ const fn style(site: Site) -> Style {
         }
         Site::Older => Style {
             empty_is_null: true,
+            no_security_group: Some(PLACEHOLDER),
             // Spelling of the reference, which no SDK uses.
             renamed: &[("backend_addrs", "backend_addresses"), ("inquery_spec_code", "inquiry_spec_code")],
             old_envelope: true,
@@ -95,8 +100,8 @@ const fn style(site: Site) -> Style {
                 "readonly_domain_name",
                 "service_task_id",
                 "task",
-                "unit",
             ],
+            no_security_group: Some(PLACEHOLDER),
             empty_is_null: true,
             old_envelope: true,
             ..MAIN
@@ -212,6 +217,30 @@ mod tests {
         let main = read(Site::Main);
         for site in Site::ALL {
             assert_eq!(read(site), main, "{site}");
+        }
+    }
+
+    #[test]
+    fn only_older_sites_have_a_placeholder_for_a_missing_security_group() {
+        for (site, expected) in [
+            (Site::Main, Value::Null),
+            (Site::Newer, json!("")),
+            (Site::Older, json!(PLACEHOLDER)),
+            (Site::Quirky, json!(PLACEHOLDER)),
+        ] {
+            let mut cloud = Cloud::new(Options { site, ..Options::default() });
+            let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
+            let (body, quota) = (cloud.show(&id), cloud.get("ShowQuotaOfTenant", &[], &[]).body);
+            assert_eq!(
+                (&body["security_group_id"], &body["security_group_name"]),
+                (&expected, &expected),
+                "{site}"
+            );
+            let listed = &cloud.get("ListInstances", &[], &[]).body["instances"][0];
+            assert_eq!(listed["security_group_id"], expected, "{site}");
+            let units: Vec<_> =
+                quota["quotas"]["resources"].as_array().unwrap().iter().map(|row| &row["unit"]).collect();
+            assert_eq!(units, [&Value::Null, &json!("GB")], "{site}");
         }
     }
 

@@ -67,7 +67,7 @@ impl Service {
             "capacity": capacity,
             "capacity_minor": capacity_minor,
             "max_memory": instance.shape.max_memory,
-            "used_memory": load::used_memory(instance, self.now),
+            "used_memory": load::used_memory(instance),
             "ip": (!addresses.is_empty()).then(|| addresses.join(",")),
             "port": instance.port,
             "domain_name": domain,

@@ -92,7 +92,7 @@ impl Service {
 
     /// Rejects a size that is too small for the stored data: `DCS.4012`.
     fn check_data_fits(&self, instance: &Instance, size: &Size) -> Result<()> {
-        let used = load::used_memory(instance, self.now);
+        let used = load::used_memory(instance);
         let smaller = size.usable < instance.shape.max_memory;
         if smaller && used * 100 >= i64::from(size.usable) * MAX_USED_PERCENT {
             return Err(ApiError::with_detail(

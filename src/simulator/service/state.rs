@@ -92,6 +92,11 @@ impl Service {
         self.options.site.rules()
     }
 
+    /// Whether the site sells flavors of Redis 3.0.
+    pub(super) fn sells_redis_3(&self) -> bool {
+        self.options.redis_3 || self.rules().redis_3
+    }
+
     pub(super) fn after(&self, duration: Duration) -> DateTime<Utc> {
         later(self.now, duration)
     }

@@ -167,7 +167,7 @@ mod tests {
         cloud.create("redis.single.xu1.large.4", 4.0, json!({}));
         cloud.create("redis.single.xu1.tiny.512", 0.5, json!({}));
         let body = cloud.get("ShowQuotaOfTenant", &[], &[]).body;
-        assert_eq!(body["quotas"]["resources"][0]["unit"], json!({}));
+        assert_eq!(body["quotas"]["resources"][0]["unit"], Value::Null);
         let quotas: Quotas = serde_json::from_value(body).unwrap();
         let used: Vec<_> = quotas.quotas.resources.iter().map(|r| (r.used, r.quota)).collect();
         assert_eq!(used, [(Some(2), Some(3)), (Some(5), Some(5))]);

@@ -47,6 +47,8 @@ struct Inner {
     faults: Mutex<Vec<Fault>>,
     is_unavailable: AtomicBool,
     delay: AtomicU64,
+    /// Requests whose path and query contain this are not answered, and their answers stop, but stay open.
+    silent: watch::Sender<Option<&'static str>>,
     /// Responses are aborted when this changes.
     abort: watch::Sender<u64>,
     response_counts: Mutex<BTreeMap<u16, u64>>,
@@ -75,6 +77,7 @@ impl Proxy {
             faults: Mutex::default(),
             is_unavailable: AtomicBool::default(),
             delay: AtomicU64::default(),
+            silent: watch::Sender::new(None),
             abort: watch::Sender::new(0),
             response_counts: Mutex::default(),
             accept_headers: Mutex::default(),
@@ -121,6 +124,11 @@ impl Proxy {
         self.0.delay.store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
+    /// Accepts matching requests and is silent, also in the middle of an answer.
+    pub(crate) fn set_silent(&self, part: Option<&'static str>) {
+        self.0.silent.send_replace(part);
+    }
+
     /// Aborts every watch.
     pub(crate) fn abort_watches(&self) {
         self.0.abort.send_modify(|number| *number += 1);
@@ -156,6 +164,10 @@ fn answer(status: u16, headers: HeaderMap, body: Body) -> Response {
     response
 }
 
+fn is_silent(silent: &watch::Receiver<Option<&'static str>>, path: &str) -> bool {
+    silent.borrow().is_some_and(|part| path.contains(part))
+}
+
 async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let path = request.uri().path_and_query().unwrap().to_string();
     let method = request.method().clone();
@@ -180,6 +192,11 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
         headers.insert(header::RETRY_AFTER, "1".parse().unwrap());
         return answer(status, headers, Body::from(body.to_string()));
     }
+    let mut silent = proxy.0.silent.subscribe();
+    if is_silent(&silent, &path) {
+        count(NO_RESPONSE);
+        return std::future::pending().await;
+    }
     let mut abort = proxy.0.abort.subscribe();
     let (server, client) = proxy.0.upstream.lock().unwrap().clone();
     let mut headers = request.headers().clone();
@@ -199,12 +216,24 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
         headers.remove(name);
     }
     // The body is streamed, because a watch does not end.
-    let chunks = stream::unfold((answered, abort), |(mut answered, mut abort)| async move {
-        let chunk = tokio::select! {
-            chunk = answered.chunk() => chunk.map_err(std::io::Error::other).transpose()?,
-            _ = abort.changed() => return None,
-        };
-        Some((chunk, (answered, abort)))
-    });
+    silent.mark_unchanged();
+    let chunks = stream::unfold(
+        (answered, abort, silent, path),
+        |(mut answered, mut abort, mut silent, path)| async move {
+            let chunk = loop {
+                tokio::select! {
+                    biased;
+                    _ = silent.changed() => {
+                        if is_silent(&silent, &path) {
+                            return std::future::pending().await;
+                        }
+                    }
+                    chunk = answered.chunk() => break chunk.map_err(std::io::Error::other).transpose()?,
+                    _ = abort.changed() => return None,
+                }
+            };
+            Some((chunk, (answered, abort, silent, path)))
+        },
+    );
     answer(status, headers, Body::from_stream(chunks))
 }

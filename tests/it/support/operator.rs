@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use super::{
     control_plane::{ControlPlane, send},
     eventually::{DEADLINE, eventually},
-    sim_harness::{ACCESS_KEY, SECRET_KEY, SimHarness, settings},
+    sim_harness::{ACCESS_KEY, SECRET_KEY, SimHarness, reserved_ports, settings},
     world::objects::{SUBNET, VPC},
 };
 
@@ -131,11 +131,12 @@ impl TestCluster {
     pub(crate) fn operator_with(&self, kubeconfig: &Path, flags: &[&str]) -> Operator {
         let files = fs::read_dir(self.folder.path()).unwrap().count();
         let log = self.folder.path().join(format!("operator-{files}.log"));
+        let insecure = format!("--allow-insecure-endpoint={}", reserved_ports());
         let quick = [
             "--listen=127.0.0.1:0",
             "--log-format=json",
             "--namespace=dcs-operator-system",
-            "--allow-insecure-endpoint=127.0.0.1",
+            &insecure,
             "--poll-interval-active=200ms",
             "--poll-interval-idle=2s",
             "--reads-per-second=200",
@@ -298,7 +299,7 @@ impl Tenant {
         // A client must not outlive the runtime of the test that created it.
         let client = cluster.control_plane.client().await;
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &made).await.unwrap();
-        let cloud = SimHarness::over_http(settings).await;
+        let cloud = SimHarness::on_reserved_port(settings);
         Self { client, namespace: namespace.to_owned(), cloud }
     }
 

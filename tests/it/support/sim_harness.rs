@@ -1,6 +1,10 @@
 //! A simulator and the real client, connected over HTTP or in process.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
 
 use dcs_operator::{
     clock::{Clock, SystemClock},
@@ -90,14 +94,40 @@ pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), work).await.expect("done before the deadline")
 }
 
+/// Ports of simulated clouds: an operator is told at its start which ports it may call, and clouds may start later.
+static RESERVED: LazyLock<(String, Mutex<Vec<std::net::TcpListener>>)> = LazyLock::new(|| {
+    let bind = |_| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        listener
+    };
+    let listeners: Vec<_> = (0..128).map(bind).collect();
+    let ports = listeners.iter().map(|listener| listener.local_addr().unwrap().to_string());
+    (ports.collect::<Vec<_>>().join(","), Mutex::new(listeners))
+});
+
+/// The reserved ports of this process, as the flag `--allow-insecure-endpoint` takes them.
+pub(crate) fn reserved_ports() -> &'static str {
+    &RESERVED.0
+}
+
 // === impl SimHarness ===
 
 impl SimHarness {
     /// Connects over HTTP, in real time.
     pub(crate) async fn over_http(settings: Settings) -> Self {
+        Self::behind(TcpListener::bind("127.0.0.1:0").await.unwrap(), settings)
+    }
+
+    /// Connects over HTTP, in real time, on a port that operators under test may call ([`reserved_ports`]).
+    pub(crate) fn on_reserved_port(settings: Settings) -> Self {
+        let listener = RESERVED.1.lock().unwrap().pop().expect("more simulated clouds than reserved ports");
+        Self::behind(TcpListener::from_std(listener).unwrap(), settings)
+    }
+
+    fn behind(listener: TcpListener, settings: Settings) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let shared = simulator(settings, Arc::clone(&clock));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(http::serve(listener, shared.clone(), std::future::pending()));
         let account = account(&base, access_key(SECRET_KEY, None), &shared);

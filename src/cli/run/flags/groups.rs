@@ -4,7 +4,11 @@ use std::{num::NonZeroU32, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::{controller::NamespacedName, plan::schedule::Backoff, telemetry::Format};
+use crate::{
+    controller::{HostPattern, HostPort, NamespacedName},
+    plan::schedule::Backoff,
+    telemetry::Format,
+};
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,9 +44,9 @@ pub(crate) struct LeaderFlags {
     #[arg(long, env = "DCS_OPERATOR_LEADER_ELECT_RENEW_INTERVAL", default_value = "5s", hide = true,
           value_parser = duration, value_name = "DURATION")]
     pub(crate) leader_elect_renew_interval: Duration,
-    /// Identity of this process as lease holder. A process takes over a lease of its own identity at once, so two
-    /// running processes must never share one. The default is POD_NAME and POD_UID together, or a random identity if
-    /// they are not set.
+    /// Identity of this process as lease holder. The default is POD_NAME and POD_UID together, or a random identity if
+    /// they are not set; a container that follows another one in its pod takes the lease at once. A process with an
+    /// identity set here first observes for two renew intervals that no other process of this identity renews it.
     #[arg(long, env = "DCS_OPERATOR_IDENTITY", value_name = "NAME")]
     pub(crate) identity: Option<String>,
 }
@@ -184,13 +188,18 @@ pub(crate) struct KubernetesFlags {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Tenants")]
 pub(crate) struct TenantFlags {
-    /// Host that credentials may name as endpoint, in addition to the hosts of the provider. A leading dot allows all
-    /// subdomains. Repeatable.
+    /// Host that credentials may name as endpoint, in addition to those of DCS and IAM in the regions of the provider.
+    /// It is called with TLS on port 443. A leading dot allows all subdomains. Repeatable.
     #[arg(long, env = "DCS_OPERATOR_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub(crate) allow_endpoint: Vec<String>,
-    /// Host that may be called without TLS, such as a simulator. Repeatable.
-    #[arg(long, env = "DCS_OPERATOR_ALLOW_INSECURE_ENDPOINT", value_delimiter = ',', value_name = "HOST")]
-    pub(crate) allow_insecure_endpoint: Vec<String>,
+    pub(crate) allow_endpoint: Vec<HostPattern>,
+    /// Host and port that may be called without TLS, such as a simulator's. Repeatable.
+    #[arg(
+        long,
+        env = "DCS_OPERATOR_ALLOW_INSECURE_ENDPOINT",
+        value_delimiter = ',',
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) allow_insecure_endpoint: Vec<HostPort>,
     /// Secret with the operator's own credentials, for namespaces without a credentials Secret.
     #[arg(long, env = "DCS_OPERATOR_CREDENTIALS_SECRET", value_parser = namespaced_name, value_name = "NAMESPACE/NAME")]
     pub(crate) credentials_secret: Option<NamespacedName>,

@@ -1,11 +1,13 @@
 //! Flags of `dcs-operator run`. Each has an environment variable.
 
+mod former;
 mod groups;
 
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
+pub(in crate::cli) use self::former::name_present_flag;
 use self::groups::{CloudFlags, KubernetesFlags, LeaderFlags, LogFormat, ReconcileFlags, TenantFlags};
 use crate::{
     cli::Failure,
@@ -21,7 +23,11 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// The shortest interval: a shorter one keeps the operator busy with nothing else.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
+/// No site lists a new instance sooner for sure.
+const MIN_CONSISTENCY_WINDOW: Duration = Duration::from_secs(1);
 const MAX_SHUTDOWN: Duration = Duration::from_secs(10);
+/// The longest name of an object, and of a process in status.
+const MAX_NAME: usize = 253;
 
 /// Flags of `dcs-operator run`.
 #[derive(Debug, Clone, Args)]
@@ -37,7 +43,7 @@ pub(crate) struct RunArgs {
     /// Format of log lines. DCS_OPERATOR_LOG sets the level: info, debug, dcs_operator::dcs=debug,warn …
     #[arg(long, env = "DCS_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-    /// How many objects are reconciled at the same time.
+    /// How many objects are reconciled at the same time, besides those whose cloud takes long to answer.
     #[arg(long, env = "DCS_OPERATOR_CONCURRENCY", default_value_t = 16, value_name = "NUMBER",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,
@@ -69,6 +75,15 @@ fn namespaces(names: &[String]) -> Namespaces {
     if names.iter().any(|name| name == "*") { Namespaces::All } else { Namespaces::Some(names.to_vec()) }
 }
 
+/// Whether `name` is a label by RFC 1123.
+fn is_label(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
 fn refuse_unless(holds: bool, message: &str) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(Failure::Usage(message.to_owned())) }
 }
@@ -81,6 +96,7 @@ impl RunArgs {
     /// # Errors
     /// [`Failure::Usage`] with the first inconsistency and its remedy.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.check_names()?;
         self.check_lease()?;
         self.check_cloud()?;
         self.check_reconcile()?;
@@ -94,6 +110,37 @@ impl RunArgs {
                 || self.tenants.credentials_namespaces.iter().all(|name| name.is_empty()),
             "--credentials-namespaces requires --credentials-secret",
         )
+    }
+
+    /// Names that the API server would reject later, each time.
+    fn check_names(&self) -> Result<(), Failure> {
+        refuse_unless(
+            self.namespace.as_deref().is_none_or(is_label),
+            "--namespace must be the name of a namespace: at most 63 lower case letters, digits and hyphens",
+        )?;
+        refuse_unless(
+            self.leader.lease_name.len() <= MAX_NAME && self.leader.lease_name.split('.').all(is_label),
+            "--lease-name must be the name of a Lease: lower case letters, digits, hyphens and dots",
+        )?;
+        let is_identity = |identity: &str| {
+            (1..=MAX_NAME).contains(&identity.len()) && identity.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        refuse_unless(
+            self.leader.identity.as_deref().is_none_or(is_identity),
+            "--identity must have 1 to 253 characters, without blanks",
+        )?;
+        let tenants = &self.tenants;
+        for (flag, names) in [
+            ("--credentials-namespaces", &tenants.credentials_namespaces),
+            ("--trusted-namespaces", &tenants.trusted_namespaces),
+        ] {
+            let is_name = |name: &String| name.is_empty() || name == "*" || is_label(name);
+            refuse_unless(
+                names.iter().all(is_name),
+                &format!("{flag} must be names of namespaces, separated by commas, or *"),
+            )?;
+        }
+        Ok(())
     }
 
     fn check_lease(&self) -> Result<(), Failure> {
@@ -130,7 +177,12 @@ impl RunArgs {
             "--poll-interval-active must be not longer than --poll-interval-idle",
         )?;
         refuse_unless(cloud.read_timeout >= Duration::from_secs(1), "--read-timeout must be 1s or more")?;
-        refuse_unless(!cloud.intent_ttl.is_zero(), "--intent-ttl must be longer than 0s")
+        refuse_unless(!cloud.intent_ttl.is_zero(), "--intent-ttl must be longer than 0s")?;
+        refuse_unless(cloud.throttled >= MIN_INTERVAL, "--throttled must be 100ms or longer")?;
+        refuse_unless(
+            cloud.list_consistency_window >= MIN_CONSISTENCY_WINDOW,
+            "--list-consistency-window must be 1s or more: a shorter one can create an instance twice",
+        )
     }
 
     fn check_reconcile(&self) -> Result<(), Failure> {
@@ -148,9 +200,10 @@ impl RunArgs {
     }
 
     fn check_kubernetes(&self) -> Result<(), Failure> {
-        let KubernetesFlags { kubernetes_timeout, watch, shutdown, .. } = self.kubernetes;
+        let KubernetesFlags { kubernetes_timeout, watch, watch_retry, shutdown } = self.kubernetes;
         refuse_unless(!kubernetes_timeout.is_zero(), "--kubernetes-timeout must be longer than 0s")?;
         refuse_unless(watch >= Duration::from_secs(1), "--watch must be 1s or more")?;
+        refuse_unless(watch_retry >= MIN_INTERVAL, "--watch-retry must be 100ms or longer")?;
         refuse_unless(shutdown <= MAX_SHUTDOWN, "--shutdown must be at most 10s")
     }
 
@@ -284,6 +337,21 @@ mod tests {
             (vec!["--unreachable", "601s"], "not longer than --observation"),
             (vec!["--watch", "500ms"], "--watch must be 1s or more"),
             (vec!["--shutdown", "11s"], "at most 10s"),
+            (vec!["--list-consistency-window", "0s"], "--list-consistency-window must be 1s or more"),
+            (vec!["--throttled", "0s"], "--throttled must be 100ms"),
+            (vec!["--watch-retry", "0s"], "--watch-retry must be 100ms"),
+            (vec!["--namespace", "Ops"], "--namespace must be the name"),
+            (vec!["--namespace", ""], "--namespace must be the name"),
+            (vec!["--namespace", "a/b"], "--namespace must be the name"),
+            (vec!["--lease-name", "a b"], "--lease-name must be the name"),
+            (vec!["--lease-name", ""], "--lease-name must be the name"),
+            (vec!["--identity", ""], "--identity must have 1 to 253"),
+            (vec!["--identity", "a\nb"], "--identity must have 1 to 253"),
+            (
+                vec!["--credentials-namespaces", "Shop", "--credentials-secret", "a/b"],
+                "must be names of namespaces",
+            ),
+            (vec!["--trusted-namespaces", "a b"], "--trusted-namespaces must be names"),
         ] {
             let refused = parse(&flags).check().unwrap_err().to_string();
             assert!(refused.contains(remedy), "{refused}");
@@ -339,8 +407,25 @@ mod tests {
 
     #[test]
     fn former_names_are_unknown_and_numbers_without_a_unit_are_refused() {
-        for name in ["--fast-tick-seconds", "--lease-seconds", "--most-tries", "--busy-seconds"] {
-            assert_eq!(refused(&[name, "5s"]).kind(), ErrorKind::UnknownArgument, "{name}");
+        for (former, present) in [
+            ("--fast-tick-seconds", "--poll-interval-active"),
+            ("--lease-seconds", "--leader-elect-lease-duration"),
+            ("--lease-renew-seconds", "--leader-elect-renew-interval"),
+            ("--visibility-seconds", "--list-consistency-window"),
+            ("--backstop-seconds", "--operation-check-interval"),
+            ("--send-limit-seconds", "--intent-ttl"),
+            ("--slow-round-seconds", "--resync-interval"),
+            ("--steady-tick-seconds", "--poll-interval-idle"),
+            ("--most-tries", "--max-tries"),
+            ("--busy-seconds", "--busy"),
+        ] {
+            let error = name_present_flag(refused(&[former, "5s"]));
+            assert_eq!(error.kind(), ErrorKind::UnknownArgument, "{former}");
+            let tips: Vec<_> =
+                error.to_string().lines().filter(|line| line.contains("tip:")).map(str::to_owned).collect();
+            assert!(tips.len() == 1 && tips[0].ends_with(&format!("'{present}'")), "{former}: {tips:?}");
+            let id = present.trim_start_matches("--");
+            assert!(Line::command().get_arguments().any(|flag| flag.get_long() == Some(id)), "{present}");
         }
         for number in ["30", "0.5", "0"] {
             let message = refused(&["--busy", number]).to_string();
@@ -367,6 +452,8 @@ mod tests {
             assert!(Line::try_parse_from(["run", flag, value]).is_err(), "{flag} {value}");
         };
         let _ = ["ops", "/x", "x/", "a/b/c"].map(|value| wrong("--credentials-secret", value));
+        let _ = ["https://x", "*.x.y", "x:1"].map(|value| wrong("--allow-endpoint", value));
+        let _ = ["x", "x:0", "http://x:1", "x:70000"].map(|value| wrong("--allow-insecure-endpoint", value));
         let _ = ["-1s", "x", "366days", "18446744073709551615s"].map(|value| wrong("--busy", value));
         let _ = ["5s", "5s..", "9s..5s", "0s..5s", "a..b"].map(|value| wrong("--retry", value));
     }

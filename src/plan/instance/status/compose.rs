@@ -232,7 +232,11 @@ fn set_binding(o: &Observed, decision: &mut Decision, readiness: Readiness, stat
         return;
     }
     let assessment = binding::assess(o, status, readiness == Readiness::Serving);
-    let published = (assessment.published, assessment.reason, assessment.message.as_str());
+    let message = match observation::unusable_addresses(o, decision.facts.as_ref()) {
+        Some(unusable) => format!("{}; ignored in the answer of DCS: {unusable}", assessment.message),
+        None => assessment.message,
+    };
+    let published = (assessment.published, assessment.reason, message.as_str());
     let (before, generation) = (&o.status.conditions, o.subject.generation);
     status.conditions.push(binding_published(published, before, generation, o.now.wall));
     status.binding = assessment.binding;

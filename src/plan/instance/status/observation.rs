@@ -220,6 +220,16 @@ fn endpoints(facts: &InstanceFacts) -> Option<Endpoints> {
     (primary.is_some() || read_only.is_some()).then_some(Endpoints { primary, read_only, tls: None })
 }
 
+/// The parts of the instance's address that the last answer has and that cannot be used, with the reasons.
+pub(in crate::plan::instance) fn unusable_addresses(
+    o: &Observed,
+    facts: Option<&InstanceFacts>,
+) -> Option<String> {
+    let listed = || o.lists.as_ref()?.known.as_deref();
+    let facts = facts.or_else(|| o.snapshot().map(|snapshot| &snapshot.facts)).or_else(listed)?;
+    (!facts.unusable.is_empty()).then(|| facts.unusable.join(", "))
+}
+
 fn first_address(ips: &str) -> Option<String> {
     ips.split(',').map(str::trim).find(|ip| !ip.is_empty()).map(str::to_owned)
 }

@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod existing;
 pub(super) mod fixtures;
+mod hostile;
 mod properties;
 mod world;
 

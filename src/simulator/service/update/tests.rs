@@ -41,7 +41,7 @@ fn settings_change_immediately() {
 
 #[test]
 fn settings_are_validated() {
-    let mut cloud = Cloud::new(Options { unique_names: true, ..Options::default() });
+    let mut cloud = Cloud::new(Options { unique_names: true, redis_3: true, ..Options::default() });
     let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
     cloud.create("redis.ha.xu1.large.r2.4", 4.0, json!({"name": "taken"}));
     for (body, expected) in [
@@ -61,7 +61,7 @@ fn settings_are_validated() {
         let expected = expected.map_or(Value::Null, Value::from);
         assert_eq!(code(&mut cloud, "UpdateInstance", &id, body.clone()), expected, "{body}");
     }
-    assert_eq!(cloud.show(&id)["security_group_id"], "securityGroupId");
+    assert_eq!(cloud.show(&id)["security_group_id"], Value::Null);
     let old = cloud.running("dcs.master_standby", 4.0);
     assert_eq!(code(&mut cloud, "UpdateInstance", &old, json!({"security_group_id": "other"})), Value::Null);
     assert_eq!(cloud.show(&old)["security_group_id"], "other");

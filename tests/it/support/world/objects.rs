@@ -70,6 +70,11 @@ pub(crate) fn quick_cloud() -> CloudSettings {
 
 impl World {
     pub(super) fn add_credentials(&mut self) {
+        self.put_credentials(NAMESPACE, "dcs-credentials", SECRET_KEY);
+    }
+
+    /// Credentials of the same project in another namespace, or wrong ones.
+    pub(crate) fn put_credentials(&mut self, namespace: &str, name: &str, secret_key: &str) {
         let simulator = self.cloud.lock();
         let text = |text: &str| ByteString(text.as_bytes().to_vec());
         let data = [
@@ -78,14 +83,14 @@ impl World {
             ("endpoint", text(ENDPOINT)),
             ("iamEndpoint", text(ENDPOINT)),
             ("accessKey", text(ACCESS_KEY)),
-            ("secretKey", text(SECRET_KEY)),
+            ("secretKey", text(secret_key)),
             ("vpcId", text(VPC)),
             ("subnetId", text(SUBNET)),
         ];
         let secret = Secret {
             metadata: ObjectMeta {
-                name: Some("dcs-credentials".to_owned()),
-                namespace: Some(NAMESPACE.to_owned()),
+                name: Some(name.to_owned()),
+                namespace: Some(namespace.to_owned()),
                 ..ObjectMeta::default()
             },
             data: Some(data.map(|(key, value)| (key.to_owned(), value)).into()),
@@ -112,10 +117,15 @@ impl World {
 
     /// Makes an object, as `kubectl apply` would.
     pub(crate) fn apply(&mut self, name: &str, spec: DcsInstanceSpec) -> ObjectId {
+        self.apply_in(NAMESPACE, name, spec)
+    }
+
+    /// [`apply`](Self::apply) in another namespace.
+    pub(crate) fn apply_in(&mut self, namespace: &str, name: &str, spec: DcsInstanceSpec) -> ObjectId {
         let mut object = DcsInstance::new(name, spec);
-        object.metadata.namespace = Some(NAMESPACE.to_owned());
+        object.metadata.namespace = Some(namespace.to_owned());
         self.cluster.create(object);
-        key(name)
+        ObjectId::new(DcsInstance::KIND, namespace, name)
     }
 
     pub(crate) fn edit(&mut self, key: &ObjectId, change: impl FnOnce(&mut DcsInstanceSpec)) {

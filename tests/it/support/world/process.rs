@@ -145,7 +145,10 @@ impl Process {
             hash_key: HashKey::new(vec![7; 32]),
             cluster_id: "cluster".to_owned(),
             settings: PlannerSettings { process: name.to_owned(), ..PlannerSettings::default() },
-            endpoints: Endpoints { insecure: vec!["127.0.0.1".to_owned()], ..Endpoints::default() },
+            endpoints: Endpoints {
+                insecure: vec!["127.0.0.1:8080".parse().unwrap()],
+                ..Endpoints::default()
+            },
             own_credentials: None,
             write_guard: match &setup.lease {
                 Some(lease) => Arc::new(lease.clone()),
