@@ -464,7 +464,7 @@ mod tests {
     #[test]
     fn a_refused_attempt_waits_unless_spec_or_credentials_change() {
         let requeue = RequeuePolicy::default();
-        let context = context(&requeue);
+        let context = AttemptContext { first_seen: Some(Duration::from_secs(130)), ..context(&requeue) };
         for (reason, wait) in [(Reason::Throttled, 5), (Reason::ClusterError, 5), (Reason::Forbidden, 600)] {
             let mut status = Status { operation: Some(intent().record(None, &context)) };
             record_outcome(&mut status, &ChangeOutcome::Refused { reason, message: "no".to_owned() });

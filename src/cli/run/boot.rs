@@ -12,7 +12,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{flags::RunArgs, proxy};
+use super::{definition, flags::RunArgs, proxy};
 use crate::{
     cli::Failure,
     clock::Clock,
@@ -99,13 +99,31 @@ pub(super) async fn await_definition(client: &Client, clock: &dyn Clock) {
                 "the CustomResourceDefinition {DEFINITION} is missing; run: dcs-operator crds | kubectl apply --server-side -f -"
             ));
         };
-        let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+        let conditions = found.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
         let established = |condition: &str| {
             conditions.iter().any(|found| found.type_ == condition && found.status == "True")
         };
-        if established("Established") { Ok(()) } else { Err(format!("{DEFINITION} is not established yet")) }
+        if !established("Established") {
+            return Err(format!("{DEFINITION} is not established yet"));
+        }
+        for own in crate::api::crds().iter().filter(|own| own.name_any() == DEFINITION) {
+            warn_of_gaps(own, &found);
+        }
+        Ok(())
     })
     .await;
+}
+
+/// The definition is older than this version: it serves until something is written that it does not know.
+fn warn_of_gaps(own: &CustomResourceDefinition, found: &CustomResourceDefinition) {
+    let gaps = definition::gaps(own, found);
+    if !gaps.is_empty() {
+        tracing::warn!(
+            "the CustomResourceDefinition {DEFINITION} in the cluster is older than this operator, and lacks {}; run: \
+             dcs-operator crds | kubectl apply --server-side -f -",
+            definition::shown(&gaps)
+        );
+    }
 }
 
 /// `chosen`, or the uid of namespace kube-system.

@@ -1,6 +1,7 @@
 //! `dcs-operator run`: builds the operator and runs it until a signal arrives or the lease is lost.
 
 mod boot;
+mod definition;
 mod flags;
 mod proxy;
 mod requirements;

@@ -247,13 +247,11 @@ pub(in crate::plan::instance) fn applied_fields(
     differences: &Differences,
     applied: Option<&Applied>,
 ) -> BTreeMap<String, String> {
-    let mut fields = differences.matching.clone();
-    for change in &differences.changes {
-        if let Some(before) = applied.and_then(|applied| applied.fields.get(&change.field)) {
-            fields.insert(change.field.clone(), before.clone());
-        }
-    }
-    fields
+    let (edits, drift) = differences.unsupported(applied);
+    let before = |change: &PendingChange| applied?.fields.get(&change.field).cloned();
+    let edits = edits.into_iter().filter_map(|change| Some((change.field.clone(), before(change)?)));
+    let drift = drift.into_iter().filter_map(|change| Some((change.field.clone(), change.to.clone()?)));
+    differences.matching.clone().into_iter().chain(edits).chain(drift).collect()
 }
 
 /// The auth type, as the spec spells it.

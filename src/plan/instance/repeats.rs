@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{action::CloudAction, input::observed::Observed, intent};
+use super::{action::CloudAction, input::observed::Observed};
 use crate::{
     api::{
         ConditionType, Reason,
@@ -25,7 +25,7 @@ const MAX_CHANGES: usize = 64;
 pub(super) fn wait(o: &Observed, type_: &OperationType, field: &str) -> Option<Duration> {
     let Some(repeated) = find(o, field).filter(|_| o.retry_token().is_none()) else {
         let last = o.status.operation.as_ref().filter(|last| asked_before(last, type_, field))?;
-        return intent::retry_after(o, last);
+        return o.attempts().retry_after(last);
     };
     let times = u32::try_from(repeated.times).unwrap_or(1);
     let delay = o.retry_delay(RetryClass::Ineffective, times);

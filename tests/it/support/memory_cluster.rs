@@ -60,7 +60,7 @@ pub(crate) struct Written {
     pub(crate) uid: String,
     pub(crate) before: Option<Arc<Value>>,
     pub(crate) after: Option<Arc<Value>>,
-    /// Whether a watch wakes the object for it: more than the status changed.
+    /// Whether a watch wakes the object for it: more than the status changed, or somebody else changed that.
     pub(crate) is_news: bool,
 }
 
@@ -110,7 +110,9 @@ fn written(write: &Write) -> Option<Written> {
         let of = |name: &str| object["metadata"][name].clone();
         Some([of("generation"), of("finalizers"), of("deletionTimestamp"), of("annotations")])
     };
-    let is_news = metadata(&before) != metadata(&after);
+    let status = |object: &Option<Arc<Value>>| object.as_ref().map(|object| object["status"].clone());
+    let is_foreign_status = write.by == "user" && status(&before) != status(&after);
+    let is_news = is_foreign_status || metadata(&before) != metadata(&after);
     Some(Written { key, uid: write.uid.clone(), before, after, is_news })
 }
 
@@ -167,7 +169,11 @@ impl MemoryCluster {
     pub(crate) fn put_secret(&self, secret: Secret) {
         let id = secret_id(&NamespacedName::of(&secret));
         let object = serde_json::to_value(secret).unwrap();
-        self.with(|store| store.create("user", &id, object)).unwrap();
+        self.with(|store| match store.get(&id) {
+            None => store.create("user", &id, object),
+            Some(_) => store.change("user", &id, |present| present["data"] = object["data"].clone()),
+        })
+        .unwrap();
     }
 
     pub(crate) fn edit(&self, key: &ObjectId, change: impl FnOnce(&mut DcsInstanceSpec)) {

@@ -160,10 +160,19 @@ fn change(o: &Observed, desired: &Desired, seen: Sighting<'_>, differences: Diff
     };
     match postponed(o, &action.type_()) {
         None => changing(message).step(Step::CloudAction(action)),
-        Some((rest, None)) => changing(message).wait(rest),
+        Some((rest, None)) => changing(with_last_failure(o, message)).wait(rest),
         Some((rest, Some((reason, problem)))) => {
             report(Decision::blocked(o, reason, format!("{message} failed: {problem}"))).wait(rest)
         }
+    }
+}
+
+/// Adds what is known of the last attempt, if it failed more than once.
+fn with_last_failure(o: &Observed, message: String) -> String {
+    let last = o.status.operation.as_ref().filter(|operation| operation.attempt > 1);
+    match last.and_then(|operation| operation.message.as_deref()) {
+        Some(problem) => format!("{message}; it is tried again, since the last request failed: {problem}"),
+        None => message,
     }
 }
 
@@ -214,7 +223,8 @@ fn next_action(id: String, differences: &Differences) -> Option<CloudAction> {
 fn postponed(o: &Observed, type_: &OperationType) -> Option<(Duration, Option<(Reason, String)>)> {
     let operation = o.status.operation.as_ref()?;
     if intent::is_unresolved(operation) {
-        return o.window_rest().map(|rest| (rest, None));
+        let backoff = intent::retry_after(o, operation).filter(|_| operation.type_ == *type_);
+        return o.window_rest().max(backoff).map(|rest| (rest, None));
     }
     // The wait after an accepted request is that of its fields.
     let refused = operation.type_ == *type_ && operation.outcome != Some(OperationOutcome::Accepted);

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{binding, demand::demand, observation};
 use crate::{
-    api::{DcsInstanceStatus, Reason},
+    api::{ConditionType, DcsInstanceStatus, Reason},
     plan::{
         Warning,
         conditions::{Assessment, Readiness, Situation, binding_published, conditions},
@@ -15,7 +15,7 @@ use crate::{
             decision::Decision,
             input::{
                 Observed,
-                observed::{AccountLimit, CredentialsSource},
+                observed::{AccountLimit, AccountLists, CredentialsSource},
             },
             intent,
             phase::preconditions::account_mismatch,
@@ -36,12 +36,12 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
     if let Some(rest) = initial_grace_left(o, &decision) {
         (decision.without_status_write, decision.wait) = (true, decision.wait.min(rest));
     }
-    for rest in [until_unreachable(o), until_too_old(o)].into_iter().flatten() {
+    let (readiness, ready_message) =
+        decision.readiness.clone().unwrap_or_else(|| observation::readiness(o, decision.facts.as_ref()));
+    for rest in [until_unreachable(o), until_too_old(o, &decision, readiness)].into_iter().flatten() {
         decision.wait = decision.wait.min(rest + Duration::from_secs(1));
     }
     let demand = demand(o, &decision);
-    let (readiness, ready_message) =
-        decision.readiness.clone().unwrap_or_else(|| observation::readiness(o, decision.facts.as_ref()));
     let mut status = status_without_binding(o, &decision, (readiness, &ready_message));
     set_binding(o, &mut decision, readiness, &mut status);
     let intent = match &decision.step {
@@ -140,15 +140,26 @@ fn mention(warning: Option<&Warning>, mut decision: Decision) -> Decision {
 
 /// A limit of the account keeps it from another instance: one object at a time finds out whether it still does.
 fn hold_back_creation(o: &Observed, decision: Decision) -> Decision {
-    let creates =
-        matches!(decision.step, Step::CloudAction(CloudAction::Create(_))) && o.retry_token().is_none();
+    // An edit may ask for less than what was refused.
+    let last = o.status.operation.as_ref();
+    let is_edited = last.is_some_and(|last| !o.attempts().is_unchanged_since(last));
+    let creates = matches!(decision.step, Step::CloudAction(CloudAction::Create(_)))
+        && o.retry_token().is_none()
+        && !is_edited;
     let limit = o.lists.as_ref().and_then(|lists| lists.limit.as_ref()).filter(|_| creates);
     let Some(AccountLimit { blocker, until }) = limit.filter(|limit| limit.until > o.now.monotonic) else {
         return decision;
     };
-    let message = format!("{}; one object of the account tries again within minutes", blocker.message);
+    let new = || format!("{}; one object of the account tries again within minutes", blocker.message);
+    // What the object has said of it stays.
+    let is_said = |condition: &&Condition| {
+        condition.type_ == ConditionType::Stalled.as_str() && condition.reason == blocker.reason.as_str()
+    };
+    let said = o.status.conditions.iter().find(is_said).map(|condition| condition.message.clone());
+    let message = said.unwrap_or_else(new);
     let assessment = Assessment { situation: Situation::Blocked(blocker.reason), message };
-    Decision { step: Step::Nothing, assessment, wait: until.saturating_sub(o.now.monotonic), ..decision }
+    let wait = until.saturating_sub(o.now.monotonic);
+    Decision { step: Step::Nothing, assessment, readiness: None, resolved: None, wait, ..decision }
 }
 
 /// The object has an instance, or is about to, and could be deleted without the operator.
@@ -211,12 +222,17 @@ fn until_unreachable(o: &Observed) -> Option<Duration> {
 
 /// How long until the status has to report that the instance was not seen for too long. While lists show it, the object
 /// is woken when they fail to come.
-fn until_too_old(o: &Observed) -> Option<Duration> {
+fn until_too_old(o: &Observed, decision: &Decision, readiness: Readiness) -> Option<Duration> {
     let requeue = &o.settings.requeue;
-    let is_listed = o.lists.as_ref().is_some_and(|lists| lists.known.is_some() && lists.trouble.is_none())
-        && o.age() < requeue.unreachable_after;
+    let id = decision.id.as_deref()?;
+    let listed = |lists: &AccountLists| lists.listed(id).is_some() && lists.trouble.is_none();
+    let is_listed = o.lists.as_ref().is_some_and(listed) && o.age() < requeue.unreachable_after;
     let rest = requeue.observation_max_age.checked_sub(o.observation_age())?;
-    (o.status.id.is_some() && !is_listed && !o.subject.deleting).then_some(rest)
+    let rests_on_sight = match readiness {
+        Readiness::Serving | Readiness::NotServing(_) | Readiness::Unchanged => !instance_is_gone(readiness),
+        Readiness::Missing(_) | Readiness::TooOld => false,
+    };
+    (rests_on_sight && !is_listed && !o.subject.deleting).then_some(rest)
 }
 
 /// The instance does not exist any more: what the binding Secret holds leads nowhere.

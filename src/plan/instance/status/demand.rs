@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::{
-    api::{ConditionType, Reason, time},
+    api::{ConditionType, Reason, instance::OperationStatus, time, words::OperationType},
     inventory::demand::Demand,
     plan::{
         conditions::Situation,
@@ -11,6 +11,7 @@ use crate::{
             action::Step,
             decision::Decision,
             input::{Observed, observed::Detail},
+            intent::is_unresolved,
         },
     },
 };
@@ -35,12 +36,30 @@ pub(super) fn demand(o: &Observed, decision: &Decision) -> Demand {
 
 /// The last request was refused, and nothing is asked for now: no list shows a change.
 fn waits_after_refusal(decision: &Decision) -> bool {
-    let works = matches!(
-        decision.assessment.situation,
-        Situation::Creating | Situation::Changing(_) | Situation::Deleting
-    );
+    let works = match decision.assessment.situation {
+        // An instance that is being created was found in spite of the refusal.
+        Situation::Creating => decision.facts.is_none(),
+        Situation::Changing(_) | Situation::Deleting => true,
+        Situation::NotObservedYet
+        | Situation::InSync
+        | Situation::NotServing { .. }
+        | Situation::Waiting(_)
+        | Situation::Paused
+        | Situation::Unreachable(_)
+        | Situation::TooOld
+        | Situation::Blocked(_)
+        | Situation::DeletionPaused
+        | Situation::DeletionBlocked(_) => false,
+    };
     let refused = decision.operation.is_some() && !decision.has_effective_operation();
-    works && refused && decision.step == Step::Nothing
+    let fails = decision.operation.as_ref().is_some_and(fails_repeatedly);
+    works && (refused || fails) && decision.step == Step::Nothing
+}
+
+/// The outcome of an update is unknown once more: a list that shows its effect wakes the object at any interval.
+fn fails_repeatedly(operation: &OperationStatus) -> bool {
+    let updates = matches!(operation.type_, OperationType::Update | OperationType::UpdateTags);
+    updates && is_unresolved(operation) && operation.attempt > 2
 }
 
 /// What a list has to show did not happen for so long that it need not be noticed within seconds.

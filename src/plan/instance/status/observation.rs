@@ -73,7 +73,7 @@ pub(in crate::plan::instance) fn readiness(
     let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
     let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own && may_report(o, facts);
     let snapshot = o.snapshot().map(|snapshot| &snapshot.facts).filter(is_own);
-    if snapshot.is_none() && o.observation_age() > o.settings.requeue.observation_max_age {
+    if snapshot.is_none() && !is_gone(o) && o.observation_age() > o.settings.requeue.observation_max_age {
         return (Readiness::TooOld, "the instance was last observed too long ago".to_owned());
     }
     let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
@@ -83,7 +83,7 @@ pub(in crate::plan::instance) fn readiness(
                 (Readiness::Missing(Reason::Adopting), "the instance is not adopted yet".to_owned())
             }
             None => (Readiness::Missing(Reason::Creating), "no instance exists yet".to_owned()),
-            Some(ref id) if o.local.gone.as_ref().is_some_and(|(gone, _)| gone == id) => {
+            Some(ref id) if is_gone(o) => {
                 let message = format!("instance {id} does not exist any more");
                 (Readiness::NotServing(Reason::ExternallyDeleted), message)
             }
@@ -99,6 +99,11 @@ pub(in crate::plan::instance) fn readiness(
             (Readiness::NotServing(why), format!("{message}. {remedy}"))
         }
     }
+}
+
+/// The cloud confirmed that the recorded instance does not exist, and IDs are not used again.
+fn is_gone(o: &Observed) -> bool {
+    o.local.gone.as_ref().is_some_and(|(gone, _)| o.status.id.as_ref() == Some(gone))
 }
 
 /// Writes the observed facts into the status.

@@ -210,23 +210,70 @@ fn a_matching_name_proves_no_ownership() {
 fn a_refused_creation_is_retried_with_backoff() {
     let again = |reason, attempt, ago: i64| {
         let attempted_at = Some(time::to_kube(wall(WALL - ago)));
-        attempted(OperationStatus { attempt, attempted_at, ..refused(OperationType::Create, reason) })
+        let mut o =
+            attempted(OperationStatus { attempt, attempted_at, ..refused(OperationType::Create, reason) });
+        // This process started a moment ago.
+        o.local.intent_seen = Some(s(1000));
+        o.lists = Some(listed_at(1000, 1000));
+        o
     };
-    for (reason, word) in [
-        (Reason::QuotaExceeded, "QuotaExceeded"),
-        (Reason::InsufficientBalance, "InsufficientBalance"),
-        (Reason::Forbidden, "Forbidden"),
+    for (reason, word, waits) in [
+        (Reason::QuotaExceeded, "QuotaExceeded", [50, 110, 290]),
+        (Reason::InsufficientBalance, "InsufficientBalance", [50, 110, 290]),
+        (Reason::Forbidden, "Forbidden", [590, 1190, 3590]),
     ] {
-        expect_stalled(&again(reason, 1, 10), word, "idle", 590);
-        expect_stalled(&again(reason, 2, 10), word, "idle", 1190);
-        expect_stalled(&again(reason, 9, 10), word, "idle", 3590);
+        for (attempt, wait) in [1, 2, 9].into_iter().zip(waits) {
+            expect_stalled(&again(reason, attempt, 10), word, "idle", wait);
+        }
         expect(&again(reason, 1, 600), "create", CREATING, "active", 120);
     }
-    // The clock was set back after the attempt.
-    expect_stalled(&again(Reason::QuotaExceeded, 1, -1000), "QuotaExceeded", "idle", 600);
-    expect(&again(Reason::Throttled, 1, 2), "nothing", CREATING, "active", 3);
-    expect(&again(Reason::Throttled, 4, 2), "nothing", CREATING, "active", 38);
+    expect(&again(Reason::Throttled, 1, 2), "nothing", CREATING, "idle", 3);
+    expect(&again(Reason::Throttled, 4, 2), "nothing", CREATING, "idle", 38);
     expect(&again(Reason::Throttled, 1, 5), "create", CREATING, "active", 120);
+}
+
+/// The attempt lies in the future: the time in this process counts, also for what waits long.
+#[test]
+fn a_clock_that_was_set_back_does_not_stop_retries() {
+    let attempted_at = Some(time::to_kube(wall(WALL + 100_000)));
+    let mut o =
+        attempted(OperationStatus { attempted_at, ..refused(OperationType::Create, Reason::Forbidden) });
+    o.local.intent_seen = Some(s(990));
+    o.lists = Some(listed_at(991, 995));
+    expect_stalled(&o, "Forbidden", "idle", 590);
+    o.now.monotonic = s(1590);
+    o.lists = Some(listed_at(1580, 1585));
+    expect(&o, "create", CREATING, "active", 120);
+}
+
+/// The annotation dcs.huaweicloud.com/retry: one retry for each value.
+#[test]
+fn a_new_token_retries_once_whatever_was_refused() {
+    for reason in [Reason::QuotaExceeded, Reason::Forbidden, Reason::InvalidSpec] {
+        let mut o = attempted(refused(OperationType::Create, reason));
+        o.lists.as_mut().unwrap().limit =
+            Some(observed::AccountLimit { blocker: blocker(Reason::QuotaExceeded), until: s(1200) });
+        o.subject.retry_token = Some("once".to_owned());
+        let intent = expect(&o, "create", CREATING, "active", 120).intent.unwrap();
+        assert_eq!(intent.last_retry_token.as_deref(), Some("once"));
+        o.status = *intent;
+        o.status.operation = Some(refused(OperationType::Create, reason));
+        assert_eq!(step_of(&plan(&o)), "nothing", "served");
+        o.subject.retry_token = Some("twice".to_owned());
+        assert_eq!(step_of(&plan(&o)), "create");
+    }
+}
+
+/// One object of the account finds out whether the quota is still used up.
+#[test]
+fn a_creation_waits_for_the_limit_of_the_account() {
+    let mut o = ready();
+    assert_eq!(step_of(&plan(&o)), "create");
+    let limit = observed::AccountLimit { blocker: blocker(Reason::QuotaExceeded), until: s(1060) };
+    o.lists.as_mut().unwrap().limit = Some(limit);
+    expect_stalled(&o, "QuotaExceeded", "idle", 60);
+    o.now.monotonic = s(1060);
+    assert_eq!(step_of(&plan(&o)), "create");
 }
 
 #[test]
@@ -253,7 +300,7 @@ fn a_taken_name_is_reported_once_absence_is_proven() {
     expect(&o, "nothing", CREATING, "active, every list, failed creations", 20);
     o.now.monotonic = s(1100);
     o.lists = Some(listed_at(1020, 1030));
-    expect_stalled(&o, "NameTaken", "idle", 590);
+    expect_stalled(&o, "NameTaken", "idle", 440);
 }
 
 /// An object whose failed creation is listed and was read.

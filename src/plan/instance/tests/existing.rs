@@ -33,16 +33,25 @@ fn the_detail_overrides_the_list() {
 #[test]
 fn the_conditions_follow_the_clouds_status() {
     let rows = [
-        ("RESTARTING", ["False/Restarting", "True/InSync", FINE, FINE], 120),
-        ("FROZEN", ["False/Frozen", "True/InSync", FINE, FINE], 120),
-        ("ODD", ["False/NotServing", "True/InSync", FINE, FINE], 120),
-        ("EXTENDING", ["True/Available", "False/Applying", "True/Resizing", FINE], resync_interval()),
+        ("RESTARTING", ["False/Restarting", "True/InSync", FINE, FINE], "active", 120),
+        ("FROZEN", ["False/Frozen", "True/InSync", FINE, FINE], "idle", 120),
+        ("ODD", ["False/NotServing", "True/InSync", FINE, FINE], "idle", 120),
+        (
+            "EXTENDING",
+            ["True/Available", "False/Applying", "True/Resizing", FINE],
+            "active",
+            resync_interval(),
+        ),
     ];
-    for (word, conditions, wait) in rows {
+    for (word, conditions, demand, wait) in rows {
         let mut o = in_sync(json!({}), ours(ID));
         list(&mut o, &[with_status(word, ours(ID))]);
-        let plan = expect(&o, "nothing", conditions, "active", wait);
+        let plan = expect(&o, "nothing", conditions, demand, wait);
         assert_eq!(plan.status.cloud_status.as_deref(), Some(word));
+        // What lasts longer than any such change is noticed at the idle interval.
+        o.status = plan.status;
+        o.now.wall = wall(WALL + 3601);
+        assert_eq!(demand_of(super::plan(&o).demand), "idle", "{word}");
     }
 }
 
@@ -73,8 +82,8 @@ fn settings_change_first_then_new_tags_then_removed_tags() {
     o.status.applied.get_or_insert_default().tag_keys = applied;
     let plan = expect(&o, &format!("update {ID}"), CHANGING, "active, every list", 30);
     let operation = plan.intent.unwrap().operation.unwrap();
-    assert_eq!(operation.changes, plan.status.pending_changes);
-    assert_eq!(operation.changes.len(), 3);
+    assert_eq!(plan.status.pending_changes.len(), 3);
+    assert_eq!(operation.changes, plan.status.pending_changes[..1], "what this request asks for");
     let facts = InstanceFacts { name: Some("renamed".to_owned()), ..facts };
     o.lookups.detail = found(facts.clone());
     expect(&o, &format!("set tags {ID} team"), CHANGING, "active, every list", 30);
@@ -119,7 +128,7 @@ fn an_unresolved_attempt_delays_the_next() {
     expect_stalled_serving(&attempted(refused(OperationType::Update, Reason::Forbidden)), "Forbidden", 590);
     let throttled = refused(OperationType::Update, Reason::Throttled);
     let throttled = OperationStatus { attempt: 3, ..throttled };
-    expect(&attempted(throttled), "nothing", CHANGING, "active, every list", 10);
+    expect(&attempted(throttled), "nothing", CHANGING, "idle", 10);
     // An attempt of another type does not delay this one.
     let other = refused(OperationType::UpdateTags, Reason::Forbidden);
     expect(&attempted(other), &format!("update {ID}"), CHANGING, "active, every list", 30);
@@ -295,6 +304,7 @@ fn missing_lists_are_reported_after_a_delay() {
     );
     // After a restart the age counts from the start of the process.
     o.policies.paused = false;
+    (o.local.last_seen, o.local.first_seen) = (None, s(1500));
     o.lists = Some(AccountLists {
         joined: s(1500),
         trouble: Some(blocker(Reason::CloudUnreachable)),
@@ -354,4 +364,197 @@ fn a_new_instance_that_is_not_visible_yet_is_not_lost() {
         o.lookups.detail = detail;
         expect(&o, "nothing", CREATING, "active, every list, failed creations", 120);
     }
+}
+
+/// Somebody scales, or opens, the instance in the console.
+#[test]
+fn a_change_in_the_cloud_that_is_not_put_back_is_reported_and_blocks_nothing() {
+    let spec = json!({"capacity": "4Gi", "description": "sessions"});
+    let described = |text: &str| InstanceFacts { description: Some(text.to_owned()), ..ours(ID) };
+    let before = in_sync(spec.clone(), described("sessions"));
+    let fields = &before.status.applied.as_ref().unwrap().fields;
+    assert_eq!(fields.get("capacity").map(String::as_str), Some("4Gi"));
+    let scaled = |text: &str| InstanceFacts { capacity: Some(Capacity::from_mib(8192)), ..described(text) };
+    let drifted = ["True/Available", "False/DriftDetected", FINE, FINE];
+    for keeps_memory in [true, false] {
+        let mut o = before.clone();
+        if !keeps_memory {
+            o.status.applied = None;
+        }
+        list(&mut o, &[scaled("sessions")]);
+        o.lookups.detail = found(scaled("sessions"));
+        let plan = expect(&o, "nothing", drifted, "idle", resync_interval());
+        assert_eq!(plan.status.pending_changes[0].field, "capacity");
+        // Other changes go on, also after an edit of the spec.
+        let mut edited = edited(
+            Observed { status: plan.status, ..o.clone() },
+            json!({"capacity": "4Gi", "description": "carts"}),
+        );
+        expect(&edited, &format!("update {ID}"), CHANGING, "active, every list", 30);
+        list(&mut edited, &[scaled("carts")]);
+        edited.lookups.detail = found(scaled("carts"));
+        expect(&edited, "nothing", drifted, "idle", resync_interval());
+    }
+    // An edit of the same field is not drift.
+    let mut o = edited(before, json!({"capacity": "16Gi", "description": "sessions"}));
+    list(&mut o, &[scaled("sessions")]);
+    o.lookups.detail = found(scaled("sessions"));
+    expect_stalled_serving(&o, "UnsupportedChange", resync_interval());
+}
+
+/// The cloud accepts a change and does nothing, and keeps answering the old value.
+#[test]
+fn a_change_without_effect_is_asked_for_at_growing_intervals() {
+    for more in [
+        json!({"name": "renamed"}),
+        json!({"description": "carts"}),
+        json!({"tags": {"team": "shop"}}),
+        json!({"maintenanceWindow": {"begin": "18:00", "end": "19:00"}}),
+    ] {
+        let mut o = edited_and_read(more.clone(), ours(ID));
+        let window = serde_json::from_value(json!({"begin": "18", "end": "19"})).unwrap();
+        o.lookups.windows = Some(Ok(vec![window].into()));
+        let (mut requests, mut reported) = (Vec::new(), None);
+        for minute in 0..600 {
+            o.now.monotonic = s(1000 + 60 * minute);
+            o.now.wall = wall(WALL + 60 * minute as i64);
+            o.lists = Some(listed_at(990 + 60 * minute, 995 + 60 * minute));
+            list(&mut o, &[ours(ID)]);
+            let plan = plan(&o);
+            if let Some(intent) = plan.intent {
+                requests.push(minute);
+                o.status = *intent;
+                o.status.operation.as_mut().unwrap().outcome = Some(OperationOutcome::Accepted);
+                o.local.intent_seen = Some(o.now.monotonic);
+            } else {
+                o.status = plan.status;
+                let [ready, synced, reconciling, stalled] = values(&o.status);
+                assert_eq!([ready.as_str(), stalled.as_str()], ["True/Available", FINE], "{more}");
+                if synced == "False/ChangeIneffective" {
+                    assert_eq!(reconciling, FINE);
+                    assert_eq!(demand_of(plan.demand), "idle");
+                    reported.get_or_insert(minute);
+                }
+            }
+        }
+        assert_eq!(requests[..4], [0, 1, 3, 7], "{more}");
+        assert!(requests.windows(2).all(|pair| pair[1] - pair[0] <= 60), "{more}: {requests:?}");
+        assert!(requests.len() < 18, "{more}: {requests:?}");
+        assert!(reported.is_some_and(|minute| minute < 3), "{more}: {reported:?}");
+    }
+}
+
+/// Something else undoes the change after it took effect: the count is in the status, and the operation is not.
+#[test]
+fn a_change_that_is_undone_each_time_is_made_at_growing_intervals() {
+    let described = |text: &str| InstanceFacts { description: Some(text.to_owned()), ..ours(ID) };
+    let mut o = in_sync(json!({"description": "ours"}), described("ours"));
+    let mut requests = Vec::new();
+    for minute in 0..600 {
+        o.now.monotonic = s(1000 + 60 * minute);
+        o.now.wall = wall(WALL + 60 * minute as i64);
+        o.lists = Some(listed_at(990 + 60 * minute, 995 + 60 * minute));
+        o.lookups.detail = found(described("theirs"));
+        let plan = plan(&o);
+        let Some(intent) = plan.intent else {
+            o.status = plan.status;
+            continue;
+        };
+        requests.push(minute);
+        o.status = *intent;
+        o.status.operation.as_mut().unwrap().outcome = Some(OperationOutcome::Accepted);
+        // It takes effect, and is in sync until the next minute. The process may be another by then.
+        o.local.intent_seen = None;
+        o.lookups.detail = found(described("ours"));
+        o.status = super::plan(&o).status;
+        assert_eq!(values(&o.status), IN_SYNC.map(str::to_owned));
+        assert_eq!(o.status.operation, None);
+    }
+    assert_eq!(requests[..5], [0, 1, 3, 7, 15], "{requests:?}");
+    assert!(requests.len() < 18, "{requests:?}");
+}
+
+/// The credentials were moved to another account, where no list shows the instance.
+#[test]
+fn an_instance_that_is_out_of_sight_is_not_ready_for_long() {
+    let mut o = in_sync(json!({}), ours(ID));
+    o.account.as_mut().unwrap().account = account("p2");
+    list(&mut o, &[]);
+    let [_, synced, reconciling, stalled] = stalled("AccountChanged");
+    let row = |ready: &'static str| [ready.to_owned(), synced.clone(), reconciling.clone(), stalled.clone()];
+    let serving = row("True/Available");
+    // Last seen at 951 s.
+    expect(&o, "nothing", serving.each_ref().map(String::as_str), "idle", 552);
+    o.now.monotonic = s(1552);
+    o.lists = Some(listed_at(1540, 1545));
+    let unknown = row("Unknown/ObservationTooOld");
+    expect(&o, "nothing", unknown.each_ref().map(String::as_str), "idle", resync_interval());
+}
+
+/// No list shows the instance, and its detail is refused.
+#[test]
+fn a_refused_read_stalls_and_the_instance_is_not_ready_for_long() {
+    let mut o = lost(json!({}));
+    o.lookups.detail = Some(Detail::Failed(blocker(Reason::Forbidden)));
+    expect_stalled_serving(&o, "Forbidden", 552);
+    o.now.monotonic = s(1552);
+    o.lists = Some(listed_at(1540, 1545));
+    let plan = plan(&o);
+    assert_eq!(values(&plan.status)[0], "Unknown/ObservationTooOld");
+}
+
+#[test]
+fn an_incomplete_list_that_shows_the_instance_is_enough() {
+    let mut o = in_sync(json!({}), ours(ID));
+    o.now.monotonic = s(5000);
+    o.lists.as_mut().unwrap().trouble = Some(blocker(Reason::ListIncomplete));
+    o.lists.as_mut().unwrap().known_at = Some(s(4990));
+    o.local.last_seen = Some((ID.to_owned(), s(4990)));
+    assert_eq!(values(&plan(&o).status), IN_SYNC.map(str::to_owned));
+}
+
+/// A project that is looked up in IAM, which does not answer.
+#[test]
+fn an_account_that_cannot_be_looked_up_for_now_does_not_stall() {
+    let mut o = in_sync(json!({}), ours(ID));
+    (o.lists, o.account) = (None, Err(blocker(Reason::CloudUnreachable)));
+    let unreachable = ["True/Available", "Unknown/CloudUnreachable", FINE, FINE];
+    for (failures, wait) in [(1, 5), (2, 10), (3, 20), (9, 120)] {
+        o.local.failures = failures;
+        expect(&o, "nothing", unreachable, "idle", wait);
+    }
+    o.account = Err(blocker(Reason::CredentialsInvalid));
+    o.local.failures = 1;
+    expect_stalled_serving(&o, "CredentialsInvalid", 552);
+}
+
+#[test]
+fn the_binding_of_an_instance_that_is_gone_is_not_published() {
+    let mut o = lost(json!({}));
+    o.local.gone = Some((ID.to_owned(), s(999)));
+    let plan = plan(&o);
+    let binding =
+        plan.status.conditions.iter().find(|condition| condition.type_ == "BindingPublished").unwrap();
+    assert_eq!((binding.status.as_str(), binding.reason.as_str()), ("False", "ExternallyDeleted"));
+}
+
+#[test]
+fn credentials_that_are_being_deleted_are_told_to_their_users() {
+    let mut o = in_sync(json!({}), ours(ID));
+    assert!(plan(&o).warnings.is_empty());
+    o.account.as_mut().unwrap().source =
+        CredentialsSource::Namespace { secret: "mine".to_owned(), in_use: true, deleting: true };
+    let plan = expect(&o, "nothing", IN_SYNC, "idle", resync_interval());
+    assert!(plan.warnings[0].message.contains("Secret mine"), "{:?}", plan.warnings);
+    assert!(plan.status.conditions[1].message.contains("is being deleted"));
+}
+
+/// A Secret that leads elsewhere is not held.
+#[test]
+fn a_secret_that_leads_elsewhere_gets_no_finalizer() {
+    let mut o = in_sync(json!({}), ours(ID));
+    o.account.as_mut().unwrap().account = account("p2");
+    o.account.as_mut().unwrap().source =
+        CredentialsSource::Namespace { secret: "dcs-credentials".to_owned(), in_use: false, deleting: false };
+    expect_stalled_serving(&o, "AccountChanged", resync_interval());
 }

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use proptest::prelude::*;
 
@@ -118,6 +118,10 @@ fn fits(schema: &JSONSchemaProps, value: &Value, at: &str) -> Result<(), String>
         }
         Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
             let inner = schema.properties.as_ref().and_then(|properties| properties.get(name));
+            let inner = inner.or(match &schema.additional_properties {
+                Some(JSONSchemaPropsOrBool::Schema(any)) => Some(any),
+                Some(JSONSchemaPropsOrBool::Bool(_)) | None => None,
+            });
             let inner = inner.ok_or_else(|| format!("{at}.{name} is not defined"))?;
             fits(inner, value, &format!("{at}.{name}"))
         }),

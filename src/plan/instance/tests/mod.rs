@@ -208,6 +208,11 @@ fn list(o: &mut Observed, all: &[InstanceFacts]) {
     let known = all.iter().find(|facts| Some(&facts.id) == known_id.as_ref());
     let known = known.map(|facts| Arc::new(facts.clone()));
     let lists = o.lists.as_mut().unwrap();
+    let at = lists.latest.map(|latest| latest.finished);
+    lists.known_at = at.filter(|_| known.is_some());
+    if let (Some(known), Some(at)) = (&known, at) {
+        o.local.last_seen = Some((known.id.clone(), at));
+    }
     lists.known = known;
     let is_marked = |facts: &&InstanceFacts| {
         facts.tags().any(|(key, value)| {

@@ -234,13 +234,15 @@ fn check_ready(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
             prop_assert!(!matches!(o.lookups.detail, Some(Detail::NotFound)));
         }
     }
-    prop_assert!(read_facts(o).is_some() || o.age() <= s(600));
+    let taken_over = plan.status.id != o.status.id && o.age() <= s(600);
+    prop_assert!(read_facts(o).is_some() || taken_over || o.observation_age() <= s(600));
     Ok(())
 }
 
 fn check_fixpoint(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     let [_, synced, ..] = values(&plan.status);
-    if synced != "True/InSync" || o.age() > s(600) || plan.step != Step::Nothing || !plan.publish {
+    if synced != "True/InSync" || o.observation_age() > s(600) || plan.step != Step::Nothing || !plan.publish
+    {
         return Ok(());
     }
     let next = Observed { status: plan.status.clone(), ..o.clone() };
