@@ -252,14 +252,11 @@ where
 }
 
 /// Repeats the last result for a while: however many scrapes come, they do not walk all objects each.
-fn at_most_once<T: Clone + Send>(
+fn at_most_once<T: Clone + Send + 'static>(
     age: Duration,
     clock: Arc<dyn Clock>,
     compute: impl Fn() -> T + Send + 'static,
-) -> impl Fn() -> T + Send + 'static
-where
-    T: 'static,
-{
+) -> impl Fn() -> T + Send + 'static {
     let last: Mutex<Option<(Duration, T)>> = Mutex::new(None);
     move || {
         let now = clock.monotonic();
