@@ -9,7 +9,7 @@ use dcs_operator::{
         Cloud,
         model::{Tag, TagsAction, TagsChange},
     },
-    simulator::Filter,
+    simulator::{Filter, Site},
 };
 use kube::ResourceExt;
 use serde_json::json;
@@ -64,12 +64,14 @@ fn is_complete(world: &World) -> bool {
 }
 
 const PROBE: Scenario = Scenario {
+    site: Site::Main,
     prepare: |world| world.make_instance("left-over"),
     act: apply_probe,
     reached: |world| is_complete(world) && tagged(world) == 1,
 };
 
 const BESIDE_AN_INSTANCE_OF_THE_SAME_NAME: Scenario = Scenario {
+    site: Site::Main,
     prepare: |world| {
         world.apply("sessions", spec(json!({})));
         world.until("ready", LIMIT, |world| world.is_well(&key("sessions")));

@@ -27,6 +27,7 @@ mod operator_faults;
 mod operator_input;
 mod operator_kills;
 mod operator_life;
+mod operator_passwords;
 mod operator_scale;
 mod operator_stop;
 mod readme;

@@ -17,7 +17,7 @@ mod plan;
 mod status;
 
 pub use self::{
-    action::{CloudAction, KubeAction, Lookup, Plan, Step},
+    action::{CloudAction, KubeAction, Lookup, Plan, RecordLookup, Step},
     create_spec::{CreateSpec, PasswordSource},
     diff::Differences,
     flavor::{SelectedFlavor, Shape, Unavailable, describe, select},

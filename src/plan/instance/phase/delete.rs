@@ -11,18 +11,19 @@ use crate::{
         words::{OperationOutcome, OperationType},
     },
     dcs::model::InstanceStatus,
-    formats::RELEASED_TAG,
+    formats::{RELEASED_TAG, auth_secret_name, binding_secret_name},
     plan::{
         Consent,
         conditions::Situation,
         instance::{
             absence,
-            action::{CloudAction, Lookup, Step},
+            action::{CloudAction, KubeAction, Lookup, Step},
             decision::Decision,
             input::{
                 Observed,
                 observed::{AccountLists, Detail, InstanceSnapshot},
                 ownership::{Claims, Ownership, claims, ids, ownership_of},
+                secrets::SecretNotes,
             },
             intent,
             locate::{Deletable, locate_for_deletion},
@@ -48,7 +49,7 @@ pub(in crate::plan::instance) fn decide(o: &Observed) -> Decision {
     let account = match &o.account {
         Ok(account) => account,
         // Without credentials nothing was ever requested, so nothing is left to delete.
-        Err(_) if was_never_begun(o) => return done(o),
+        Err(_) if was_never_begun(o) => return done(o, Secrets::OfNone),
         Err(blocker) => {
             let wait = o.retry_delay(blocker.retry_class(), 1);
             let message = format!("{}; until then the instance is not deleted", blocker.message);
@@ -68,7 +69,8 @@ pub(in crate::plan::instance) fn decide(o: &Observed) -> Decision {
         Deletable::Instance(id) => remove(o, lists, &id),
         Deletable::FailedRecord(record) => as_deletion(o, failed_creation::decide(o, record)),
         Deletable::Unknown { wait, why } => Decision::deleting(o, why).until_proven(wait),
-        Deletable::None => done(o),
+        Deletable::None if claims(lists, &o.subject).stale_owner.is_empty() => done(o, Secrets::OfNone),
+        Deletable::None => done(o, Secrets::Kept),
     }
 }
 
@@ -114,10 +116,10 @@ fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     };
     match ownership_of(&snapshot.facts, &o.subject) {
         Ownership::Ours(origin) => match o.policies.deletion_of(Some(origin)) {
-            DeletionPolicy::Retain => release(o, snapshot).unwrap_or_else(|| done(o)),
+            DeletionPolicy::Retain => release(o, snapshot).unwrap_or_else(|| done(o, Secrets::Kept)),
             DeletionPolicy::Delete => delete(o, snapshot),
         },
-        Ownership::Foreign => unless_others(o, lists, id),
+        Ownership::Foreign => unless_others(o, lists, id, Secrets::Kept),
         Ownership::Unowned => tags_missing(o, lists, id),
     }
 }
@@ -129,8 +131,15 @@ pub(super) fn release(o: &Observed, snapshot: &InstanceSnapshot) -> Option<Decis
     if !matches!(ownership_of(&snapshot.facts, &o.subject), Ownership::Ours(_)) {
         return None;
     }
-    let decision =
-        Decision::deleting(o, "the instance is being released: it stays, without this object's tags");
+    let message = if o.notes.record.is_some() {
+        "the instance is being released: it stays, without this object's tags"
+    } else {
+        "the instance is being released: it stays, without this object's tags; no Secret of the operator holds its password"
+    };
+    let decision = Decision::deleting(o, message);
+    if has_unmarked_secrets(o, &id) {
+        return Some(decision.step(Step::Prepare(KubeAction::KeepSecrets { id })));
+    }
     if let Some(rest) = blocked_by_attempt(o, &OperationType::Release) {
         return Some(decision.wait(rest));
     }
@@ -139,6 +148,16 @@ pub(super) fn release(o: &Observed, snapshot: &InstanceSnapshot) -> Option<Decis
     let action =
         if noted { CloudAction::RemoveOwnershipTags { id } } else { CloudAction::TagReleased { id, uid } };
     Some(decision.step(Step::CloudAction(action)).wait(Duration::ZERO))
+}
+
+/// The Secrets do not name the instance that stays: whoever takes it back could not tell whose they are. Secrets of an
+/// earlier version would be deleted with the object.
+fn has_unmarked_secrets(o: &Observed, id: &str) -> bool {
+    let is_unmarked = |notes: &SecretNotes| {
+        notes.instance.as_ref() != Some(&o.subject.name) || notes.instance_id.as_deref() != Some(id)
+    };
+    let mut secrets = o.notes.record.iter().chain(&o.notes.binding);
+    !o.local.kept && o.refused().is_none() && (o.notes.legacy || secrets.any(is_unmarked))
 }
 
 fn delete(o: &Observed, snapshot: &InstanceSnapshot) -> Decision {
@@ -203,7 +222,7 @@ fn blocked_by_attempt(o: &Observed, type_: &OperationType) -> Option<Duration> {
 fn tags_missing(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     let origin = recorded_origin(&o.status);
     if o.policies.deletion_of(origin) == DeletionPolicy::Retain {
-        return unless_others(o, lists, id);
+        return unless_others(o, lists, id, Secrets::Kept);
     }
     if let Some(origin) = origin.filter(|_| o.policies.adopt.as_deref() == Some(id)) {
         return as_deletion(o, mark::put_tags(o, id, origin));
@@ -222,15 +241,15 @@ fn gone(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
         let rest = o.window_end().saturating_sub(o.now.monotonic);
         return Decision::deleting(o, message).until_proven(Some(rest));
     }
-    unless_others(o, lists, id)
+    unless_others(o, lists, id, Secrets::Of(id))
 }
 
 /// Removes the finalizer, unless another instance carries the object's tags.
-fn unless_others(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
+fn unless_others(o: &Observed, lists: &AccountLists, id: &str, secrets: Secrets<'_>) -> Decision {
     let mut others = claims(lists, &o.subject).ours;
     others.retain(|facts| facts.id != id);
     if others.is_empty() {
-        return done(o);
+        return done(o, secrets);
     }
     let message = format!(
         "instance {id} is gone, but others carry this object's tags: {}; remove the tags dcs-operator-* from them, or \
@@ -240,8 +259,46 @@ fn unless_others(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     Decision::deletion_blocked(o, Reason::AmbiguousOwnership, message)
 }
 
-fn done(o: &Observed) -> Decision {
-    Decision::new(o, Situation::Deleting, "nothing is left in the cloud")
-        .step(Step::RemoveFinalizer)
-        .without_status_write()
+/// Which Secrets of the object go with it.
+#[derive(Debug, Clone, Copy)]
+enum Secrets<'a> {
+    /// None: the instance stays, and they hold its password.
+    Kept,
+    /// Those that are about this instance, which is gone.
+    Of(&'a str),
+    /// Those that are about no instance: none was created.
+    OfNone,
+}
+
+/// Deletes the Secrets and removes the finalizer.
+fn done(o: &Observed, secrets: Secrets<'_>) -> Decision {
+    let decision =
+        Decision::new(o, Situation::Deleting, "nothing is left in the cloud").without_status_write();
+    let spent = spent_secrets(o, secrets);
+    // Secrets that the API server does not delete do not keep the object: their instance is gone.
+    if spent.is_empty() || o.refused().is_some() {
+        decision.step(Step::RemoveFinalizer)
+    } else {
+        decision.step(Step::Prepare(KubeAction::DeleteSecrets(spent)))
+    }
+}
+
+/// The names of the Secrets that go with the object.
+fn spent_secrets(o: &Observed, secrets: Secrets<'_>) -> Vec<String> {
+    let is_spent = |notes: &SecretNotes, about: Option<&str>| {
+        notes.instance.as_ref() == Some(&o.subject.name)
+            && match secrets {
+                Secrets::Kept => false,
+                Secrets::Of(id) => about.is_none_or(|about| about == id),
+                Secrets::OfNone => about.is_none(),
+            }
+    };
+    let record = o.notes.record.as_ref().filter(|notes| {
+        let noted = notes.instance_id.as_deref();
+        let about = if let Secrets::OfNone = secrets { o.notes.recorded_instance() } else { noted };
+        is_spent(notes, about)
+    });
+    let binding = o.notes.binding.as_ref().filter(|notes| is_spent(notes, notes.instance_id.as_deref()));
+    let record = record.map(|_| auth_secret_name(&o.subject.name));
+    record.into_iter().chain(binding.map(|_| binding_secret_name(&o.subject.name))).collect()
 }

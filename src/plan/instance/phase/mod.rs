@@ -8,6 +8,7 @@ pub(super) mod failed_creation;
 mod mark;
 pub(super) mod observe;
 pub(super) mod preconditions;
+pub(super) mod rotation;
 mod tenancy;
 pub(super) mod update;
 mod window_check;

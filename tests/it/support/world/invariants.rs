@@ -1,7 +1,7 @@
-//! The invariants after every step (the design's 1, 2, 3, 5 and 7).
+//! The invariants after every step (the design's 1, 2, 3, 5, 7 and 11).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -10,6 +10,7 @@ use dcs_operator::{
     simulator::{http::Shared, service::Instance},
 };
 use http::Method;
+use kube::ResourceExt;
 use serde_json::Value;
 
 use super::wire::{Judge, Traffic};
@@ -21,11 +22,13 @@ pub(crate) struct Invariants {
     cluster: MemoryCluster,
     checked_writes: usize,
     checked_cloud: u64,
+    /// Instances whose password a Secret of the operator held. It must not be lost while they exist.
+    held: BTreeSet<String>,
 }
 
 impl Invariants {
     pub(crate) fn new(cloud: Shared, cluster: MemoryCluster) -> Self {
-        Self { cloud, cluster, checked_writes: 0, checked_cloud: u64::MAX }
+        Self { cloud, cluster, checked_writes: 0, checked_cloud: u64::MAX, held: BTreeSet::new() }
     }
 
     /// After every step.
@@ -34,6 +37,10 @@ impl Invariants {
         let traffic = traffic.lock().unwrap();
         assert_eq!(traffic.wrong, Vec::<String>::new(), "a change was sent that must not be");
         let revision = self.cloud.lock().revision();
+        let seen = self.cluster.writes();
+        if revision != self.checked_cloud || seen != self.checked_writes {
+            self.no_password_is_lost();
+        }
         let writes = self.cluster.written_since(&mut self.checked_writes);
         if revision != self.checked_cloud {
             self.checked_cloud = revision;
@@ -46,6 +53,37 @@ impl Invariants {
             }
             if write.after.is_none() {
                 self.nothing_left_of(&write.uid, write.before.as_deref());
+            }
+        }
+    }
+
+    /// A test takes all copies of the passwords away.
+    pub(crate) fn forget_passwords(&mut self) {
+        self.held.clear();
+    }
+
+    /// Invariant 11.
+    #[track_caller]
+    fn no_password_is_lost(&mut self) {
+        let simulator = self.cloud.lock();
+        let live = simulator.service().instances().filter(|instance| is_live(instance));
+        let live: Vec<_> = live.filter(|instance| !instance.admits(None)).collect();
+        // With many objects there is nothing else to see, and it would take long.
+        if live.is_empty() || live.len() > 4 {
+            return;
+        }
+        let own =
+            self.cluster.secrets().into_iter().filter(|secret| !secret.name_any().ends_with("-password"));
+        let passwords: BTreeSet<_> = own
+            .flat_map(|secret| secret.data.unwrap_or_default())
+            .filter(|(key, _)| key == "password" || key == "pending")
+            .map(|(_, value)| String::from_utf8(value.0).unwrap())
+            .collect();
+        for instance in live {
+            let is_held = passwords.iter().any(|password| instance.admits(Some(password)));
+            assert!(is_held || !self.held.contains(&instance.id), "the password of {} is lost", instance.id);
+            if is_held {
+                self.held.insert(instance.id.clone());
             }
         }
     }
