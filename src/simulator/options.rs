@@ -97,6 +97,8 @@ pub(crate) struct SiteRules {
     pub(crate) deferred_resizes: bool,
     /// Whether responses include the fields of newer API versions: codes of a password reset, jobs of a task.
     pub(crate) newer_fields: bool,
+    /// Whether a reset to the present password is refused. The reference does not say.
+    pub(crate) refuses_present_password: bool,
 }
 
 // === impl Options ===
@@ -150,6 +152,7 @@ impl Site {
             resize_restarts: false,
             deferred_resizes: false,
             newer_fields: false,
+            refuses_present_password: true,
         };
         let newer = SiteRules {
             max_tag_key: 128,
@@ -159,6 +162,7 @@ impl Site {
             resize_restarts: true,
             deferred_resizes: true,
             newer_fields: true,
+            refuses_present_password: false,
             ..main
         };
         match self {

@@ -77,7 +77,7 @@ fn allow_everything(world: &World) {
 
 #[test]
 fn what_is_refused_is_stalled_costs_nothing_at_rest_and_goes_on() {
-    for (policy, operation) in [("Delete", "DeleteInstance"), ("Retain", "ChangeTags")] {
+    for (policy, operation) in [("Delete", "DeleteInstance"), ("Retain", "BatchCreateOrDeleteTags")] {
         let mut world = World::new(quick_cloud(), setup());
         let key = ready(&mut world, "sessions", json!({"deletionPolicy": policy}));
         refuse(&world, operation);

@@ -232,10 +232,14 @@ pub struct Applied {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 128)), extend("x-kubernetes-list-type" = "atomic"))]
     pub tag_keys: Vec<String>,
-    /// Keyed hash of the password that DCS accepted.
+    /// Not set by this version. Earlier ones kept a keyed hash of the password here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub auth_hash: Option<String>,
+    /// Value of the annotation dcs.huaweicloud.com/rotate-password that was served last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub rotate_password: Option<String>,
 }
 
 /// Changes that wait for approval. Not set by this version.

@@ -63,7 +63,10 @@ fn is_warning(type_: ConditionType, was: Option<&Condition>, now: &Condition) ->
         ConditionType::Stalled | ConditionType::Failed => now.status == "True",
         ConditionType::Ready => lost || now.status == "Unknown",
         ConditionType::BindingPublished => now.status != "True" && now.reason != Reason::Applying.as_str(),
-        ConditionType::Synced => now.status == "Unknown" && now.reason != Reason::Paused.as_str(),
+        ConditionType::Synced => {
+            (now.status == "Unknown" && now.reason != Reason::Paused.as_str())
+                || now.reason == Reason::DriftDetected.as_str()
+        }
         ConditionType::Reconciling | ConditionType::Complete => false,
     }
 }

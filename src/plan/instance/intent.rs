@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{
-    action::CloudAction,
-    input::observed::{Observed, PasswordState},
-};
+use super::{action::CloudAction, input::Observed};
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
-        instance::{Applied, Holder, OperationStatus},
+        instance::{Holder, OperationStatus},
         words::{OperationOutcome, OperationType},
     },
     plan::{
@@ -59,6 +56,7 @@ impl MutatingAction for CloudAction {
             | Self::Adopt { .. }
             | Self::Release { .. }
             | Self::Update { .. }
+            | Self::ResetPassword { .. }
             | Self::SetTags { .. }
             | Self::RemoveTags { .. } => None,
         }
@@ -113,7 +111,11 @@ pub(in crate::plan::instance) fn record_intent(
         changes: status.pending_changes.clone(),
         message: why_failed(change),
     };
-    let operation = intent.record(o.status.operation.as_ref(), &o.attempts());
+    let password = change.password();
+    // Attempts are counted for each password.
+    let previous = o.status.operation.as_ref().filter(|before| before.password.as_deref() == password);
+    let operation =
+        OperationStatus { password: password.map(str::to_owned), ..intent.record(previous, &o.attempts()) };
     // A new instance is where it is created, whatever was tried and refused elsewhere before.
     let is_new = matches!(change, CloudAction::Create(_));
     let begun = !is_new && (status.id.is_some() || status.operation.is_some());
@@ -121,10 +123,6 @@ pub(in crate::plan::instance) fn record_intent(
     let mut intent = DcsInstanceStatus { operation: Some(operation), account, ..status.clone() };
     if let CloudAction::Create(_) | CloudAction::Delete { failed: Some(_), .. } = change {
         forget_instance(o, &mut intent);
-    }
-    if let (CloudAction::Create(_), Some(Ok(PasswordState::Ready { hash }))) = (change, &o.lookups.password) {
-        intent.applied =
-            Some(Applied { auth_hash: Some(hash.clone()), ..intent.applied.unwrap_or_default() });
     }
     intent
 }
@@ -138,6 +136,7 @@ fn why_failed(change: &CloudAction) -> Option<String> {
         | CloudAction::Release { .. }
         | CloudAction::Delete { failed: None, .. }
         | CloudAction::Update { .. }
+        | CloudAction::ResetPassword { .. }
         | CloudAction::SetTags { .. }
         | CloudAction::RemoveTags { .. } => None,
     }
@@ -175,6 +174,7 @@ fn failures(o: &Observed, change: &CloudAction) -> Option<i32> {
         | CloudAction::Release { .. }
         | CloudAction::Delete { .. }
         | CloudAction::Update { .. }
+        | CloudAction::ResetPassword { .. }
         | CloudAction::SetTags { .. }
         | CloudAction::RemoveTags { .. } => None,
     }

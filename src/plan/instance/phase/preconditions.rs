@@ -9,6 +9,7 @@ use crate::{
         instance::{ManagementPolicy, OperationStatus},
         words::OperationOutcome,
     },
+    formats::{auth_secret_name, binding_secret_name},
     plan::{
         Blocker,
         blocker::retry_class,
@@ -16,7 +17,7 @@ use crate::{
         instance::{
             decision::Decision,
             input::{
-                Desired, Observed,
+                AuthSpec, Desired, Observed,
                 observed::{AccountLists, ResolvedAccount},
             },
         },
@@ -33,6 +34,14 @@ pub(in crate::plan::instance) fn check(o: &Observed) -> Result<(&Desired, &Accou
         Ok(desired) => desired,
         Err(invalid) => return Err(Box::new(Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()))),
     };
+    if let Some(AuthSpec::SecretRef { name, .. }) = &desired.auth
+        && [auth_secret_name(&o.subject.name), binding_secret_name(&o.subject.name)].contains(name)
+    {
+        let message = format!(
+            "auth.secretRef: the operator writes Secret {name} itself: put your password into a Secret of another name"
+        );
+        return Err(Box::new(Decision::blocked(o, Reason::InvalidSpec, message)));
+    }
     if o.policies.paused {
         let message =
             "spec.paused is true: the operator changes nothing in the cloud until it is false or removed";

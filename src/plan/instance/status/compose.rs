@@ -91,7 +91,9 @@ fn prepend_kube_action(o: &Observed, mut decision: Decision) -> Decision {
     }
     let needed = matches!(
         decision.step,
-        Step::Prepare(KubeAction::AddInUseFinalizer | KubeAction::CreatePasswordSecret)
+        Step::Prepare(
+            KubeAction::AddInUseFinalizer | KubeAction::WriteRecord(_) | KubeAction::MoveRecord { .. }
+        )
     );
     match o.refused().filter(|_| needed) {
         Some((message, rest)) => {
@@ -158,8 +160,8 @@ fn until_unreachable(o: &Observed) -> Option<Duration> {
     rest.filter(|rest| in_trouble && !rest.is_zero())
 }
 
-/// Adds the binding Secret to the status, and its step once no other step is due. The Secret of an object that is being
-/// deleted is deleted with it.
+/// Adds the binding Secret to the status, and its step once no other step is due. The deletion of the object decides about
+/// its Secrets itself.
 fn set_binding(o: &Observed, decision: &mut Decision, readiness: Readiness, status: &mut DcsInstanceStatus) {
     if o.subject.deleting {
         let observed_generation = Some(o.subject.generation);
