@@ -424,12 +424,12 @@ fn the_secrets_of_an_instance_that_stays_are_marked_and_stay() {
     (o.notes.record, o.notes.binding) = (noted(None), noted(Some(ID)));
     assert_eq!(step_of(&plan(&o)), "keep Secrets");
     o.notes.record = noted(Some(ID));
-    assert!(step_of(&plan(&o)).starts_with("tag released"));
+    assert!(step_of(&plan(&o)).starts_with("remove uid"));
     // As an earlier version wrote it: owned by the object, without notes.
     (o.notes.record, o.notes.binding) = (None, Some(SecretNotes::default()));
     assert_eq!(step_of(&plan(&o)), "keep Secrets");
     o.local.kept = true;
-    assert!(step_of(&plan(&o)).starts_with("tag released"), "it is tried once");
+    assert!(step_of(&plan(&o)).starts_with("remove uid"), "it is tried once");
     (o.notes.record, o.notes.binding) = (noted(Some(ID)), noted(Some(ID)));
     o.lookups.detail = found(instance(ID, Vec::new()));
     assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
