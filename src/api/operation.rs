@@ -11,7 +11,8 @@ use super::words::{Impact, OperationOutcome, OperationType};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperationStatus {
-    /// Type of the operation: Create, Adopt, Release, Delete, DeleteFailed, Update or UpdateTags.
+    /// Type of the operation: Create, Adopt, Release, Delete, DeleteFailed, Update, UpdateTags or
+    /// ResetPassword.
     #[serde(rename = "type")]
     pub type_: OperationType,
 
@@ -67,6 +68,11 @@ pub struct OperationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub changes: Vec<PendingChange>,
+
+    /// The pending password that the current attempt sends, by the name that the record Secret gives it. Not a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub password: Option<String>,
 
     /// Outcome of the current attempt: Accepted or Refused. Absent while the outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]

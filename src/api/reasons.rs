@@ -106,9 +106,9 @@ reasons! {
 
     /// A destructive step has no consent, so the operator does not take it.
     ApprovalRequired => "Set deletionPolicy to Delete and delete the object, or set it to Retain to keep the instance.",
-    /// The instance was changed in the cloud, and the operator only reports it: the change is not online, or
+    /// The instance was changed in the cloud, and the operator does not put it back unasked: the change is not online, or
     /// managementPolicy is Observe.
-    DriftDetected => "Write the present values into the spec, or change the instance back in the DCS console.",
+    DriftDetected => "See the message: write the present values into the spec, or have the difference put back.",
     /// DCS accepts a change, and it does not show or is undone each time.
     ChangeIneffective => "Find what else changes the instance, or remove the field from the spec; the operator tries again at growing intervals.",
     /// The object is paused: the operator changes nothing in the cloud.
@@ -143,6 +143,10 @@ reasons! {
     SecretNotFound => "Create the Secret, or correct the reference.",
     /// The password does not meet the rules of DCS.
     PasswordInvalid => "Choose a password as the message says.",
+    /// No Secret holds the password of the instance any more.
+    PasswordLost => "Restore the Secret NAME-auth, or have a new password made by the annotation dcs.huaweicloud.com/rotate-password on the object.",
+    /// The operator does not know the password of the adopted instance, so it publishes none.
+    PasswordUnknown => "Name a Secret with the password by auth.secretRef, or have a new one made by the annotation dcs.huaweicloud.com/rotate-password on the object.",
     /// The API server rejected a Secret that the operator must write.
     SecretRefused => "See the message: a quota, an admission policy or a missing permission; the operator keeps trying.",
     /// A Secret with the needed name exists and does not belong to the object.

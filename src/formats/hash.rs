@@ -8,15 +8,13 @@ use secrecy::{ExposeSecret, SecretSlice};
 /// Kind of the hashed secret. The same text has different hashes for different purposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// The password of an instance.
-    Password,
     /// All values of cloud credentials.
     Credentials,
     /// Renamed Redis commands: names and new names.
     RenamedCommands,
 }
 
-/// Key of the hashes. Without a key, a reader of status could guess passwords by comparing hashes. The key must stay
+/// Key of the hashes. Without a key, a reader of status could guess a secret by comparing hashes. The key must stay
 /// the same while hashes in status are compared.
 #[derive(Clone)]
 pub struct HashKey(SecretSlice<u8>);
@@ -26,7 +24,6 @@ pub struct HashKey(SecretSlice<u8>);
 impl Purpose {
     const fn label(self) -> &'static str {
         match self {
-            Self::Password => "password",
             Self::Credentials => "credentials",
             Self::RenamedCommands => "renamed-commands",
         }
@@ -73,10 +70,6 @@ mod tests {
     #[test]
     fn golden() {
         assert_eq!(
-            key().hash(Purpose::Password, ["uid-1", "canary-Pass-w0rd"]),
-            "abd75c6c48912b315de87a72787ed8c1ff80921c"
-        );
-        assert_eq!(
             key().hash(Purpose::Credentials, ["AK", "SK"]),
             "60221468f09fd74cd6cf9dac17339c4a35ebeade"
         );
@@ -85,11 +78,11 @@ mod tests {
 
     #[test]
     fn every_value_and_the_purpose_change_the_hash() {
-        let hash = key().hash(Purpose::Password, ["ab", "c"]);
-        assert_ne!(hash, key().hash(Purpose::Password, ["a", "bc"]));
-        assert_ne!(hash, key().hash(Purpose::Password, ["ab", "c", ""]));
+        let hash = key().hash(Purpose::RenamedCommands, ["ab", "c"]);
+        assert_ne!(hash, key().hash(Purpose::RenamedCommands, ["a", "bc"]));
+        assert_ne!(hash, key().hash(Purpose::RenamedCommands, ["ab", "c", ""]));
         assert_ne!(hash, key().hash(Purpose::Credentials, ["ab", "c"]));
-        assert_ne!(hash, HashKey::new(vec![8; 32]).hash(Purpose::Password, ["ab", "c"]));
+        assert_ne!(hash, HashKey::new(vec![8; 32]).hash(Purpose::RenamedCommands, ["ab", "c"]));
     }
 
     #[test]

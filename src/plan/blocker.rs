@@ -22,6 +22,7 @@ const SPECIFIC: &[(&str, Reason)] = &[
     ("DCS.4046", Reason::ReferenceInvalid),
     ("DCS.4068", Reason::ReferenceInvalid),
     ("DCS.4054", Reason::SoldOut),
+    ("DCS.4019", Reason::PasswordInvalid),
     // Answers a create. Its class is ambiguous: the instance that has the name may be one of our own.
     ("DCS.4060", Reason::NameTaken),
 ];

@@ -212,6 +212,7 @@ impl Intent<'_> {
             account: context.account.cloned(),
             credentials_hash: context.credentials_hash.map(str::to_owned),
             changes: self.changes,
+            password: None,
             outcome: None,
             reason: None,
             message: self.message,

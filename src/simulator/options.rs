@@ -101,6 +101,8 @@ pub(crate) struct SiteRules {
     pub(crate) newer_fields: bool,
     /// Whether Redis 3.0 is still on sale.
     pub(crate) redis_3: bool,
+    /// Whether a reset to the present password is refused. The reference does not say.
+    pub(crate) refuses_present_password: bool,
 }
 
 // === impl Options ===
@@ -156,6 +158,7 @@ impl Site {
             deferred_resizes: false,
             newer_fields: false,
             redis_3: false,
+            refuses_present_password: true,
         };
         let newer = SiteRules {
             max_tag_key: 128,
@@ -165,6 +168,7 @@ impl Site {
             resize_restarts: true,
             deferred_resizes: true,
             newer_fields: true,
+            refuses_present_password: false,
             ..main
         };
         match self {

@@ -189,7 +189,7 @@ fn full_spec() -> Value {
         "port": 6380, "auth": {"type": "SecretRef", "secretRef": {"name": "sessions-auth", "key": "password"}},
         "maintenanceWindow": {"begin": "18:00", "end": "19:00"}, "tags": {"team": "shop"},
         "enterpriseProjectId": "0", "managementPolicy": "Managed", "deletionPolicy": "Retain",
-        "onExternalDeletion": "Report", "adopt": {"instanceId": ID}, "paused": true, "specCode": "redis.ha.xu1",
+        "onExternalDeletion": "Report", "reclaimPolicy": "Released", "adopt": {"instanceId": ID}, "paused": true, "specCode": "redis.ha.xu1",
     })
 }
 
@@ -207,15 +207,15 @@ fn full_status() -> Value {
             "subnetId": ID, "privateIp": "192.168.0.10", "securityGroupId": ID, "port": 6379,
             "maintenanceWindow": {"begin": "18:00:00", "end": "19:00:00"}, "enterpriseProjectId": "0",
             "origin": "Created", "authType": "Generated", "managementPolicy": "Managed",
-            "deletionPolicy": "Delete", "onExternalDeletion": "Report",
+            "deletionPolicy": "Delete", "onExternalDeletion": "Report", "reclaimPolicy": "Released",
         },
         "endpoints": {"primary": endpoint, "readOnly": endpoint, "tls": endpoint},
-        "binding": {"name": "sessions-redis"}, "applied": {"tagKeys": ["team"], "authHash": "abc"},
+        "binding": {"name": "sessions-redis"}, "applied": {"tagKeys": ["team"], "authHash": "abc", "rotatePassword": "t"},
         "operation": {
             "type": "Resize", "holder": {"kind": "DcsInstance", "name": "full", "uid": "u"},
             "startedAt": "2026-11-24T10:00:00Z", "attempt": 2, "generation": 3, "reason": "QuotaExceeded", "message": "DCS.4035: the quota is used up", "failures": 1,
             "attemptedAt": "2026-11-24T10:01:00Z", "process": "pod/1", "windowSeconds": 80, "account": account,
-            "credentialsHash": "abc", "changes": [change], "outcome": "Accepted", "instanceId": ID, "jobId": "j",
+            "credentialsHash": "abc", "changes": [change], "password": "p", "outcome": "Accepted", "instanceId": ID, "jobId": "j",
             "taskId": "t",
         },
         "pendingChanges": [change], "pendingApproval": {"token": "t", "reason": "r"},

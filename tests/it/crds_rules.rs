@@ -222,6 +222,10 @@ fn invalid() -> Vec<(Value, Violation)> {
         ),
         (with(json!({"auth": {"secretRef": {"name": "a"}}})), ("spec.auth.type", "Required value")),
         (
+            with(json!({"auth": {"type": "SecretRef", "secretRef": {"name": "invalid-auth"}}})),
+            ("spec.auth.secretRef", "the operator writes this Secret itself"),
+        ),
+        (
             with(json!({"credentialsRef": {"name": "Not A Name"}})),
             ("spec.credentialsRef.name", "in the same namespace"),
         ),

@@ -7,15 +7,21 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use dcs_operator::{
-    api::instance::{Adopt, ManagementPolicy},
+    api::{
+        DcsInstance,
+        instance::{Adopt, ManagementPolicy},
+    },
     controller::ObjectId,
+    formats::ROTATE_PASSWORD_ANNOTATION,
     plan::Definition,
-    simulator::Settings as CloudSettings,
+    simulator::{Options, Settings as CloudSettings, Site},
 };
+use kube::ResourceExt;
 use serde_json::json;
 
 use crate::support::{
     memory_cluster::ClusterFault,
+    sim_harness::PASSWORD,
     world::{
         Interruption, World,
         invariants::{is_live, tag},
@@ -27,8 +33,10 @@ use crate::support::{
 
 /// An operation that the tests interrupt at every point.
 pub(crate) struct Scenario {
-    /// The cloud.
-    pub(crate) cloud: fn() -> CloudSettings,
+    /// Where the instance is.
+    pub(crate) site: Site,
+    /// Lists show tags.
+    pub(crate) lists_tags: bool,
     /// Runs before the fault.
     pub(crate) prepare: fn(&mut World),
     /// An action of the user or of another client of the cloud.
@@ -58,6 +66,9 @@ const LIMIT: Duration = Duration::from_secs(1800);
 /// How much longer an operation may take when the response to a write is lost. The operator must not wait for a request
 /// that it never sent.
 const PROMPT: Duration = Duration::from_secs(30);
+/// Further passwords of the user.
+pub(crate) const SECOND_PASSWORD: &str = "canary-Second-1";
+const THIRD_PASSWORD: &str = "canary-Third-1";
 /// How long nothing more may happen after the end.
 const QUIET: Duration = Duration::from_secs(300);
 
@@ -87,15 +98,25 @@ fn remove_externally(world: &mut World) {
     assert!(world.mutate_cloud(|service| service.remove(&id)));
 }
 
-const CREATE: Scenario =
-    Scenario { cloud: quick_cloud, prepare: |_| {}, act: |world| apply(world, json!({})), reached: is_ready };
+const CREATE: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |_| {},
+    act: |world| apply(world, json!({})),
+    reached: is_ready,
+};
 
 const ADOPT: Scenario = Scenario {
-    cloud: quick_cloud,
-    prepare: |world| world.make_instance("left-over"),
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| {
+        world.make_instance("left-over");
+        world.choose_password(PASSWORD);
+    },
     act: |world| {
         let id = world.instances()[0].id.clone();
-        let adopt = json!({"adopt": {"instanceId": id}, "engineVersion": null, "capacity": null});
+        let adopt =
+            json!({"adopt": {"instanceId": id}, "engineVersion": null, "capacity": null, "auth": chosen()});
         apply(world, adopt);
     },
     reached: |world| {
@@ -105,7 +126,8 @@ const ADOPT: Scenario = Scenario {
 };
 
 const CHANGE: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.edit(&sessions(), |spec| {
@@ -124,14 +146,16 @@ const CHANGE: Scenario = Scenario {
 };
 
 const DELETE: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| world.delete(&sessions()),
     reached: |world| is_gone(world) && world.instances().is_empty(),
 };
 
 const RETAIN: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({"deletionPolicy": "Retain"})),
     act: |world| world.delete(&sessions()),
     reached: |world| {
@@ -146,7 +170,8 @@ const RETAIN: Scenario = Scenario {
 };
 
 const DELETE_DURING_CREATE: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |_| {},
     act: |world| {
         apply(world, json!({}));
@@ -161,7 +186,8 @@ const DELETE_DURING_CREATE: Scenario = Scenario {
 };
 
 const RECREATE_UNDER_THE_SAME_NAME: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.delete(&sessions());
@@ -172,7 +198,8 @@ const RECREATE_UNDER_THE_SAME_NAME: Scenario = Scenario {
 };
 
 const EXTERNAL_DELETION: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({})),
     act: remove_externally,
     reached: |world| {
@@ -183,7 +210,8 @@ const EXTERNAL_DELETION: Scenario = Scenario {
 };
 
 const REPLACEMENT: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({"onExternalDeletion": "Recreate"})),
     act: remove_externally,
     reached: |world| {
@@ -194,7 +222,8 @@ const REPLACEMENT: Scenario = Scenario {
 
 /// As after a restore of the cluster from a backup without status.
 const LOST_STATUS: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.cluster.wipe_status(&sessions());
@@ -204,7 +233,8 @@ const LOST_STATUS: Scenario = Scenario {
 };
 
 const FAILED_CREATION: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| world.mutate_cloud(|service| service.fail_next_creations(1)),
     act: |world| apply(world, json!({})),
     reached: |world| is_ready(world) && world.instances().len() == 1,
@@ -223,7 +253,8 @@ fn is_taken_back(world: &World) -> bool {
 
 /// As GitOps prunes an object and syncs it again.
 const RECLAIM: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| {
         applied_and_ready(world, json!({"deletionPolicy": "Retain"}));
         world.note_record(&sessions());
@@ -238,7 +269,8 @@ const RECLAIM: Scenario = Scenario {
 
 /// As a cluster is rebuilt from manifests.
 const RECLAIM_ORPHANED: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| {
         world.make_instance("left-over");
         world.orphan(&sessions());
@@ -247,20 +279,14 @@ const RECLAIM_ORPHANED: Scenario = Scenario {
     reached: is_taken_back,
 };
 
-fn cloud_without_tags_in_lists() -> CloudSettings {
-    let mut settings = quick_cloud();
-    settings.service.list_without_tags = true;
-    settings
-}
-
-const CREATE_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { cloud: cloud_without_tags_in_lists, ..CREATE };
-const DELETE_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { cloud: cloud_without_tags_in_lists, ..DELETE };
-const LOST_STATUS_WITHOUT_TAGS_IN_LISTS: Scenario =
-    Scenario { cloud: cloud_without_tags_in_lists, ..LOST_STATUS };
+const CREATE_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { lists_tags: false, ..CREATE };
+const DELETE_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { lists_tags: false, ..DELETE };
+const LOST_STATUS_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { lists_tags: false, ..LOST_STATUS };
 
 /// The object goes because its definition does.
 const DELETED_DEFINITION: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         world.cluster.set_definition(Definition::BeingDeleted);
@@ -271,7 +297,8 @@ const DELETED_DEFINITION: Scenario = Scenario {
 
 /// Managed → Observe.
 const SWITCH_TO_OBSERVE: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| applied_and_ready(world, json!({})),
     act: |world| {
         let id = world.instances()[0].id.clone();
@@ -291,9 +318,162 @@ const SWITCH_TO_OBSERVE: Scenario = Scenario {
     },
 };
 
+fn cloud(scenario: &Scenario) -> CloudSettings {
+    let settings = quick_cloud();
+    CloudSettings {
+        service: Options { site: scenario.site, list_without_tags: !scenario.lists_tags, ..settings.service },
+        ..settings
+    }
+}
+
+/// The spec's `auth`, with the user's Secret.
+fn chosen() -> serde_json::Value {
+    json!({"type": "SecretRef", "secretRef": {"name": "sessions-password"}})
+}
+
+/// Asks for a new password.
+fn request_password(world: &mut World) {
+    world.cluster.change(&sessions(), |object: &mut DcsInstance| {
+        object.annotations_mut().insert(ROTATE_PASSWORD_ANNOTATION.to_owned(), "again".to_owned());
+    });
+}
+
+/// Ready, and with another password than at first: the one that the prepared world noted.
+fn has_new_password(world: &World) -> bool {
+    let former = world.cluster.read_secret(&sessions().secret("former-password"));
+    let former = former.and_then(|secret| secret.data).unwrap_or_default();
+    is_ready(world) && former.get("password") != world.recorded(&sessions()).as_ref()
+}
+
+/// Ready, with a generated password that is noted for a comparison.
+fn ready_with_a_noted_password(world: &mut World, more: serde_json::Value) {
+    applied_and_ready(world, more);
+    let password = world.recorded(&sessions()).unwrap();
+    world.put_password("former-password", &String::from_utf8(password.0).unwrap());
+}
+
+fn has_chosen_password(world: &World, password: &str) -> bool {
+    is_ready(world) && world.recorded(&sessions()).is_some_and(|own| own.0 == password.as_bytes())
+}
+
+const ROTATION_BY_REQUEST: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| ready_with_a_noted_password(world, json!({})),
+    act: request_password,
+    reached: has_new_password,
+};
+
+const ROTATION_BY_SECRET: Scenario = Scenario {
+    site: Site::Newer,
+    lists_tags: true,
+    prepare: |world| {
+        world.choose_password(PASSWORD);
+        applied_and_ready(world, json!({"auth": chosen()}));
+    },
+    act: |world| world.choose_password(SECOND_PASSWORD),
+    reached: |world| has_chosen_password(world, SECOND_PASSWORD),
+};
+
+/// The site refuses the present password, so that a lost answer may only be settled by another password.
+const ROTATION_BY_SECRET_ON_A_STRICT_SITE: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: ROTATION_BY_SECRET.prepare,
+    act: |world| {
+        world.choose_password(SECOND_PASSWORD);
+        world.until("decided", LIMIT, |world| {
+            has_chosen_password(world, SECOND_PASSWORD)
+                || world.condition(&sessions(), "Stalled") == "True/PasswordInvalid"
+        });
+        world.choose_password(THIRD_PASSWORD);
+    },
+    reached: |world| has_chosen_password(world, THIRD_PASSWORD),
+};
+
+const QUICK_CHANGES: Scenario = Scenario {
+    site: Site::Newer,
+    lists_tags: true,
+    prepare: ROTATION_BY_SECRET.prepare,
+    act: |world| {
+        world.choose_password(SECOND_PASSWORD);
+        let begun = |world: &World| {
+            let record = world.cluster.read_secret(&sessions().secret("sessions-auth"));
+            record.and_then(|record| record.data).is_some_and(|data| data.contains_key("pending"))
+                || has_chosen_password(world, SECOND_PASSWORD)
+        };
+        world.until("begun", LIMIT, begun);
+        world.choose_password(THIRD_PASSWORD);
+    },
+    reached: |world| has_chosen_password(world, THIRD_PASSWORD),
+};
+
+const CLOSING_AN_OPEN_INSTANCE: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| applied_and_ready(world, json!({"auth": {"type": "None"}})),
+    act: |world| {
+        world.edit(&sessions(), |spec| {
+            spec.auth = Some(serde_json::from_value(json!({"type": "Generated"})).unwrap());
+        });
+    },
+    reached: |world| is_ready(world) && world.instances().iter().all(|instance| !instance.admits(None)),
+};
+
+/// Whoever deletes the binding Secret, or the record, gets it back.
+const LOST_BINDING: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| applied_and_ready(world, json!({})),
+    act: |world| {
+        world.cluster.delete_secret(&sessions().secret("sessions-redis"));
+        world.until("bound", LIMIT, is_ready);
+        world.cluster.delete_secret(&sessions().secret("sessions-auth"));
+    },
+    reached: is_ready,
+};
+
+/// The instance is released and adopted again: the Secrets wait for it.
+const TAKE_BACK: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| ready_with_a_noted_password(world, json!({"deletionPolicy": "Retain"})),
+    act: |world| {
+        world.delete(&sessions());
+        world.until("gone", LIMIT, is_gone);
+        let id = world.instances()[0].id.clone();
+        apply(world, json!({"adopt": {"instanceId": id}, "engineVersion": null, "capacity": null}));
+    },
+    reached: |world| is_ready(world) && !has_new_password(world),
+};
+
+/// As an earlier version left them: the binding Secret has the only copy of the password, and an owner.
+const MIGRATION: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| ready_with_a_noted_password(world, json!({})),
+    act: |world| world.as_before_the_record(&sessions(), "sessions-redis"),
+    reached: |world| is_ready(world) && !has_new_password(world) && world.owned_secrets().is_empty(),
+};
+
+/// The same while the instance was being created: the password was in a Secret of its own.
+const MIGRATION_DURING_CREATE: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| {
+        apply(world, json!({}));
+        let requested = |world: &World| !world.instances().is_empty();
+        world.until("requested", LIMIT, requested);
+        let password = world.recorded(&sessions()).unwrap();
+        world.put_password("former-password", &String::from_utf8(password.0).unwrap());
+    },
+    act: |world| world.as_before_the_record(&sessions(), "sessions-pending-auth"),
+    reached: |world| is_ready(world) && !has_new_password(world) && world.owned_secrets().is_empty(),
+};
+
 /// Runs a scenario with a fault and returns the number of points.
 fn run(scenario: &Scenario, lag: usize, injection: Option<Injection>) -> Points {
-    let mut world = World::new((scenario.cloud)(), crate::support::world::process::Setup { lag, ..setup() });
+    let mut world = World::new(cloud(scenario), crate::support::world::process::Setup { lag, ..setup() });
     (scenario.prepare)(&mut world);
     let before = points(&world);
     match injection {
@@ -358,7 +538,7 @@ pub(crate) fn at_every_point(name: &str, scenario: &Scenario) {
 
 /// How long an operation takes when the response to one call to Kubernetes is lost.
 fn duration(scenario: &Scenario, lost: Option<usize>) -> Duration {
-    let mut world = World::new((scenario.cloud)(), setup());
+    let mut world = World::new(cloud(scenario), setup());
     (scenario.prepare)(&mut world);
     if let Some(at) = lost {
         world.cluster.fail(world.cluster.calls() + at, ClusterFault::LostAfter);
@@ -409,4 +589,13 @@ each! {
     lost_status_without_tags_in_lists: LOST_STATUS_WITHOUT_TAGS_IN_LISTS;
     deleted_definition: DELETED_DEFINITION;
     switch_to_observe: SWITCH_TO_OBSERVE;
+    rotation_by_request: ROTATION_BY_REQUEST;
+    rotation_by_secret: ROTATION_BY_SECRET;
+    rotation_by_secret_on_a_strict_site: ROTATION_BY_SECRET_ON_A_STRICT_SITE;
+    quick_changes: QUICK_CHANGES;
+    closing_an_open_instance: CLOSING_AN_OPEN_INSTANCE;
+    lost_binding_and_record: LOST_BINDING;
+    take_back: TAKE_BACK;
+    migration: MIGRATION;
+    migration_during_create: MIGRATION_DURING_CREATE;
 }

@@ -9,7 +9,7 @@ use dcs_operator::{
         Cloud,
         model::{Tag, TagsAction, TagsChange},
     },
-    simulator::Filter,
+    simulator::{Filter, Site},
 };
 use kube::ResourceExt;
 use serde_json::json;
@@ -64,14 +64,16 @@ fn is_complete(world: &World) -> bool {
 }
 
 const PROBE: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| world.make_instance("left-over"),
     act: apply_probe,
     reached: |world| is_complete(world) && tagged(world) == 1,
 };
 
 const BESIDE_AN_INSTANCE_OF_THE_SAME_NAME: Scenario = Scenario {
-    cloud: quick_cloud,
+    site: Site::Main,
+    lists_tags: true,
     prepare: |world| {
         world.apply("sessions", spec(json!({})));
         world.until("ready", LIMIT, |world| world.is_well(&key("sessions")));

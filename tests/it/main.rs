@@ -33,6 +33,7 @@ mod operator_input;
 mod operator_kills;
 mod operator_life;
 mod operator_ownership;
+mod operator_passwords;
 mod operator_scale;
 mod operator_silence;
 mod operator_stop;

@@ -59,6 +59,7 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
         simulator.service().instances().all(|instance| instance.admits(Some(password)))
     };
     assert!(admits(&bound["password"]), "the published password is valid");
+    let former = bound["password"].clone();
     assert!(tenant.secrets().get_opt("sessions-pending-auth").await.unwrap().is_none());
     assert!(has_in_use_finalizer(&tenant, "dcs-credentials").await);
 
@@ -82,16 +83,27 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
     eventually("the description is reverted", DEADLINE, async || (described() == "another").then_some(()))
         .await;
 
-    // A user deletes the binding Secret, which held the only copy of the password: the object reports it.
-    let _ = tenant.secrets().delete("sessions-redis", &Default::default()).await.unwrap();
-    let written = async || tenant.secrets().get_opt("sessions-redis").await.unwrap().map(drop);
-    let lost = eventually("the object reports the missing Secret", DEADLINE, async || {
-        let said = tenant.condition("sessions", "BindingPublished").await;
-        said.starts_with("False/SecretNotFound").then_some(said)
-    });
-    let said = lost.await;
-    assert!(said.contains("no Secret holds the accepted password"), "{said}");
-    assert!(written().await.is_none());
+    // Whoever deletes the binding Secret, or the record, gets it back.
+    for name in ["sessions-redis", "sessions-auth"] {
+        let before = tenant.secrets().get(name).await.unwrap();
+        assert_eq!(before.metadata.owner_references, None, "{name}: garbage collection must not take it");
+        assert_eq!(before.metadata.labels.unwrap()["dcs.huaweicloud.com/instance"], "sessions");
+        let _ = tenant.secrets().delete(name, &Default::default()).await.unwrap();
+        let again = eventually("the Secret is back", DEADLINE, async || {
+            tenant.secrets().get_opt(name).await.unwrap()
+        });
+        assert_eq!(again.await.data.unwrap()["password"].0, bound["password"].as_bytes(), "{name}");
+        tenant.wait_until_healthy("sessions").await;
+    }
+
+    // A new password on request.
+    tenant.annotate("sessions", "dcs.huaweicloud.com/rotate-password", "again").await;
+    eventually("another password is published", DEADLINE, async || {
+        let bound = binding(&tenant, "sessions").await;
+        (bound["password"] != former && admits(&bound["password"])).then_some(())
+    })
+    .await;
+    tenant.wait_until_healthy("sessions").await;
 
     tenant.assert_no_secret_leaks(&operator).await;
     let metrics = operator.get("/metrics").await.1;

@@ -173,6 +173,12 @@ pub const OBJECT: &[Rule] = &[
         message: "metadata.name is part of other names: write 63 characters or fewer",
     },
     Rule {
+        at: ".spec.auth.secretRef",
+        holds: "!has(self.spec) || !has(self.spec.auth) || !has(self.spec.auth.secretRef) || \
+                !(self.spec.auth.secretRef.name in [self.metadata.name + '-auth', self.metadata.name + '-redis'])",
+        message: "the operator writes this Secret itself: put your password into a Secret of another name",
+    },
+    Rule {
         at: ".spec.engineVersion",
         holds: "!has(oldSelf.status) || !has(oldSelf.status.id) || \
                 (has(self.spec.engineVersion) ? \

@@ -253,10 +253,14 @@ pub struct Applied {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "fields_schema")]
     pub fields: BTreeMap<String, String>,
-    /// Keyed hash of the password that DCS accepted.
+    /// Not set by this version. Earlier ones kept a keyed hash of the password here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub auth_hash: Option<String>,
+    /// Value of the annotation dcs.huaweicloud.com/rotate-password that was served last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub rotate_password: Option<String>,
 }
 
 /// A change that was requested again.

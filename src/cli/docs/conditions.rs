@@ -165,6 +165,7 @@ fn source(reason: Reason) -> Source {
             Rows(vec![(Situation::InSync, Readiness::Serving)])
         }
         Reason::Published => Binding { published: true },
+        Reason::PasswordUnknown => Binding { published: false },
         Reason::WaitingForEndpoint => Binding { published: false },
         Reason::ObservationPending => Rows(vec![(Situation::NotObservedYet, Readiness::Unchanged)]),
         Reason::Creating => Rows(vec![(Situation::Creating, Readiness::Missing(reason))]),
@@ -198,7 +199,7 @@ fn source(reason: Reason) -> Source {
         | Reason::TooManyInstances
         | Reason::CloudError => Rows(unreachable(reason)),
         Reason::WaitingForInstance | Reason::ClusterError => RowsAndBinding(unreachable(reason)),
-        Reason::SecretNotFound | Reason::SecretRefused | Reason::SecretConflict => {
+        Reason::SecretNotFound | Reason::SecretRefused | Reason::SecretConflict | Reason::PasswordLost => {
             RowsAndBinding(blocked(reason))
         }
         Reason::ApprovalRequired => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Context, Instances};
+use secrecy::SecretString;
+
+use super::{
+    secret::{PENDING, value},
+    state::{Context, Instances},
+};
 use crate::{
     api::DcsInstance,
     controller::{
@@ -11,7 +16,9 @@ use crate::{
     },
     dcs::{
         Class, Cloud, Error,
-        model::{Tag, TagsAction, TagsChange},
+        error::Failure,
+        model::{ResetPassword, Tag, TagsAction, TagsChange},
+        operation::RESET_PASSWORD,
     },
     plan::instance::CloudAction,
 };
@@ -35,12 +42,27 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 absent_is_deleted(cloud.delete_instance(id).await)
             }
             CloudAction::Update { id, request } => cloud.update_instance(id, request).await.map(|()| None),
+            CloudAction::ResetPassword { id, pending } => {
+                let new_password = Some(pending_password(context, pending)?);
+                let request = ResetPassword { new_password, no_password_access: Some(false) };
+                cloud.reset_password(id, &request).await.map(|()| None)
+            }
             CloudAction::Adopt { .. }
             | CloudAction::Release { .. }
             | CloudAction::SetTags { .. }
             | CloudAction::RemoveTags { .. } => change_tags(cloud, action).await.map(|()| None),
         }
     }
+}
+
+/// The pending password of this name, from the record that this reconcile read.
+fn pending_password<C>(context: &Context<C>, name: &str) -> Result<SecretString, Error> {
+    let record = context.scratch.record.as_ref();
+    let password = record.and_then(|record| value(record, PENDING));
+    password.ok_or_else(|| {
+        let why = format!("the record holds no pending password {name}");
+        Error::with_class(&RESET_PASSWORD, Class::Transient, Failure::NotAttempted(why))
+    })
 }
 
 /// An instance that no longer exists counts as deleted.
@@ -64,7 +86,10 @@ async fn change_tags(cloud: &impl Cloud, action: &CloudAction) -> Result<(), Err
         },
         CloudAction::SetTags { id, tags } => (id, TagsAction::Create, all(tags)),
         CloudAction::RemoveTags { id, tags } => (id, TagsAction::Delete, all(tags)),
-        CloudAction::Create(_) | CloudAction::Delete { .. } | CloudAction::Update { .. } => return Ok(()),
+        CloudAction::Create(_)
+        | CloudAction::Delete { .. }
+        | CloudAction::Update { .. }
+        | CloudAction::ResetPassword { .. } => return Ok(()),
     };
     cloud.change_tags(id, &TagsChange { action, tags }).await
 }

@@ -35,14 +35,17 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
     ) -> Result<(), RetryAt> {
         if let Lookup::Binding(content) = lookup {
             let found = self.find_binding(context, content).await;
-            if found.is_err() {
-                context.observed.local.failures = self.local_states.failed(&context.object.object_id());
-            }
+            self.count_failure(context, found.is_err());
             context.observed.lookups.binding = Some(found);
+        }
+        if let Lookup::Record(record) = lookup {
+            let found = self.find_record(context, record).await;
+            self.count_failure(context, found.is_err());
+            context.observed.lookups.record = Some(found);
         }
         let Some((account, cloud)) = context.cloud.clone() else { return Ok(()) };
         match lookup {
-            Lookup::Binding(_) => {}
+            Lookup::Binding(_) | Lookup::Record(_) => {}
             Lookup::Detail { id } | Lookup::Candidate { id } => {
                 request(self, context, Work::Read)?;
                 let asked = self.shared.clock.monotonic();
@@ -71,13 +74,16 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             }
             Lookup::Password(source) => {
                 let found = self.find_password(context, source).await;
-                context.observed.lookups.password = Some(found.map(|(state, password)| {
-                    context.scratch.password = password;
-                    state
-                }));
+                context.observed.lookups.password = Some(found);
             }
         }
         Ok(())
+    }
+
+    fn count_failure(&self, context: &mut Context<N::Cloud>, failed: bool) {
+        if failed {
+            context.observed.local.failures = self.local_states.failed(&context.object.object_id());
+        }
     }
 
     /// A part of the catalogue; when to retry, while another reconcile reads it.

@@ -5,6 +5,7 @@ mod execute;
 mod lookup;
 mod observe;
 mod reconciler;
+mod record;
 mod resource;
 mod secret;
 mod state;

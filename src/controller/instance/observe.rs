@@ -45,7 +45,6 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             status: known.status,
             account: known.account,
             lists: None,
-            secrets: self.versions(&object),
             notes: self.notes(&object),
             lookups: LookupResults::default(),
             local,
@@ -61,13 +60,6 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             lists.overlay_tags(&observed.local, observed.now.monotonic, observed.tags_max_age());
             lists.overlay_recent_reads(&observed.local);
             observed.lists = Some(lists);
-        }
-        if let Some(published) = &mut observed.local.published {
-            published.shown |= observed.secrets.binding.is_some();
-            let shown = published.shown;
-            self.local_states.with(&object, |entry| {
-                entry.more.local.published.as_mut().map(|published| published.shown = shown)
-            });
         }
         observed
     }

@@ -70,10 +70,18 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
 
     async fn prepare(&self, context: &Context<N::Cloud>, action: &KubeAction) -> Result<(), ClusterError> {
         let outcome = match action {
-            KubeAction::CreatePasswordSecret => self.create_password_secret(context).await,
+            KubeAction::WriteRecord(source) => self.write_record(context, source).await,
+            KubeAction::MoveRecord { id } => self.move_record(context, id).await,
+            KubeAction::MakeRecord { id, from } => self.make_record(context, id, *from).await,
+            KubeAction::NoteRecord { id } => self.note_record(context, id).await,
+            KubeAction::BeginRotation { id, password } => self.begin_rotation(context, id, *password).await,
+            KubeAction::FinishRotation { id, pending } => self.finish_rotation(context, id, pending).await,
+            KubeAction::DropPending { pending } => self.drop_pending(context, pending).await,
+            KubeAction::KeepSecrets { id } => self.keep_secrets(context, id).await,
+            KubeAction::DeleteSecrets(names) => self.delete_secrets(context, names).await,
             KubeAction::AddInUseFinalizer => self.shared.add_in_use_finalizer(context.object.as_ref()).await,
             KubeAction::WriteBindingSecret(content) => self.write_binding(context, content).await,
-            KubeAction::DeletePendingSecret => self.delete_pending(context).await,
+            KubeAction::DeletePendingSecret => self.delete_legacy(context).await,
         };
         match outcome {
             // The plan decides what follows: the API server would reject the same again.

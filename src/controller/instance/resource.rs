@@ -41,8 +41,7 @@ impl ManagedResource for DcsInstance {
     fn links(&self) -> BTreeSet<Link> {
         let id = self.object_id();
         let chosen = self.spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
-        let own =
-            [auth_secret_name, binding_secret_name, pending_auth_secret_name].map(|of| of(&id.name));
+        let own = [auth_secret_name, binding_secret_name, pending_auth_secret_name].map(|of| of(&id.name));
         let names = own.iter().map(String::as_str).chain(chosen.map(|chosen| chosen.name.as_str()));
         names.map(|name| Link::secret(Relation::Content, id.secret(name))).collect()
     }

@@ -1,8 +1,8 @@
 //! The reconciler of DcsInstances, and what it keeps per object.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use secrecy::SecretString;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     controller::{
         accounts::ClientFactory, local_state::LocalStateStore, reconciler::ReconcileContext, shared::Shared,
     },
-    plan::instance::{Observed, observed::LocalState},
+    plan::instance::{Observed, observed::LocalState, secrets::Source},
 };
 
 /// The reconciler of DcsInstances.
@@ -28,17 +28,40 @@ pub struct Instances<O, S, N: ClientFactory> {
 pub struct InstanceLocalState {
     /// What plans may rest on.
     pub(super) local: LocalState,
-    /// The version of the Secret with the pending password that was deleted, or has to stay.
-    pub(super) settled_pending: Option<String>,
-    /// Secrets that exist, since this process created them, though the watch need not show them yet.
-    pub(super) created_secrets: BTreeSet<String>,
+    /// The version of a Secret with the name that earlier versions used for a pending password: it needs no attention.
+    pub(super) settled_legacy: Option<String>,
+    /// The last writes of this process to the object's Secrets, by name, until the watch shows them.
+    pub(super) own: BTreeMap<String, OwnSecret>,
+    /// The record as this process last wrote it, until the binding Secret is made from it.
+    pub(super) record: Option<KeptSecret>,
 }
+
+/// A write of this process to a Secret.
+#[derive(Debug, Clone)]
+pub(super) struct OwnSecret {
+    /// The Secret as written; `None` if it was deleted.
+    pub(super) metadata: Option<ObjectMeta>,
+    /// The version that was deleted.
+    pub(super) deleted: String,
+    /// When.
+    pub(super) at: Duration,
+}
+
+/// A Secret in memory. Its values are not part of `Debug`.
+#[derive(Clone)]
+pub(super) struct KeptSecret(pub(super) Secret);
 
 /// What only executing a step needs.
 #[derive(Default)]
 pub struct Scratch {
     /// The password for a new instance, once it was looked up.
     pub(super) password: Option<SecretString>,
+    /// The record, once it was read.
+    pub(super) record: Option<Secret>,
+    /// The password in the user's Secret, once it was read.
+    pub(super) chosen: Option<(SecretString, Source)>,
+    /// The password that another Secret of the object than the record holds.
+    pub(super) found: Option<SecretString>,
     /// The binding Secret to write, once it was compared.
     pub(super) binding: Option<BindingDraft>,
 }
@@ -46,11 +69,17 @@ pub struct Scratch {
 /// The binding Secret to write.
 pub(super) struct BindingDraft {
     pub(super) secret: Secret,
-    /// Whether it replaces one.
-    pub(super) replaces: bool,
-    /// The Secret with the pending password, which is deleted once this one is written.
-    pub(super) superseded: Option<Secret>,
+    /// The version of the record that it is made from.
+    pub(super) record: String,
 }
 
 /// The context of a reconcile.
 pub(super) type Context<C> = ReconcileContext<DcsInstance, C, Observed, Scratch>;
+
+// === impl KeptSecret ===
+
+impl fmt::Debug for KeptSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptSecret(…)")
+    }
+}

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{
     create_spec::{CreateSpec, PasswordSource},
-    input::binding::Content,
+    input::{
+        binding::Content,
+        secrets::{MadeFrom, NewPassword},
+    },
     tagging::OwnershipChange,
 };
 use crate::{
@@ -21,13 +24,56 @@ pub type Step = plan::Step<Lookup, KubeAction, CloudAction>;
 /// A write to Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KubeAction {
-    /// Create the Secret with the password of a new instance.
-    CreatePasswordSecret,
+    /// Write the record of the password for a new instance.
+    WriteRecord(PasswordSource),
+    /// Rename the record of another instance.
+    MoveRecord {
+        /// The id of that instance.
+        id: String,
+    },
+    /// Make the record of an existing instance.
+    MakeRecord {
+        /// The id of the instance.
+        id: String,
+        /// From what.
+        from: MadeFrom,
+    },
+    /// Note in the record that its password is the one in the user's Secret, and that the last request was served.
+    NoteRecord {
+        /// The id of the instance.
+        id: String,
+    },
+    /// Put a pending password into the record.
+    BeginRotation {
+        /// The id of the instance.
+        id: String,
+        /// Which.
+        password: NewPassword,
+    },
+    /// Make the pending password the accepted one.
+    FinishRotation {
+        /// The id of the instance.
+        id: String,
+        /// The name of the pending password.
+        pending: String,
+    },
+    /// Remove the pending password, which was never sent.
+    DropPending {
+        /// The name of the pending password.
+        pending: String,
+    },
+    /// Note the id of an instance that stays in the Secrets.
+    KeepSecrets {
+        /// The id.
+        id: String,
+    },
+    /// Delete these Secrets: their instance is gone.
+    DeleteSecrets(Vec<String>),
     /// Put the in-use finalizer on the Secret with the credentials.
     AddInUseFinalizer,
     /// Write the binding Secret.
     WriteBindingSecret(Box<Content>),
-    /// Delete the Secret that held the password until the binding Secret had it.
+    /// Delete the Secret in which an earlier version kept a password.
     DeletePendingSecret,
 }
 
@@ -50,10 +96,25 @@ pub enum Lookup {
     Flavors,
     /// The maintenance windows on offer.
     Windows,
-    /// The password for a new instance.
+    /// The record of the password for a new instance.
     Password(PasswordSource),
-    /// The binding Secret, compared with this content.
+    /// The record of an existing instance's password, and the user's Secret.
+    Record(RecordLookup),
+    /// The binding Secret, compared with the record and this content.
     Binding(Box<Content>),
+}
+
+/// A lookup of an existing instance's password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordLookup {
+    /// The id of the instance.
+    pub id: String,
+    /// The operator created the instance: a record that no watch shows is looked for.
+    pub created: bool,
+    /// Name and key of the user's Secret.
+    pub chosen: Option<(String, String)>,
+    /// The content of the binding Secret, if it is known.
+    pub content: Option<Content>,
 }
 
 /// A mutating request to the cloud.
@@ -91,6 +152,13 @@ pub enum CloudAction {
         /// The new values.
         request: Box<UpdateInstance>,
     },
+    /// Set the pending password.
+    ResetPassword {
+        /// The id of the instance.
+        id: String,
+        /// The name of the pending password.
+        pending: String,
+    },
     /// Add tags, or overwrite their values.
     SetTags {
         /// Its id.
@@ -119,6 +187,7 @@ impl CloudAction {
             Self::Delete { failed: None, .. } => OperationType::Delete,
             Self::Delete { failed: Some(_), .. } => OperationType::DeleteFailed,
             Self::Update { .. } => OperationType::Update,
+            Self::ResetPassword { .. } => OperationType::ResetPassword,
             Self::SetTags { .. } | Self::RemoveTags { .. } => OperationType::UpdateTags,
         }
     }
@@ -131,8 +200,23 @@ impl CloudAction {
             | Self::Release { id, .. }
             | Self::Delete { id, .. }
             | Self::Update { id, .. }
+            | Self::ResetPassword { id, .. }
             | Self::SetTags { id, .. }
             | Self::RemoveTags { id, .. } => Some(id),
+        }
+    }
+
+    /// The name of the pending password that it sends.
+    pub fn password(&self) -> Option<&str> {
+        match self {
+            Self::ResetPassword { pending, .. } => Some(pending),
+            Self::Create(_)
+            | Self::Adopt { .. }
+            | Self::Release { .. }
+            | Self::Delete { .. }
+            | Self::Update { .. }
+            | Self::SetTags { .. }
+            | Self::RemoveTags { .. } => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::input::{AuthSpec, Desired, FlavorSpec, observed::InstanceSnapshot};
+use super::input::{Desired, FlavorSpec, observed::InstanceSnapshot};
 use crate::{
     api::{
         instance::{Applied, PendingChange, Resolved},
@@ -147,7 +147,6 @@ impl Differences {
         disruptive.push(("port", desired.port.map(|port| port.to_string()), facts.port.map(number)));
         let group = desired.network.security_group_id.clone();
         disruptive.push(("network.securityGroupId", group, facts.security_group_id.clone()));
-        disruptive.push(("auth", desired.auth.as_ref().map(auth), self::auth_of(facts, detail)));
         for (field, to, from) in disruptive {
             self.declared(field, to, from, Impact::Disruptive);
         }
@@ -209,7 +208,6 @@ struct DetailFields {
     replicas: Option<i64>,
     shards: Option<i64>,
     zones: Vec<String>,
-    auth_type: Option<String>,
 }
 
 // === impl DetailFields ===
@@ -223,7 +221,6 @@ impl DetailFields {
             replicas: seen.replicas.or(last.replicas.map(i64::from)),
             shards: seen.shards.or(last.shards.map(i64::from)),
             zones: if seen.zones.is_empty() { last.availability_zones } else { seen.zones },
-            auth_type: last.auth_type,
         }
     }
 }
@@ -252,24 +249,6 @@ pub(in crate::plan::instance) fn applied_fields(
     let edits = edits.into_iter().filter_map(|change| Some((change.field.clone(), before(change)?)));
     let drift = drift.into_iter().filter_map(|change| Some((change.field.clone(), change.to.clone()?)));
     differences.matching.clone().into_iter().chain(edits).chain(drift).collect()
-}
-
-/// The auth type, as the spec spells it.
-pub(in crate::plan::instance) fn auth(auth: &AuthSpec) -> String {
-    match auth {
-        AuthSpec::Generated => "Generated",
-        AuthSpec::SecretRef { .. } => "SecretRef",
-        AuthSpec::Open => "None",
-    }
-    .to_owned()
-}
-
-/// The auth type of an instance; `None` if unknown: the source of an adopted instance's password is not observable.
-fn auth_of(facts: &InstanceFacts, detail: &DetailFields) -> Option<String> {
-    match facts.no_password_access {
-        Some(true) => Some("None".to_owned()),
-        Some(false) | None => detail.auth_type.clone().filter(|known| known != "None"),
-    }
 }
 
 fn sorted(zones: &[String]) -> Vec<String> {

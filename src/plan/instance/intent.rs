@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{
-    action::CloudAction,
-    input::observed::{Observed, PasswordState},
-    repeats,
-};
+use super::{action::CloudAction, input::Observed, repeats};
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
-        instance::{Applied, Holder, OperationStatus},
+        instance::{Holder, OperationStatus},
         words::{OperationOutcome, OperationType},
     },
     plan::{
@@ -60,6 +56,7 @@ impl MutatingAction for CloudAction {
             | Self::Adopt { .. }
             | Self::Release { .. }
             | Self::Update { .. }
+            | Self::ResetPassword { .. }
             | Self::SetTags { .. }
             | Self::RemoveTags { .. } => None,
         }
@@ -115,7 +112,11 @@ pub(in crate::plan::instance) fn record_intent(
         changes: repeats::asked_for(change, &status.pending_changes),
         message: why_failed(change),
     };
-    let operation = intent.record(o.status.operation.as_ref(), &o.attempts());
+    let password = change.password();
+    // Attempts are counted for each password.
+    let previous = o.status.operation.as_ref().filter(|before| before.password.as_deref() == password);
+    let operation =
+        OperationStatus { password: password.map(str::to_owned), ..intent.record(previous, &o.attempts()) };
     // A new instance is where it is created, whatever was tried and refused elsewhere before.
     let is_new = matches!(change, CloudAction::Create(_));
     let begun = !is_new && (status.id.is_some() || status.operation.is_some());
@@ -130,10 +131,6 @@ pub(in crate::plan::instance) fn record_intent(
     if let CloudAction::Create(_) | CloudAction::Delete { failed: Some(_), .. } = change {
         forget_instance(o, &mut intent);
     }
-    if let (CloudAction::Create(_), Some(Ok(PasswordState::Ready { hash }))) = (change, &o.lookups.password) {
-        intent.applied =
-            Some(Applied { auth_hash: Some(hash.clone()), ..intent.applied.unwrap_or_default() });
-    }
     intent
 }
 
@@ -146,6 +143,7 @@ fn why_failed(change: &CloudAction) -> Option<String> {
         | CloudAction::Release { .. }
         | CloudAction::Delete { failed: None, .. }
         | CloudAction::Update { .. }
+        | CloudAction::ResetPassword { .. }
         | CloudAction::SetTags { .. }
         | CloudAction::RemoveTags { .. } => None,
     }
@@ -183,6 +181,7 @@ fn failures(o: &Observed, change: &CloudAction) -> Option<i32> {
         | CloudAction::Release { .. }
         | CloudAction::Delete { .. }
         | CloudAction::Update { .. }
+        | CloudAction::ResetPassword { .. }
         | CloudAction::SetTags { .. }
         | CloudAction::RemoveTags { .. } => None,
     }

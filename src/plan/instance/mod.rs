@@ -19,7 +19,7 @@ mod status;
 mod tagging;
 
 pub use self::{
-    action::{CloudAction, KubeAction, Lookup, Plan, Step},
+    action::{CloudAction, KubeAction, Lookup, Plan, RecordLookup, Step},
     create_spec::{CreateSpec, PasswordSource},
     diff::Differences,
     flavor::{SelectedFlavor, Shape, Unavailable, describe, select},

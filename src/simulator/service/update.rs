@@ -91,7 +91,7 @@ impl Service {
         instance.ensure_idle()?;
         let password = validate::password(body, "new_password", self.rules().max_password, "DCS.4849")?;
         let unchanged = |password| instance.password.as_ref().is_some_and(|old| old.matches(password));
-        if password.is_some_and(unchanged) {
+        if self.rules().refuses_present_password && password.is_some_and(unchanged) {
             // The reference lists this rule with the complexity rules.
             return Err(ApiError::with_detail("DCS.4019", "The new password must differ from the old one."));
         }

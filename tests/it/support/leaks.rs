@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Keys of confidential values in Secrets.
-const CONFIDENTIAL_KEYS: [&str; 5] = ["password", "uri", "secretKey", "securityToken", "key"];
+const CONFIDENTIAL_KEYS: [&str; 6] = ["password", "pending", "uri", "secretKey", "securityToken", "key"];
 
 // === impl Tenant ===
 

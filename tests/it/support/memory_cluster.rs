@@ -228,6 +228,26 @@ impl MemoryCluster {
         self.with(|store| store.get(&secret_id(key))).map(|secret| decode(&secret))
     }
 
+    /// All Secrets.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.with(|store| store.all("Secret")).iter().map(|secret| decode(secret)).collect()
+    }
+
+    /// Anything that a user may change in a Secret.
+    pub(crate) fn change_secret(&self, key: &NamespacedName, change: impl FnOnce(&mut Secret)) {
+        let edit = |value: &mut Value| {
+            let mut secret: Secret = decode(value);
+            change(&mut secret);
+            *value = serde_json::to_value(secret).unwrap();
+        };
+        self.with(|store| store.change("user", &secret_id(key), edit)).unwrap();
+    }
+
+    /// A user deletes a Secret.
+    pub(crate) fn delete_secret(&self, key: &NamespacedName) {
+        self.with(|store| store.delete("user", &secret_id(key))).unwrap();
+    }
+
     /// The Secrets written since `seen`, which is advanced.
     pub(crate) fn secrets_since(&self, seen: &mut usize) -> Vec<NamespacedName> {
         self.with(|store| {

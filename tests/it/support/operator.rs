@@ -366,6 +366,11 @@ impl Tenant {
         self.instances().patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
+    pub(crate) async fn annotate(&self, name: &str, key: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+        self.instances().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
     pub(crate) async fn delete(&self, name: &str) {
         let _ = self.instances().delete(name, &DeleteParams::default()).await.unwrap();
     }

@@ -10,7 +10,7 @@ use super::{
     desired::Desired,
     invalid::Invalid,
     policies::Policies,
-    secrets::Secrets,
+    secrets::{PasswordFacts, Secrets},
 };
 use crate::{
     api::{
@@ -43,9 +43,7 @@ pub struct Observed {
     pub account: Result<ResolvedAccount, Blocker>,
     /// The object's part of the account's lists; `None` while there is no account to list.
     pub lists: Option<AccountLists>,
-    /// Versions of the object's Secrets, from the watch.
-    pub secrets: SecretVersions,
-    /// What the operator noted in the metadata of the object's Secrets.
+    /// The object's Secrets: what the operator noted in their metadata.
     pub notes: Secrets,
     /// The results of this reconcile's lookups.
     pub lookups: LookupResults,
@@ -112,28 +110,15 @@ pub enum CredentialsSource {
     },
 }
 
-/// Versions of Secrets, as the watch last showed them; `None` for a Secret that it does not show.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SecretVersions {
-    /// The binding Secret.
-    pub binding: Option<String>,
-    /// The Secret that holds a generated password until the cloud accepted it and the binding Secret has it.
-    pub pending: Option<String>,
-    /// The password Secret that the spec names.
-    pub chosen: Option<String>,
-}
-
-/// The binding Secret, as last written or read.
+/// Versions of Secrets that were compared and matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// Its content.
+pub struct Confirmed {
+    /// The record.
+    pub record: String,
+    /// The binding Secret.
+    pub binding: String,
+    /// The content that the binding Secret has.
     pub content: Content,
-    /// Its resourceVersion.
-    pub version: String,
-    /// The version of the user's Secret that the password came from.
-    pub source: Option<String>,
-    /// The watch has shown this version.
-    pub shown: bool,
 }
 
 /// The object's part of the account's lists. Times are monotonic.
@@ -200,8 +185,10 @@ pub struct LookupResults {
     pub flavors: Option<Result<Arc<[Flavor]>, Blocker>>,
     /// The maintenance windows on offer.
     pub windows: Option<Result<Arc<[MaintenanceWindow]>, Blocker>>,
-    /// The password for a new instance.
+    /// The record of the password for a new instance.
     pub password: Option<Result<PasswordState, Blocker>>,
+    /// The record of an existing instance's password.
+    pub record: Option<Result<PasswordFacts, Blocker>>,
     /// The binding Secret.
     pub binding: Option<Result<BindingState, Blocker>>,
 }
@@ -234,16 +221,18 @@ pub struct InstanceSnapshot {
     pub zones: Vec<String>,
 }
 
-/// Whether the password of a new instance exists. The password itself is not part of it.
+/// Whether the record holds the password for a new instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordState {
-    /// It exists.
-    Ready {
-        /// Its keyed hash.
-        hash: String,
-    },
-    /// It was not generated yet.
+    /// It does.
+    Ready,
+    /// It has to be written.
     Missing,
+    /// It is the record of another instance.
+    Former {
+        /// The id of that instance.
+        id: String,
+    },
 }
 
 /// What this process keeps about an object. Any of it may be lost at any time: the operator then waits longer, or
@@ -265,8 +254,12 @@ pub struct LocalState {
     pub differs_since: Option<Duration>,
     /// The tags of instances that the list shows without tags, by id.
     pub read_tags: BTreeMap<String, ReadTags>,
-    /// The binding Secret, as last written or read.
-    pub published: Option<Published>,
+    /// The Secrets, as last written or compared.
+    pub confirmed: Option<Confirmed>,
+    /// Versions of the record and of the user's Secret that hold the same password.
+    pub compared: Option<(String, String)>,
+    /// The Secrets were marked with the id of the instance that is being released.
+    pub kept: bool,
     /// The API server's message when it last rejected a Secret, and when.
     pub refusal: Option<(String, Duration)>,
     /// Lookups and writes that failed in a row.

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::formats::{
-    ADDRESS_ANNOTATION, INSTANCE_ID_ANNOTATION, INSTANCE_LABEL, PASSWORD_SOURCE_ANNOTATION,
-    PENDING_PASSWORD_ANNOTATION, RECORD_ANNOTATION, ROTATE_PASSWORD_ANNOTATION,
+use crate::{
+    formats::{
+        ADDRESS_ANNOTATION, INSTANCE_ID_ANNOTATION, INSTANCE_LABEL, PASSWORD_SOURCE_ANNOTATION,
+        PENDING_PASSWORD_ANNOTATION, RECORD_ANNOTATION, ROTATE_PASSWORD_ANNOTATION,
+    },
+    plan::Blocker,
 };
 
 /// The longest value of the annotation that asks for a new password; more is cut off.
@@ -76,6 +79,75 @@ pub enum Source {
     Open,
     /// Another Secret of the object held it.
     Found,
+}
+
+/// What a lookup of an existing instance's password found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordFacts {
+    /// The record.
+    pub record: RecordState,
+    /// The password that the user's Secret holds, if the spec names one.
+    pub chosen: Option<Result<ChosenState, Blocker>>,
+}
+
+/// The record as a lookup found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordState {
+    /// It does not exist.
+    Missing {
+        /// Another Secret of the object holds the password.
+        found: bool,
+    },
+    /// A Secret of its name exists and does not belong to the object.
+    Foreign,
+    /// It exists.
+    Present(Record),
+}
+
+/// A record that was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Its notes.
+    pub notes: SecretNotes,
+    /// It holds an accepted password.
+    pub has_password: bool,
+    /// The pending password is the accepted one, sent once more.
+    pub repeats: bool,
+}
+
+/// How the password in the user's Secret relates to the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChosenState {
+    /// It is the pending one.
+    Pending,
+    /// It is the accepted one.
+    Accepted,
+    /// It is another one.
+    Other,
+}
+
+/// A password to put into a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewPassword {
+    /// A generated one.
+    Generated,
+    /// The one in the user's Secret.
+    Chosen,
+    /// The accepted one, once more.
+    Accepted,
+}
+
+/// What the record of an existing instance is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeFrom {
+    /// Another Secret of the object.
+    Found,
+    /// The user's Secret.
+    Chosen,
+    /// The instance is open, as the spec declares.
+    Open,
+    /// The instance is open, and the spec does not say so.
+    Opened,
 }
 
 // === impl Secrets ===

@@ -12,7 +12,7 @@ use crate::{
         conditions::Readiness,
         instance::{
             action::{CloudAction, KubeAction, Lookup, Step},
-            create_spec::{CreateSpec, PasswordSource},
+            create_spec::CreateSpec,
             decision::Decision,
             flavor,
             input::{
@@ -143,13 +143,12 @@ pub(super) fn request(o: &Observed, desired: &Desired) -> Decision {
         Err(invalid) => return Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()),
     };
     let resolved = create_spec.resolved();
-    let step = match (&create_spec.password, &o.lookups.password) {
-        (PasswordSource::Open, _) | (_, Some(Ok(PasswordState::Ready { .. }))) => {
-            Step::CloudAction(CloudAction::Create(Box::new(create_spec)))
-        }
-        (source, None) => Step::Lookup(Lookup::Password(source.clone())),
-        (_, Some(Ok(PasswordState::Missing))) => Step::Prepare(KubeAction::CreatePasswordSecret),
-        (_, Some(Err(blocker))) => return Decision::lookup_failed(o, blocker),
+    let step = match &o.lookups.password {
+        None => Step::Lookup(Lookup::Password(create_spec.password)),
+        Some(Ok(PasswordState::Ready)) => Step::CloudAction(CloudAction::Create(Box::new(create_spec))),
+        Some(Ok(PasswordState::Missing)) => Step::Prepare(KubeAction::WriteRecord(create_spec.password)),
+        Some(Ok(PasswordState::Former { id })) => Step::Prepare(KubeAction::MoveRecord { id: id.clone() }),
+        Some(Err(blocker)) => return Decision::lookup_failed(o, blocker),
     };
     Decision::creating(o, "the instance is being created").step(step).resolved(resolved)
 }

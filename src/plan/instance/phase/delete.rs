@@ -5,17 +5,19 @@ use super::{failed_creation, mark, preconditions::account_mismatch, release, ten
 use crate::{
     api::{Reason, instance::DeletionPolicy, words::OperationType},
     dcs::model::InstanceStatus,
+    formats::{auth_secret_name, binding_secret_name},
     plan::{
         Consent, Definition,
         conditions::Situation,
         instance::{
             absence,
-            action::{CloudAction, Lookup, Step},
+            action::{CloudAction, KubeAction, Lookup, Step},
             decision::Decision,
             input::{
                 Observed,
                 observed::{AccountLists, Detail, InstanceSnapshot},
                 ownership::{Claims, Ownership, claims, ids, kept_origin, ownership_of},
+                secrets::SecretNotes,
             },
             intent::{Attempted, Refusal, attempted},
             locate::{Deletable, locate_for_deletion},
@@ -71,8 +73,15 @@ pub(in crate::plan::instance) fn decide(o: &Observed) -> Decision {
         Deletable::Unreadable(blocker) => Decision::deletion_failed(o, blocker),
         Deletable::FailedRecord(record) => as_deletion(o, failed_creation::decide(o, record)),
         Deletable::Unknown { wait, why } => Decision::deleting(o, why).until_proven(wait),
-        Deletable::None => done(o),
+        Deletable::None if left_nothing(o, lists) => done(o, Secrets::OfNone),
+        Deletable::None => done(o, Secrets::Kept),
     }
+}
+
+/// No instance of an earlier object is left whose password the Secrets may hold.
+fn left_nothing(o: &Observed, lists: &AccountLists) -> bool {
+    let claims = claims(lists, &o.subject);
+    claims.orphaned.is_empty() && claims.released.is_empty()
 }
 
 fn ambiguous(o: &Observed, claims: &Claims) -> Decision {
@@ -120,17 +129,18 @@ fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
         },
         // The release was begun. It ends, whatever the policy is now.
         Ownership::Released => release(o, lists, snapshot, ""),
-        Ownership::Orphaned | Ownership::Foreign => unless_others(o, lists, id),
+        Ownership::Orphaned | Ownership::Foreign => unless_others(o, lists, id, Secrets::Kept),
         Ownership::Unowned => tags_missing(o, lists, snapshot),
     }
 }
 
 /// Releases the instance; `why` says so if the policy is another one.
 fn release(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot, why: &str) -> Decision {
-    let message = format!("{why}the instance is being released: it stays, without this object's tags");
+    let lost = if o.notes.record.is_some() { "" } else { "; no Secret of the operator holds its password" };
+    let message = format!("{why}the instance is being released: it stays, without this object's tags{lost}");
     let refused = |reason, message| Decision::deletion_blocked(o, reason, message);
     release::decide(o, &snapshot.facts, Decision::deleting(o, &message), refused)
-        .unwrap_or_else(|| unless_others(o, lists, &snapshot.facts.id))
+        .unwrap_or_else(|| unless_others(o, lists, &snapshot.facts.id, Secrets::Kept))
 }
 
 fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> Decision {
@@ -217,14 +227,14 @@ fn tags_missing(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot)
     let id = &facts.id;
     // The recorded origin decides only whether to wait for a person or to leave the instance alone.
     if o.policies.deletion_of(recorded_origin(&o.status)) == DeletionPolicy::Retain {
-        return unless_others(o, lists, id);
+        return unless_others(o, lists, id, Secrets::Kept);
     }
     let is_named = o.policies.adopt.as_deref() == Some(id);
     let is_foreign = tenancy::foreign_instance(o, facts).is_some();
     let origin = kept_origin(facts, &o.subject);
     if is_named && !is_foreign {
         return match o.policies.deletion_of(Some(origin)) {
-            DeletionPolicy::Retain => unless_others(o, lists, id),
+            DeletionPolicy::Retain => unless_others(o, lists, id, Secrets::Kept),
             DeletionPolicy::Delete => {
                 as_deletion(o, mark::put_tags(o, facts, origin, "it is deleted afterwards"))
             }
@@ -245,15 +255,15 @@ fn gone(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
         let rest = o.window_end().saturating_sub(o.now.monotonic);
         return Decision::deleting(o, message).until_proven(Some(rest));
     }
-    unless_others(o, lists, id)
+    unless_others(o, lists, id, Secrets::Of(id))
 }
 
 /// Removes the finalizer, unless another instance carries the object's tags.
-fn unless_others(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
+fn unless_others(o: &Observed, lists: &AccountLists, id: &str, secrets: Secrets<'_>) -> Decision {
     let mut others = claims(lists, &o.subject).ours;
     others.retain(|facts| facts.id != id);
     if others.is_empty() {
-        return done(o);
+        return done(o, secrets);
     }
     let message = format!(
         "instance {id} is gone, but others carry this object's tags: {}; remove the tags dcs-operator-* from them, or \
@@ -263,8 +273,46 @@ fn unless_others(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     Decision::deletion_blocked(o, Reason::AmbiguousOwnership, message)
 }
 
-fn done(o: &Observed) -> Decision {
-    Decision::new(o, Situation::Deleting, "nothing is left in the cloud")
-        .step(Step::RemoveFinalizer)
-        .without_status_write()
+/// Which Secrets of the object go with it.
+#[derive(Debug, Clone, Copy)]
+enum Secrets<'a> {
+    /// None: the instance stays, and they hold its password.
+    Kept,
+    /// Those that are about this instance, which is gone.
+    Of(&'a str),
+    /// Those that are about no instance: none was created.
+    OfNone,
+}
+
+/// Deletes the Secrets and removes the finalizer.
+fn done(o: &Observed, secrets: Secrets<'_>) -> Decision {
+    let decision =
+        Decision::new(o, Situation::Deleting, "nothing is left in the cloud").without_status_write();
+    let spent = spent_secrets(o, secrets);
+    // Secrets that the API server does not delete do not keep the object: their instance is gone.
+    if spent.is_empty() || o.refused().is_some() {
+        decision.step(Step::RemoveFinalizer)
+    } else {
+        decision.step(Step::Prepare(KubeAction::DeleteSecrets(spent)))
+    }
+}
+
+/// The names of the Secrets that go with the object.
+fn spent_secrets(o: &Observed, secrets: Secrets<'_>) -> Vec<String> {
+    let is_spent = |notes: &SecretNotes, about: Option<&str>| {
+        notes.instance.as_ref() == Some(&o.subject.name)
+            && match secrets {
+                Secrets::Kept => false,
+                Secrets::Of(id) => about.is_none_or(|about| about == id),
+                Secrets::OfNone => about.is_none(),
+            }
+    };
+    let record = o.notes.record.as_ref().filter(|notes| {
+        let noted = notes.instance_id.as_deref();
+        let about = if let Secrets::OfNone = secrets { o.notes.recorded_instance() } else { noted };
+        is_spent(notes, about)
+    });
+    let binding = o.notes.binding.as_ref().filter(|notes| is_spent(notes, notes.instance_id.as_deref()));
+    let record = record.map(|_| auth_secret_name(&o.subject.name));
+    record.into_iter().chain(binding.map(|_| binding_secret_name(&o.subject.name))).collect()
 }

@@ -10,6 +10,7 @@ pub(super) mod observe;
 pub(super) mod preconditions;
 pub(super) mod reclaim;
 mod release;
+pub(super) mod rotation;
 pub(super) mod tenancy;
 pub(super) mod update;
 mod window_check;

@@ -1,7 +1,7 @@
 //! `managementPolicy: Observe`: nothing is changed in the cloud, and the object can be deleted at any time. An object
 //! that managed its instance before removes the ownership tags and its finalizer first.
 
-use super::{adopt, create, release, tenancy, update::is_new_shape};
+use super::{adopt, create, release, rotation, tenancy, update::is_new_shape};
 use crate::{
     api::Reason,
     dcs::model::{InstanceFacts, InstanceStatus},
@@ -95,7 +95,9 @@ fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
             .clear_operation();
     }
     let resolved = o.status.resolved.as_ref();
-    let differences = Differences::between(desired, facts, o.snapshot(), resolved, o.status.applied.as_ref());
+    let mut differences =
+        Differences::between(desired, facts, o.snapshot(), resolved, o.status.applied.as_ref());
+    differences.changes.extend(desired.auth.as_ref().and_then(|_| rotation::drift(o, desired, facts)));
     let decision = if differences.is_empty() {
         Decision::new(o, Situation::InSync, "the instance matches the spec")
     } else {

@@ -9,13 +9,14 @@ use crate::{
         instance::{ManagementPolicy, OperationStatus},
         words::OperationOutcome,
     },
+    formats::{auth_secret_name, binding_secret_name},
     plan::{
         Blocker,
         conditions::{Readiness, Situation},
         instance::{
             decision::Decision,
             input::{
-                Desired, Observed,
+                AuthSpec, Desired, Observed,
                 observed::{AccountLists, ResolvedAccount},
             },
         },
@@ -32,6 +33,14 @@ pub(in crate::plan::instance) fn check(o: &Observed) -> Result<(&Desired, &Accou
         Ok(desired) => desired,
         Err(invalid) => return Err(Box::new(Decision::blocked(o, Reason::InvalidSpec, invalid.to_string()))),
     };
+    if let Some(AuthSpec::SecretRef { name, .. }) = &desired.auth
+        && [auth_secret_name(&o.subject.name), binding_secret_name(&o.subject.name)].contains(name)
+    {
+        let message = format!(
+            "auth.secretRef: the operator writes Secret {name} itself: put your password into a Secret of another name"
+        );
+        return Err(Box::new(Decision::blocked(o, Reason::InvalidSpec, message)));
+    }
     if o.policies.paused {
         let message =
             "spec.paused is true: the operator changes nothing in the cloud until it is false or removed";

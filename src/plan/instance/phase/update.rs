@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{mark, tenancy, window_check};
+use super::{
+    mark,
+    rotation::{self, Rotation},
+    tenancy, window_check,
+};
 use crate::{
     api::{
         Reason,
@@ -57,11 +61,19 @@ pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired, seen: S
             Decision::new(o, Situation::Changing(Reason::Resizing), "DCS reports status EXTENDING");
         return decision.with_observation(facts).pending(differences.changes);
     }
+    let rotation = match rotation::decide(o, desired, seen) {
+        Rotation::Due(decision) => return decision,
+        Rotation::Blocked(decision) => Some(decision),
+        Rotation::Nothing => None,
+    };
     if snapshot.is_none() && (!differences.is_empty() || is_new_shape(o, facts)) {
         return reread(o, facts);
     }
     if !differences.is_empty() {
         return change(o, desired, seen, differences);
+    }
+    if let Some(blocked) = rotation {
+        return blocked;
     }
     if snapshot.is_none() && is_older_than_attempt(o) {
         let message = "the next list has to show the effect of the last request";

@@ -1,20 +1,27 @@
-//! The binding Secret: the content it must have, when it is written, and the condition that reports it. Passwords are
-//! not known here, only which one applies.
+//! The binding Secret: the record that it is made from, the content it must have, when it is written, and the condition
+//! that reports it. Passwords are not known here.
 
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
-    api::{ConditionType, DcsInstanceStatus, Reason, instance::Binding},
-    formats::binding_secret_name,
+    api::{
+        ConditionType, DcsInstanceStatus, Reason,
+        instance::{Binding, Endpoints},
+    },
+    dcs::model::InstanceFacts,
+    formats::{auth_secret_name, binding_secret_name},
     plan::instance::{
-        action::{KubeAction, Lookup, Step},
+        action::{KubeAction, Lookup, RecordLookup, Step},
         input::{
             AuthSpec, Observed,
-            binding::{BindingState, Content, WhichPassword},
-            observed::{Blocker, Published},
+            binding::{BindingState, Content},
+            observed::{Blocker, Confirmed},
+            secrets::{MadeFrom, PasswordFacts, Record, RecordState, SecretNotes},
         },
+        phase::rotation::is_of_another,
+        status::observation,
     },
 };
 
@@ -36,52 +43,104 @@ pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) ->
     let known = status.binding.clone();
     // The address may still change before the instance serves for the first time.
     let begun = last_condition(o).is_some_and(|last| last.reason != Reason::WaitingForEndpoint.as_str());
-    let Some(content) = content(o, status).filter(|_| serving || begun) else {
+    let Some(content) = content(status).filter(|_| serving || begun) else {
         let message = "the Secret is written once the instance serves";
         return BindingAssessment::not_yet(Reason::WaitingForEndpoint, message, None);
     };
     let name = binding_secret_name(&o.subject.name);
+    if !o.notes.legacy && is_current(o, &content) {
+        return BindingAssessment::published(name);
+    }
+    if let Some((message, rest)) = o.refused() {
+        return BindingAssessment {
+            wait: Some(rest),
+            ..BindingAssessment::not_yet(Reason::SecretRefused, message, known)
+        };
+    }
+    let facts = match &o.lookups.record {
+        None => {
+            let lookup = Lookup::Record(record_lookup(o, status, content));
+            return BindingAssessment::stepping(Step::Lookup(lookup), known);
+        }
+        Some(Err(blocker)) => return BindingAssessment::failed(o, blocker, known),
+        Some(Ok(facts)) => facts,
+    };
+    match &facts.record {
+        RecordState::Foreign => BindingAssessment::conflict(o, &auth_secret_name(&o.subject.name)),
+        RecordState::Missing { found } => make_record(o, status, (facts, *found), &content, known),
+        RecordState::Present(record) => match other_instance(&record.notes, &content) {
+            Some(id) => BindingAssessment::preparing(KubeAction::MoveRecord { id }, known),
+            None => from_record(o, record, content, known),
+        },
+    }
+}
+
+fn other_instance(notes: &SecretNotes, content: &Content) -> Option<String> {
+    notes.instance_id.clone().filter(|_| is_of_another(notes, &content.id))
+}
+
+/// The record exists: the binding Secret is compared with it.
+fn from_record(o: &Observed, record: &Record, content: Content, known: Option<Binding>) -> BindingAssessment {
+    if !record.has_password && !content.open {
+        return if record.notes.pending.is_some() {
+            BindingAssessment::not_yet(Reason::Applying, "a new password is being set", None)
+        } else {
+            BindingAssessment::lost(o)
+        };
+    }
+    let name = binding_secret_name(&o.subject.name);
     match &o.lookups.binding {
-        None if o.secrets.pending.is_none() && is_current(o, &content) => {
-            BindingAssessment::published(name, &content)
+        None => BindingAssessment::stepping(Step::Lookup(Lookup::Binding(Box::new(content))), known),
+        Some(Err(blocker)) => BindingAssessment::failed(o, blocker, known),
+        Some(Ok(BindingState::Current)) if o.notes.legacy => {
+            BindingAssessment::preparing(KubeAction::DeletePendingSecret, known)
         }
-        None => match o.refused() {
-            Some((message, rest)) => BindingAssessment {
-                wait: Some(rest),
-                ..BindingAssessment::not_yet(Reason::SecretRefused, message, known)
-            },
-            None => BindingAssessment::stepping(Step::Lookup(Lookup::Binding(Box::new(content))), known),
-        },
-        Some(Err(Blocker { reason, message })) => BindingAssessment {
-            wait: Some(o.retry_delay_for(&Blocker { reason: *reason, message: String::new() })),
-            ..BindingAssessment::not_yet(*reason, message, known)
-        },
-        Some(Ok(BindingState::Current)) => BindingAssessment::published(name, &content),
-        Some(Ok(BindingState::Superseded)) => {
-            BindingAssessment::stepping(Step::Prepare(KubeAction::DeletePendingSecret), known)
+        Some(Ok(BindingState::Current)) => BindingAssessment::published(name),
+        Some(Ok(BindingState::Outdated)) => {
+            BindingAssessment::preparing(KubeAction::WriteBindingSecret(Box::new(content)), known)
         }
-        Some(Ok(BindingState::Outdated)) => BindingAssessment::stepping(
-            Step::Prepare(KubeAction::WriteBindingSecret(Box::new(content))),
-            known,
-        ),
-        Some(Ok(BindingState::Foreign)) => {
-            let message = format!(
-                "Secret {name} exists and does not belong to this object: rename or delete it; the operator never overwrites it"
-            );
-            BindingAssessment {
-                wait: Some(o.needs_user()),
-                ..BindingAssessment::not_yet(Reason::SecretConflict, &message, None)
-            }
-        }
-        Some(Ok(BindingState::PasswordLost)) => {
-            let message = "no Secret holds the accepted password any more: reset it in the DCS console and hand it to the \
-                           clients yourself, or create a new instance";
-            BindingAssessment {
-                wait: Some(o.needs_user()),
-                ..BindingAssessment::not_yet(Reason::SecretNotFound, message, None)
-            }
+        Some(Ok(BindingState::Foreign)) => BindingAssessment::conflict(o, &name),
+    }
+}
+
+/// The record does not exist. It is made from what holds the password.
+fn make_record(
+    o: &Observed,
+    status: &DcsInstanceStatus,
+    (facts, found): (&PasswordFacts, bool),
+    content: &Content,
+    known: Option<Binding>,
+) -> BindingAssessment {
+    let make = |from| {
+        BindingAssessment::preparing(KubeAction::MakeRecord { id: content.id.clone(), from }, known.clone())
+    };
+    let auth = o.desired.as_ref().ok().and_then(|desired| desired.auth.as_ref());
+    match &facts.chosen {
+        _ if found => make(MadeFrom::Found),
+        _ if content.open && (auth == Some(&AuthSpec::Open) || !is_created(status)) => make(MadeFrom::Open),
+        _ if content.open => make(MadeFrom::Opened),
+        Some(Ok(_)) => make(MadeFrom::Chosen),
+        Some(Err(blocker)) => BindingAssessment::failed(o, blocker, None),
+        None if is_created(status) => BindingAssessment::lost(o),
+        None => {
+            let message = "the operator does not know the password of this adopted instance and publishes none: name a \
+                           Secret that holds it by auth.secretRef, with auth.type SecretRef, or set the annotation \
+                           dcs.huaweicloud.com/rotate-password on the object to have a new password set";
+            BindingAssessment::not_yet(Reason::PasswordUnknown, message, None)
         }
     }
+}
+
+fn is_created(status: &DcsInstanceStatus) -> bool {
+    status.resolved.as_ref().is_some_and(|resolved| resolved.origin.as_deref() == Some("Created"))
+}
+
+fn record_lookup(o: &Observed, status: &DcsInstanceStatus, content: Content) -> RecordLookup {
+    let chosen = match o.desired.as_ref().ok().and_then(|desired| desired.auth.as_ref()) {
+        Some(AuthSpec::SecretRef { name, key }) => Some((name.clone(), key.clone())),
+        Some(AuthSpec::Generated | AuthSpec::Open) | None => None,
+    };
+    RecordLookup { id: content.id.clone(), created: is_created(status), chosen, content: Some(content) }
 }
 
 /// The condition BindingPublished as the status has it.
@@ -91,68 +150,49 @@ pub(super) fn last_condition(o: &Observed) -> Option<&Condition> {
 }
 
 /// The content that the Secret must have; `None` while the instance has no address.
-fn content(o: &Observed, status: &DcsInstanceStatus) -> Option<Content> {
-    let endpoints = status.endpoints.as_ref()?;
+fn content(status: &DcsInstanceStatus) -> Option<Content> {
+    let open = status.resolved.as_ref().is_some_and(|resolved| resolved.auth_type.as_deref() == Some("None"));
+    of_endpoints(status.id.as_deref()?, status.endpoints.as_ref()?, open)
+}
+
+/// The same, for an instance as it was observed.
+pub(in crate::plan::instance) fn binding_content(facts: &InstanceFacts) -> Option<Content> {
+    let open = facts.no_password_access == Some(true);
+    of_endpoints(&facts.id, &observation::endpoints(facts)?, open)
+}
+
+fn of_endpoints(id: &str, endpoints: &Endpoints, open: bool) -> Option<Content> {
     let primary = endpoints.primary.as_ref()?;
     let read_host = endpoints.read_only.as_ref().and_then(|endpoint| endpoint.host.clone());
-    Some(Content {
-        host: primary.host.clone()?,
-        port: primary.port?,
-        read_host,
-        password: password(o, status),
-    })
+    Some(Content { id: id.to_owned(), host: primary.host.clone()?, port: primary.port?, read_host, open })
 }
 
-fn password(o: &Observed, status: &DcsInstanceStatus) -> WhichPassword {
-    let open = status.resolved.as_ref().is_some_and(|resolved| resolved.auth_type.as_deref() == Some("None"));
-    if open {
-        return WhichPassword::Open;
-    }
-    if let Some(hash) = status.applied.as_ref().and_then(|applied| applied.auth_hash.clone()) {
-        return WhichPassword::Accepted(hash);
-    }
-    match o.desired.as_ref().ok().and_then(|desired| desired.auth.as_ref()) {
-        Some(AuthSpec::SecretRef { name, key }) => {
-            WhichPassword::Chosen { name: name.clone(), key: key.clone() }
-        }
-        Some(AuthSpec::Generated | AuthSpec::Open) | None => WhichPassword::Unrecorded,
-    }
-}
-
-/// The Secret is known to have `content`, and has not changed since.
+/// The Secret has `content` and the password of the record, by what it notes, or by the last comparison.
 fn is_current(o: &Observed, content: &Content) -> bool {
-    let Some(Published { content: held, version, source, shown }) = &o.local.published else { return false };
-    let number = |version: &Option<String>| version.as_ref().and_then(|version| version.parse::<u64>().ok());
-    let untouched = match (number(&o.secrets.binding), version.parse::<u64>().ok()) {
-        (Some(seen), Some(own)) => seen <= own,
-        // A watch that has shown the Secret and does not now means that it is gone; before that, the watch may lag.
-        (None, _) => !shown,
-        (Some(_), None) => false,
-    };
-    let same_source = match content.password {
-        WhichPassword::Chosen { .. } => *source == o.secrets.chosen,
-        WhichPassword::Open | WhichPassword::Accepted(_) | WhichPassword::Unrecorded => true,
-    };
-    held == content && untouched && same_source
+    let (Some(record), Some(binding)) = (&o.notes.record, &o.notes.binding) else { return false };
+    let is_ours = |notes: &SecretNotes| notes.instance.as_ref() == Some(&o.subject.name);
+    let is_noted = is_ours(record)
+        && is_ours(binding)
+        && !is_of_another(record, &content.id)
+        && binding.instance_id.as_ref() == Some(&content.id)
+        && binding.record.as_ref() == Some(&record.version)
+        && binding.address == Some(content.address());
+    is_noted
+        || o.local.confirmed.as_ref().is_some_and(
+            |Confirmed { record: own, binding: held, content: as_of }| {
+                (own, held, as_of) == (&record.version, &binding.version, content)
+            },
+        )
 }
 
 // === impl BindingAssessment ===
 
 impl BindingAssessment {
-    fn published(name: String, content: &Content) -> Self {
-        let message = match content.password {
-            WhichPassword::Open | WhichPassword::Accepted(_) | WhichPassword::Chosen { .. } => {
-                format!("Secret {name} holds what clients need")
-            }
-            WhichPassword::Unrecorded => format!(
-                "Secret {name} holds the address, and a password only if an earlier version of it did: the password of the \
-                 instance is unknown; name a Secret that holds it by auth.secretRef, with auth.type SecretRef"
-            ),
-        };
+    fn published(name: String) -> Self {
         Self {
             published: true,
             reason: Reason::Published,
-            message,
+            message: format!("Secret {name} holds what clients need"),
             binding: Some(Binding { name }),
             step: None,
             wait: None,
@@ -167,5 +207,29 @@ impl BindingAssessment {
     fn stepping(step: Step, known: Option<Binding>) -> Self {
         let message = "the Secret is being written";
         Self { step: Some(step), ..Self::not_yet(Reason::Applying, message, known) }
+    }
+
+    fn preparing(action: KubeAction, known: Option<Binding>) -> Self {
+        Self::stepping(Step::Prepare(action), known)
+    }
+
+    fn failed(o: &Observed, blocker: &Blocker, known: Option<Binding>) -> Self {
+        Self {
+            wait: Some(o.retry_delay_for(blocker)),
+            ..Self::not_yet(blocker.reason, &blocker.message, known)
+        }
+    }
+
+    fn conflict(o: &Observed, name: &str) -> Self {
+        let message = format!(
+            "Secret {name} exists and does not belong to this object: rename or delete it; the operator never overwrites it"
+        );
+        Self { wait: Some(o.needs_user()), ..Self::not_yet(Reason::SecretConflict, &message, None) }
+    }
+
+    fn lost(o: &Observed) -> Self {
+        let message = "no Secret holds the password of the instance any more: restore it, or set the annotation \
+                       dcs.huaweicloud.com/rotate-password on the object to a new value to have a new password made";
+        Self { wait: Some(o.needs_user()), ..Self::not_yet(Reason::PasswordLost, message, None) }
     }
 }

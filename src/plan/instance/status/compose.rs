@@ -104,7 +104,9 @@ fn prepend_kube_action(o: &Observed, mut decision: Decision) -> Decision {
     }
     let needed = matches!(
         decision.step,
-        Step::Prepare(KubeAction::AddInUseFinalizer | KubeAction::CreatePasswordSecret)
+        Step::Prepare(
+            KubeAction::AddInUseFinalizer | KubeAction::WriteRecord(_) | KubeAction::MoveRecord { .. }
+        )
     );
     match o.refused().filter(|_| needed) {
         Some((message, rest)) => {
@@ -243,8 +245,8 @@ fn instance_is_gone(readiness: Readiness) -> bool {
     }
 }
 
-/// Adds the binding Secret to the status, and its step once no other step is due. The Secret of an object that is being
-/// deleted is deleted with it.
+/// Adds the binding Secret to the status, and its step once no other step is due. The deletion of the object decides about
+/// its Secrets itself.
 fn set_binding(o: &Observed, decision: &mut Decision, readiness: Readiness, status: &mut DcsInstanceStatus) {
     if o.subject.deleting {
         let observed_generation = Some(o.subject.generation);

@@ -5,4 +5,4 @@ mod compose;
 mod demand;
 pub(super) mod observation;
 
-pub(super) use self::compose::compose;
+pub(super) use self::{binding::binding_content, compose::compose};

@@ -20,6 +20,7 @@ use crate::{
                 Observed,
                 observed::InstanceSnapshot,
                 ownership::{Ownership, ownership_of},
+                secrets::Source,
             },
             phase::tenancy::foreign_instance,
         },
@@ -132,8 +133,11 @@ pub(in crate::plan::instance) fn facts(o: &Observed, facts: &InstanceFacts, stat
     status.resolved = Some(resolved(o, facts, snapshot, status.resolved.take().unwrap_or_default()));
     status.endpoints = endpoints(facts);
     let tag_keys = diff::applied_tags(o.desired.as_ref().ok(), facts, status.applied.as_ref());
-    let auth_hash = status.applied.take().and_then(|applied| applied.auth_hash);
-    let applied = Applied { tag_keys, fields, auth_hash };
+    // The record may be lost: a request that was served must not be served again.
+    let served = o.notes.record.as_ref().and_then(|record| record.served.clone());
+    let rotate_password =
+        served.or_else(|| status.applied.take().and_then(|applied| applied.rotate_password));
+    let applied = Applied { tag_keys, fields, auth_hash: None, rotate_password };
     status.applied = (applied != Applied::default()).then_some(applied);
 }
 
@@ -174,12 +178,21 @@ fn resolved(
         auth_type: if open {
             Some("None".to_owned())
         } else {
-            kept.auth_type.filter(|known| known != "None")
+            recorded_auth(o).or(kept.auth_type.filter(|known| known != "None"))
         },
         management_policy: kept.management_policy,
         deletion_policy: kept.deletion_policy,
         on_external_deletion: kept.on_external_deletion,
         reclaim_policy: kept.reclaim_policy,
+    }
+}
+
+/// The auth type by the record.
+fn recorded_auth(o: &Observed) -> Option<String> {
+    match o.notes.record.as_ref()?.source.as_ref()? {
+        Source::Generated => Some("Generated".to_owned()),
+        Source::Chosen { .. } => Some("SecretRef".to_owned()),
+        Source::Open | Source::Found => None,
     }
 }
 
@@ -215,7 +228,7 @@ pub(in crate::plan::instance) fn recorded_origin(status: &DcsInstanceStatus) -> 
     status.resolved.as_ref()?.origin.as_deref().and_then(Origin::from_word)
 }
 
-fn endpoints(facts: &InstanceFacts) -> Option<Endpoints> {
+pub(super) fn endpoints(facts: &InstanceFacts) -> Option<Endpoints> {
     let port = facts.port.and_then(|port| i32::try_from(port).ok());
     let ip = facts.ip.as_deref().and_then(first_address);
     let endpoint = |name: Option<&String>, ip: Option<String>| {

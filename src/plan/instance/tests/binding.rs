@@ -1,42 +1,41 @@
-//! The binding Secret: its lookups, its writes and its condition.
+//! The record and the binding Secret: their lookups, their writes and the condition.
 
 use super::*;
-use crate::plan::instance::{
-    binding::{Content, WhichPassword},
-    observed::Published,
-};
+use crate::plan::instance::{binding::Content, observed::Confirmed, secrets::ChosenState};
 
-/// In sync, with an accepted password; the binding Secret was not read yet.
+/// In sync; the Secrets were not read yet, and the watch shows none.
 fn unread() -> Observed {
     let mut o = in_sync(json!({}), ours(ID));
-    o.status.applied = Some(Applied { auth_hash: Some("password-1".to_owned()), ..Applied::default() });
     o.status.binding = None;
     o.status.conditions.retain(|condition| condition.type_ != "BindingPublished");
-    o.lookups.binding = None;
+    o.lookups = LookupResults::default();
     o
 }
 
-fn unread_with(state: BindingState) -> Observed {
+/// The same, where the lookups find this.
+fn read(record: RecordState, binding: BindingState) -> Observed {
     let mut o = unread();
-    o.lookups.binding = Some(Ok(state));
+    o.lookups.record = Some(Ok(PasswordFacts { record, chosen: None }));
+    o.lookups.binding = Some(Ok(binding));
     o
 }
 
 fn content() -> Content {
-    Content {
-        host: "192.168.0.9".to_owned(),
-        port: 6379,
-        read_host: None,
-        password: WhichPassword::Accepted("password-1".to_owned()),
-    }
+    Content { id: ID.to_owned(), host: "192.168.0.9".to_owned(), port: 6379, read_host: None, open: false }
 }
 
-/// The operator wrote version 7 of the Secret; the watch shows version `shown`, and `seen` says whether it showed 7.
-fn written(shown: Option<&str>, seen: bool) -> Observed {
+/// The binding Secret notes that it was made from the record.
+fn noted() -> Observed {
     let mut o = unread();
-    o.local.published =
-        Some(Published { content: content(), version: "7".to_owned(), source: None, shown: seen });
-    o.secrets.binding = shown.map(str::to_owned);
+    o.notes.record = Some(record().notes);
+    o.notes.binding = Some(SecretNotes {
+        version: "binding/7".to_owned(),
+        instance: Some("sessions".to_owned()),
+        instance_id: Some(ID.to_owned()),
+        record: Some("record/5".to_owned()),
+        address: Some(content().address()),
+        ..SecretNotes::default()
+    });
     o
 }
 
@@ -46,87 +45,123 @@ fn binding_of(plan: &Plan) -> String {
     format!("{}/{} {binding}", condition.status, condition.reason)
 }
 
+type Change = fn(&mut Observed);
+
+/// A restart reads no Secret of an object at rest.
 #[test]
-fn the_secret_is_read_unless_its_written_version_is_current() {
-    let published = "True/Published sessions-redis";
-    for (shown, seen, step) in [
-        (None, false, "nothing"),
-        (Some("6"), true, "nothing"),
-        (Some("7"), true, "nothing"),
-        (Some("8"), true, "read binding"),
-        (None, true, "read binding"),
-        (Some("odd"), true, "read binding"),
-    ] {
-        let plan = plan(&written(shown, seen));
-        assert_eq!(step_of(&plan), step, "{shown:?} {seen}");
-        assert_eq!(binding_of(&plan) == published, step == "nothing", "{shown:?} {seen}");
+fn notes_prove_that_the_secrets_are_current() {
+    let plan_of = plan(&noted());
+    assert_eq!(
+        (step_of(&plan_of).as_str(), binding_of(&plan_of).as_str()),
+        ("nothing", "True/Published sessions-redis")
+    );
+    let changes: [(&str, Change); 8] = [
+        ("the record changed", |o| o.notes.record.as_mut().unwrap().version = "record/6".to_owned()),
+        ("the record is gone", |o| o.notes.record = None),
+        ("the binding Secret is gone", |o| o.notes.binding = None),
+        ("the notes are gone", |o| o.notes.binding.as_mut().unwrap().record = None),
+        ("the label is gone", |o| o.notes.binding.as_mut().unwrap().instance = None),
+        ("it is about another instance", |o| {
+            o.notes.binding.as_mut().unwrap().instance_id = Some(OTHER.to_owned());
+        }),
+        ("the address changed", |o| {
+            o.notes.binding.as_mut().unwrap().address = Some("10.0.0.1:1".to_owned())
+        }),
+        ("an earlier version left a Secret", |o| o.notes.legacy = true),
+    ];
+    for (what, change) in changes {
+        let mut o = noted();
+        change(&mut o);
+        assert_eq!(step_of(&plan(&o)), "read record", "{what}");
+        // What was compared once is not read again.
+        let version = |notes: &Option<SecretNotes>| notes.as_ref().map(|notes| notes.version.clone());
+        if let (Some(record), Some(binding), false) =
+            (version(&o.notes.record), version(&o.notes.binding), o.notes.legacy)
+        {
+            o.local.confirmed = Some(Confirmed { record, binding, content: content() });
+            assert_eq!(step_of(&plan(&o)), "nothing", "{what}");
+        }
     }
-    let mut o = written(Some("7"), true);
-    o.secrets.pending = Some("3".to_owned());
-    assert_eq!(step_of(&plan(&o)), "read binding", "the pending Secret still exists");
-    let mut o = written(Some("7"), true);
-    o.status.applied.as_mut().unwrap().auth_hash = Some("password-2".to_owned());
-    assert_eq!(step_of(&plan(&o)), "read binding", "another password was accepted");
 }
 
 #[test]
-fn the_binding_state_decides_the_step() {
-    let needs_user = 600;
-    for (state, step, expected, wait) in [
-        (Ok(BindingState::Current), "nothing", "True/Published sessions-redis", resync_interval()),
-        (Ok(BindingState::Superseded), "delete pending Secret", "False/Applying -", resync_interval()),
-        (Ok(BindingState::Outdated), "write binding Secret", "False/Applying -", resync_interval()),
-        (Ok(BindingState::Foreign), "nothing", "False/SecretConflict -", needs_user),
-        (Ok(BindingState::PasswordLost), "nothing", "False/SecretNotFound -", needs_user),
-        (Err(blocker(Reason::ClusterError)), "nothing", "False/ClusterError -", 5),
+fn what_the_lookups_find_decides_the_step() {
+    let present = || RecordState::Present(record());
+    let other = SecretNotes { instance_id: Some(OTHER.to_owned()), ..record().notes };
+    let other = RecordState::Present(Record { notes: other, ..record() });
+    let moved = format!("move record {OTHER}");
+    for (record, state, step, expected, wait) in [
+        (present(), BindingState::Current, "nothing", "True/Published sessions-redis", resync_interval()),
+        (present(), BindingState::Outdated, "write binding Secret", "False/Applying -", resync_interval()),
+        (present(), BindingState::Foreign, "nothing", "False/SecretConflict -", 600),
+        (RecordState::Foreign, BindingState::Current, "nothing", "False/SecretConflict -", 600),
+        (
+            RecordState::Missing { found: true },
+            BindingState::Current,
+            "make record Found",
+            "False/Applying -",
+            resync_interval(),
+        ),
+        (other, BindingState::Current, &moved, "False/Applying -", resync_interval()),
     ] {
-        let mut o = unread();
-        o.lookups.binding = Some(state.clone());
+        let o = read(record.clone(), state);
         let plan = plan(&o);
-        assert_eq!((step_of(&plan).as_str(), binding_of(&plan).as_str()), (step, expected), "{state:?}");
-        assert_eq!(plan.wait.as_secs(), wait, "{state:?}");
+        assert_eq!(
+            (step_of(&plan).as_str(), binding_of(&plan).as_str()),
+            (step, expected),
+            "{record:?} {state:?}"
+        );
+        assert_eq!(plan.wait.as_secs(), wait, "{record:?} {state:?}");
         assert_eq!(values(&plan.status), IN_SYNC.map(str::to_owned), "the other conditions do not change");
     }
 }
 
 #[test]
-fn the_content_refers_to_the_known_password() {
-    let password_of = |o: &Observed| match plan(o).step {
-        Step::Lookup(Lookup::Binding(content)) => content.password,
-        step => panic!("{step:?}"),
-    };
-    assert_eq!(password_of(&unread()), WhichPassword::Accepted("password-1".to_owned()));
-    let mut o = unread();
-    o.status.applied = None;
-    assert_eq!(password_of(&o), WhichPassword::Unrecorded);
-    let chosen = json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}});
-    let mut o = in_sync(chosen, ours(ID));
-    o.lookups.binding = None;
-    let expected = WhichPassword::Chosen { name: "mine".to_owned(), key: "password".to_owned() };
-    assert_eq!(password_of(&o), expected);
-    let open = InstanceFacts { no_password_access: Some(true), ..ours(ID) };
-    let mut o = in_sync(json!({}), open);
-    o.lookups.binding = None;
-    assert_eq!(password_of(&o), WhichPassword::Open);
+fn a_lost_password_is_stalled_and_a_request_is_the_way_out() {
+    let mut o = read(RecordState::Missing { found: false }, BindingState::Outdated);
+    let lost = expect_stalled_serving(&o, "PasswordLost", 600);
+    assert_eq!(binding_of(&lost), "False/PasswordLost -");
+    assert!(message_of(&lost, "Stalled").contains("rotate-password"));
+    o.notes.requested = Some("again".to_owned());
+    assert_eq!(step_of(&plan(&o)), "begin rotation Generated");
+    // A request that was served before the loss is no new one.
+    o.status.applied = Some(Applied { rotate_password: Some("again".to_owned()), ..Applied::default() });
+    expect_stalled_serving(&o, "PasswordLost", 600);
+}
+
+fn message_of(plan: &Plan, type_: &str) -> String {
+    plan.status.conditions.iter().find(|condition| condition.type_ == type_).unwrap().message.clone()
 }
 
 #[test]
-fn the_binding_secret_is_read_again_after_the_users_secret_changed() {
-    let chosen = json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}});
-    let mut o = in_sync(chosen, ours(ID));
-    o.lookups.binding = None;
-    let password = WhichPassword::Chosen { name: "mine".to_owned(), key: "password".to_owned() };
-    let published = Published {
-        content: Content { password, ..content() },
-        version: "7".to_owned(),
-        source: Some("3".to_owned()),
-        shown: true,
+fn an_adopted_instance_needs_its_password_named() {
+    let adopt = |more: Value| {
+        let mut spec = json!({"adopt": {"instanceId": ID}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut o = in_sync(spec, adopted(ID));
+        o.lookups.record =
+            Some(Ok(PasswordFacts { record: RecordState::Missing { found: false }, chosen: None }));
+        o
     };
-    (o.local.published, o.secrets.binding) = (Some(published), Some("7".to_owned()));
-    o.secrets.chosen = Some("3".to_owned());
-    assert_eq!(step_of(&plan(&o)), "nothing");
-    o.secrets.chosen = Some("4".to_owned());
-    assert_eq!(step_of(&plan(&o)), "read binding");
+    let unknown = plan(&adopt(json!({})));
+    assert_eq!(
+        (step_of(&unknown).as_str(), binding_of(&unknown).as_str()),
+        ("nothing", "False/PasswordUnknown -")
+    );
+    assert_eq!(values(&unknown.status), IN_SYNC.map(str::to_owned), "nothing is wrong with the instance");
+    let generated = plan(&adopt(json!({"auth": {"type": "Generated"}})));
+    assert_eq!(binding_of(&generated), "False/PasswordUnknown -", "adopting resets no password");
+
+    let mut o = adopt(json!({"auth": {"type": "SecretRef", "secretRef": {"name": "mine"}}}));
+    let chosen = Some(Ok(ChosenState::Other));
+    o.lookups.record = Some(Ok(PasswordFacts { record: RecordState::Missing { found: false }, chosen }));
+    assert_eq!(step_of(&plan(&o)), "make record Chosen");
+
+    let open = InstanceFacts { no_password_access: Some(true), ..adopted(ID) };
+    let mut o = in_sync(json!({"adopt": {"instanceId": ID}}), open);
+    o.lookups.record =
+        Some(Ok(PasswordFacts { record: RecordState::Missing { found: false }, chosen: None }));
+    assert_eq!(step_of(&plan(&o)), "make record Open");
 }
 
 #[test]
@@ -137,11 +172,12 @@ fn nothing_is_published_before_the_instance_serves_or_during_deletion() {
         (step_of(&plan(&o)).as_str(), binding_of(&plan(&o)).as_str()),
         ("nothing", "False/WaitingForEndpoint -")
     );
-    o.status.conditions = plan(&unread_with(BindingState::Current)).status.conditions;
-    assert_eq!(step_of(&plan(&o)), "read binding", "a published Secret stays current");
-    let mut o = written(None, true);
+    o.status.conditions =
+        plan(&read(RecordState::Present(record()), BindingState::Current)).status.conditions;
+    assert_eq!(step_of(&plan(&o)), "read record", "a published Secret stays current");
+    let mut o = noted();
     o.subject.deleting = true;
-    assert!(step_of(&plan(&o)).starts_with("read detail"), "garbage collection deletes the Secret");
+    assert!(step_of(&plan(&o)).starts_with("read detail"));
 }
 
 #[test]
@@ -156,7 +192,7 @@ fn a_rejected_secret_is_retried_after_a_delay() {
     assert_eq!(refused.wait.as_secs(), 500);
     assert_eq!(values(&refused.status), IN_SYNC.map(str::to_owned));
     o.local.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(300)));
-    assert_eq!(step_of(&plan(&o)), "read binding");
+    assert_eq!(step_of(&plan(&o)), "read record");
 }
 
 #[test]

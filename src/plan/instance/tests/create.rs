@@ -80,14 +80,15 @@ fn the_lookups_of_a_create_request_are_ordered() {
     o.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
     expect(&o, "read password", CREATING, "active", 120);
     o.lookups.password = Some(Ok(PasswordState::Missing));
-    expect(&o, "create password Secret", CREATING, "active", 120);
+    expect(&o, "write record", CREATING, "active", 120);
+    o.lookups.password = Some(Ok(PasswordState::Former { id: OTHER.to_owned() }));
+    expect(&o, &format!("move record {OTHER}"), CREATING, "active", 120);
     with_lookups(&mut o);
     expect(&o, "create", CREATING, "active", 120);
-    // An open instance needs no password.
+    // An open instance has a record without a password.
     let mut open = observed(json!({"auth": {"type": "None"}}));
     open.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
-    let plan = expect(&open, "create", CREATING, "active", 120);
-    assert_eq!(plan.intent.unwrap().applied, None);
+    expect(&open, "read password", CREATING, "active", 120);
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn the_intent_records_what_finding_the_instance_needs() {
     };
     assert_eq!(operation, expected);
     assert_eq!(intent.account, Some(account("p1")));
-    assert_eq!(intent.applied.unwrap().auth_hash.as_deref(), Some("password-1"));
+    assert_eq!(intent.applied, None, "no hash of the password is kept");
     let resolved = intent.resolved.unwrap();
     assert_eq!(resolved.spec_code.as_deref(), Some("redis.ha.xu1.large.r2.4"));
     assert_eq!((resolved.replicas, resolved.origin.as_deref()), (Some(2), Some("Created")));

@@ -380,3 +380,70 @@ fn an_observing_object_deletes_nothing() {
     o.lookups.detail = found(record);
     assert!(!matches!(plan(&o).step, Step::CloudAction(_)), "{:?}", plan(&o).step);
 }
+
+fn noted(id: Option<&str>) -> Option<SecretNotes> {
+    Some(SecretNotes { instance_id: id.map(str::to_owned), ..record().notes })
+}
+
+#[test]
+fn the_secrets_go_with_the_instance() {
+    let gone = |record: Option<SecretNotes>, binding: Option<SecretNotes>| {
+        let mut o = in_sync(json!({}), ours(ID));
+        o.subject.deleting = true;
+        list(&mut o, &[]);
+        o.lookups.detail = Some(Detail::NotFound);
+        (o.notes.record, o.notes.binding) = (record, binding);
+        step_of(&plan(&o))
+    };
+    let both = "delete Secrets sessions-auth,sessions-redis, without status write";
+    let removed = "remove finalizer, without status write";
+    assert_eq!(gone(noted(None), noted(Some(ID))), both);
+    assert_eq!(gone(noted(Some(ID)), noted(Some(ID))), both);
+    assert_eq!(gone(None, None), removed);
+    assert_eq!(
+        gone(noted(Some(OTHER)), noted(Some(OTHER))),
+        removed,
+        "they hold the password of another instance"
+    );
+    let foreign = SecretNotes { instance: Some("another".to_owned()), ..SecretNotes::default() };
+    assert_eq!(gone(Some(foreign.clone()), Some(foreign)), removed);
+    let mut o = in_sync(json!({}), ours(ID));
+    o.subject.deleting = true;
+    list(&mut o, &[]);
+    o.lookups.detail = Some(Detail::NotFound);
+    o.notes.record = noted(None);
+    o.local.refusal = Some(("not allowed".to_owned(), s(990)));
+    assert_eq!(step_of(&plan(&o)), removed, "a refusal does not keep the object");
+}
+
+#[test]
+fn the_secrets_of_an_instance_that_stays_are_marked_and_stay() {
+    let mut o = in_sync(json!({"deletionPolicy": "Retain"}), ours(ID));
+    o.subject.deleting = true;
+    o.lookups.detail = found(ours(ID));
+    (o.notes.record, o.notes.binding) = (noted(None), noted(Some(ID)));
+    assert_eq!(step_of(&plan(&o)), "keep Secrets");
+    o.notes.record = noted(Some(ID));
+    assert!(step_of(&plan(&o)).starts_with("remove uid"));
+    // As an earlier version wrote it: owned by the object, without notes.
+    (o.notes.record, o.notes.binding) = (None, Some(SecretNotes::default()));
+    assert_eq!(step_of(&plan(&o)), "keep Secrets");
+    o.local.kept = true;
+    assert!(step_of(&plan(&o)).starts_with("remove uid"), "it is tried once");
+    (o.notes.record, o.notes.binding) = (noted(Some(ID)), noted(Some(ID)));
+    o.lookups.detail = found(instance(ID, Vec::new()));
+    assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
+}
+
+#[test]
+fn the_record_of_an_instance_that_an_earlier_object_left_stays() {
+    let mut o = observed(json!({}));
+    o.subject.deleting = true;
+    o.notes.record = noted(None);
+    assert!(step_of(&plan(&o)).starts_with("delete Secrets sessions-auth"), "nothing was created");
+    o.notes.binding = noted(Some(OTHER));
+    assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
+    o.notes.binding = None;
+    list(&mut o, &[instance(OTHER, owner_tags_of("another-uid", &owner(), Origin::Created))]);
+    assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
+}

@@ -9,6 +9,7 @@ pub(super) mod fixtures;
 mod hostile;
 mod properties;
 mod reclaim;
+mod rotation;
 mod world;
 
 use std::{sync::Arc, time::Duration};
@@ -20,9 +21,9 @@ use super::{
     binding::BindingState,
     observed::{
         AccountLists, Blocker, CredentialsSource, Detail, InstanceSnapshot, ListTimes, LocalState,
-        LookupResults, Now, PasswordState, PlannerSettings, ResolvedAccount, SecretVersions, Subject,
+        LookupResults, Now, PasswordState, PlannerSettings, ResolvedAccount, Subject,
     },
-    secrets::SecretNotes,
+    secrets::{PasswordFacts, Record, RecordState, SecretNotes, Source},
     *,
 };
 use crate::{
@@ -114,7 +115,6 @@ fn observed(more: Value) -> Observed {
                 deleting: false,
             },
         }),
-        secrets: SecretVersions::default(),
         notes: Default::default(),
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.
@@ -125,10 +125,25 @@ fn observed(more: Value) -> Observed {
     }
 }
 
-/// The lookups of a current binding Secret and of a complete definition, and no other.
+/// The lookups of a record, of a current binding Secret and of a complete definition, and no other.
 fn lookups() -> LookupResults {
-    let definition = Some(Ok(Definition::Complete));
-    LookupResults { binding: Some(Ok(BindingState::Current)), definition, ..LookupResults::default() }
+    LookupResults {
+        binding: Some(Ok(BindingState::Current)),
+        record: Some(Ok(PasswordFacts { record: RecordState::Present(record()), chosen: None })),
+        definition: Some(Ok(Definition::Complete)),
+        ..LookupResults::default()
+    }
+}
+
+/// A record with a generated password.
+fn record() -> Record {
+    let notes = SecretNotes {
+        version: "record/5".to_owned(),
+        instance: Some("sessions".to_owned()),
+        source: Some(Source::Generated),
+        ..SecretNotes::default()
+    };
+    Record { notes, has_password: true, repeats: false }
 }
 
 /// Complete lists of instances and failed creations, with these starts.
@@ -262,6 +277,7 @@ fn attempt(type_: OperationType, outcome: Option<OperationOutcome>) -> Operation
         outcome,
         reason: None,
         message: None,
+        password: None,
         instance_id: None,
         job_id: None,
         task_id: None,
@@ -294,7 +310,7 @@ fn record_of(id: &str) -> SecretNotes {
 /// Adds the lookups that a create request needs.
 fn with_lookups(o: &mut Observed) {
     o.lookups.flavors = Some(Ok(flavors(&["z-a", "z-b"])));
-    o.lookups.password = Some(Ok(PasswordState::Ready { hash: "password-1".to_owned() }));
+    o.lookups.password = Some(Ok(PasswordState::Ready));
 }
 
 /// Status and reason of Ready, Synced, Reconciling and Stalled, such as `True/Available`.
@@ -317,7 +333,17 @@ fn step_of(plan: &Plan) -> String {
         Step::Lookup(Lookup::Binding(_)) => "read binding".to_owned(),
         Step::AddFinalizer => "add finalizer".to_owned(),
         Step::RemoveFinalizer => "remove finalizer".to_owned(),
-        Step::Prepare(KubeAction::CreatePasswordSecret) => "create password Secret".to_owned(),
+        Step::Lookup(Lookup::Record(_)) => "read record".to_owned(),
+        Step::Prepare(KubeAction::WriteRecord(_)) => "write record".to_owned(),
+        Step::Prepare(KubeAction::MoveRecord { id }) => format!("move record {id}"),
+        Step::Prepare(KubeAction::MakeRecord { from, .. }) => format!("make record {from:?}"),
+        Step::Prepare(KubeAction::NoteRecord { .. }) => "note record".to_owned(),
+        Step::Prepare(KubeAction::BeginRotation { password, .. }) => format!("begin rotation {password:?}"),
+        Step::Prepare(KubeAction::FinishRotation { .. }) => "finish rotation".to_owned(),
+        Step::Prepare(KubeAction::DropPending { .. }) => "drop pending".to_owned(),
+        Step::Prepare(KubeAction::KeepSecrets { .. }) => "keep Secrets".to_owned(),
+        Step::Prepare(KubeAction::DeleteSecrets(names)) => format!("delete Secrets {}", names.join(",")),
+        Step::CloudAction(CloudAction::ResetPassword { pending, .. }) => format!("reset password {pending}"),
         Step::Prepare(KubeAction::AddInUseFinalizer) => "add in-use finalizer".to_owned(),
         Step::Prepare(KubeAction::WriteBindingSecret(_)) => "write binding Secret".to_owned(),
         Step::Prepare(KubeAction::DeletePendingSecret) => "delete pending Secret".to_owned(),

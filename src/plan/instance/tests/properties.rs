@@ -32,8 +32,9 @@ fn read_facts(o: &Observed) -> Option<&InstanceFacts> {
 
 /// The newest facts of the instance `id`.
 fn newest<'a>(o: &'a Observed, id: &str) -> Option<&'a InstanceFacts> {
-    let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked));
-    read_facts(o).filter(|facts| facts.id == id).or(lists.map(Arc::as_ref).find(|facts| facts.id == id))
+    let lists = o.lists.iter().flat_map(|lists| lists.known.iter().chain(&lists.marked).chain(&lists.named));
+    let read = read_facts(o).into_iter().chain(candidate(o));
+    read.chain(lists.map(Arc::as_ref)).find(|facts| facts.id == id)
 }
 
 fn origin_of(o: &Observed, facts: &InstanceFacts) -> Option<Origin> {

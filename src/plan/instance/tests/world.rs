@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     api::instance::{Applied, Resolved},
     formats::UID_TAG,
+    plan::instance::secrets::{ChosenState, Pending, Secrets},
 };
 
 const THIRD: &str = "33333333-1b2c-4d3e-8f90-0123456789ab";
@@ -43,6 +44,7 @@ pub(super) struct World {
     details: Vec<(String, Detail)>,
     flavors: Result<Arc<[Flavor]>, Blocker>,
     password: Result<PasswordState, Blocker>,
+    record: Result<PasswordFacts, Blocker>,
     binding: Result<BindingState, Blocker>,
     definition: Result<Definition, Blocker>,
 }
@@ -175,6 +177,39 @@ fn any_status(dice: &mut Dice<'_>) -> DcsInstanceStatus {
     }
 }
 
+fn any_record(dice: &mut Dice<'_>) -> Result<PasswordFacts, Blocker> {
+    let notes = SecretNotes {
+        instance_id: dice.pick(&[None, None, Some(ID), Some(OTHER)]).map(str::to_owned),
+        source: dice.pick(&[Some(Source::Generated), Some(Source::Open), Some(Source::Found), None]),
+        pending: dice.maybe(3, &[Pending { name: "p".to_owned(), source: Source::Generated }]),
+        ..record().notes
+    };
+    let state = match dice.roll() % 8 {
+        4 => RecordState::Foreign,
+        5 => RecordState::Missing { found: false },
+        6 => RecordState::Missing { found: true },
+        7 => return Err(blocker(Reason::ClusterError)),
+        _ => RecordState::Present(Record { notes, has_password: !dice.rarely(6), repeats: dice.rarely(4) }),
+    };
+    let chosen = [ChosenState::Accepted, ChosenState::Other, ChosenState::Pending].map(Ok);
+    let chosen = dice.maybe(3, &[&chosen[..], &[Err(blocker(Reason::SecretNotFound))]].concat());
+    Ok(PasswordFacts { record: state, chosen })
+}
+
+/// What the watch shows, which may be older than what a lookup finds.
+fn any_notes(dice: &mut Dice<'_>, found: &Result<PasswordFacts, Blocker>) -> Secrets {
+    let record = match found {
+        Ok(PasswordFacts { record: RecordState::Present(record), .. }) => Some(record.notes.clone()),
+        _ => None,
+    };
+    Secrets {
+        record: dice.pick(&[record.clone(), record, None]),
+        legacy: dice.rarely(8),
+        requested: dice.maybe(5, &["token".to_owned()]),
+        ..Secrets::default()
+    }
+}
+
 fn any_world(bytes: &[u8]) -> World {
     let dice = &mut Dice(bytes.iter());
     let mut o = observed(any_spec(dice));
@@ -270,17 +305,17 @@ fn any_world(bytes: &[u8]) -> World {
     let password = match dice.roll() % 6 {
         4 => Ok(PasswordState::Missing),
         5 => Err(blocker(Reason::SecretNotFound)),
-        _ => Ok(PasswordState::Ready { hash: "password-1".to_owned() }),
+        _ => Ok(PasswordState::Ready),
     };
+    let record = any_record(dice);
+    o.notes = any_notes(dice, &record);
     let binding = match dice.roll() % 8 {
-        3 => Ok(BindingState::Superseded),
         4 => Ok(BindingState::Outdated),
         5 => Ok(BindingState::Foreign),
-        6 => Ok(BindingState::PasswordLost),
         7 => Err(blocker(Reason::ClusterError)),
         _ => Ok(BindingState::Current),
     };
-    o.lookups.binding = None;
+    (o.lookups.binding, o.lookups.record) = (None, None);
     if dice.rarely(6) {
         o.local.refusal = Some(("exceeded quota".to_owned(), s(999)));
     }
@@ -291,13 +326,15 @@ fn any_world(bytes: &[u8]) -> World {
         7 => Err(blocker(Reason::ClusterError)),
         _ => Ok(Definition::Complete),
     };
-    o.notes.record = dice.maybe(2, IDS).map(|id| record_of(id));
+    if let Some(id) = dice.maybe(2, IDS) {
+        o.notes.record = Some(record_of(id));
+    }
     o.subject.guard = dice.maybe(12, &["example.org/keep".to_owned()]);
-    World { o, details, flavors, password, binding, definition }
+    World { o, details, flavors, password, record, binding, definition }
 }
 
 pub(super) fn world() -> impl Strategy<Value = World> {
-    proptest::collection::vec(any::<u8>(), 180).prop_map(|bytes| any_world(&bytes))
+    proptest::collection::vec(any::<u8>(), 196).prop_map(|bytes| any_world(&bytes))
 }
 
 /// One reconcile, as the controller runs it: it performs up to six lookups that plans ask for. Returns every plan with
@@ -336,6 +373,7 @@ pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
             Step::Lookup(Lookup::Definition) => o.lookups.definition = Some(world.definition.clone()),
             Step::Lookup(Lookup::Flavors) => o.lookups.flavors = Some(world.flavors.clone()),
             Step::Lookup(Lookup::Windows) => o.lookups.windows = Some(Ok(Vec::new().into())),
+            Step::Lookup(Lookup::Record(_)) => o.lookups.record = Some(world.record.clone()),
             Step::Lookup(Lookup::Binding(_)) => o.lookups.binding = Some(world.binding.clone()),
             Step::Lookup(Lookup::Password(_)) => o.lookups.password = Some(world.password.clone()),
             _ => break,

@@ -1,7 +1,7 @@
-//! The invariants after every step (the design's 1, 2, 3, 5 and 7).
+//! The invariants after every step (the design's 1, 2, 3, 5, 7 and 11).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -11,6 +11,7 @@ use dcs_operator::{
     simulator::{http::Shared, service::Instance},
 };
 use http::Method;
+use kube::ResourceExt;
 use serde_json::Value;
 
 use super::wire::{Judge, Traffic};
@@ -22,11 +23,13 @@ pub(crate) struct Invariants {
     cluster: MemoryCluster,
     checked_writes: usize,
     checked_cloud: u64,
+    /// Instances whose password a Secret of the operator held. It must not be lost while they exist.
+    held: BTreeSet<String>,
 }
 
 impl Invariants {
     pub(crate) fn new(cloud: Shared, cluster: MemoryCluster) -> Self {
-        Self { cloud, cluster, checked_writes: 0, checked_cloud: u64::MAX }
+        Self { cloud, cluster, checked_writes: 0, checked_cloud: u64::MAX, held: BTreeSet::new() }
     }
 
     /// After every step.
@@ -35,6 +38,10 @@ impl Invariants {
         let traffic = traffic.lock().unwrap();
         assert_eq!(traffic.wrong, Vec::<String>::new(), "a change was sent that must not be");
         let revision = self.cloud.lock().revision();
+        let seen = self.cluster.writes();
+        if revision != self.checked_cloud || seen != self.checked_writes {
+            self.no_password_is_lost();
+        }
         let writes = self.cluster.written_since(&mut self.checked_writes);
         if revision != self.checked_cloud {
             self.checked_cloud = revision;
@@ -47,6 +54,37 @@ impl Invariants {
             }
             if write.after.is_none() {
                 self.nothing_left_of(&write.uid, write.before.as_deref());
+            }
+        }
+    }
+
+    /// A test takes all copies of the passwords away.
+    pub(crate) fn forget_passwords(&mut self) {
+        self.held.clear();
+    }
+
+    /// Invariant 11.
+    #[track_caller]
+    fn no_password_is_lost(&mut self) {
+        let simulator = self.cloud.lock();
+        let live = simulator.service().instances().filter(|instance| is_live(instance));
+        let live: Vec<_> = live.filter(|instance| !instance.admits(None)).collect();
+        // With many objects there is nothing else to see, and it would take long.
+        if live.is_empty() || live.len() > 4 {
+            return;
+        }
+        let own =
+            self.cluster.secrets().into_iter().filter(|secret| !secret.name_any().ends_with("-password"));
+        let passwords: BTreeSet<_> = own
+            .flat_map(|secret| secret.data.unwrap_or_default())
+            .filter(|(key, _)| key == "password" || key == "pending")
+            .map(|(_, value)| String::from_utf8(value.0).unwrap())
+            .collect();
+        for instance in live {
+            let is_held = passwords.iter().any(|password| instance.admits(Some(password)));
+            assert!(is_held || !self.held.contains(&instance.id), "the password of {} is lost", instance.id);
+            if is_held {
+                self.held.insert(instance.id.clone());
             }
         }
     }
@@ -107,15 +145,18 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpR
     // A call to a deleted instance does no harm.
     let instance = simulator.service().instances().find(|instance| path.contains(&instance.id))?;
     let uid = tag(instance, "dcs-operator-uid");
+    // Two objects name one instance: neither can know that the other writes at the same moment.
+    let adopts = |object: &Value| object["spec"]["adopt"]["instanceId"] == instance.id.as_str();
+    let contested = objects.iter().any(|object| adopts(object) && has_uid(object, &uid));
     let owns = |object: &Value| {
-        let adopts = object["spec"]["adopt"]["instanceId"] == instance.id.as_str();
+        let adopts = adopts(object);
         let probes = object["spec"]["probedInstanceId"] == instance.id.as_str();
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
         let owner = OwnerHash::new("cluster", text("namespace"), text("name"));
         let names = |key: &str| tag(instance, key).as_deref() == Some(owner.as_str());
         let released = uid.is_none() && (names("dcs-operator-owner") || names("dcs-operator-released"));
         let orphaned = names("dcs-operator-owner") && object["spec"]["reclaimPolicy"] == "Orphaned";
-        has_uid(object, &uid) || (uid.is_none() && adopts) || released || orphaned || probes
+        has_uid(object, &uid) || ((uid.is_none() || contested) && adopts) || released || orphaned || probes
     };
     let known = objects.iter().any(|object| owns(object) && intends(object, Some(&instance.id)));
     (!known).then(|| format!("{process} sends {} {path}, marked {uid:?}, not written down", request.method))

@@ -252,7 +252,9 @@ impl World {
         let now = self.clock.monotonic();
         for secret in self.cluster.secrets_since(&mut seen) {
             let of = |suffix: &str| secret.name.strip_suffix(suffix);
-            if let Some(name) = of("-redis").or(of("-pending-auth")) {
+            // `sessions-password` is the name that the tests give a user's Secret.
+            let names = ["-redis", "-pending-auth", "-auth", "-password"];
+            if let Some(name) = names.into_iter().find_map(of) {
                 let key = ObjectId::new(DcsInstance::KIND, &secret.namespace, name);
                 for process in &mut self.processes {
                     process.inform(&key, now + Duration::from_secs(u64::from(process.lags())));

@@ -1,16 +1,21 @@
 //! Actions of users, and the state that they see.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dcs_operator::{
     api::{DcsInstance, DcsInstanceSpec},
-    controller::{ManagedResource, ObjectId},
+    controller::{ManagedResource, NamespacedName, ObjectId},
     dcs::{Client, Cloud, RetryPolicy, model::InstanceStatus},
     formats::OwnerHash,
     inventory::InventorySettings,
     simulator::{Options, Settings as CloudSettings, service::Instance},
 };
-use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use kube::ResourceExt;
 use serde_json::json;
 
 use super::{World, process::Setup};
@@ -193,7 +198,7 @@ impl World {
             && self.is_bound(key)
     }
 
-    /// Whether the binding Secret lets a client into the instance, and no other Secret still has its password.
+    /// Whether the binding Secret lets a client into the instance and the record has its password, and no other one.
     pub(crate) fn is_bound(&self, key: &ObjectId) -> bool {
         let secret = |suffix: &str| {
             let key = key.secret(&format!("{}-{suffix}", key.name));
@@ -205,12 +210,73 @@ impl World {
         let (Some(binding), Some(id), None) = (secret("redis"), id, secret("pending-auth")) else {
             return false;
         };
+        let record = secret("auth").unwrap_or_default();
+        if record.get("password") != binding.get("password") || record.contains_key("pending") {
+            return false;
+        }
         let text = |key: &str| binding.get(key).map(|value| String::from_utf8(value.0.clone()).unwrap());
         let instances = self.instances();
         let Some(instance) = instances.iter().find(|instance| instance.id == id) else { return false };
         // The password of an adopted instance is unknown.
         let admits = text("password").is_none_or(|password| instance.admits(Some(&password)));
         admits && port.is_some() && text("port") == port && text("host") == primary.host
+    }
+
+    /// The password in the record.
+    pub(crate) fn recorded(&self, key: &ObjectId) -> Option<ByteString> {
+        let record = self.cluster.read_secret(&key.secret(&format!("{}-auth", key.name)))?;
+        record.data?.get("password").cloned()
+    }
+
+    /// Makes a Secret with a password, or changes it.
+    pub(crate) fn put_password(&self, name: &str, password: &str) {
+        let data: BTreeMap<_, _> = [("password".to_owned(), ByteString(password.as_bytes().to_vec()))].into();
+        let key = NamespacedName::new(NAMESPACE, name);
+        if self.cluster.read_secret(&key).is_some() {
+            self.cluster.change_secret(&key, |secret| secret.data = Some(data));
+            return;
+        }
+        let metadata =
+            ObjectMeta { name: Some(key.name), namespace: Some(key.namespace), ..ObjectMeta::default() };
+        self.cluster.put_secret(Secret { metadata, data: Some(data), ..Secret::default() });
+    }
+
+    /// The user chooses a password for `sessions`.
+    pub(crate) fn choose_password(&self, password: &str) {
+        self.put_password("sessions-password", password);
+    }
+
+    /// The Secrets that garbage collection would take.
+    pub(crate) fn owned_secrets(&self) -> Vec<String> {
+        let all = self.cluster.secrets().into_iter();
+        all.filter(|secret| secret.metadata.owner_references.is_some())
+            .map(|secret| secret.name_any())
+            .collect()
+    }
+
+    /// The Secrets as versions before the record wrote them: only `copy` holds the password, and the object owns it. The
+    /// operator starts anew, as after an update.
+    pub(crate) fn as_before_the_record(&mut self, key: &ObjectId, copy: &str) {
+        let owner = self.object(key).unwrap();
+        let owner = OwnerReference {
+            api_version: "dcs.huaweicloud.com/v1alpha1".to_owned(),
+            kind: DcsInstance::KIND.to_owned(),
+            name: key.name.clone(),
+            uid: owner.uid().unwrap(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        };
+        let record = key.secret(&format!("{}-auth", key.name));
+        if copy.ends_with("-pending-auth") {
+            let password = self.recorded(key).unwrap();
+            self.put_password(copy, &String::from_utf8(password.0).unwrap());
+        }
+        self.cluster.change_secret(&key.secret(copy), |secret| {
+            (secret.metadata.labels, secret.metadata.annotations) = (None, None);
+            secret.metadata.owner_references = Some(vec![owner]);
+        });
+        self.cluster.delete_secret(&record);
+        self.restart();
     }
 
     /// The instances there are, as they are.
