@@ -400,7 +400,7 @@ fn points(world: &World) -> Points {
 /// Injects every fault at every point.
 pub(crate) fn at_every_point(name: &str, scenario: &Scenario) {
     let points = run(scenario, 0, None);
-    assert!(points.awaits > 0 && points.cloud_calls > 0 && points.cluster_calls > 0, "{points:?}");
+    assert!(points.awaits > 0 && points.cluster_calls > 0, "{points:?}");
     let awaits = (0..points.awaits).flat_map(|at| {
         [Interruption::Dropped, Interruption::Replaced].map(|interruption| Injection::Await(at, interruption))
     });

@@ -21,6 +21,7 @@ mod loop_kinds;
 mod loop_leaders;
 mod loop_lease;
 mod loop_life;
+mod loop_passwords;
 mod loop_random;
 mod model_variants;
 mod operator_faults;

@@ -106,8 +106,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             return Ok(None);
         }
         let kept = self.local_states.with(object, |entry| entry.more.record.clone());
+        // The watch shows less of the metadata than an answer has.
+        let newest = newest.as_ref().map(version);
         let is_newest =
-            |kept: &KeptSecret| kept.0.name_any() == name && Some(&kept.0.metadata) == newest.as_ref();
+            |kept: &KeptSecret| kept.0.name_any() == name && Some(version(&kept.0.metadata)) == newest;
         match kept.filter(is_newest) {
             Some(kept) => Ok(Some(kept.0)),
             None => self.read(&object.object_id().secret(name)).await,

@@ -113,6 +113,8 @@ pub struct Record {
     pub has_password: bool,
     /// The pending password is the accepted one, sent once more.
     pub repeats: bool,
+    /// It holds passwords that were pending before, which the cloud may have set.
+    pub uncertain: bool,
 }
 
 /// How the password in the user's Secret relates to the record.

@@ -266,7 +266,9 @@ impl Planner<'_> {
         let newer = self.newer(facts, record, pending);
         let Some(attempt) = attempt else {
             return match newer {
-                Some(NewPassword::Accepted) if !self.is_open() => self.drop_pending(pending),
+                Some(NewPassword::Accepted) if !self.is_open() && !record.uncertain => {
+                    self.drop_pending(pending)
+                }
                 Some(newer) => self.put_pending(newer),
                 None => self.send(pending),
             };
@@ -309,7 +311,7 @@ impl Planner<'_> {
             return self.finish(attempt, record, pending);
         }
         match newer {
-            Some(NewPassword::Accepted) if !may_be_set && !self.is_open() => {
+            Some(NewPassword::Accepted) if !may_be_set && !record.uncertain && !self.is_open() => {
                 return self.drop_pending(pending);
             }
             Some(newer) => return self.put_pending(newer),
