@@ -182,6 +182,11 @@ impl SecretNotes {
         }
     }
 
+    /// The Secret is about another instance than this one.
+    pub(in crate::plan::instance) fn is_about_another(&self, id: &str) -> bool {
+        self.instance_id.as_deref().is_some_and(|noted| noted != id)
+    }
+
     /// Writes the notes, and removes those that are absent here.
     pub fn write(&self, metadata: &mut ObjectMeta) {
         let Self { version: _, instance, instance_id, source, pending, served, record, address } = self;
