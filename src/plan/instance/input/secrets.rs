@@ -1,7 +1,7 @@
 //! The object's Secrets as the watch shows them: versions, and what the operator noted in their metadata. No password is
 //! part of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -29,6 +29,8 @@ pub struct Secrets {
     pub chosen: Option<String>,
     /// The value of the annotation that asks for a new password.
     pub requested: Option<String>,
+    /// How long a write of this process is believed that no watch shows: the Secret may be gone again.
+    pub unshown: Option<Duration>,
 }
 
 /// What the operator noted in the metadata of a Secret.

@@ -25,6 +25,9 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
     if let Some(rest) = initial_grace_left(o, &decision) {
         (decision.without_status_write, decision.wait) = (true, decision.wait.min(rest));
     }
+    if let Some(rest) = o.notes.unshown {
+        decision.wait = decision.wait.min(rest);
+    }
     if let Some(rest) = until_unreachable(o) {
         decision.wait = decision.wait.min(rest + Duration::from_secs(1));
     }
