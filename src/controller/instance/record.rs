@@ -396,12 +396,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             }
         };
         for secret in made.into_iter().chain(binding) {
-            if record.is_some() || secret.name_any() != record_name {
-                if !is_ours(&secret) {
-                    continue;
-                }
+            let is_new = record.is_none() && secret.name_any() == record_name;
+            if is_new || is_ours(&secret) {
+                self.mark(context, secret, id).await?;
             }
-            self.mark(context, secret, id).await?;
         }
         self.local_states.with(&context.object, |entry| entry.more.local.kept = true);
         Ok(())

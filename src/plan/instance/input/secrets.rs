@@ -94,6 +94,7 @@ pub struct PasswordFacts {
 
 /// The record as a lookup found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a reconcile has one of them")]
 pub enum RecordState {
     /// It does not exist.
     Missing {
