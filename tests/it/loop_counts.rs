@@ -49,6 +49,10 @@ fn a_thousand_objects_cost_few_calls_and_none_but_lists_at_rest() {
     assert_eq!(writes.len(), OBJECTS);
     assert!(most <= 3, "{most} status writes for one object");
 
+    let (kube, object) = (world.cluster.calls(), "3 status, 1 finalizer, 2 Secrets");
+    println!("requests to Kubernetes: {kube} for {OBJECTS} objects");
+    assert!(kube <= OBJECTS * 6 + 10, "{kube} requests for {OBJECTS} objects, each has {object}");
+
     // The account changes to the idle poll interval with the next poll.
     world.run_for(POLL_INTERVAL);
     let before = (world.traffic.lock().unwrap().calls, world.cluster.writes(), world.cluster.calls());
@@ -62,10 +66,11 @@ fn a_thousand_objects_cost_few_calls_and_none_but_lists_at_rest() {
 fn a_restart_with_a_thousand_objects_writes_nothing() {
     let mut world = all_ready();
     world.run_for(POLL_INTERVAL);
-    let before = (world.traffic.lock().unwrap().calls, world.cluster.writes());
+    let before = (world.traffic.lock().unwrap().calls, world.cluster.writes(), world.cluster.calls());
     world.restart();
     world.run_for(Duration::from_secs(30));
-    let after = (world.traffic.lock().unwrap().calls, world.cluster.writes());
+    let after = (world.traffic.lock().unwrap().calls, world.cluster.writes(), world.cluster.calls());
+    assert!(after.2 - before.2 <= 2, "a restart reads the credentials: {} requests", after.2 - before.2);
     assert_eq!(after.1, before.1, "a restart writes nothing");
     assert!(after.0 - before.0 <= 7, "a restart only lists: {} calls", after.0 - before.0);
 }

@@ -388,7 +388,14 @@ const ROTATION_BY_SECRET_ON_A_STRICT_SITE: Scenario = Scenario {
         });
         world.choose_password(THIRD_PASSWORD);
     },
-    reached: |world| has_chosen_password(world, THIRD_PASSWORD),
+    // Where the answer about the third one was lost, the object is Stalled again, and the record holds both.
+    reached: |world| {
+        let record = world.cluster.read_secret(&sessions().secret("sessions-auth"));
+        let data = record.and_then(|record| record.data).unwrap_or_default();
+        let is_pending = data.get("pending").is_some_and(|own| own.0 == THIRD_PASSWORD.as_bytes());
+        let stalled = world.condition(&sessions(), "Stalled") == "True/PasswordInvalid";
+        has_chosen_password(world, THIRD_PASSWORD) || (stalled && is_pending)
+    },
 };
 
 const QUICK_CHANGES: Scenario = Scenario {
@@ -514,7 +521,7 @@ fn points(world: &World) -> Points {
 /// Injects every fault at every point.
 pub(crate) fn at_every_point(name: &str, scenario: &Scenario) {
     let points = run(scenario, 0, None);
-    assert!(points.awaits > 0 && points.cloud_calls > 0 && points.cluster_calls > 0, "{points:?}");
+    assert!(points.awaits > 0 && points.cluster_calls > 0, "{points:?}");
     let awaits = (0..points.awaits).flat_map(|at| {
         [Interruption::Dropped, Interruption::Replaced].map(|interruption| Injection::Await(at, interruption))
     });

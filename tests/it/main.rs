@@ -23,6 +23,7 @@ mod loop_leaders;
 mod loop_lease;
 mod loop_life;
 mod loop_ownership;
+mod loop_passwords;
 mod loop_random;
 mod loop_tenants;
 mod loop_truth;

@@ -274,6 +274,12 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         };
         self.change_record(context, id, |notes, secret| {
             notes.served = context.observed.notes.requested.clone().or(notes.served.take());
+            // The cloud may have set the one that was pending so far: it is kept until the next is accepted.
+            if let Some(former) = noted_pending(notes, secret) {
+                let key = format!("{PENDING}-{}", former.name);
+                let kept = value(secret, PENDING);
+                set_value(secret, &key, kept.as_ref());
+            }
             notes.pending = Some(Pending { name, source });
             set_value(secret, PENDING, Some(&password));
         })
@@ -291,8 +297,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             let accepted = value(secret, PENDING);
             if let Some(pending) = noted_pending(notes, secret).filter(|noted| noted.name == pending) {
                 (notes.source, notes.pending) = (Some(pending.source), None);
+                secret.data.get_or_insert_default().retain(|key, _| !key.starts_with(PENDING));
                 set_value(secret, PASSWORD, accepted.as_ref());
-                set_value(secret, PENDING, None);
             }
         })
         .await
@@ -390,12 +396,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             }
         };
         for secret in made.into_iter().chain(binding) {
-            if record.is_some() || secret.name_any() != record_name {
-                if !is_ours(&secret) {
-                    continue;
-                }
+            let is_new = record.is_none() && secret.name_any() == record_name;
+            if is_new || is_ours(&secret) {
+                self.mark(context, secret, id).await?;
             }
-            self.mark(context, secret, id).await?;
         }
         self.local_states.with(&context.object, |entry| entry.more.local.kept = true);
         Ok(())
@@ -420,7 +424,13 @@ fn facts(secret: &Secret) -> Record {
     let (password, pending) = (value(secret, PASSWORD), value(secret, PENDING));
     let notes = SecretNotes::read(&secret.metadata);
     let notes = SecretNotes { pending: noted_pending(&notes, secret), ..notes };
-    Record { notes, has_password: password.is_some(), repeats: is_same(password.as_ref(), pending.as_ref()) }
+    let mut keys = secret.data.iter().flatten().map(|(key, _)| key);
+    Record {
+        notes,
+        has_password: password.is_some(),
+        repeats: is_same(password.as_ref(), pending.as_ref()),
+        uncertain: keys.any(|key| key.starts_with(PENDING) && key != PENDING),
+    }
 }
 
 /// The pending password. The note may be lost, or be left without a password.

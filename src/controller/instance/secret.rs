@@ -49,9 +49,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             !metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(INSTANCE_LABEL))
                 && Some(version(metadata)) != settled
         };
+        let [record, binding] = [auth_secret_name(&id.name), binding_secret_name(&id.name)]
+            .map(|name| self.newest(object, &name).as_ref().map(SecretNotes::read));
+        let is_unshown = |own: &OwnSecret| own.metadata.is_some();
+        let unshown = self.local_states.with(object, |entry| entry.more.own.values().any(is_unshown));
         Secrets {
-            record: self.newest(object, &auth_secret_name(&id.name)).as_ref().map(SecretNotes::read),
-            binding: self.newest(object, &binding_secret_name(&id.name)).as_ref().map(SecretNotes::read),
+            record,
+            binding,
+            unshown: unshown.then_some(OWN_WRITE_LIFETIME),
             legacy: shown(&pending_auth_secret_name(&id.name)).as_ref().is_some_and(is_legacy),
             chosen: chosen.and_then(|chosen| shown(&chosen.name)).as_ref().map(version),
             requested: object.annotations().get(ROTATE_PASSWORD_ANNOTATION).cloned().map(token),
@@ -106,8 +111,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             return Ok(None);
         }
         let kept = self.local_states.with(object, |entry| entry.more.record.clone());
+        // The watch shows less of the metadata than an answer has.
+        let newest = newest.as_ref().map(version);
         let is_newest =
-            |kept: &KeptSecret| kept.0.name_any() == name && Some(&kept.0.metadata) == newest.as_ref();
+            |kept: &KeptSecret| kept.0.name_any() == name && Some(version(&kept.0.metadata)) == newest;
         match kept.filter(is_newest) {
             Some(kept) => Ok(Some(kept.0)),
             None => self.read(&object.object_id().secret(name)).await,

@@ -1,7 +1,7 @@
 //! The object's Secrets as the watch shows them: versions, and what the operator noted in their metadata. No password is
 //! part of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -29,6 +29,8 @@ pub struct Secrets {
     pub chosen: Option<String>,
     /// The value of the annotation that asks for a new password.
     pub requested: Option<String>,
+    /// How long a write of this process is believed that no watch shows: the Secret may be gone again.
+    pub unshown: Option<Duration>,
 }
 
 /// What the operator noted in the metadata of a Secret.
@@ -92,6 +94,7 @@ pub struct PasswordFacts {
 
 /// The record as a lookup found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a reconcile has one of them")]
 pub enum RecordState {
     /// It does not exist.
     Missing {
@@ -113,6 +116,8 @@ pub struct Record {
     pub has_password: bool,
     /// The pending password is the accepted one, sent once more.
     pub repeats: bool,
+    /// It holds passwords that were pending before, which the cloud may have set.
+    pub uncertain: bool,
 }
 
 /// How the password in the user's Secret relates to the record.
@@ -178,6 +183,11 @@ impl SecretNotes {
             record: value(RECORD_ANNOTATION),
             address: value(ADDRESS_ANNOTATION),
         }
+    }
+
+    /// The Secret is about another instance than this one.
+    pub(in crate::plan::instance) fn is_about_another(&self, id: &str) -> bool {
+        self.instance_id.as_deref().is_some_and(|noted| noted != id)
     }
 
     /// Writes the notes, and removes those that are absent here.

@@ -312,7 +312,13 @@ fn spent_secrets(o: &Observed, secrets: Secrets<'_>) -> Vec<String> {
         let about = if let Secrets::OfNone = secrets { o.notes.recorded_instance() } else { noted };
         is_spent(notes, about)
     });
-    let binding = o.notes.binding.as_ref().filter(|notes| is_spent(notes, notes.instance_id.as_deref()));
+    // A binding Secret that was made from the record goes with it, though it may be about an instance that was replaced.
+    let uid = |version: &str| version.split('/').next().map(str::to_owned);
+    let spent = record.and_then(|record| uid(&record.version));
+    let binding = o.notes.binding.as_ref().filter(|notes| {
+        is_spent(notes, notes.instance_id.as_deref())
+            || (spent.is_some() && spent == notes.record.as_deref().and_then(uid))
+    });
     let record = record.map(|_| auth_secret_name(&o.subject.name));
     record.into_iter().chain(binding.map(|_| binding_secret_name(&o.subject.name))).collect()
 }

@@ -67,7 +67,7 @@ pub(super) fn decide(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> Rot
         // The record is made, or moved, with the binding.
         RecordState::Foreign | RecordState::Missing { found: true } => Rotation::Nothing,
         RecordState::Missing { found: false } => rotation.without_record(),
-        RecordState::Present(record) if is_of_another(&record.notes, &seen.facts.id) => Rotation::Nothing,
+        RecordState::Present(record) if record.notes.is_about_another(&seen.facts.id) => Rotation::Nothing,
         RecordState::Present(record) => match &record.notes.pending {
             Some(pending) => rotation.settle(facts, record, pending),
             None => rotation.begin(facts, record),
@@ -76,11 +76,7 @@ pub(super) fn decide(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> Rot
 }
 
 /// The lookup of the password of the instance.
-pub(in crate::plan::instance) fn record_lookup(
-    o: &Observed,
-    desired: &Desired,
-    facts: &InstanceFacts,
-) -> RecordLookup {
+fn record_lookup(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> RecordLookup {
     let chosen = match &desired.auth {
         Some(AuthSpec::SecretRef { name, key }) => Some((name.clone(), key.clone())),
         Some(AuthSpec::Generated | AuthSpec::Open) | None => None,
@@ -89,13 +85,8 @@ pub(in crate::plan::instance) fn record_lookup(
     RecordLookup { id: facts.id.clone(), created: is_created(o, facts), chosen, content }
 }
 
-/// The record is about another instance than this one.
-pub(in crate::plan::instance) fn is_of_another(notes: &SecretNotes, id: &str) -> bool {
-    notes.instance_id.as_deref().is_some_and(|noted| noted != id)
-}
-
 /// The operator created the instance.
-pub(in crate::plan::instance) fn is_created(o: &Observed, facts: &InstanceFacts) -> bool {
+fn is_created(o: &Observed, facts: &InstanceFacts) -> bool {
     ownership_of(facts, &o.subject) == Ownership::Ours(Origin::Created)
 }
 
@@ -266,7 +257,9 @@ impl Planner<'_> {
         let newer = self.newer(facts, record, pending);
         let Some(attempt) = attempt else {
             return match newer {
-                Some(NewPassword::Accepted) if !self.is_open() => self.drop_pending(pending),
+                Some(NewPassword::Accepted) if !self.is_open() && !record.uncertain => {
+                    self.drop_pending(pending)
+                }
                 Some(newer) => self.put_pending(newer),
                 None => self.send(pending),
             };
@@ -309,7 +302,7 @@ impl Planner<'_> {
             return self.finish(attempt, record, pending);
         }
         match newer {
-            Some(NewPassword::Accepted) if !may_be_set && !self.is_open() => {
+            Some(NewPassword::Accepted) if !may_be_set && !record.uncertain && !self.is_open() => {
                 return self.drop_pending(pending);
             }
             Some(newer) => return self.put_pending(newer),

@@ -20,7 +20,6 @@ use crate::{
             observed::{Blocker, Confirmed},
             secrets::{MadeFrom, PasswordFacts, Record, RecordState, SecretNotes},
         },
-        phase::rotation::is_of_another,
         status::observation,
     },
 };
@@ -76,7 +75,7 @@ pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) ->
 }
 
 fn other_instance(notes: &SecretNotes, content: &Content) -> Option<String> {
-    notes.instance_id.clone().filter(|_| is_of_another(notes, &content.id))
+    notes.instance_id.clone().filter(|_| notes.is_about_another(&content.id))
 }
 
 /// The record exists: the binding Secret is compared with it.
@@ -173,7 +172,7 @@ fn is_current(o: &Observed, content: &Content) -> bool {
     let is_ours = |notes: &SecretNotes| notes.instance.as_ref() == Some(&o.subject.name);
     let is_noted = is_ours(record)
         && is_ours(binding)
-        && !is_of_another(record, &content.id)
+        && !record.is_about_another(&content.id)
         && binding.instance_id.as_ref() == Some(&content.id)
         && binding.record.as_ref() == Some(&record.version)
         && binding.address == Some(content.address());

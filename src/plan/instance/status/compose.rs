@@ -36,6 +36,9 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
     if let Some(rest) = initial_grace_left(o, &decision) {
         (decision.without_status_write, decision.wait) = (true, decision.wait.min(rest));
     }
+    if let Some(rest) = o.notes.unshown {
+        decision.wait = decision.wait.min(rest);
+    }
     let (readiness, ready_message) =
         decision.readiness.clone().unwrap_or_else(|| observation::readiness(o, decision.facts.as_ref()));
     for rest in [until_unreachable(o), until_too_old(o, &decision, readiness)].into_iter().flatten() {

@@ -405,6 +405,15 @@ fn the_secrets_go_with_the_instance() {
         removed,
         "they hold the password of another instance"
     );
+    let made_from = |record: &str| {
+        noted(Some(OTHER)).map(|notes| SecretNotes { record: Some(record.to_owned()), ..notes })
+    };
+    assert_eq!(
+        gone(noted(None), made_from("record/3")),
+        both,
+        "the binding of an instance that was replaced"
+    );
+    assert!(!gone(noted(None), made_from("former/3")).contains("redis"));
     let foreign = SecretNotes { instance: Some("another".to_owned()), ..SecretNotes::default() };
     assert_eq!(gone(Some(foreign.clone()), Some(foreign)), removed);
     let mut o = in_sync(json!({}), ours(ID));

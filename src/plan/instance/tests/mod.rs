@@ -143,7 +143,7 @@ fn record() -> Record {
         source: Some(Source::Generated),
         ..SecretNotes::default()
     };
-    Record { notes, has_password: true, repeats: false }
+    Record { notes, has_password: true, repeats: false, uncertain: false }
 }
 
 /// Complete lists of instances and failed creations, with these starts.

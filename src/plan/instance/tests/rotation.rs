@@ -21,7 +21,7 @@ fn with(spec: Value, notes: SecretNotes, chosen: Option<ChosenState>) -> Observe
     o.notes.record = Some(notes.clone());
     o.notes.chosen = Some("mine/1".to_owned());
     o.lookups.detail = found(ours(ID));
-    let record = RecordState::Present(Record { notes, has_password: true, repeats: false });
+    let record = RecordState::Present(Record { notes, ..record() });
     o.lookups.record = Some(Ok(PasswordFacts { record, chosen: chosen.map(Ok) }));
     o
 }
@@ -164,6 +164,12 @@ fn a_refused_repetition_makes_a_new_password_or_stalls() {
     assert_eq!(step_of(&plan(&o)), "begin rotation Accepted");
     sent(&mut o, 1, refused.clone(), unfit);
     assert_eq!(step_of(&plan(&o)), "drop pending");
+    // A password that was pending before may be set.
+    let mut o = with(chosen_spec(), rotating(chosen_source()), Some(ChosenState::Accepted));
+    if let Some(Ok(PasswordFacts { record: RecordState::Present(record), .. })) = &mut o.lookups.record {
+        record.uncertain = true;
+    }
+    assert_eq!(step_of(&plan(&o)), "begin rotation Accepted");
     // The accepted password is refused for being the present one.
     let mut o = with(chosen_spec(), rotating(chosen_source()), Some(ChosenState::Pending));
     if let Some(Ok(PasswordFacts { record: RecordState::Present(record), .. })) = &mut o.lookups.record {

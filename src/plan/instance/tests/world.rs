@@ -189,7 +189,12 @@ fn any_record(dice: &mut Dice<'_>) -> Result<PasswordFacts, Blocker> {
         5 => RecordState::Missing { found: false },
         6 => RecordState::Missing { found: true },
         7 => return Err(blocker(Reason::ClusterError)),
-        _ => RecordState::Present(Record { notes, has_password: !dice.rarely(6), repeats: dice.rarely(4) }),
+        _ => RecordState::Present(Record {
+            notes,
+            has_password: !dice.rarely(6),
+            repeats: dice.rarely(4),
+            uncertain: dice.rarely(4),
+        }),
     };
     let chosen = [ChosenState::Accepted, ChosenState::Other, ChosenState::Pending].map(Ok);
     let chosen = dice.maybe(3, &[&chosen[..], &[Err(blocker(Reason::SecretNotFound))]].concat());

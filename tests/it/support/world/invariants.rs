@@ -77,7 +77,7 @@ impl Invariants {
             self.cluster.secrets().into_iter().filter(|secret| !secret.name_any().ends_with("-password"));
         let passwords: BTreeSet<_> = own
             .flat_map(|secret| secret.data.unwrap_or_default())
-            .filter(|(key, _)| key == "password" || key == "pending")
+            .filter(|(key, _)| key == "password" || key.starts_with("pending"))
             .map(|(_, value)| String::from_utf8(value.0).unwrap())
             .collect();
         for instance in live {

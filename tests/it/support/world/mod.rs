@@ -236,7 +236,12 @@ impl World {
                         let dropped = self.processes[process].running.remove(running);
                         if let process::What::Pass(key) = dropped.what {
                             // A reconcile always follows another.
-                            self.processes[process].visit(&key, now + Duration::from_secs(1));
+                            let later = now + Duration::from_secs(1);
+                            self.processes[process].visit(&key, later);
+                            // What a watch has shown stays shown.
+                            if self.processes[process].lags() {
+                                self.processes[process].inform(&key, later);
+                            }
                         }
                     }
                     Some(Interruption::Replaced) => self.replace(process),

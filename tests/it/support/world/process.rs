@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -69,13 +72,15 @@ impl ClientFactory for Wire {
     }
 }
 
-/// Bytes that differ between processes.
-struct FromName(String);
+/// Bytes that differ between processes and between calls.
+struct FromName(String, AtomicU64);
 
 impl Random for FromName {
     fn bytes(&self) -> Result<[u8; 32], NoRandomness> {
+        let call = self.1.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut bytes = [7; 32];
-        self.0.bytes().zip(&mut bytes).for_each(|(from, to)| *to = from);
+        let varied = self.0.bytes().rev().take(3).chain(call.into_iter().rev()).chain(self.0.bytes());
+        varied.zip(&mut bytes).for_each(|(from, to)| *to = from);
         Ok(bytes)
     }
 }
@@ -141,7 +146,7 @@ impl Process {
             client_factory: wire,
             inventory: Inventory::new(setup.inventory.clone(), Arc::clone(&clock)),
             clock,
-            random: Arc::new(FromName(name.to_owned())),
+            random: Arc::new(FromName(name.to_owned(), AtomicU64::new(0))),
             hash_key: HashKey::new(vec![7; 32]),
             cluster_id: "cluster".to_owned(),
             settings: PlannerSettings { process: name.to_owned(), ..PlannerSettings::default() },
