@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{
     eventually::{DEADLINE, eventually},
     operator::{Tenant, TestCluster, fast_settings, has_in_use_finalizer},
+    sim_harness::reserved_ports,
     world::objects::spec,
 };
 
@@ -105,7 +106,8 @@ async fn a_status_that_an_older_definition_refuses_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_corrected_key_of_the_credentials_has_effect_at_once() {
     let cluster = TestCluster::start().await;
-    let mut operator = cluster.operator(&[]).await;
+    let ports = format!("--allow-insecure-endpoint={},127.0.0.1:1", reserved_ports());
+    let mut operator = cluster.operator(&[&ports]).await;
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     let looked_up = credentials(&tenant, json!({"projectId": null}));
     for (n, (wrong, type_, expected, part)) in [
