@@ -87,6 +87,7 @@ fn fields(action: &CloudAction) -> Vec<String> {
         CloudAction::Create(_)
         | CloudAction::Adopt { .. }
         | CloudAction::Release { .. }
+        | CloudAction::ResetPassword { .. }
         | CloudAction::Delete { .. } => Vec::new(),
     }
 }
