@@ -102,16 +102,16 @@ impl Backoff {
 impl RequeuePolicy {
     /// The delay after the `attempt`th failure in a row (1 for the first).
     pub fn retry_delay(&self, retry_class: RetryClass, attempt: u32) -> Duration {
-        let backoff = match retry_class {
-            RetryClass::Kube => self.kube,
-            RetryClass::Transient => self.transient,
-            RetryClass::CreateFailed => self.create_failed,
-            RetryClass::NeedsUser => self.needs_user,
-            RetryClass::AccountLimit => self.account_limit,
-            RetryClass::Ineffective => self.ineffective,
-            RetryClass::Rejected => self.rejected,
-        };
-        backoff.after(attempt)
+        let needs_user = self.needs_user.after(attempt);
+        match retry_class {
+            RetryClass::Kube => self.kube.after(attempt),
+            RetryClass::Transient => self.transient.after(attempt),
+            RetryClass::CreateFailed => self.create_failed.after(attempt),
+            RetryClass::NeedsUser => needs_user,
+            RetryClass::AccountLimit => self.account_limit.after(attempt).min(needs_user),
+            RetryClass::Ineffective => self.ineffective.after(attempt),
+            RetryClass::Rejected => self.rejected.after(attempt),
+        }
     }
 
     /// The resync interval of the object `uid`: up to a sixth longer, so that objects do not resync all at once.

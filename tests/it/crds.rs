@@ -210,7 +210,7 @@ fn full_status() -> Value {
             "deletionPolicy": "Delete", "onExternalDeletion": "Report", "reclaimPolicy": "Released",
         },
         "endpoints": {"primary": endpoint, "readOnly": endpoint, "tls": endpoint},
-        "binding": {"name": "sessions-redis"}, "applied": {"tagKeys": ["team"], "authHash": "abc", "rotatePassword": "t"},
+        "binding": {"name": "sessions-redis"}, "applied": {"tagKeys": ["team"], "fields": {"capacity": "4Gi"}, "authHash": "abc", "rotatePassword": "t"},
         "operation": {
             "type": "Resize", "holder": {"kind": "DcsInstance", "name": "full", "uid": "u"},
             "startedAt": "2026-11-24T10:00:00Z", "attempt": 2, "generation": 3, "reason": "QuotaExceeded", "message": "DCS.4035: the quota is used up", "failures": 1,
@@ -219,6 +219,10 @@ fn full_status() -> Value {
             "taskId": "t",
         },
         "pendingChanges": [change], "pendingApproval": {"token": "t", "reason": "r"},
+        "lastRetryToken": "t",
+        "repeatedChanges": [
+            {"field": "description", "times": 2, "generation": 3, "lastAt": "2026-11-24T10:02:00Z"},
+        ],
         "conditions": [
             {"type": "Ready", "status": "True", "observedGeneration": 3, "reason": "Available", "message": "m",
              "lastTransitionTime": "2026-11-24T10:02:00Z"},
@@ -248,7 +252,7 @@ fn the_full_examples_have_every_field() {
         let leaf = !matches!(node["type"].as_str(), Some("object" | "array"));
         let known = path.starts_with("DcsInstance.spec") || path.starts_with("DcsInstance.status");
         // A map has keys that the user chooses.
-        let expected = path.replace(".tags[]", ".tags.team");
+        let expected = path.replace(".tags[]", ".tags.team").replace(".fields[]", ".fields.capacity");
         assert!(!leaf || !known || written.contains(&expected), "{path}");
     }
     assert_eq!(serde_json::to_value(spec_of(full_spec())).unwrap(), full_spec(), "the type drops nothing");

@@ -245,10 +245,19 @@ fn is_taken_back(world: &World) -> bool {
     let uid = world.object(&sessions()).and_then(|object| object.metadata.uid);
     let instances = world.instances();
     let [instance] = instances.as_slice() else { return false };
-    is_ready(world)
-        && tag(instance, "dcs-operator-uid") == uid
+    tag(instance, "dcs-operator-uid") == uid
         && tag(instance, "dcs-operator-origin").as_deref() == Some("created")
         && tag(instance, "dcs-operator-released").is_none()
+}
+
+/// The object has the instance, and says that no Secret of the rebuilt cluster holds its password.
+fn misses_only_the_password(world: &World) -> bool {
+    let Some(status) = world.object(&sessions()).and_then(|object| object.status) else { return false };
+    let has = |type_: &str, status_: &str, reason: &str| {
+        let mut conditions = status.conditions.iter();
+        conditions.any(|found| (&*found.type_, &*found.status, &*found.reason) == (type_, status_, reason))
+    };
+    has("Ready", "True", "Available") && has("Stalled", "True", "PasswordLost")
 }
 
 /// As GitOps prunes an object and syncs it again.
@@ -264,7 +273,7 @@ const RECLAIM: Scenario = Scenario {
         world.until("gone", LIMIT, is_gone);
         apply(world, json!({"deletionPolicy": "Retain"}));
     },
-    reached: is_taken_back,
+    reached: |world| is_ready(world) && is_taken_back(world),
 };
 
 /// As a cluster is rebuilt from manifests.
@@ -276,7 +285,7 @@ const RECLAIM_ORPHANED: Scenario = Scenario {
         world.orphan(&sessions());
     },
     act: |world| apply(world, json!({"reclaimPolicy": "Orphaned", "capacity": "512Mi"})),
-    reached: is_taken_back,
+    reached: |world| is_taken_back(world) && misses_only_the_password(world),
 };
 
 const CREATE_WITHOUT_TAGS_IN_LISTS: Scenario = Scenario { lists_tags: false, ..CREATE };

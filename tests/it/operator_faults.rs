@@ -38,7 +38,6 @@ async fn objects_converge_after_refusals_conflicts_and_aborted_watches() {
         proxy.fault("PATCH", "/status", status, 8);
         proxy.fault("PATCH", "dcsinstances/", status, 4);
         proxy.fault("POST", "/secrets", status, 3);
-        proxy.fault("DELETE", "/secrets/", status, 2);
         proxy.fault("PUT", "/leases/", status, 1);
         proxy.fault("POST", "/events", status, 2);
         proxy.fault("PUT", "/secrets/", status, 1);
@@ -81,10 +80,14 @@ async fn objects_converge_after_refusals_conflicts_and_aborted_watches() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
+    for status in [429, 409, 500] {
+        proxy.fault("DELETE", "/secrets/", status, 2);
+    }
     tokio::select! {
         () = tenant.delete_many(OBJECTS, DEADLINE) => {}
         () = aborting => {}
     }
+    assert!(proxy.all_faults_used(), "every fault happened");
     assert_eq!(tenant.created_count(), OBJECTS);
     operator.stop().await;
 }

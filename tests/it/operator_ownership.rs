@@ -196,7 +196,10 @@ async fn a_pruned_object_gets_its_instance_back() {
     tenant.wait_until_gone("sessions").await;
     tenant.apply("sessions", manifest()).await;
     tenant.until("sessions", "Ready", "True").await;
-    assert_eq!(instances(&tenant).iter().map(|one| one.id.clone()).collect::<Vec<_>>(), [id.clone()]);
+    assert_eq!(
+        instances(&tenant).iter().map(|one| one.id.clone()).collect::<Vec<_>>(),
+        std::slice::from_ref(&id)
+    );
     // Without the record of this namespace, no other team's data comes back.
     tenant.delete("sessions").await;
     tenant.wait_until_gone("sessions").await;

@@ -25,11 +25,12 @@ async fn time_of(tenant: &Tenant, name: &str) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_clouds_of_one_namespace_keep_no_other_from_ready() {
     let cluster = TestCluster::start().await;
-    let mut operator = cluster.operator(&["--concurrency=4"]).await;
+    let silent = RawServer::start(Act::Hang).await;
+    let allowed = format!("--allow-insecure-endpoint={}", silent.url().trim_start_matches("http://"));
+    let mut operator = cluster.operator(&["--concurrency=4", &allowed]).await;
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     let alone = time_of(&tenant, "alone").await;
 
-    let silent = RawServer::start(Act::Hang).await;
     let hostile = Tenant::without_credentials(&cluster, "hostile", fast_settings()).await;
     for n in 0..SILENT {
         // Without a project, a reconcile waits for the cloud.

@@ -127,7 +127,9 @@ impl Decision {
             RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => {
                 Self::deleting(o, &message)
             }
-            RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => Self::deletion_blocked(o, blocker.reason, message),
+            RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => {
+                Self::deletion_blocked(o, blocker.reason, message)
+            }
         };
         decision.wait(o.retry_delay_for(blocker))
     }

@@ -185,10 +185,9 @@ fn exists<'a>(
         && other.id != facts.id
         && o.policies.adopt.as_deref() != Some(facts.id.as_str())
         && !matches!(ownership_of(facts, &o.subject), Ownership::Ours(_))
+        && let Some(facts) = lists.claimed(&other.id)
     {
-        if let Some(facts) = lists.claimed(&other.id) {
-            return Location::Instance(Sighting { facts, snapshot: None });
-        }
+        return Location::Instance(Sighting { facts, snapshot: None });
     }
     if facts.status == Some(InstanceStatus::CreateFailed) {
         return Location::FailedRecord(facts);

@@ -102,7 +102,13 @@ impl TestCluster {
     /// Applies a file or folder of the project.
     pub(crate) fn apply(&self, path: &str) {
         let path = project(path);
-        let applied = self.control_plane.kubectl(&["apply", "--server-side", "-f", path.to_str().unwrap()]);
+        let applied = self.control_plane.kubectl(&[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            path.to_str().unwrap(),
+        ]);
         assert!(applied.status.success(), "{applied:?}");
     }
 
