@@ -8,6 +8,7 @@ use crate::support::{
     eventually::{DEADLINE, eventually},
     operator::{Tenant, TestCluster, fast_settings},
     raw_server::{Act, RawServer},
+    sim_harness::reserved_ports,
     world::objects::spec,
 };
 
@@ -26,7 +27,8 @@ async fn time_of(tenant: &Tenant, name: &str) -> Duration {
 async fn silent_clouds_of_one_namespace_keep_no_other_from_ready() {
     let cluster = TestCluster::start().await;
     let silent = RawServer::start(Act::Hang).await;
-    let allowed = format!("--allow-insecure-endpoint={}", silent.url().trim_start_matches("http://"));
+    let address = silent.url().replace("http://", "");
+    let allowed = format!("--allow-insecure-endpoint={},{address}", reserved_ports());
     let mut operator = cluster.operator(&["--concurrency=4", &allowed]).await;
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     let alone = time_of(&tenant, "alone").await;
