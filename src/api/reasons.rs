@@ -176,7 +176,7 @@ reasons! {
     // The owner of the instance is unclear.
 
     /// Several instances could belong to this object; the operator touches none.
-    AmbiguousOwnership => "Name the right one by adopt.instanceId, or remove the tags dcs-operator-* from the others.",
+    AmbiguousOwnership => "Of several, name the right one by adopt.instanceId, or remove the tags dcs-operator-* from the others. To take back what an earlier object of this name left behind, set reclaimPolicy to Orphaned.",
     /// Another instance already has this name.
     NameTaken => "Choose another spec.name, or take that instance over by adopt.instanceId.",
     /// The instance lacks the ownership tags, so the operator does not touch it.

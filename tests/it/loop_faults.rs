@@ -10,6 +10,7 @@ use dcs_operator::{
     api::{
         DcsInstance,
         instance::{Adopt, ManagementPolicy},
+        words::OperationType,
     },
     controller::ObjectId,
     formats::ROTATE_PASSWORD_ANNOTATION,
@@ -373,6 +374,20 @@ const ROTATION_BY_REQUEST: Scenario = Scenario {
     reached: has_new_password,
 };
 
+/// The record goes while a password is on its way: what the binding Secret holds is not the accepted one any more.
+const LOST_RECORD_DURING_ROTATION: Scenario = Scenario {
+    act: |world| {
+        request_password(world);
+        world.until("sent", LIMIT, |world| {
+            let status = world.object(&sessions()).and_then(|object| object.status);
+            let operation = status.and_then(|status| status.operation);
+            operation.is_some_and(|operation| operation.type_ == OperationType::ResetPassword)
+        });
+        world.cluster.delete_secret(&sessions().secret("sessions-auth"));
+    },
+    ..ROTATION_BY_REQUEST
+};
+
 const ROTATION_BY_SECRET: Scenario = Scenario {
     site: Site::Newer,
     lists_tags: true,
@@ -606,6 +621,7 @@ each! {
     deleted_definition: DELETED_DEFINITION;
     switch_to_observe: SWITCH_TO_OBSERVE;
     rotation_by_request: ROTATION_BY_REQUEST;
+    lost_record_during_rotation: LOST_RECORD_DURING_ROTATION;
     rotation_by_secret: ROTATION_BY_SECRET;
     rotation_by_secret_on_a_strict_site: ROTATION_BY_SECRET_ON_A_STRICT_SITE;
     quick_changes: QUICK_CHANGES;

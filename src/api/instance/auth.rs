@@ -54,9 +54,8 @@ pub enum AuthType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordSecretRef {
-    /// Name of a Secret in the same namespace. The operator reads it when it creates the instance; for an adopted
-    /// instance it publishes this password. This version does not change the password of an existing instance when the
-    /// content of the Secret changes.
+    /// Name of a Secret in the same namespace. A new instance gets this password; for an adopted instance the operator
+    /// publishes it. When the content of the Secret changes later, the operator sets the new password in DCS.
     #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = validations(rules::OBJECT_NAME)))]
     pub name: String,
 

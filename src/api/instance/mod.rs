@@ -36,8 +36,8 @@ use super::{rules::validations, transform::described_by_field};
 /// A new instance needs engineVersion, capacity or specCode, and a network: from here or from the credentials Secret of
 /// the namespace. With adopt, every other field is optional.
 ///
-/// On an existing instance this version changes name, description, maintenanceWindow and tags. It refuses every other
-/// change (Stalled/UnsupportedChange) and changes nothing until the field is put back.
+/// On an existing instance this version changes name, description, maintenanceWindow, tags and the password (auth). It
+/// refuses every other change (Stalled/UnsupportedChange) and changes nothing until the field is put back.
 #[derive(Debug, Clone, Default, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "dcs.huaweicloud.com",
@@ -198,7 +198,8 @@ pub struct DcsInstanceSpec {
     pub port: Option<i32>,
 
     /// How clients authenticate. If absent, a new instance gets a generated password, and an adopted instance keeps its
-    /// own. This version cannot change it on an existing instance (Stalled/UnsupportedChange).
+    /// own. A change of type or secretRef sets a new password on an existing instance. This version does not remove a
+    /// password (Stalled/UnsupportedChange).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
 

@@ -269,7 +269,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let (password, source) = match (which, &context.scratch.chosen, accepted) {
             (NewPassword::Chosen, Some((password, source)), _) => (password.clone(), source.clone()),
             (NewPassword::Chosen, None, _) => return Ok(()),
-            (NewPassword::Accepted, _, Some(accepted)) => (accepted, source.unwrap_or(Source::Found)),
+            // A password that DCS accepts anew is no longer one that was merely found.
+            (NewPassword::Accepted, _, Some(accepted)) => {
+                (accepted, source.filter(|source| *source != Source::Found).unwrap_or(Source::Generated))
+            }
             (NewPassword::Accepted | NewPassword::Generated, _, _) => (generated, Source::Generated),
         };
         self.change_record(context, id, |notes, secret| {

@@ -53,7 +53,8 @@ fn has_another(o: &Observed, id: &str) -> Option<Decision> {
 pub(super) fn already_owned(o: &Observed, id: &str) -> Decision {
     let message = format!(
         "instance {id} carries the ownership tags of another object: delete that object with deletionPolicy Retain \
-         first, or remove the tags dcs-operator-* from the instance"
+         first, or remove the tags dcs-operator-* from the instance; if an earlier object of this name left it behind, set \
+         reclaimPolicy to Orphaned instead of adopt"
     );
     Decision::blocked(o, Reason::AlreadyOwned, message)
         .ready(Readiness::Missing(Reason::AlreadyOwned), format!("instance {id} belongs to another object"))

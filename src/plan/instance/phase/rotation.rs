@@ -64,6 +64,10 @@ pub(super) fn decide(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> Rot
         Some(Ok(facts)) => facts,
     };
     match &facts.record {
+        // The operation stays until the record is made again: what was sent was lost with it.
+        RecordState::Missing { found: true } if rotation.is_reset_open() => {
+            Rotation::Due(rotation.changing("the record of the password is made again"))
+        }
         // The record is made, or moved, with the binding.
         RecordState::Foreign | RecordState::Missing { found: true } => Rotation::Nothing,
         RecordState::Missing { found: false } => rotation.without_record(),
@@ -134,6 +138,22 @@ impl Planner<'_> {
             || self.is_requested(record)
             || self.is_other_source(record)
             || self.was_opened(record)
+            || self.has_lost_pending(record)
+    }
+
+    /// A password was sent whose outcome is not recorded.
+    fn is_reset_open(&self) -> bool {
+        let operation = self.o.status.operation.as_ref();
+        operation.is_some_and(|operation| {
+            let is_refused = operation.outcome == Some(OperationOutcome::Refused) && operation.attempt <= 1;
+            operation.type_ == OperationType::ResetPassword && !is_refused
+        })
+    }
+
+    /// The record was lost while a password was on its way, and was made again from another Secret: what that one holds
+    /// need not be the accepted password any more.
+    fn has_lost_pending(&self, record: &SecretNotes) -> bool {
+        record.source == Some(Source::Found) && record.pending.is_none() && self.is_reset_open()
     }
 
     fn is_open(&self) -> bool {
@@ -219,6 +239,7 @@ impl Planner<'_> {
                 Rotation::Blocked(self.blocked(blocker.reason, &blocker.message))
             }
             Some(Ok(ChosenState::Other)) if other || requested => self.put_pending(NewPassword::Chosen),
+            Some(Ok(_)) | None if self.has_lost_pending(notes) => self.put_pending(self.wanted()),
             Some(_) if put_back => self.put_pending(NewPassword::Accepted),
             Some(_) if opened => self.report_drift(),
             // The user's Secret holds the accepted password. The note saves reading it again.
