@@ -12,7 +12,7 @@ use dcs_operator::{
     },
 };
 use kube::api::DeleteParams;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::support::{
@@ -57,18 +57,6 @@ fn settings(change: impl FnOnce(&mut Options)) -> Settings {
 
 fn mutate_cloud<T>(tenant: &Tenant, change: impl FnOnce(&mut Service) -> T) -> T {
     tenant.cloud.shared.lock().mutate(tenant.cloud.clock.monotonic(), |service, _| change(service))
-}
-
-/// The credentials with other values; null removes one.
-fn credentials(tenant: &Tenant, changes: Value) -> Value {
-    let mut data = tenant.credentials();
-    for (key, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => drop(data.as_object_mut().unwrap().remove(key)),
-            value => data[key] = value.clone(),
-        }
-    }
-    data
 }
 
 /// Waits until the object is Stalled with this reason and remedy, and an Event warns of it.
@@ -122,7 +110,7 @@ async fn missing_credentials() {
 #[tokio::test(flavor = "multi_thread")]
 async fn incomplete_credentials() {
     let tenant = tenant("half-credentials", fast_settings()).await;
-    tenant.put_secret("dcs-credentials", credentials(&tenant, json!({"secretKey": null}))).await;
+    tenant.put_secret("dcs-credentials", tenant.credentials_with(json!({"secretKey": null}))).await;
     tenant.apply("sessions", spec(json!({}))).await;
     stalled(&tenant, "CredentialsInvalid", "it has no secretKey").await;
     tenant.put_secret("dcs-credentials", tenant.credentials()).await;
@@ -133,10 +121,10 @@ async fn incomplete_credentials() {
 async fn wrong_credentials_without_a_project() {
     let tenant = tenant("wrong-credentials", fast_settings()).await;
     let wrong = json!({"secretKey": "canary-wrong", "projectId": null});
-    tenant.put_secret("dcs-credentials", credentials(&tenant, wrong)).await;
+    tenant.put_secret("dcs-credentials", tenant.credentials_with(wrong)).await;
     tenant.apply("sessions", spec(json!({}))).await;
     stalled(&tenant, "CredentialsInvalid", "Correct the Secret with the credentials").await;
-    tenant.put_secret("dcs-credentials", credentials(&tenant, json!({"projectId": null}))).await;
+    tenant.put_secret("dcs-credentials", tenant.credentials_with(json!({"projectId": null}))).await;
     assert_healthy(&tenant).await;
 }
 
@@ -145,7 +133,7 @@ async fn a_wrong_password_of_an_iam_user() {
     let tenant = tenant("wrong-user", fast_settings()).await;
     let user = |password: &str| {
         let keys = json!({"accessKey": null, "secretKey": null, "username": "user", "domainName": "domain"});
-        let mut data = credentials(&tenant, keys);
+        let mut data = tenant.credentials_with(keys);
         data["password"] = json!(password);
         data
     };
@@ -161,7 +149,7 @@ async fn a_wrong_password_of_an_iam_user() {
 async fn secrets_under_the_wrong_keys() {
     let tenant = tenant("mixed-up", fast_settings()).await;
     for (n, key) in ["region", "projectId", "endpoint", "iamEndpoint"].iter().enumerate() {
-        let mixed = credentials(&tenant, json!({(*key): "canary_Passw0rd/+="}));
+        let mixed = tenant.credentials_with(json!({(*key): "canary_Passw0rd/+="}));
         tenant.put_secret("dcs-credentials", mixed).await;
         if n == 0 {
             tenant.apply("sessions", spec(json!({}))).await;
@@ -186,7 +174,9 @@ async fn a_rotated_access_key() {
         tenant.condition("sessions", "Ready").await.starts_with("True/Available"),
         "clients are not affected"
     );
-    tenant.put_secret("dcs-credentials", credentials(&tenant, json!({"secretKey": "canary-rotated"}))).await;
+    tenant
+        .put_secret("dcs-credentials", tenant.credentials_with(json!({"secretKey": "canary-rotated"})))
+        .await;
     assert_healthy(&tenant).await;
 }
 
@@ -201,7 +191,7 @@ async fn an_endpoint_that_is_not_allowed() {
         ("endpoint", local.as_str(), "--allow-insecure-endpoint localhost"),
         ("iamEndpoint", "https://dcs.example.com", "--allow-endpoint dcs.example.com"),
     ] {
-        tenant.put_secret("dcs-credentials", credentials(&tenant, json!({(key): foreign}))).await;
+        tenant.put_secret("dcs-credentials", tenant.credentials_with(json!({(key): foreign}))).await;
         if foreign.contains("169") {
             tenant.apply("sessions", spec(json!({}))).await;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dcs_operator::dcs::model::InstanceStatus;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
@@ -17,17 +17,6 @@ use crate::support::{
 const SYSTEM: &str = "dcs-operator-system";
 const DEFINITION: &str = "dcsinstances.dcs.huaweicloud.com";
 const SHORT: [&str; 3] = ["--stalled-retry=2s..4s", "--retry=200ms..1s", "--catalogue=1s"];
-
-fn credentials(tenant: &Tenant, changes: Value) -> Value {
-    let mut data = tenant.credentials();
-    for (key, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => drop(data.as_object_mut().unwrap().remove(key)),
-            value => data[key] = value.clone(),
-        }
-    }
-    data
-}
 
 /// Sets the words that the definition allows for `status.cloudStatus`.
 fn allow_cloud_statuses(cluster: &TestCluster, words: Option<&[&str]>) {
@@ -109,7 +98,7 @@ async fn every_corrected_key_of_the_credentials_has_effect_at_once() {
     let ports = format!("--allow-insecure-endpoint={},127.0.0.1:1", reserved_ports());
     let mut operator = cluster.operator(&[&ports]).await;
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
-    let looked_up = credentials(&tenant, json!({"projectId": null}));
+    let looked_up = tenant.credentials_with(json!({"projectId": null}));
     for (n, (wrong, type_, expected, part)) in [
         (
             json!({"iamEndpoint": "http://127.0.0.1:1"}),
@@ -186,7 +175,7 @@ async fn a_secret_that_leads_elsewhere_can_be_deleted_again() {
     tenant.wait_until_healthy("sessions").await;
     for left_by_an_earlier_version in [false, true] {
         let elsewhere = json!({"projectId": "0123456789abcdef0123456789abcdef"});
-        tenant.put_secret("dcs-credentials", credentials(&tenant, elsewhere)).await;
+        tenant.put_secret("dcs-credentials", tenant.credentials_with(elsewhere)).await;
         let said = tenant.until("sessions", "Stalled", "True/AccountChanged").await;
         assert!(
             said.contains("Secret dcs-credentials leads to project") && said.contains("delete the Secret")

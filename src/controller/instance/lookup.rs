@@ -125,14 +125,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             Ok(detail) => Detail::Found(Box::new(snapshot(&detail))),
             Err(error) if error.class() == Class::NotFound => Detail::NotFound,
             Err(error) => {
-                context.observed.local.failures = self.local_states.failed(&context.object.object_id());
+                self.count_failure(context, true);
                 Detail::Failed(Blocker::of("the instance cannot be read", &error))
             }
         }
     }
 
     fn cluster_blocker(&self, context: &mut Context<N::Cloud>, what: &str, error: &ClusterError) -> Blocker {
-        context.observed.local.failures = self.local_states.failed(&context.object.object_id());
+        self.count_failure(context, true);
         Blocker { reason: Reason::ClusterError, message: format!("{what}: {error}") }
     }
 
@@ -154,7 +154,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 (Detail::NotFound, Some((id.to_owned(), asked)), None)
             }
             Err(error) => {
-                context.observed.local.failures = self.local_states.failed(&context.object.object_id());
+                self.count_failure(context, true);
                 return Detail::Failed(Blocker::of("the instance cannot be read", &error));
             }
         };

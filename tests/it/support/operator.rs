@@ -315,6 +315,18 @@ impl Tenant {
         Self { client, namespace: namespace.to_owned(), cloud }
     }
 
+    /// The credentials with other values; null removes one.
+    pub(crate) fn credentials_with(&self, changes: Value) -> Value {
+        let mut data = self.credentials();
+        for (key, value) in changes.as_object().unwrap() {
+            match value {
+                Value::Null => drop(data.as_object_mut().unwrap().remove(key)),
+                value => data[key] = value.clone(),
+            }
+        }
+        data
+    }
+
     /// Content of a credentials Secret for this cloud.
     pub(crate) fn credentials(&self) -> Value {
         let simulator = self.cloud.shared.lock();
