@@ -184,7 +184,7 @@ reasons! {
     /// An earlier object of this name left an instance behind that cannot be taken back as it is.
     ReclaimBlocked => "Set adopt.instanceId to take that instance over, or reclaimPolicy to None for a new one.",
     /// DCS does not accept the ownership tags on the instance.
-    TagsRefused => "Remove tags that nobody needs from the instance: it has room for 20; see the message.",
+    TagsRefused => "Remove unneeded tags from the instance, which has room for 20; see the message.",
     /// The instance to adopt belongs to another object.
     AlreadyOwned => "Delete the other object with deletionPolicy Retain first.",
     /// The instance to adopt does not exist.
@@ -196,7 +196,7 @@ reasons! {
     CreateFailed => "See the message for the error of DCS, then change the spec; the operator then tries again.",
     /// The instance was deleted in the cloud, and not by the operator.
     ExternallyDeleted => "Delete this object, or set onExternalDeletion to Recreate for a new, empty instance.",
-    /// The object carries a finalizer of somebody else, which guards the instance.
+    /// A finalizer of another controller on the object guards the instance.
     GuardedByFinalizer => "Wait until its owner removes the finalizer that the message names, or remove it.",
     /// The CustomResourceDefinition lacks fields of this version, so the API server may have dropped a policy of the spec.
     DefinitionOutdated => "Apply the CustomResourceDefinitions of this version of the operator.",
