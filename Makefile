@@ -97,8 +97,9 @@ test: need-rust need-go need-python control-plane ## run every test
 	@$(MAKE) conformance
 
 .PHONY: soak
-soak: need-rust ## run the loop's fault tests in full: every point, fault and lag, thousands of seeds (half an hour)
+soak: need-rust ## run the properties and the loop's fault tests in full: every point, fault and lag (half an hour)
 	$(call say,soaking)
+	DCS_OPERATOR_SOAK=1 cargo test --locked --lib plan::
 	DCS_OPERATOR_SOAK=1 cargo test --locked --test it loop_ -- --nocapture
 
 .PHONY: demo

@@ -53,7 +53,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 self.shared.apply_throttling(&account, answer.as_ref().err());
                 self.keep_tags(context, id, asked, &answer);
                 if matches!(lookup, Lookup::Detail { .. }) {
-                    context.observed.lookups.detail = Some(self.detail(context, id, asked, answer));
+                    let detail = self.detail(context, id, asked, answer);
+                    context.observed.lookups.detail = Some((id.clone(), detail));
                 } else {
                     context.observed.lookups.candidate = Some((id.clone(), self.candidate(context, answer)));
                 }
@@ -114,7 +115,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         };
         let observed = &mut context.observed;
         let Some(lists) = &mut observed.lists else { return };
-        observed.local.keep_tags(lists.shown(id), &facts.tags, asked);
+        observed.local.keep_tags(lists.listed(id), &facts.tags, asked);
         let kept = observed.local.read_tags.clone();
         self.local_states.with(&context.object, |entry| entry.more.local.read_tags = kept);
         lists.overlay_tags(&observed.local, asked, observed.settings.requeue.resync_interval);
@@ -173,6 +174,9 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let known = &mut context.observed.local;
         (known.gone, known.seen, known.last_seen, known.differs_since) =
             (gone, seen, last_seen, differs_since);
+        if let Some(lists) = &mut context.observed.lists {
+            lists.overlay_recent_reads(&context.observed.local);
+        }
         detail
     }
 }

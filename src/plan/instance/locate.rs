@@ -163,7 +163,11 @@ fn owned<'a>(o: &'a Observed, lists: &'a AccountLists, id: &str) -> Location<'a>
     if is_one_of_several && o.policies.adopt.as_deref() != Some(id) {
         return Location::Ambiguous { claims, recorded: listed, lost: None };
     }
-    match (&o.lookups.detail, listed) {
+    // A read of another one, to which the tags led, counts if it found that one.
+    let counts = |(read, detail): &&(String, Detail)| read == id || !matches!(detail, Detail::NotFound);
+    let candidate = o.candidate(id).filter(|detail| matches!(detail, Detail::Found(_)));
+    let read = o.lookups.detail.as_ref().filter(counts).map(|(_, detail)| detail).or(candidate);
+    match (read, listed) {
         (Some(Detail::Found(snapshot)), _) => exists(o, lists, &snapshot.facts, Some(snapshot)),
         (Some(Detail::NotFound), _) if absence::may_be_invisible(o, id) => NOT_VISIBLE_YET,
         (Some(Detail::NotFound), _) if o.status.id.is_none() => Location::Vanishing(id.to_owned()),
@@ -215,9 +219,8 @@ fn unlisted<'a>(o: &'a Observed, lists: &'a AccountLists, id: &str) -> Location<
 /// The cloud says that the instance does not exist. The id in the status is only a hint: an instance with the
 /// object's tags is the object's.
 fn lost<'a>(o: &'a Observed, lists: &'a AccountLists, id: &str) -> Location<'a> {
-    let is_gone = |other: &str| o.local.gone.as_ref().is_some_and(|(gone, _)| gone == other);
     let mut claims = claims(lists, &o.subject);
-    claims.ours.retain(|other| other.id != id && !is_gone(&other.id));
+    claims.ours.retain(|other| other.id != id && !o.is_gone(&other.id));
     if claims.is_ambiguous() {
         return Location::Ambiguous { claims, recorded: None, lost: Some(id.to_owned()) };
     }
@@ -250,7 +253,7 @@ pub(super) fn locate_for_deletion<'a>(o: &'a Observed, lists: &'a AccountLists) 
             None => return Deletable::Ambiguous(claims),
         },
     };
-    if let Some(facts) = found {
+    if let Some(facts) = found.or(claims.deleting.first()) {
         return Deletable::Instance(facts.id.clone());
     }
     if let Some(id) = o.unread(lists) {
@@ -275,9 +278,8 @@ pub(super) fn locate_for_deletion<'a>(o: &'a Observed, lists: &'a AccountLists) 
 
 /// The instance that the status records is not the object's, as the list shows, or does not exist.
 fn is_disproved(o: &Observed, lists: &AccountLists, id: &str) -> bool {
-    let is_gone = o.local.gone.as_ref().is_some_and(|(gone, _)| gone == id);
-    let shown = lists.shown(id).filter(|facts| !facts.tags.is_empty());
-    is_gone || shown.is_some_and(|facts| !matches!(ownership_of(facts, &o.subject), Ownership::Ours(_)))
+    let shown = lists.listed(id).filter(|facts| !facts.tags.is_empty());
+    o.is_gone(id) || shown.is_some_and(|facts| !matches!(ownership_of(facts, &o.subject), Ownership::Ours(_)))
 }
 
 /// What the deletion of an object has to remove.

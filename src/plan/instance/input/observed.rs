@@ -18,7 +18,7 @@ use crate::{
         instance::{CloudAccount, ReclaimPolicy},
         words::OperationType,
     },
-    dcs::model::{Flavor, InstanceFacts, MaintenanceWindow, Tag},
+    dcs::model::{Flavor, InstanceFacts, InstanceStatus, MaintenanceWindow, Tag},
     formats::OwnerHash,
     plan::{
         Definition,
@@ -175,8 +175,8 @@ pub struct ListTimes {
 /// The results of the lookups that the plans of this reconcile asked for.
 #[derive(Debug, Clone, Default)]
 pub struct LookupResults {
-    /// The instance's detail.
-    pub detail: Option<Detail>,
+    /// The instance whose detail was read last, and the result.
+    pub detail: Option<(String, Detail)>,
     /// The detail of an instance that may turn out to be the object's.
     pub candidate: Option<(String, Detail)>,
     /// The object's CustomResourceDefinition.
@@ -341,11 +341,24 @@ impl Observed {
         lists.named.iter().find(|facts| !is_known(facts)).map(|facts| facts.id.as_str())
     }
 
-    /// The detail, if the instance was found.
-    pub(in crate::plan::instance) fn snapshot(&self) -> Option<&InstanceSnapshot> {
-        match &self.lookups.detail {
+    /// The detail of the instance `id`, if it was read last.
+    pub(in crate::plan::instance) fn detail(&self, id: &str) -> Option<&Detail> {
+        self.lookups.detail.as_ref().filter(|(read, _)| read == id).map(|(_, detail)| detail)
+    }
+
+    /// The detail of the instance `id`, if it was found by the last read, or as a candidate.
+    pub(in crate::plan::instance) fn snapshot_of(&self, id: &str) -> Option<&InstanceSnapshot> {
+        match self.detail(id).or(self.candidate(id)) {
             Some(Detail::Found(snapshot)) => Some(snapshot),
             Some(Detail::NotFound | Detail::Failed(_)) | None => None,
+        }
+    }
+
+    /// The detail that was read last, if the instance was found.
+    pub(in crate::plan::instance) fn snapshot(&self) -> Option<&InstanceSnapshot> {
+        match &self.lookups.detail {
+            Some((_, Detail::Found(snapshot))) => Some(snapshot),
+            Some((_, Detail::NotFound | Detail::Failed(_))) | None => None,
         }
     }
 
@@ -362,12 +375,18 @@ impl Observed {
         self.now.monotonic.saturating_sub(since.unwrap_or(self.local.first_seen))
     }
 
-    /// How long ago the instance was last seen, by a list or by itself, or else since this process first saw the object.
-    /// Without an instance, the age of the lists.
-    pub(in crate::plan::instance) fn observation_age(&self) -> Duration {
-        let Some(id) = self.status.id.as_deref() else { return self.age() };
+    /// How long ago a list or its detail last showed the instance `id`, or else since this process first saw the object.
+    pub(in crate::plan::instance) fn observation_age(&self, id: &str) -> Duration {
+        let lists = self.lists.as_ref().filter(|lists| lists.listed(id).is_some());
+        let listed = lists.and_then(|lists| lists.latest).map(|latest| latest.finished);
         let seen = self.local.last_seen.as_ref().filter(|(seen, _)| seen == id).map(|(_, at)| *at);
-        self.now.monotonic.saturating_sub(seen.unwrap_or_default().max(self.local.first_seen))
+        self.now.monotonic.saturating_sub(seen.max(listed).unwrap_or_default().max(self.local.first_seen))
+    }
+
+    /// Whether the cloud said that the instance `id` does not exist, and no newer list shows it.
+    pub(in crate::plan::instance) fn is_gone(&self, id: &str) -> bool {
+        let is_listed = self.lists.as_ref().is_some_and(|lists| lists.listed(id).is_some());
+        !is_listed && self.local.gone.as_ref().is_some_and(|(gone, _)| gone == id)
     }
 
     /// The token in the annotation that asks for a retry, until a request was sent for it.
@@ -423,8 +442,8 @@ impl AccountLists {
         }
     }
 
-    /// The instance of this id, as the newest list shows it.
-    pub fn shown(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
+    /// The instance of this id in the newest list, if it concerns the object.
+    pub fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
         self.known.iter().chain(&self.marked).chain(&self.named).find(|facts| facts.id == id)
     }
 
@@ -439,16 +458,17 @@ impl AccountLists {
             self.overlaid |= before != (self.known.is_some(), self.marked.len());
         }
         let Some((seen, _)) = local.seen.as_ref().filter(|(_, at)| Some(*at) >= begun) else { return };
+        // The list of failed creations may be older than the failure.
+        let failed = seen.status == Some(InstanceStatus::CreateFailed);
+        let is_claimed = self.marked.iter().any(|marked| marked.id == seen.id);
+        if failed && is_claimed && self.failed.iter().all(|record| record.id != seen.id) {
+            self.failed.push(Arc::clone(seen));
+        }
         let all = self.known.iter_mut().chain(&mut self.marked).chain(&mut self.named);
         for listed in all.filter(|listed| listed.id == seen.id) {
             self.overlaid |= listed != seen;
             *listed = Arc::clone(seen);
         }
-    }
-
-    /// The instance of this id in the newest list, if it concerns the object.
-    pub fn listed(&self, id: &str) -> Option<&Arc<InstanceFacts>> {
-        self.shown(id)
     }
 
     /// The instance of this id with the object's tags, in the two newest lists.

@@ -23,7 +23,7 @@ pub(in crate::plan::instance) enum Ownership {
     Foreign,
 }
 
-/// Live instances whose tags name the object, or an earlier one of its name.
+/// Instances whose tags name the object, or an earlier one of its name. All but the last are live.
 #[derive(Debug, Default)]
 pub(in crate::plan::instance) struct Claims {
     /// Those with the object's uid.
@@ -32,6 +32,8 @@ pub(in crate::plan::instance) struct Claims {
     pub(in crate::plan::instance) orphaned: Vec<Arc<InstanceFacts>>,
     /// Those that an earlier object released.
     pub(in crate::plan::instance) released: Vec<Arc<InstanceFacts>>,
+    /// Those of the object that are being deleted.
+    pub(in crate::plan::instance) deleting: Vec<Arc<InstanceFacts>>,
 }
 
 /// The value of a tag; an empty one counts as absent.
@@ -80,7 +82,7 @@ pub(in crate::plan::instance) fn is_live(facts: &InstanceFacts) -> bool {
 /// Claims from the two newest lists: an instance that only the older one shows may have been left out of the newer.
 pub(in crate::plan::instance) fn claims(lists: &AccountLists, subject: &Subject) -> Claims {
     let mut claims = Claims::default();
-    for facts in lists.marked.iter().chain(&lists.vanished).filter(|facts| is_live(facts)) {
+    for facts in lists.marked.iter().chain(&lists.vanished) {
         claims.add(facts, subject);
     }
     for facts in lists.named.iter().filter(|facts| is_live(facts)) {
@@ -111,6 +113,8 @@ impl Claims {
 
     fn add(&mut self, facts: &Arc<InstanceFacts>, subject: &Subject) {
         let kind = match ownership_of(facts, subject) {
+            Ownership::Ours(_) if facts.status == Some(InstanceStatus::Deleting) => &mut self.deleting,
+            _ if !is_live(facts) => return,
             Ownership::Ours(_) => &mut self.ours,
             Ownership::Unowned if tag(facts, UID_TAG).is_some() => &mut self.ours,
             Ownership::Orphaned => &mut self.orphaned,

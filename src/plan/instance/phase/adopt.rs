@@ -20,7 +20,7 @@ use crate::{
 
 /// Adopts the instance `id`, which the spec names and which does not carry the object's tags.
 pub(in crate::plan::instance) fn decide(o: &Observed, id: &str) -> Decision {
-    let facts = match &o.lookups.detail {
+    let facts = match o.detail(id) {
         None => {
             let lookup = Lookup::Detail { id: id.to_owned() };
             return Decision::adopting(o, id, "").step(Step::Lookup(lookup));

@@ -106,7 +106,7 @@ fn as_deletion(o: &Observed, decision: Decision) -> Decision {
 
 /// Deletes or releases the instance `id`.
 fn remove(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
-    let snapshot = match &o.lookups.detail {
+    let snapshot = match o.detail(id) {
         Some(Detail::Found(snapshot)) => snapshot,
         Some(Detail::NotFound) => return gone(o, lists, id),
         Some(Detail::Failed(blocker)) => {
@@ -260,10 +260,11 @@ fn gone(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
 
 /// Removes the finalizer, unless another instance carries the object's tags.
 fn unless_others(o: &Observed, lists: &AccountLists, id: &str, secrets: Secrets<'_>) -> Decision {
-    let mut others = claims(lists, &o.subject).ours;
+    let Claims { ours: mut others, deleting, .. } = claims(lists, &o.subject);
     others.retain(|facts| facts.id != id);
     if others.is_empty() {
-        return done(o, secrets);
+        let is_last = deleting.iter().all(|facts| facts.id == id);
+        return if is_last { done(o, secrets) } else { Decision::deleting(o, BEING_DELETED) };
     }
     let message = format!(
         "instance {id} is gone, but others carry this object's tags: {}; remove the tags dcs-operator-* from them, or \

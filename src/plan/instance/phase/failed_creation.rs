@@ -25,7 +25,7 @@ pub(in crate::plan::instance) fn decide(o: &Observed, facts: &InstanceFacts) -> 
     let message =
         format!("DCS could not create instance {id} ({why}); its record is removed before the next attempt");
     let pending = Decision::creating(o, &message).until_proven(None);
-    let record = match &o.lookups.detail {
+    let record = match o.detail(id) {
         None => return pending.step(Step::Lookup(Lookup::Detail { id: id.clone() })),
         // The list is older than the read: the next list does not show the record.
         Some(Detail::NotFound) => return pending,

@@ -53,7 +53,7 @@ fn release(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
     }
     let released =
         |decision: Decision| decision.clear_operation().step(Step::RemoveFinalizer).without_status_write();
-    match &o.lookups.detail {
+    match o.detail(id) {
         None => releasing.step(Step::Lookup(Lookup::Detail { id: id.to_owned() })),
         Some(Detail::NotFound) => released(releasing),
         Some(Detail::Failed(blocker)) => Decision::lookup_failed(o, blocker),
@@ -67,7 +67,7 @@ fn release(o: &Observed, lists: &AccountLists, id: &str) -> Decision {
 
 fn observe(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> Decision {
     let listed = lists.known.as_deref().filter(|facts| facts.id == id);
-    match (&o.lookups.detail, listed) {
+    match (o.detail(id), listed) {
         (Some(Detail::Found(snapshot)), _) => report(o, desired, &snapshot.facts),
         (Some(Detail::NotFound), _) => adopt::not_found(o, id),
         (Some(Detail::Failed(blocker)), _) => Decision::unreadable(o, blocker),

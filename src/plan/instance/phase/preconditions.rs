@@ -125,9 +125,8 @@ fn not_observed_yet(o: &Observed) -> Decision {
 
 /// Adds what the list shows of the instance.
 fn with_listed_instance(o: &Observed, decision: Decision) -> Decision {
-    let known = o.lists.as_ref().and_then(|lists| lists.known.as_deref());
-    match known.filter(|known| o.status.id.as_deref() == Some(known.id.as_str())) {
-        Some(known) => decision.with_observation(known),
+    match o.status.id.as_deref().and_then(|id| o.lists.as_ref()?.listed(id)) {
+        Some(listed) => decision.with_observation(listed),
         None => decision,
     }
 }

@@ -27,7 +27,7 @@ pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired, lists: 
 
 /// What an earlier object left behind is taken back, or prevents a new instance; `None` if it left nothing that counts.
 pub(super) fn before_creation(o: &Observed, desired: &Desired, lists: &AccountLists) -> Option<Decision> {
-    let Claims { orphaned, released, ours: _ } = claims(lists, &o.subject);
+    let Claims { orphaned, released, ours: _, deleting: _ } = claims(lists, &o.subject);
     let counts = match o.reclaim_policy() {
         ReclaimPolicy::Released | ReclaimPolicy::Orphaned => released,
         ReclaimPolicy::None => Vec::new(),

@@ -232,7 +232,7 @@ fn until_too_old(o: &Observed, decision: &Decision, readiness: Readiness) -> Opt
     let id = decision.id.as_deref()?;
     let listed = |lists: &AccountLists| lists.listed(id).is_some() && lists.trouble.is_none();
     let is_listed = o.lists.as_ref().is_some_and(listed) && o.age() < requeue.unreachable_after;
-    let rest = requeue.observation_max_age.checked_sub(o.observation_age())?;
+    let rest = requeue.observation_max_age.checked_sub(o.observation_age(id))?;
     let rests_on_sight = match readiness {
         Readiness::Serving | Readiness::NotServing(_) | Readiness::Unchanged => !instance_is_gone(readiness),
         Readiness::Missing(_) | Readiness::TooOld => false,

@@ -112,7 +112,7 @@ fn by_situation(o: &Observed, decision: &Decision) -> Demand {
         }
         Situation::Creating | Situation::Changing(Reason::Resizing) => Demand::CHANGES,
         // A failed read is repeated after its own delay, not with each list.
-        Situation::Changing(_) if matches!(o.lookups.detail, Some(Detail::Failed(_))) => Demand::IDLE,
+        Situation::Changing(_) if matches!(o.lookups.detail, Some((_, Detail::Failed(_)))) => Demand::IDLE,
         Situation::Changing(_) if o.policies.manages() => Demand::NEXT_LIST,
         Situation::Changing(_) => Demand::CHANGES,
         Situation::NotServing { why, ours: _ } if o.policies.manages() && passes(why) => Demand::CHANGES,
@@ -143,9 +143,8 @@ fn has_read_ahead_of_list(o: &Observed, decision: &Decision) -> bool {
         decision.assessment.situation,
         Situation::Deleting | Situation::DeletionPaused | Situation::DeletionBlocked(_)
     );
-    let (Some(snapshot), Some(facts), false) = (o.snapshot(), &decision.facts, is_deletion) else {
-        return false;
-    };
-    let listed = o.lists.as_ref().and_then(|lists| lists.listed(&snapshot.facts.id));
-    snapshot.facts.id == facts.id && listed.is_none_or(|listed| **listed != snapshot.facts)
+    let Some(facts) = decision.facts.as_ref().filter(|_| !is_deletion) else { return false };
+    let Some(snapshot) = o.snapshot_of(&facts.id) else { return false };
+    let listed = o.lists.as_ref().and_then(|lists| lists.listed(&facts.id));
+    listed.is_none_or(|listed| **listed != snapshot.facts)
 }

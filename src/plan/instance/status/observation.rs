@@ -1,5 +1,7 @@
 //! The part of the status that reports an observed instance.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::{
@@ -73,11 +75,12 @@ pub(in crate::plan::instance) fn readiness(
     // An instance to adopt is not the object's before it carries the tags.
     let own = facts.map(|facts| facts.id.as_str()).or(o.status.id.as_deref());
     let is_own = |facts: &&InstanceFacts| Some(facts.id.as_str()) == own && may_report(o, facts);
-    let snapshot = o.snapshot().map(|snapshot| &snapshot.facts).filter(is_own);
-    if snapshot.is_none() && !is_gone(o) && o.observation_age() > o.settings.requeue.observation_max_age {
+    let snapshot = own.and_then(|id| o.snapshot_of(id)).map(|snapshot| &snapshot.facts).filter(is_own);
+    let age = own.map_or_else(|| o.age(), |id| o.observation_age(id));
+    if snapshot.is_none() && !is_gone(o) && age > o.settings.requeue.observation_max_age {
         return (Readiness::TooOld, "the instance was last observed too long ago".to_owned());
     }
-    let listed = o.lists.as_ref().and_then(|lists| lists.known.as_deref()).filter(is_own);
+    let listed = own.and_then(|id| o.lists.as_ref()?.listed(id)).map(Arc::as_ref).filter(is_own);
     let Some(facts) = snapshot.or(facts.filter(is_own)).or(listed) else {
         return match o.status.id {
             None if o.known_id().is_some() => {
@@ -102,9 +105,9 @@ pub(in crate::plan::instance) fn readiness(
     }
 }
 
-/// The cloud confirmed that the recorded instance does not exist, and IDs are not used again.
+/// The cloud confirmed that the recorded instance does not exist.
 fn is_gone(o: &Observed) -> bool {
-    o.local.gone.as_ref().is_some_and(|(gone, _)| o.status.id.as_ref() == Some(gone))
+    o.status.id.as_deref().is_some_and(|id| o.is_gone(id))
 }
 
 /// Writes the observed facts into the status.
@@ -121,7 +124,7 @@ pub(in crate::plan::instance) fn facts(o: &Observed, facts: &InstanceFacts, stat
     if facts.status == Some(InstanceStatus::Creating) && status.resolved.is_some() {
         return;
     }
-    let snapshot = o.snapshot().filter(|snapshot| snapshot.facts.id == facts.id);
+    let snapshot = o.snapshot_of(&facts.id);
     let (former, applied) = (status.resolved.as_ref(), status.applied.as_ref());
     let fields = match o.desired.as_ref() {
         Ok(desired) => {

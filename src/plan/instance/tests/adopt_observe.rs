@@ -57,7 +57,7 @@ fn an_instance_with_the_objects_tags_is_accepted() {
 #[test]
 fn a_missing_or_foreign_instance_is_not_adopted() {
     let mut o = adopting(instance(ID, Vec::new()));
-    o.lookups.detail = Some(Detail::NotFound);
+    o.lookups.detail = read(Detail::NotFound);
     expect_stalled(&o, "InstanceNotFound", "idle", 600);
     let deleting = with_status("DELETING", instance(ID, Vec::new()));
     expect_stalled(&adopting(deleting), "InstanceNotFound", "idle", 600);
@@ -153,7 +153,7 @@ fn a_refused_adoption_waits_for_a_person() {
         expect(&o, &format!("adopt {ID} as adopted"), ADOPTING, "active, every list", 120);
     }
     let mut o = adopting(instance(ID, Vec::new()));
-    o.lookups.detail = Some(Detail::Failed(blocker(Reason::Forbidden)));
+    o.lookups.detail = read(Detail::Failed(blocker(Reason::Forbidden)));
     assert!(values(&plan(&o).status)[3].starts_with("True/Forbidden"));
 }
 
@@ -213,7 +213,7 @@ fn an_observing_object_reports_a_missing_instance() {
     let mut o = observing(instance(ID, Vec::new()));
     o.status = plan(&o).status;
     list(&mut o, &[]);
-    o.lookups.detail = Some(Detail::NotFound);
+    o.lookups.detail = read(Detail::NotFound);
     expect_stalled(&o, "InstanceNotFound", "idle", 600);
 }
 
@@ -238,7 +238,7 @@ fn a_switch_to_observe_releases_the_instance_then_the_finalizer() {
     assert!(values(&plan(&blocked).status)[3].starts_with("True/Forbidden"));
     o.lookups.detail = found(instance(ID, tags.split_off(1)));
     assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
-    o.lookups.detail = Some(Detail::NotFound);
+    o.lookups.detail = read(Detail::NotFound);
     assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
 }
 

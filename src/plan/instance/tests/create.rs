@@ -332,7 +332,7 @@ fn a_failed_record_is_deleted_and_counted() {
     assert_eq!(intent.id, None);
     // The record is gone, did not fail, or lost its tags.
     for (detail, stalls) in [
-        (Some(Detail::NotFound), false),
+        (read(Detail::NotFound), false),
         (found(ours(ID)), false),
         (found(with_status("CREATEFAILED", instance(ID, Vec::new()))), true),
     ] {

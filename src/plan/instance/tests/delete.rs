@@ -92,7 +92,7 @@ fn a_busy_or_prepaid_instance_is_not_deleted() {
     }
     let mut o = deleted(json!({}), ours(ID));
     let task = Some("backup".to_owned());
-    o.lookups.detail = Some(Detail::Found(Box::new(InstanceSnapshot { task, ..snapshot(ours(ID)) })));
+    o.lookups.detail = read(Detail::Found(Box::new(InstanceSnapshot { task, ..snapshot(ours(ID)) })));
     expect(&o, "nothing", DELETING, "active", 30);
     // It is being deleted: a list shows its absence.
     let mut o = deleted(json!({}), ours(ID));
@@ -154,9 +154,9 @@ fn a_refused_release_waits_for_a_person() {
 #[test]
 fn a_deletion_that_only_a_person_can_help_is_stalled() {
     let mut o = deleted(json!({}), ours(ID));
-    o.lookups.detail = Some(Detail::Failed(blocker(Reason::Forbidden)));
+    o.lookups.detail = read(Detail::Failed(blocker(Reason::Forbidden)));
     expect_blocked(&o, "Forbidden", "idle", 600);
-    o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
+    o.lookups.detail = read(Detail::Failed(blocker(Reason::CloudUnreachable)));
     expect(&o, "nothing", DELETING, "active", 5);
     // The keys were revoked.
     for has_list in [true, false] {
@@ -242,7 +242,7 @@ fn with_tag(facts: InstanceFacts) -> InstanceFacts {
 fn a_new_instance_counts_as_absent_only_after_its_window() {
     let mut o = deleted(json!({}), ours(ID));
     list(&mut o, &[]);
-    o.lookups.detail = Some(Detail::NotFound);
+    o.lookups.detail = read(Detail::NotFound);
     expect_finalizer_removed(&o);
     let created = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
     o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..created });
@@ -250,7 +250,7 @@ fn a_new_instance_counts_as_absent_only_after_its_window() {
     expect(&o, "nothing", DELETING, "active, every list, failed creations", 70);
     o.now.monotonic = s(1070);
     expect_finalizer_removed(&o);
-    o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
+    o.lookups.detail = read(Detail::Failed(blocker(Reason::CloudUnreachable)));
     expect(&o, "nothing", DELETING, "active", 5);
 }
 
@@ -270,7 +270,7 @@ fn one_of_several_instances_is_deleted_only_if_named() {
     }
     // The named one is gone, and another has the ownership tags.
     let mut o = several(true, json!({"adopt": {"instanceId": ID}}));
-    o.lookups.detail = Some(Detail::NotFound);
+    o.lookups.detail = read(Detail::NotFound);
     expect_blocked(&o, "AmbiguousOwnership", "every list", resync_interval());
 }
 
@@ -391,7 +391,7 @@ fn the_secrets_go_with_the_instance() {
         let mut o = in_sync(json!({}), ours(ID));
         o.subject.deleting = true;
         list(&mut o, &[]);
-        o.lookups.detail = Some(Detail::NotFound);
+        o.lookups.detail = read(Detail::NotFound);
         (o.notes.record, o.notes.binding) = (record, binding);
         step_of(&plan(&o))
     };
@@ -419,7 +419,7 @@ fn the_secrets_go_with_the_instance() {
     let mut o = in_sync(json!({}), ours(ID));
     o.subject.deleting = true;
     list(&mut o, &[]);
-    o.lookups.detail = Some(Detail::NotFound);
+    o.lookups.detail = read(Detail::NotFound);
     o.notes.record = noted(None);
     o.local.refusal = Some(("not allowed".to_owned(), s(990)));
     assert_eq!(step_of(&plan(&o)), removed, "a refusal does not keep the object");

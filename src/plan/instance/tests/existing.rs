@@ -24,7 +24,7 @@ fn the_detail_overrides_the_list() {
     o.lookups.detail = found(ours(ID));
     // The next list may differ from the detail, and wakes nothing if it equals this one.
     expect(&o, "nothing", IN_SYNC, "active, every list", resync_interval());
-    o.lookups.detail = Some(Detail::Failed(blocker(Reason::CloudUnreachable)));
+    o.lookups.detail = read(Detail::Failed(blocker(Reason::CloudUnreachable)));
     o.local.failures = 2;
     let unreachable = ["True/Available", "Unknown/CloudUnreachable", FINE, FINE];
     expect(&o, "nothing", unreachable, "idle", 10);
@@ -97,7 +97,7 @@ fn settings_change_first_then_new_tags_then_removed_tags() {
 fn a_busy_instance_is_not_changed() {
     let mut o = edited_and_read(json!({"name": "renamed"}), ours(ID));
     let task = Some("backup".to_owned());
-    o.lookups.detail = Some(Detail::Found(Box::new(InstanceSnapshot { task, ..snapshot(ours(ID)) })));
+    o.lookups.detail = read(Detail::Found(Box::new(InstanceSnapshot { task, ..snapshot(ours(ID)) })));
     expect(&o, "nothing", CHANGING, "active, every list", 30);
 }
 
@@ -169,7 +169,7 @@ fn a_forged_status_reports_and_changes_nothing() {
             o.account.as_mut().unwrap().source = source.unwrap_or(o.account.clone().unwrap().source);
             o.status.id = Some(ID.to_owned());
             list(&mut o, &[bare()]);
-            for detail in [None, found(bare()), Some(Detail::Failed(blocker(Reason::Forbidden)))] {
+            for detail in [None, found(bare()), read(Detail::Failed(blocker(Reason::Forbidden)))] {
                 o.lookups.detail = detail;
                 let plan = plan(&o);
                 assert!(!values(&plan.status)[0].starts_with("True"));
@@ -202,7 +202,7 @@ fn a_lost_instance_is_confirmed_then_reported() {
     let mut o = lost(json!({}));
     assert_eq!(step_of(&plan(&o)), format!("read detail {ID}"));
     for cached in [false, true] {
-        o.lookups.detail = (!cached).then_some(Detail::NotFound);
+        o.lookups.detail = (!cached).then(|| (ID.to_owned(), Detail::NotFound));
         o.local.gone = Some((ID.to_owned(), s(999)));
         let plan = expect_stalled(&o, "ExternallyDeleted", "idle", resync_interval());
         assert_eq!(plan.status.id.as_deref(), Some(ID));
@@ -259,7 +259,7 @@ fn tags_override_the_id_in_status() {
             list(&mut o, std::slice::from_ref(&orphan));
             o.lists.as_mut().unwrap().failed_latest = Some(s(970));
             o.lists.as_mut().unwrap().latest = Some(ListTimes { begun: s(970), finished: s(971) });
-            o.lookups.candidate = Some((OTHER.to_owned(), found(orphan).unwrap()));
+            o.lookups.candidate = found(orphan);
             assert!(values(&plan(&o).status)[3].starts_with("True/AmbiguousOwnership"));
         }
     }
@@ -360,7 +360,7 @@ fn a_new_instance_that_is_not_visible_yet_is_not_lost() {
     let created = attempt(OperationType::Create, Some(OperationOutcome::Accepted));
     o.status.operation = Some(OperationStatus { instance_id: Some(ID.to_owned()), ..created });
     o.local.intent_seen = Some(s(990));
-    for detail in [None, Some(Detail::NotFound)] {
+    for detail in [None, read(Detail::NotFound)] {
         o.lookups.detail = detail;
         expect(&o, "nothing", CREATING, "active, every list, failed creations", 120);
     }
@@ -495,7 +495,7 @@ fn an_instance_that_is_out_of_sight_is_not_ready_for_long() {
 #[test]
 fn a_refused_read_stalls_and_the_instance_is_not_ready_for_long() {
     let mut o = lost(json!({}));
-    o.lookups.detail = Some(Detail::Failed(blocker(Reason::Forbidden)));
+    o.lookups.detail = read(Detail::Failed(blocker(Reason::Forbidden)));
     expect_stalled_serving(&o, "Forbidden", 552);
     o.now.monotonic = s(1552);
     o.lists = Some(listed_at(1540, 1545));

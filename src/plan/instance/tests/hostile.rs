@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use proptest::prelude::*;
 
-use super::*;
+use super::{world::cases, *};
 use crate::{
     api::crds,
     dcs::model::{InstanceDetail, InstancePage, InstanceSummary},
@@ -175,7 +175,7 @@ fn seen(answer: &Value, deleting: bool) -> Option<Observed> {
     o.status.id = Some(ID.to_owned());
     o.subject.deleting = deleting;
     list(&mut o, std::slice::from_ref(&facts));
-    o.lookups.detail = Some(Detail::Found(Box::new(InstanceSnapshot {
+    o.lookups.detail = read(Detail::Found(Box::new(InstanceSnapshot {
         facts,
         task: detail.task.as_ref().map(|task| task.0.clone()),
         cache_mode: detail.cache_mode.as_ref().map(|mode| mode.as_str().to_owned()),
@@ -187,7 +187,7 @@ fn seen(answer: &Value, deleting: bool) -> Option<Observed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_answer_gives_a_status_that_the_definition_accepts(answer in any_answer(), deleting in any::<bool>()) {

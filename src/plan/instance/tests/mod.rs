@@ -213,8 +213,13 @@ fn snapshot(facts: InstanceFacts) -> InstanceSnapshot {
     }
 }
 
-fn found(facts: InstanceFacts) -> Option<Detail> {
-    Some(Detail::Found(Box::new(snapshot(facts))))
+fn found(facts: InstanceFacts) -> Option<(String, Detail)> {
+    Some((facts.id.clone(), Detail::Found(Box::new(snapshot(facts)))))
+}
+
+/// The result of a read of the instance [`ID`].
+fn read(detail: Detail) -> Option<(String, Detail)> {
+    Some((ID.to_owned(), detail))
 }
 
 /// Sets the instances of the newest list.

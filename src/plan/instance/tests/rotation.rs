@@ -113,7 +113,7 @@ fn a_pending_password_is_sent_until_it_is_accepted() {
     o.lookups.detail = None;
     assert_eq!(step_of(&plan(&o)), format!("read detail {ID}"), "the mark and the task are checked first");
     o.lookups.detail = found(ours(ID));
-    if let Some(Detail::Found(snapshot)) = &mut o.lookups.detail {
+    if let Some((_, Detail::Found(snapshot))) = &mut o.lookups.detail {
         snapshot.task = Some("backup".to_owned());
     }
     assert_eq!(step_of(&plan(&o)), "nothing", "the instance is busy");

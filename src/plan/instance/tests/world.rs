@@ -13,6 +13,11 @@ const THIRD: &str = "33333333-1b2c-4d3e-8f90-0123456789ab";
 const IDS: &[&str] = &[ID, OTHER, THIRD];
 pub(super) const CANARY: &str = "canary-Pass-w0rd";
 
+/// The number of cases of a property: `usual`, or thirty times as many (`make soak`).
+pub(super) fn cases(usual: u32) -> u32 {
+    if std::env::var_os("DCS_OPERATOR_SOAK").is_some() { usual * 30 } else { usual }
+}
+
 /// Choices from random bytes. Byte 0 selects the most ordinary value, so a failure shrinks to a readable case.
 struct Dice<'a>(std::slice::Iter<'a, u8>);
 
@@ -335,6 +340,9 @@ fn any_world(bytes: &[u8]) -> World {
         o.notes.record = Some(record_of(id));
     }
     o.subject.guard = dice.maybe(12, &["example.org/keep".to_owned()]);
+    if let Some(lists) = &mut o.lists {
+        lists.overlay_recent_reads(&o.local);
+    }
     World { o, details, flavors, password, record, binding, definition }
 }
 
@@ -356,11 +364,20 @@ pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
             Step::Lookup(Lookup::Detail { id }) => {
                 let detail = world.details.iter().find(|(of, _)| *of == id).unwrap().1.clone();
                 match &detail {
-                    Detail::NotFound => o.local.gone = Some((id, o.now.monotonic)),
-                    Detail::Found(_) => o.local.gone = None,
+                    Detail::NotFound => {
+                        (o.local.gone, o.local.seen) = (Some((id.clone(), o.now.monotonic)), None);
+                    }
+                    Detail::Found(snapshot) => {
+                        let seen = Arc::new(snapshot.facts.clone());
+                        (o.local.gone, o.local.seen) = (None, Some((seen, o.now.monotonic)));
+                        o.local.last_seen = Some((id.clone(), o.now.monotonic));
+                    }
                     Detail::Failed(_) => o.local.failures = o.local.failures.saturating_add(1),
                 }
-                o.lookups.detail = Some(detail);
+                o.lookups.detail = Some((id, detail));
+                if let Some(lists) = &mut o.lists {
+                    lists.overlay_recent_reads(&o.local);
+                }
             }
             Step::Lookup(Lookup::Candidate { id }) => {
                 let detail = world.details.iter().find(|(of, _)| *of == id).unwrap().1.clone();
@@ -370,7 +387,7 @@ pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
                     Detail::Failed(_) => None,
                 };
                 if let (Some(tags), Some(lists)) = (tags, &mut o.lists) {
-                    o.local.keep_tags(lists.shown(&id), &tags, o.now.monotonic);
+                    o.local.keep_tags(lists.listed(&id), &tags, o.now.monotonic);
                     lists.overlay_tags(&o.local, o.now.monotonic, s(3600));
                 }
                 o.lookups.candidate = Some((id, detail));
