@@ -15,7 +15,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use crate::{
-    loop_faults::{Scenario, at_every_point},
+    loop_faults::{at_every_point, scenarios::Scenario},
     support::{
         probe::{Probe, ProbeSpec, tag_key},
         world::{
