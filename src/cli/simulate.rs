@@ -263,6 +263,7 @@ fn options(args: SimulateArgs) -> Options {
         redis_3: args.redis_3,
         list_without_tags: args.list_without_tags,
         visible_after: args.visible_after_seconds,
+        listed_flavors: defaults.listed_flavors,
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Options {
     pub visible_after: Duration,
     /// Whether Redis 3.0 is on sale, whatever the profile. Sites that the service has opened since do not sell it.
     pub redis_3: bool,
+    /// Beginnings of the spec codes that flavor lists show. If empty, they show every flavor.
+    pub listed_flavors: Vec<String>,
 }
 
 /// An availability zone.
@@ -127,6 +129,7 @@ impl Default for Options {
             list_without_tags: false,
             visible_after: Duration::ZERO,
             redis_3: false,
+            listed_flavors: Vec::new(),
         }
     }
 }

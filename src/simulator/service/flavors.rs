@@ -23,7 +23,12 @@ impl Service {
         let capacity = query.capacity()?;
         let zones: Vec<_> = self.zones().filter(|zone| !zone.sold_out).collect();
         let on_sale = |flavor: &&Flavor| self.sells_redis_3() || !flavor.is_version_3();
-        let flavors = catalogue::all().iter().filter(on_sale).filter(|flavor| matches(flavor, query));
+        let listed = &self.options.listed_flavors;
+        let is_listed = |flavor: &&Flavor| {
+            listed.is_empty() || listed.iter().any(|start| flavor.spec_code.starts_with(start))
+        };
+        let flavors = catalogue::all().iter().filter(on_sale).filter(is_listed);
+        let flavors = flavors.filter(|flavor| matches(flavor, query));
         let shown = flavors.filter_map(|flavor| {
             let sizes = flavor.sizes.iter().filter(|size| {
                 capacity.is_none_or(|capacity| size.capacity == capacity)
@@ -32,7 +37,7 @@ impl Service {
             let sizes: Vec<_> = sizes.collect();
             (!sizes.is_empty()).then(|| show(flavor, &sizes, &zones))
         });
-        Ok(Reply::ok(json!({"flavors": shown.collect::<Vec<_>>()})))
+        Ok(Reply::ok(Value::Object([("flavors".to_owned(), shown.collect())].into_iter().collect())))
     }
 }
 
@@ -135,6 +140,11 @@ mod tests {
         }
         assert_eq!(cloud.get("ListFlavors", &[], &[("capacity", "x")]).body["error_code"], "DCS.4800");
         assert_eq!(cloud.get("ListFlavors", &[], &[("instance_id", "x")]).body["error_code"], "DCS.4061");
+        let listed_flavors = vec!["redis.ha.".to_owned(), "redis.single.xu1.tiny".to_owned()];
+        let mut some = Cloud::new(Options { listed_flavors, ..Options::default() });
+        let codes: Vec<_> = list(&mut some, &[]).into_iter().map(|flavor| flavor.spec_code).collect();
+        assert!(codes.iter().any(|code| code.starts_with("redis.single.xu1.tiny")), "{codes:?}");
+        assert!(codes.iter().all(|code| code.starts_with("redis.ha.") || code.contains("single.xu1.tiny")));
     }
 
     #[test]
