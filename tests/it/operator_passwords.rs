@@ -1,12 +1,15 @@
 //! Passwords and their Secrets on a real API server: garbage collection, backup tools, rotation.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, PostParams},
+};
 use serde_json::json;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, binding, fast_settings},
+    operator::{SYSTEM, Tenant, TestCluster, binding, fast_settings},
     world::objects::spec,
 };
 
@@ -141,5 +144,38 @@ async fn a_restart_reads_no_secret_but_the_credentials() {
     tenant.edit("sessions", json!({"description": "another"})).await;
     tenant.wait_until_healthy("sessions").await;
     assert_eq!(own(&reads()), 0, "no read after a restart");
+    operator.stop().await;
+}
+
+/// The hash key tells only whether credentials changed. No password depends on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_hash_key_changes_no_secret() {
+    let cluster = TestCluster::start().await;
+    let mut operator = cluster.operator(&["--leader-elect=false"]).await;
+    let tenant = Tenant::with_credentials(&cluster, "hash-key", fast_settings()).await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    tenant.wait_until_healthy("sessions").await;
+    let versions = async || {
+        let secrets =
+            tenant.secrets().list(&ListParams::default().labels("dcs.huaweicloud.com/instance")).await;
+        let versions =
+            secrets.unwrap().items.into_iter().map(|secret| secret.metadata.resource_version.unwrap());
+        versions.collect::<Vec<_>>()
+    };
+    let before = versions().await;
+    assert_eq!(before.len(), 2, "the record and the binding Secret");
+    operator.stop().await;
+    let own: Api<Secret> = Api::namespaced(cluster.client.clone(), SYSTEM);
+    let _ = own.delete("dcs-operator-hash-key", &DeleteParams::default()).await.unwrap();
+    let mut operator = cluster.operator(&["--leader-elect=false"]).await;
+    let lists = tenant.cloud.calls("ListInstances").len();
+    eventually("the account was listed twice", DEADLINE, async || {
+        (tenant.cloud.calls("ListInstances").len() > lists + 1).then_some(())
+    })
+    .await;
+    tenant.edit("sessions", json!({"description": "another"})).await;
+    tenant.wait_until_healthy("sessions").await;
+    assert_eq!((versions().await, tenant.warnings().await), (before, Vec::new()));
+    assert_eq!(tenant.cloud.calls("ResetPassword").len(), 0);
     operator.stop().await;
 }

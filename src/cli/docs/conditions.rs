@@ -53,7 +53,7 @@ $ kubectl get dcsi -A -o json | jq -r '.items[] | select(any(.status.conditions[
 ```
 
 The message of a condition says what is the matter, with the error code and the request id of DCS if there is one, and what
-happens next. Every change of a condition is also an Event and a log line.
+happens next. What changes is also an Event and a log line, each fact once: Ready=True stands for what becomes True with it.
 
 ## Conditions of a DcsInstance
 

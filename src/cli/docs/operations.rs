@@ -59,7 +59,7 @@ happened.
 
 const LOGS: &str = "
 The operator logs one line for each action in the cloud and one for each change of a condition, to standard error. No log line
-holds a key, a token or a password. Every change of a condition is also an Event of the object.
+holds a key, a token or a password. What changes in conditions is also an Event of the object.
 ";
 
 const EXIT_CODES: &str = "

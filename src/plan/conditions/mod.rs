@@ -111,6 +111,23 @@ impl Situation {
         }
     }
 
+    /// The operator works on it, and needs nothing from the user.
+    pub fn is_in_progress(self) -> bool {
+        match self {
+            Self::Creating | Self::Changing(_) | Self::Deleting => true,
+            Self::NotObservedYet
+            | Self::InSync
+            | Self::NotServing { .. }
+            | Self::Waiting(_)
+            | Self::Paused
+            | Self::Unreachable(_)
+            | Self::TooOld
+            | Self::Blocked(_)
+            | Self::DeletionPaused
+            | Self::DeletionBlocked(_) => false,
+        }
+    }
+
     /// The values of Synced, Reconciling and Stalled.
     fn values(self) -> [ConditionValue; 3] {
         use ConditionValue::{False, KeepPrevious, True, Unknown};

@@ -19,8 +19,8 @@ pub struct Transition {
     pub warning: bool,
 }
 
-/// The reported conditions, in order: a later one with the reason or the message of an earlier one is left out.
-/// Reconciling repeats Synced.
+/// The reported conditions, in order: a later one with the reason or the message of an earlier one is left out, and so is
+/// one that becomes True together with Ready. Reconciling repeats Synced.
 const REPORTED: [ConditionType; 6] = [
     ConditionType::Stalled,
     ConditionType::Ready,
@@ -39,7 +39,11 @@ pub fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Transition>
         let Some(now) = find(after) else { continue };
         let was = find(before);
         let same = was.as_ref().is_some_and(|was| was.status == now.status && was.reason == now.reason);
-        let repeats = reported.iter().any(|other| other.reason == now.reason || other.message == now.message);
+        let is_fine = |other: &Transition| other.type_ == ConditionType::Ready && other.status == "True";
+        let repeats = reported.iter().any(|other| {
+            let same = other.reason == now.reason || other.message == now.message;
+            same || (is_fine(other) && now.status == "True")
+        });
         if same || repeats || is_idle(&now) {
             continue;
         }
@@ -132,12 +136,10 @@ mod tests {
         let started = ["Normal Ready=False Creating", "Normal Synced=False Applying"];
         assert_eq!(reported(&[], &creating), started);
         assert_eq!(reported(&creating, &creating), [""; 0]);
-        let done = [
-            "Normal Ready=True Available",
-            "Normal BindingPublished=True Published",
-            "Normal Synced=True InSync",
-        ];
-        assert_eq!(reported(&creating, &serving), done);
+        assert_eq!(reported(&creating, &serving), ["Normal Ready=True Available"]);
+        let serves = [("Ready", "True", "Available"), creating[1], creating[4]];
+        let later = ["Normal BindingPublished=True Published", "Normal Synced=True InSync"];
+        assert_eq!(reported(&serves, &serving), later);
         let warnings = ["Warning Stalled=True InvalidSpec", "Warning BindingPublished=False SecretConflict"];
         assert_eq!(reported(&serving, &stalled), warnings);
         assert_eq!(reported(&serving, &[("Ready", "False", "Frozen")]), ["Warning Ready=False Frozen"]);

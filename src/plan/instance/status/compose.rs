@@ -200,19 +200,8 @@ fn needs_in_use_finalizer(o: &Observed, decision: &Decision) -> bool {
 
 /// How long a new object may stay without conditions: the next visit has more to report.
 fn initial_grace_left(o: &Observed, decision: &Decision) -> Option<Duration> {
-    let is_beginning = match decision.assessment.situation {
-        Situation::NotObservedYet | Situation::Creating | Situation::Changing(_) => true,
-        Situation::InSync
-        | Situation::NotServing { .. }
-        | Situation::Waiting(_)
-        | Situation::Paused
-        | Situation::Unreachable(_)
-        | Situation::TooOld
-        | Situation::Blocked(_)
-        | Situation::Deleting
-        | Situation::DeletionPaused
-        | Situation::DeletionBlocked(_) => false,
-    };
+    let situation = decision.assessment.situation;
+    let is_beginning = situation == Situation::NotObservedYet || situation.is_in_progress();
     let new = o.status.conditions.is_empty() && is_beginning && decision.step == Step::Nothing;
     let age = o.now.monotonic.saturating_sub(o.local.first_seen);
     INITIAL_STATUS_GRACE.checked_sub(age).filter(|rest| new && !rest.is_zero())

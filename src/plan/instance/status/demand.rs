@@ -36,21 +36,10 @@ pub(super) fn demand(o: &Observed, decision: &Decision) -> Demand {
 
 /// The last request was refused, and nothing is asked for now: no list shows a change.
 fn waits_after_refusal(decision: &Decision) -> bool {
-    let works = match decision.assessment.situation {
-        // An instance that is being created was found in spite of the refusal.
-        Situation::Creating => decision.facts.is_none(),
-        Situation::Changing(_) | Situation::Deleting => true,
-        Situation::NotObservedYet
-        | Situation::InSync
-        | Situation::NotServing { .. }
-        | Situation::Waiting(_)
-        | Situation::Paused
-        | Situation::Unreachable(_)
-        | Situation::TooOld
-        | Situation::Blocked(_)
-        | Situation::DeletionPaused
-        | Situation::DeletionBlocked(_) => false,
-    };
+    let situation = decision.assessment.situation;
+    // An instance that is being created was found in spite of the refusal.
+    let is_found = situation == Situation::Creating && decision.facts.is_some();
+    let works = situation.is_in_progress() && !is_found;
     let refused = decision.operation.is_some() && !decision.has_effective_operation();
     let fails = decision.operation.as_ref().is_some_and(fails_repeatedly);
     works && (refused || fails) && decision.step == Step::Nothing
