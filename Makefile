@@ -118,7 +118,7 @@ simulate: need-rust ## serve a simulated cloud on http://127.0.0.1:8686 until it
 	@target/debug/dcs-operator simulate --addr 127.0.0.1:8686 --speed 20
 
 .PHONY: bench
-bench: need-rust need-go build control-plane ## measure the operator (memory, CPU, time to Ready) and the simulator
+bench: need-rust need-go build control-plane ## measure the operator (memory, CPU, requests, time to Ready) and the simulator (ten minutes)
 	@benches/operator.sh
 	$(call say,measuring (builds optimised code first))
 	cargo bench --locked --quiet --bench simulator --bench accounts
