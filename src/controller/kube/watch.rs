@@ -52,6 +52,14 @@ pub trait WatchErrorHandler: Send + Sync {
     fn on_unreadable_object(&self, kind: &'static str, object: &ObjectReference, error: &str);
 }
 
+/// The objects that a list wakes. The store shows what a list contains once the list has ended: a reconcile that began
+/// before would see what the store showed until then. The objects of a list that failed wait for the end of the next one.
+#[derive(Debug, Default)]
+struct ListedWakes {
+    is_listing: bool,
+    held: BTreeSet<ObjectId>,
+}
+
 /// A store, and the writer that a watch fills it by.
 pub struct WatchedStore<K: reflector::Lookup<DynamicType = ()> + Clone + 'static> {
     pub(super) store: Store<K>,
@@ -117,6 +125,31 @@ impl kube::runtime::utils::Backoff for CappedBackoff {
     }
 }
 
+// === impl ListedWakes ===
+
+impl ListedWakes {
+    /// Notes the begin and the end of a list; returns the objects to wake now.
+    fn on_event<K>(&mut self, event: &Event<K>) -> BTreeSet<ObjectId> {
+        match event {
+            Event::Init => self.is_listing = true,
+            Event::InitDone => {
+                self.is_listing = false;
+                return std::mem::take(&mut self.held);
+            }
+            Event::InitApply(_) | Event::Apply(_) | Event::Delete(_) => {}
+        }
+        BTreeSet::new()
+    }
+
+    /// Whether the object, which has to be woken, waits for the end of the list.
+    fn holds(&mut self, id: &ObjectId) -> bool {
+        if self.is_listing {
+            self.held.insert(id.clone());
+        }
+        self.is_listing
+    }
+}
+
 // === impl Watches ===
 
 impl Watches {
@@ -157,8 +190,9 @@ impl Watches {
         }
     }
 
-    /// Fills `writer` and yields the objects that a user has changed. `shown` is called with every object of an event, and
-    /// whether that is part of a list; an object for which it returns true is woken. The stream does not end by itself.
+    /// Fills `writer` and yields the objects that a user has changed, as the watch shows them; those that a list shows are
+    /// woken at its end. `shown` is called with every object of an event, and whether that is part of a list; an object for
+    /// which it returns true is woken. The stream does not end by itself.
     pub(super) fn objects<K: ManagedResource, F: Fn(&K, bool) -> bool + Send + 'static>(
         self: &Arc<Self>,
         writer: Writer<K>,
@@ -167,6 +201,8 @@ impl Watches {
         let api: Api<DeserializeGuard<K>> = Api::all(self.client.clone());
         let (on_error, decode, index) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         let mut listed = Vec::new();
+        let wakes = Arc::new(Mutex::new(ListedWakes::default()));
+        let held = Arc::clone(&wakes);
         // A finalizer does not change the generation, but lets a reconcile go on. A status is written by the operator
         // itself, and would wake its own writer.
         let changed = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
@@ -184,12 +220,20 @@ impl Watches {
                         Event::InitApply(object) => Some(object).filter(|object| shown(object, true)),
                         Event::Init | Event::InitDone | Event::Delete(_) => None,
                     };
-                    index.queues.wake_all(woken.map(ManagedResource::object_id));
+                    let woken = woken.map(ManagedResource::object_id);
+                    let mut wakes = wakes.lock().unwrap_or_else(PoisonError::into_inner);
+                    let ended = wakes.on_event(event);
+                    index.queues.wake_all(woken.filter(|id| !wakes.holds(id)).into_iter().chain(ended));
                 }
             })
             .applied_objects()
             .filter(|object| future::ready(object.is_ok()))
             .predicate_filter(changed, PredicateConfig::default())
+            .filter(move |object| {
+                let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_held = object.as_ref().is_ok_and(|object| held.holds(&object.object_id()));
+                future::ready(!is_held)
+            })
     }
 
     /// Fills a store with the metadata of all Secrets, for as long as it runs.
@@ -343,3 +387,6 @@ impl Watches {
         CappedBackoff { waits: watcher::DefaultBackoff::default(), longest: self.timeouts.max_backoff }
     }
 }
+
+#[cfg(test)]
+mod tests;
