@@ -44,7 +44,7 @@ pub fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Transition>
             let same = other.reason == now.reason || other.message == now.message;
             same || (is_fine(other) && now.status == "True")
         });
-        if same || repeats || is_idle(&now) {
+        if same || repeats || is_idle(type_, &now) {
             continue;
         }
         let warning = is_warning(type_, was.as_ref(), &now);
@@ -54,10 +54,11 @@ pub fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Transition>
     reported
 }
 
-/// Nothing is wrong, or nothing is known yet.
-fn is_idle(condition: &Condition) -> bool {
+/// Nothing is wrong, or nothing is known yet. What the Secret waits for is told by the other conditions.
+fn is_idle(type_: ConditionType, condition: &Condition) -> bool {
     let idle = [Reason::AsExpected, Reason::ObservationPending, Reason::WaitingForEndpoint];
-    idle.iter().any(|reason| condition.reason == reason.as_str())
+    let waits = type_ == ConditionType::BindingPublished && condition.reason == Reason::Applying.as_str();
+    waits || idle.iter().any(|reason| condition.reason == reason.as_str())
 }
 
 fn is_warning(type_: ConditionType, was: Option<&Condition>, now: &Condition) -> bool {
@@ -66,7 +67,7 @@ fn is_warning(type_: ConditionType, was: Option<&Condition>, now: &Condition) ->
     match type_ {
         ConditionType::Stalled | ConditionType::Failed => now.status == "True",
         ConditionType::Ready => lost || now.status == "Unknown",
-        ConditionType::BindingPublished => now.status != "True" && now.reason != Reason::Applying.as_str(),
+        ConditionType::BindingPublished => now.status != "True",
         ConditionType::Synced => {
             let reported = [Reason::DriftDetected, Reason::ChangeIneffective];
             let found = reported.iter().any(|reason| now.reason == reason.as_str());
@@ -140,6 +141,8 @@ mod tests {
         let serves = [("Ready", "True", "Available"), creating[1], creating[4]];
         let later = ["Normal BindingPublished=True Published", "Normal Synced=True InSync"];
         assert_eq!(reported(&serves, &serving), later);
+        let rotating = [("Synced", "False", "Applying"), ("BindingPublished", "False", "Applying")];
+        assert_eq!(reported(&serving, &rotating), ["Normal Synced=False Applying"]);
         let warnings = ["Warning Stalled=True InvalidSpec", "Warning BindingPublished=False SecretConflict"];
         assert_eq!(reported(&serving, &stalled), warnings);
         assert_eq!(reported(&serving, &[("Ready", "False", "Frozen")]), ["Warning Ready=False Frozen"]);

@@ -11,6 +11,7 @@ use crate::{
         instance::{Holder, OperationStatus},
         words::{OperationOutcome, OperationType},
     },
+    formats::RETRY_ANNOTATION,
     plan::{
         blocker::retry_class,
         operation::{AttemptContext, HasOperation, Intent, MutatingAction},
@@ -248,7 +249,9 @@ fn refusal(o: &Observed, operation: &OperationStatus, changes_tags: bool) -> Opt
     let reason =
         reason.filter(|reason| is_refused && same_spec && retry_class(*reason) == RetryClass::NeedsUser)?;
     let message = operation.message.as_deref().unwrap_or("DCS refused the request");
-    let retried = "retried slowly, and at once when the spec or the credentials change";
+    let retried = format!(
+        "retried slowly, and at once when the spec, the credentials or the annotation {RETRY_ANNOTATION} change"
+    );
     // The request has nothing from the spec: the instance has no room for the tags, or the site does not accept them.
     Some(if changes_tags && reason == Reason::InvalidSpec {
         let message = format!("{message}; {}; {retried}", Reason::TagsRefused.remedy().trim_end_matches('.'));

@@ -253,6 +253,9 @@ fn list<'a>(changes: impl IntoIterator<Item = &'a PendingChange>) -> String {
 
 /// `capacity (4Gi to 8Gi)`.
 fn describe(change: &PendingChange) -> String {
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let shown = |value: &Option<String>| {
+        let value = value.clone().filter(|value| !value.is_empty());
+        value.unwrap_or_else(|| "nothing".to_owned())
+    };
     format!("{} ({} to {})", change.field, shown(&change.from), shown(&change.to))
 }
