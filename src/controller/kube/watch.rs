@@ -214,16 +214,16 @@ impl Watches {
             .reflect(writer)
             .inspect(move |event| {
                 if let Ok(event) = event {
-                    index.on_event(event, &mut listed);
+                    let referrers = index.on_event(event, &mut listed);
                     let woken = match event {
                         Event::Apply(object) => Some(object).filter(|object| shown(object, false)),
                         Event::InitApply(object) => Some(object).filter(|object| shown(object, true)),
                         Event::Init | Event::InitDone | Event::Delete(_) => None,
                     };
-                    let woken = woken.map(ManagedResource::object_id);
+                    let woken = woken.map(ManagedResource::object_id).into_iter().chain(referrers);
                     let mut wakes = wakes.lock().unwrap_or_else(PoisonError::into_inner);
                     let ended = wakes.on_event(event);
-                    index.queues.wake_all(woken.filter(|id| !wakes.holds(id)).into_iter().chain(ended));
+                    index.queues.wake_all(woken.filter(|id| !wakes.holds(id)).chain(ended));
                 }
             })
             .applied_objects()
@@ -294,16 +294,16 @@ impl Watches {
         }))
     }
 
-    /// Updates the links. Wakes referrers of the object, and an object that is gone, so that its state is dropped.
-    /// `listed`: the objects of a list so far.
-    fn on_event<K: ManagedResource>(&self, event: &Event<K>, listed: &mut Vec<ObjectId>) {
+    /// Updates the links, and returns the referrers of the object that have to be woken. Wakes an object that is gone, so that
+    /// its state is dropped, and its referrers. `listed`: the objects of a list so far.
+    fn on_event<K: ManagedResource>(&self, event: &Event<K>, listed: &mut Vec<ObjectId>) -> Vec<ObjectId> {
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) => {
                 listed.push(object.object_id());
-                self.on_object(object);
+                return self.on_object(object);
             }
-            Event::Apply(object) => self.on_object(object),
+            Event::Apply(object) => return self.on_object(object),
             Event::Delete(object) => self.on_gone(&object.object_id()),
             Event::InitDone => {
                 let listed: BTreeSet<_> = std::mem::take(listed).into_iter().collect();
@@ -315,17 +315,20 @@ impl Watches {
                 self.listed(K::KIND);
             }
         }
+        Vec::new()
     }
 
-    fn on_object<K: ManagedResource>(&self, object: &K) {
+    /// Updates the links of an object, and returns its referrers if what they see of it has changed.
+    fn on_object<K: ManagedResource>(&self, object: &K) -> Vec<ObjectId> {
         let id = object.object_id();
         let mut all = object.links();
         all.insert(Link::secret(Relation::Credentials, object.credentials_secret()));
         let mut links = self.links();
         self.on_dropped(&links.set(&id, all));
-        if links.set_projection(&id, object.projection()) {
-            self.queues.wake_all(links.referrers(&Referent::Object(id)).cloned());
+        if !links.set_projection(&id, object.projection()) {
+            return Vec::new();
         }
+        links.referrers(&Referent::Object(id)).cloned().collect()
     }
 
     fn on_gone(&self, id: &ObjectId) {
