@@ -15,6 +15,7 @@ use super::{
         InstanceDetail, InstancePage, InstanceQuery, InstanceStatistic, Job, MaintenanceWindow,
         MaintenanceWindows, PasswordReset, QuotaResource, Quotas, ResetOutcome, ResetPassword,
         ResizeInstance, Statistics, StatusCounts, TagsChange, TaskPage, TaskQuery, UpdateInstance,
+        text::is_uuid,
     },
     operation::{self, Operation},
     redact,
@@ -152,7 +153,9 @@ impl Cloud for Client {
             self.change(operation, vec![], request, &secrets, Retry::Never).await?;
         let mut instances = created.instances.into_iter();
         match (instances.next(), instances.next()) {
-            (Some(instance), None) => Ok(instance),
+            (Some(instance), None) if is_uuid(&instance.instance_id) => Ok(instance),
+            // The tags tell which instance it is.
+            (Some(_), None) => Err(unreadable(operation, "it names the instance by an ID that is none")),
             (None, _) => Err(unreadable(operation, "it names no instance")),
             (Some(_), Some(_)) => Err(unreadable(operation, "it names several instances")),
         }

@@ -170,6 +170,7 @@ async fn a_create_is_never_repeated() {
         (answer(200, &[], "{}"), Class::Ambiguous),
         (answer(200, &[], r#"{"instances": []}"#), Class::Ambiguous),
         (answer(200, &[], r#"{"instances": [{"instance_id": ""}]}"#), Class::Ambiguous),
+        (answer(200, &[], r#"{"instances": [{"instance_id": 7}]}"#), Class::Ambiguous),
         (
             answer(200, &[], r#"{"instances": [{"instance_id": "a"}, {"instance_id": "b"}]}"#),
             Class::Ambiguous,

@@ -12,7 +12,10 @@ use crate::{
         ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
         reconciler::Known,
     },
-    dcs::{error::Failure, model::InstanceFacts},
+    dcs::{
+        error::Failure,
+        model::{InstanceFacts, text::is_uuid},
+    },
     formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, RELEASED_TAG, UID_TAG, cloud_name},
     inventory::{AccountSnapshot, Cause, List, Lists},
     plan::{
@@ -38,11 +41,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         if known.retry && local.refusal.take().is_some() {
             self.local_states.with(&object, |entry| entry.more.local.refusal = None);
         }
+        // Nothing can be read by such an id: the tags tell which instance is the object's.
+        let mut status = known.status;
+        status.id = status.id.filter(|id| is_uuid(id));
         let mut observed = Observed {
             subject: self.subject(&object),
             policies: Policies::of(&object.spec),
             desired: Desired::parse(&object.spec),
-            status: known.status,
+            status,
             account: known.account,
             lists: None,
             notes: self.notes(&object),

@@ -37,6 +37,12 @@ fn is_plain(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }
 
+/// Whether this is an ID that the cloud gives to instances and networks: a UUID in lower case.
+pub fn is_uuid(text: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.split('-').all(is_hex)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

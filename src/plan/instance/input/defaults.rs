@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Problem, desired::is_uuid};
-use crate::dcs::model::CpuType;
+use super::Problem;
+use crate::dcs::model::{CpuType, text::is_uuid};
 
 /// Unchecked values of the credentials Secret. A message never repeats an invalid value: the Secret holds secrets too,
 /// and the value may belong to another key.

@@ -12,7 +12,7 @@ use crate::{
     dcs::model::{CacheMode, Capacity, CpuType},
 };
 
-pub(in crate::plan::instance) use check::{is_uuid, is_zone};
+pub(in crate::plan::instance) use check::is_zone;
 
 /// The key of a user's Secret that holds the password, unless the spec names another.
 const PASSWORD_KEY: &str = "password";

@@ -15,6 +15,7 @@ use crate::{
         },
         rules::{OBJECT_NAME, Rule, UUID},
     },
+    dcs::model::text::is_uuid,
     formats::RESERVED_PREFIX,
     plan::instance::input::{Problem, Window, quantity},
 };
@@ -206,12 +207,6 @@ fn is_spec_code(text: &str) -> bool {
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let mut parts = text.split(['.', '_', '-']);
     text.len() <= 64 && parts.clone().count() >= 2 && parts.all(is_part)
-}
-
-/// Whether this is an ID of the cloud: a UUID in lower case.
-pub(in crate::plan::instance) fn is_uuid(text: &str) -> bool {
-    let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.split('-').all(is_hex)
 }
 
 fn is_object_name(text: &str) -> bool {
