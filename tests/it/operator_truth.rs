@@ -9,12 +9,11 @@ use serde_json::json;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, fast_settings, has_in_use_finalizer},
+    operator::{SYSTEM, Tenant, TestCluster, fast_settings, has_in_use_finalizer},
     sim_harness::reserved_ports,
     world::objects::spec,
 };
 
-const SYSTEM: &str = "dcs-operator-system";
 const DEFINITION: &str = "dcsinstances.dcs.huaweicloud.com";
 const SHORT: [&str; 3] = ["--stalled-retry=2s..4s", "--retry=200ms..1s", "--catalogue=1s"];
 

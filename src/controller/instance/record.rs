@@ -269,7 +269,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let (password, source) = match (which, &context.scratch.chosen, accepted) {
             (NewPassword::Chosen, Some((password, source)), _) => (password.clone(), source.clone()),
             (NewPassword::Chosen, None, _) => return Ok(()),
-            // A password that DCS accepts anew is no longer one that was merely found.
+            // A password that DCS has accepted is not one that was only found.
             (NewPassword::Accepted, _, Some(accepted)) => {
                 (accepted, source.filter(|source| *source != Source::Found).unwrap_or(Source::Generated))
             }

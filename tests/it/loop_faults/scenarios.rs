@@ -418,7 +418,7 @@ pub(crate) const CLOSING_AN_OPEN_INSTANCE: Scenario = Scenario {
     reached: |world| is_ready(world) && world.instances().iter().all(|instance| !instance.admits(None)),
 };
 
-/// Whoever deletes the binding Secret, or the record, gets it back.
+/// The operator makes a deleted binding Secret, or a deleted record, again.
 pub(crate) const LOST_BINDING: Scenario = Scenario {
     site: Site::Main,
     lists_tags: true,

@@ -55,7 +55,7 @@ fn watches(client: Client) -> Arc<Watches> {
     Arc::new(Watches::new(client, None, timeouts, health, Arc::new(Ignored)))
 }
 
-/// A store takes over a list at its end. Whoever reconciles an object before sees it as it was, or does not see it.
+/// A store takes over a list at its end. A reconcile that begins before sees the object as it was, or does not see it.
 #[tokio::test(start_paused = true)]
 async fn a_list_wakes_objects_once_the_store_shows_it() {
     let expired = (200, json!({"type": "ERROR", "object": failure(410)}));

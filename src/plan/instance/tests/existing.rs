@@ -202,7 +202,7 @@ fn a_lost_instance_is_confirmed_then_reported() {
     let mut o = lost(json!({}));
     assert_eq!(step_of(&plan(&o)), format!("read detail {ID}"));
     for cached in [false, true] {
-        o.lookups.detail = (!cached).then(|| (ID.to_owned(), Detail::NotFound));
+        o.lookups.detail = if cached { None } else { read(Detail::NotFound) };
         o.local.gone = Some((ID.to_owned(), s(999)));
         let plan = expect_stalled(&o, "ExternallyDeleted", "idle", resync_interval());
         assert_eq!(plan.status.id.as_deref(), Some(ID));
