@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
-    blocker::{reason_for, retry_class, specific_reason, with_remedy},
+    blocker::{message_of, reason_for, retry_class, specific_reason, with_remedy},
     schedule::{RequeuePolicy, RetryClass},
 };
 use crate::{
@@ -152,7 +152,7 @@ struct Attempt {
 impl ChangeOutcome {
     /// The outcome of a call that failed.
     pub fn of(error: &Error) -> Self {
-        let message = error.to_string();
+        let message = message_of(error);
         if error.class() == Class::Ambiguous {
             let taken = specific_reason(error).filter(|reason| *reason == Reason::NameTaken);
             let message = taken.map_or_else(|| message.clone(), |reason| with_remedy(&message, reason));

@@ -22,9 +22,19 @@ pub struct Error(Box<Inner>);
 #[derive(Debug, Clone)]
 struct Inner {
     operation: &'static str,
+    names_an_instance: bool,
     class: Class,
     failure: Failure,
     attempts: u32,
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn of(operation: &Operation, class: Class, failure: Failure) -> Self {
+        let names_an_instance = operation.names_an_instance();
+        Self { operation: operation.name, names_an_instance, class, failure, attempts: 1 }
+    }
 }
 
 // === impl Error ===
@@ -32,12 +42,12 @@ struct Inner {
 impl Error {
     pub(crate) fn new(operation: &Operation, failure: Failure, attempts: u32) -> Self {
         let class = failure.classify(operation);
-        Self(Box::new(Inner { operation: operation.name, class, failure, attempts }))
+        Self(Box::new(Inner { attempts, ..Inner::of(operation, class, failure) }))
     }
 
     /// An error whose class does not follow from the failure, but from a code in a successful answer's body.
     pub(crate) fn with_class(operation: &Operation, class: Class, failure: Failure) -> Self {
-        Self(Box::new(Inner { operation: operation.name, class, failure, attempts: 1 }))
+        Self(Box::new(Inner::of(operation, class, failure)))
     }
 
     /// The same error as ambiguous: an earlier attempt of the call may have been applied.
@@ -54,6 +64,11 @@ impl Error {
     /// The failed operation's name.
     pub fn operation(&self) -> &'static str {
         self.0.operation
+    }
+
+    /// Whether the operation was one on an existing instance.
+    pub fn names_an_instance(&self) -> bool {
+        self.0.names_an_instance
     }
 
     /// How the last attempt failed.
