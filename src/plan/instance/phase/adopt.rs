@@ -3,6 +3,7 @@
 use super::{mark, tenancy};
 use crate::{
     api::Reason,
+    dcs::model::InstanceStatus,
     formats::Origin,
     plan::{
         conditions::Readiness,
@@ -30,7 +31,8 @@ pub(in crate::plan::instance) fn decide(o: &Observed, id: &str) -> Decision {
         Some(Detail::Found(snapshot)) => &snapshot.facts,
     };
     if !is_live(facts) {
-        return not_found(o, id);
+        let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
+        return missing(o, &format!("instance {id} cannot be adopted, since DCS reports status {word}"));
     }
     match ownership_of(facts, &o.subject) {
         Ownership::Foreign | Ownership::Orphaned => mark::already_owned(o, id),
@@ -41,10 +43,12 @@ pub(in crate::plan::instance) fn decide(o: &Observed, id: &str) -> Decision {
 
 /// The instance to adopt, or to observe, does not exist.
 pub(super) fn not_found(o: &Observed, id: &str) -> Decision {
-    let message = format!(
-        "instance {id} does not exist in this project and region: correct adopt.instanceId or the credentials"
-    );
-    let missing = Readiness::Missing(Reason::InstanceNotFound);
+    missing(o, &format!("instance {id} does not exist in this project and region"))
+}
+
+fn missing(o: &Observed, what: &str) -> Decision {
+    let message = format!("{what}: correct adopt.instanceId or the credentials");
+    let readiness = Readiness::Missing(Reason::InstanceNotFound);
     let decision = Decision::blocked(o, Reason::InstanceNotFound, message);
-    decision.ready(missing, format!("instance {id} does not exist")).wait(o.needs_user())
+    decision.ready(readiness, what).wait(o.needs_user())
 }

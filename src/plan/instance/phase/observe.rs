@@ -15,7 +15,7 @@ use crate::{
             input::{
                 Desired, Observed,
                 observed::{AccountLists, Detail},
-                ownership::{claims, is_live},
+                ownership::claims,
             },
             status::observation::serves,
         },
@@ -81,7 +81,7 @@ fn observe(o: &Observed, desired: &Desired, lists: &AccountLists, id: &str) -> D
 }
 
 fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
-    if !is_live(facts) {
+    if facts.status == Some(InstanceStatus::Deleted) {
         return adopt::not_found(o, &facts.id);
     }
     if let Some(decision) = tenancy::foreign_instance(o, facts) {

@@ -60,7 +60,9 @@ fn a_missing_or_foreign_instance_is_not_adopted() {
     o.lookups.detail = read(Detail::NotFound);
     expect_stalled(&o, "InstanceNotFound", "idle", 600);
     let deleting = with_status("DELETING", instance(ID, Vec::new()));
-    expect_stalled(&adopting(deleting), "InstanceNotFound", "idle", 600);
+    let plan = expect_stalled(&adopting(deleting), "InstanceNotFound", "idle", 600);
+    let stalled = plan.status.conditions.iter().find(|condition| condition.type_ == "Stalled").unwrap();
+    assert!(stalled.message.contains("DCS reports status DELETING"), "{}", stalled.message);
     let foreign = instance(ID, owner_tags_of("another-uid", &owner(), Origin::Created));
     expect_stalled(&adopting(foreign), "AlreadyOwned", "idle", 600);
     let mut partial = owner_tags_of("another-uid", &owner(), Origin::Created);
@@ -205,6 +207,17 @@ fn an_observing_object_reports_drift_and_status() {
         ["False/Frozen", not_observed, FINE, FINE],
         "idle",
         resync_interval(),
+    );
+    // It exists until the cloud says that it does not.
+    let deleting = observing(with_status("DELETING", instance(ID, Vec::new())));
+    let plan =
+        expect(&deleting, "nothing", ["False/Deleting", not_observed, FINE, FINE], "idle", resync_interval());
+    assert_eq!(plan.status.cloud_status.as_deref(), Some("DELETING"));
+    expect_stalled(
+        &observing(with_status("DELETED", instance(ID, Vec::new()))),
+        "InstanceNotFound",
+        "idle",
+        600,
     );
 }
 
