@@ -9,6 +9,7 @@ mod accounts;
 mod calls;
 mod dispatch;
 mod event_sink;
+mod field_managers;
 mod ids;
 pub mod instance;
 mod kube;

@@ -188,6 +188,7 @@ async fn execute<T: Reconciler>(
         }
         Step::Prepare(action) => {
             kind.prepare(&context, action).await?;
+            tell_warnings(kind, object, &plan);
             Ok(now)
         }
         Step::CloudAction(action) => match reserve_write(kind, &context, action) {
@@ -326,6 +327,13 @@ fn subscribe<T: Reconciler>(kind: &T, context: &ContextOf<T>, plan: &PlanOf<T>) 
     }
 }
 
+/// Sends an Event for each warning that was not told yet.
+fn tell_warnings<T: Reconciler>(kind: &T, object: &T::Object, plan: &PlanOf<T>) {
+    for warning in kind.local_states().with(object, |entry| entry.new_warnings(&plan.warnings)) {
+        kind.shared().event_sink.on_warning(&object.object_ref(&()), &warning);
+    }
+}
+
 /// Writes the status if it differs.
 async fn publish<T: Reconciler>(
     kind: &T,
@@ -335,9 +343,7 @@ async fn publish<T: Reconciler>(
     if !plan.publish {
         return Ok(());
     }
-    for warning in kind.local_states().with(object, |entry| entry.new_warnings(&plan.warnings)) {
-        kind.shared().event_sink.on_warning(&object.object_ref(&()), &warning);
-    }
+    tell_warnings(kind, object, plan);
     if is_unchanged(object.status(), &plan.status)? {
         return Ok(());
     }

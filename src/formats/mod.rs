@@ -17,7 +17,7 @@ pub use self::{
     object::{
         ADDRESS_ANNOTATION, APPROVE_ANNOTATION, FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER,
         INSTANCE_ID_ANNOTATION, INSTANCE_LABEL, PASSWORD_SOURCE_ANNOTATION, PENDING_PASSWORD_ANNOTATION,
-        RECORD_ANNOTATION, RETRY_ANNOTATION, ROTATE_PASSWORD_ANNOTATION, auth_secret_name,
+        RECORD_ANNOTATION, RETRY_ANNOTATION, ROTATE_PASSWORD_ANNOTATION, auth_secret_name, binding_keys,
         binding_secret_name, former_auth_secret_name, pending_auth_secret_name,
     },
     owner::OwnerHash,

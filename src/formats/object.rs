@@ -18,7 +18,8 @@ pub const PASSWORD_SOURCE_ANNOTATION: &str = "dcs.huaweicloud.com/password-sourc
 pub const PENDING_PASSWORD_ANNOTATION: &str = "dcs.huaweicloud.com/pending-password";
 /// Annotation of a binding Secret: uid and resourceVersion of the record that it was made from.
 pub const RECORD_ANNOTATION: &str = "dcs.huaweicloud.com/record";
-/// Annotation of a binding Secret: the address in it.
+/// Annotation of a binding Secret: the address in it, as `host:port`, then the host for reads if there is one, then `open`
+/// if clients need no password.
 pub const ADDRESS_ANNOTATION: &str = "dcs.huaweicloud.com/address";
 /// Finalizer of a DcsInstance that may have an instance in the cloud.
 pub const INSTANCE_FINALIZER: &str = "dcs.huaweicloud.com/instance";
@@ -26,6 +27,16 @@ pub const INSTANCE_FINALIZER: &str = "dcs.huaweicloud.com/instance";
 pub const IN_USE_FINALIZER: &str = "dcs.huaweicloud.com/in-use";
 /// Field manager of status and Secrets.
 pub const FIELD_MANAGER: &str = "dcs-operator";
+
+/// The keys of a binding Secret that notes this address.
+pub fn binding_keys(address: &str) -> impl Iterator<Item = &'static str> {
+    let last = address.split_once(' ').map_or("", |(_, last)| last);
+    let open = last == "open" || last.ends_with(" open");
+    let has_read_host = !last.is_empty() && last != "open";
+    let optional = [(!open, "password"), (has_read_host, "read-host")];
+    let optional = optional.into_iter().filter(|(present, _)| *present).map(|(_, key)| key);
+    ["type", "provider", "host", "port", "uri"].into_iter().chain(optional)
+}
 
 /// Name of the binding Secret, for clients.
 pub fn binding_secret_name(instance: &str) -> String {

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
@@ -113,6 +113,98 @@ async fn a_restored_binding_secret_is_ours_again() {
     });
     assert_eq!(labelled.await["dcs.huaweicloud.com/instance"], "sessions");
     tenant.wait_until_healthy("sessions").await;
+    assert_eq!(tenant.cloud.calls("ResetPassword").len(), 0);
+    operator.stop().await;
+}
+
+/// The operator alone changes the password in the record. An edit does not change it in DCS.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_record_is_put_back_from_the_binding_secret() {
+    let cluster = TestCluster::start().await;
+    let mut operator = cluster.operator(&["--leader-elect=false"]).await;
+    let tenant = Tenant::with_credentials(&cluster, "edited", fast_settings()).await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    tenant.wait_until_healthy("sessions").await;
+    let password = async |secret: &str| {
+        let data = tenant.secrets().get(secret).await.unwrap().data.unwrap_or_default();
+        data.get("password").map(|value| String::from_utf8(value.0.clone()).unwrap())
+    };
+    let accepted = password("sessions-auth").await;
+    let edits = [
+        json!({"stringData": {"password": SECOND}}),
+        json!({"stringData": {"password": ""}}),
+        json!({"data": null}),
+    ];
+    let changed = async |secret: &str, change: &serde_json::Value| {
+        let _ = tenant.secrets().patch(secret, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+        eventually(&format!("the password is put back in {secret} after {change}"), DEADLINE, async || {
+            (password(secret).await == accepted).then_some(())
+        })
+        .await;
+        tenant.wait_until_healthy("sessions").await;
+        assert_eq!(password("sessions-auth").await, accepted, "{secret} {change}");
+        assert_eq!(password("sessions-redis").await, accepted, "{secret} {change}");
+    };
+    for change in &edits {
+        for secret in ["sessions-auth", "sessions-redis"] {
+            changed(secret, change).await;
+        }
+    }
+    assert_eq!(tenant.cloud.calls("ResetPassword").len(), 0);
+    eventually("an Event tells it", DEADLINE, async || {
+        tenant.warnings().await.contains(&"PasswordRecordRestored".to_owned()).then_some(())
+    })
+    .await;
+    // Edited while the operator is away; then a rotation begins from the accepted one.
+    operator.stop().await;
+    let _ = tenant
+        .secrets()
+        .patch("sessions-auth", &PatchParams::default(), &Patch::Merge(&edits[0]))
+        .await
+        .unwrap();
+    tenant.annotate("sessions", "dcs.huaweicloud.com/rotate-password", "one").await;
+    let mut operator = cluster.operator(&["--leader-elect=false"]).await;
+    eventually("another password is published", DEADLINE, async || {
+        let published = password("sessions-redis").await;
+        (published != accepted && published == password("sessions-auth").await).then_some(())
+    })
+    .await;
+    tenant.wait_until_healthy("sessions").await;
+    assert!(admits(&tenant, &password("sessions-redis").await.unwrap()));
+    assert_ne!(password("sessions-redis").await.as_deref(), Some(SECOND));
+    assert_eq!(tenant.cloud.calls("ResetPassword").len(), 1);
+    tenant.assert_no_secret_leaks(&operator).await;
+    operator.stop().await;
+}
+
+/// A tool that keeps no labels restored the only copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_record_without_its_label_is_asked_for_and_not_given_up() {
+    let cluster = TestCluster::start().await;
+    let mut operator = cluster.operator(&["--leader-elect=false"]).await;
+    let tenant = Tenant::with_credentials(&cluster, "unlabelled", fast_settings()).await;
+    tenant.apply("sessions", spec(json!({}))).await;
+    tenant.wait_until_healthy("sessions").await;
+    let kept = tenant.secrets().get("sessions-auth").await.unwrap().data;
+    operator.stop().await;
+    for name in ["sessions-redis", "sessions-auth"] {
+        let _ = tenant.secrets().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    let metadata = serde_json::from_value(json!({"name": "sessions-auth"})).unwrap();
+    let bare = Secret { metadata, data: kept.clone(), ..Secret::default() };
+    tenant.secrets().create(&PostParams::default(), &bare).await.unwrap();
+    let mut operator = cluster.operator(&["--leader-elect=false"]).await;
+    let said = tenant.until("sessions", "Stalled", "True/SecretConflict").await;
+    assert!(said.contains("put the label dcs.huaweicloud.com/instance=sessions on it"), "{said}");
+    let label = json!({"metadata": {"labels": {"dcs.huaweicloud.com/instance": "sessions"}}});
+    let _ = tenant
+        .secrets()
+        .patch("sessions-auth", &PatchParams::default(), &Patch::Merge(&label))
+        .await
+        .unwrap();
+    tenant.wait_until_healthy("sessions").await;
+    let published = tenant.secrets().get("sessions-redis").await.unwrap().data.unwrap();
+    assert_eq!(published["password"], kept.unwrap()["password"]);
     assert_eq!(tenant.cloud.calls("ResetPassword").len(), 0);
     operator.stop().await;
 }

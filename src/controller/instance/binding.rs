@@ -174,6 +174,7 @@ fn uri(host: &str, port: i32, password: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::binding_keys;
 
     #[test]
     fn every_character_of_a_password_survives_the_uri() {
@@ -206,5 +207,17 @@ mod tests {
         assert!(data.contains(&"read-host=ro.example".to_owned()), "{data:?}");
         assert!(data.contains(&"password=Pass-w0rd".to_owned()), "{data:?}");
         assert!(data.contains(&"uri=redis://:Pass%2Dw0rd@redis-1.dcs.example:6380".to_owned()), "{data:?}");
+    }
+
+    #[test]
+    fn the_noted_address_tells_the_keys() {
+        for (read_host, open) in [(None, false), (None, true), (Some("ro.example".to_owned()), false)] {
+            let (id, host) = ("i".to_owned(), "open".to_owned());
+            let content = Content { id, host, port: 6379, read_host, open };
+            let password = (!open).then(|| SecretString::from("p"));
+            let mut keys: Vec<_> = binding_keys(&content.address()).collect();
+            keys.sort_unstable();
+            assert_eq!(keys, data(&content, password.as_ref()).keys().collect::<Vec<_>>(), "{content:?}");
+        }
     }
 }

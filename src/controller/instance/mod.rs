@@ -6,6 +6,7 @@ mod lookup;
 mod observe;
 mod reconciler;
 mod record;
+mod record_lookup;
 mod resource;
 mod secret;
 mod state;

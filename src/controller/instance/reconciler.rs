@@ -73,6 +73,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
             KubeAction::WriteRecord(source) => self.write_record(context, source).await,
             KubeAction::MoveRecord { id } => self.move_record(context, id).await,
             KubeAction::MakeRecord { id, from } => self.make_record(context, id, *from).await,
+            KubeAction::RestoreRecord { id } => self.restore_record(context, id).await,
             KubeAction::NoteRecord { id } => self.note_record(context, id).await,
             KubeAction::BeginRotation { id, password } => self.begin_rotation(context, id, *password).await,
             KubeAction::FinishRotation { id, pending } => self.finish_rotation(context, id, pending).await,

@@ -5,87 +5,29 @@ use kube::ResourceExt;
 use secrecy::SecretString;
 
 use super::{
-    binding::fits,
-    secret::{PASSWORD, PENDING, is_controlled, is_labelled, is_same, set_value, value},
+    record_lookup::noted_pending,
+    secret::{PASSWORD, PENDING, is_controlled, is_labelled, set_value, value},
     state::{Context, Instances},
 };
 use crate::{
-    api::{DcsInstance, Reason},
+    api::DcsInstance,
     controller::{
         accounts::ClientFactory,
         ports::{ClusterError, ManagedResource, ObjectApi, SecretApi},
     },
-    formats::{auth_secret_name, binding_secret_name, former_auth_secret_name, pending_auth_secret_name},
-    plan::{
-        Blocker,
-        instance::{
-            PasswordSource, RecordLookup,
-            observed::PasswordState,
-            password,
-            secrets::{
-                ChosenState, MadeFrom, NewPassword, PasswordFacts, Pending, Record, RecordState, SecretNotes,
-                Source, version,
-            },
-        },
+    formats::{auth_secret_name, binding_secret_name, former_auth_secret_name},
+    plan::instance::{
+        PasswordSource, RecordLookup, password,
+        secrets::{MadeFrom, NewPassword, Pending, SecretNotes, Source},
     },
 };
 
 /// Random bytes in the name of a pending password.
 const NAME_BYTES: usize = 8;
-/// The name of a pending password whose note is lost.
-const UNNAMED: &str = "unnamed";
 
 // === impl Instances ===
 
 impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, N> {
-    /// Whether the record holds the password for a new instance. The user's Secret may change later: the request is made
-    /// from the record.
-    pub(super) async fn find_password(
-        &self,
-        context: &mut Context<N::Cloud>,
-        source: &PasswordSource,
-    ) -> Result<PasswordState, Blocker> {
-        let subject = &context.observed.subject;
-        let name = auth_secret_name(&subject.name);
-        let record = self.own_secret(context, &name, false).await?;
-        if record.as_ref().is_some_and(|record| !is_labelled(record, &subject.name)) {
-            let message = format!(
-                "Secret {name} belongs to another object: rename or delete it, since the password is kept under this name"
-            );
-            return Err(Blocker { reason: Reason::SecretConflict, message });
-        }
-        let chosen = match source {
-            PasswordSource::SecretRef { name, key } => {
-                let chosen = self.chosen(&subject.namespace, name, key).await?;
-                check(name, key, &chosen.0)?;
-                Some(chosen)
-            }
-            PasswordSource::Generated | PasswordSource::Open => None,
-        };
-        let notes = record.as_ref().map(|record| SecretNotes::read(&record.metadata)).unwrap_or_default();
-        let recorded = record.as_ref().and_then(|record| value(record, PASSWORD));
-        let matches = match (source, &notes.source) {
-            (PasswordSource::Generated, Some(Source::Generated)) => recorded.is_some(),
-            (
-                PasswordSource::SecretRef { name, key },
-                Some(Source::Chosen { name: own, key: own_key, .. }),
-            ) => {
-                let chosen = chosen.as_ref().map(|(password, _)| password);
-                (name, key) == (own, own_key) && is_same(recorded.as_ref(), chosen)
-            }
-            (PasswordSource::Open, Some(Source::Open)) => true,
-            (PasswordSource::Generated | PasswordSource::SecretRef { .. } | PasswordSource::Open, _) => false,
-        };
-        let scratch = &mut context.scratch;
-        (scratch.record, scratch.chosen, scratch.password) = (record, chosen, recorded);
-        Ok(match notes.instance_id {
-            // The instance that is replaced is gone.
-            Some(id) if context.observed.status.id.as_ref() != Some(&id) => PasswordState::Former { id },
-            None if matches && notes.pending.is_none() => PasswordState::Ready,
-            Some(_) | None => PasswordState::Missing,
-        })
-    }
-
     /// Writes the record of the password for a new instance. A conflict is no error: the next reconcile reads the Secret.
     pub(super) async fn write_record(
         &self,
@@ -124,95 +66,6 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         Ok((password::generate(&secret), name))
     }
 
-    /// Reads the record of an existing instance, and what may replace it.
-    pub(super) async fn find_record(
-        &self,
-        context: &mut Context<N::Cloud>,
-        lookup: &RecordLookup,
-    ) -> Result<PasswordFacts, Blocker> {
-        let subject = context.observed.subject.clone();
-        let name = auth_secret_name(&subject.name);
-        let secret = self.own_secret(context, &name, lookup.created).await?;
-        let chosen = match &lookup.chosen {
-            Some((name, key)) => Some(self.chosen(&subject.namespace, name, key).await),
-            None => None,
-        };
-        let state = match &secret {
-            None => {
-                context.scratch.found = self.find_elsewhere(context, lookup).await?;
-                RecordState::Missing { found: context.scratch.found.is_some() }
-            }
-            Some(secret) if is_labelled(secret, &subject.name) => RecordState::Present(facts(secret)),
-            // A backup tool may have restored it without its label.
-            Some(secret) => {
-                let published = self.find_elsewhere(context, lookup).await?;
-                if is_same(published.as_ref(), value(secret, PASSWORD).as_ref()) {
-                    RecordState::Present(facts(secret))
-                } else {
-                    RecordState::Foreign
-                }
-            }
-        };
-        let chosen = chosen.map(|chosen| match chosen {
-            Ok((password, source)) => {
-                let compared = self.compare(context, secret.as_ref(), (&password, &source));
-                context.scratch.chosen = Some((password, source));
-                compared
-            }
-            Err(blocker) => Err(blocker),
-        });
-        context.scratch.record = secret;
-        Ok(PasswordFacts { record: state, chosen })
-    }
-
-    /// Compares the password in the user's Secret with the record.
-    fn compare(
-        &self,
-        context: &mut Context<N::Cloud>,
-        record: Option<&Secret>,
-        (chosen, source): (&SecretString, &Source),
-    ) -> Result<ChosenState, Blocker> {
-        let Some(record) = record else { return Ok(ChosenState::Other) };
-        let is = |key: &str| is_same(value(record, key).as_ref(), Some(chosen));
-        if is(PENDING) {
-            return Ok(ChosenState::Pending);
-        }
-        let Source::Chosen { name, key, version: seen } = source else { return Ok(ChosenState::Other) };
-        if is(PASSWORD) {
-            let compared = Some((version(&record.metadata), seen.clone()));
-            context.observed.local.compared.clone_from(&compared);
-            self.local_states.with(&context.object, |entry| entry.more.local.compared = compared);
-            return Ok(ChosenState::Accepted);
-        }
-        check(name, key, chosen).map(|()| ChosenState::Other)
-    }
-
-    /// The password of an instance without a record: in the Secrets of an earlier version, or in the binding Secret.
-    async fn find_elsewhere(
-        &self,
-        context: &Context<N::Cloud>,
-        lookup: &RecordLookup,
-    ) -> Result<Option<SecretString>, Blocker> {
-        let subject = &context.observed.subject;
-        if context.observed.notes.legacy {
-            let key = context.object.object_id().secret(&pending_auth_secret_name(&subject.name));
-            let pending = self.read(&key).await?.filter(|secret| is_controlled(secret, &subject.uid));
-            if let Some(password) = pending.and_then(|secret| value(&secret, PASSWORD)) {
-                return Ok(Some(password));
-            }
-        }
-        let name = binding_secret_name(&subject.name);
-        let binding = self.own_secret(context, &name, lookup.created).await?;
-        let is_ours = |secret: &Secret| {
-            let noted = SecretNotes::read(&secret.metadata).instance_id;
-            noted.is_none_or(|id| id == lookup.id)
-                && (is_labelled(secret, &subject.name)
-                    || is_controlled(secret, &subject.uid)
-                    || lookup.content.as_ref().is_some_and(|content| fits(secret, content)))
-        };
-        Ok(binding.filter(is_ours).and_then(|secret| value(&secret, PASSWORD)))
-    }
-
     /// Makes the record of an existing instance.
     pub(super) async fn make_record(
         &self,
@@ -236,6 +89,16 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let instance_id = Some(id.to_owned());
         let notes = SecretNotes { instance_id, source: Some(source), served, ..SecretNotes::default() };
         self.put_record(context, &record(context, notes, password.as_ref(), None)).await
+    }
+
+    /// Puts the password that the binding Secret still holds back into the record.
+    pub(super) async fn restore_record(
+        &self,
+        context: &Context<N::Cloud>,
+        id: &str,
+    ) -> Result<(), ClusterError> {
+        let found = context.scratch.found.as_ref();
+        self.change_record(context, id, |_, secret| set_value(secret, PASSWORD, found)).await
     }
 
     /// Notes that the record has the password of the user's Secret.
@@ -422,27 +285,6 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
     }
 }
 
-/// What a plan may know of a record.
-fn facts(secret: &Secret) -> Record {
-    let (password, pending) = (value(secret, PASSWORD), value(secret, PENDING));
-    let notes = SecretNotes::read(&secret.metadata);
-    let notes = SecretNotes { pending: noted_pending(&notes, secret), ..notes };
-    let mut keys = secret.data.iter().flatten().map(|(key, _)| key);
-    Record {
-        notes,
-        has_password: password.is_some(),
-        repeats: is_same(password.as_ref(), pending.as_ref()),
-        uncertain: keys.any(|key| key.starts_with(PENDING) && key != PENDING),
-    }
-}
-
-/// The pending password. The note may be lost, or be left without a password.
-fn noted_pending(notes: &SecretNotes, secret: &Secret) -> Option<Pending> {
-    value(secret, PENDING)?;
-    let unnamed = || Pending { name: UNNAMED.to_owned(), source: Source::Found };
-    Some(notes.pending.clone().unwrap_or_else(unnamed))
-}
-
 /// A record without a password.
 fn empty_record<C>(context: &Context<C>) -> Secret {
     let subject = &context.observed.subject;
@@ -479,12 +321,4 @@ fn record_from(
     set_value(&mut secret, PASSWORD, password);
     set_value(&mut secret, PENDING, pending);
     secret
-}
-
-/// Whether any site accepts a password of the user.
-fn check(name: &str, key: &str, password: &SecretString) -> Result<(), Blocker> {
-    password::check(password).map_err(|problem| Blocker {
-        reason: Reason::PasswordInvalid,
-        message: format!("the password in Secret {name}, key {key}: {}", problem.message),
-    })
 }

@@ -1,6 +1,8 @@
 //! What the stores keep of metadata. Whoever writes an object decides how long its labels, annotations and finalizers
 //! are, so only what the operator reads is kept, up to a length.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{
     api::core::v1::Secret,
     apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
@@ -9,7 +11,8 @@ use kube::api::PartialObjectMeta;
 
 use crate::{
     api::GROUP,
-    formats::{FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER, RECORD_ANNOTATION},
+    controller::field_managers::{keeps_own_value, sets_data},
+    formats::{ADDRESS_ANNOTATION, IN_USE_FINALIZER, INSTANCE_FINALIZER, RECORD_ANNOTATION, binding_keys},
 };
 
 /// The longest kept value of an annotation or label, and name of a finalizer, in bytes.
@@ -62,8 +65,8 @@ pub(super) fn prune_secret(secret: &mut PartialObjectMeta<Secret>) {
     let managers = secret.metadata.managed_fields.take();
     prune_metadata(&mut secret.metadata);
     // What the operator noted about the content need not hold any more.
-    if managers.is_some_and(|managers| managers.iter().any(edits_data))
-        && let Some(annotations) = &mut secret.metadata.annotations
+    if let (Some(managers), Some(annotations)) = (managers, &mut secret.metadata.annotations)
+        && is_edited(&managers, annotations)
     {
         annotations.remove(RECORD_ANNOTATION);
     }
@@ -71,16 +74,14 @@ pub(super) fn prune_secret(secret: &mut PartialObjectMeta<Secret>) {
     secret.types = None;
 }
 
-/// Another writer than the operator has set a value of the Secret.
-fn edits_data(entry: &ManagedFieldsEntry) -> bool {
-    let sets_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
-    sets_data && entry.manager.as_deref() != Some(FIELD_MANAGER)
+/// Another writer has set or removed a value of a binding Secret.
+fn is_edited(managers: &[ManagedFieldsEntry], annotations: &BTreeMap<String, String>) -> bool {
+    let mut keys = annotations.get(ADDRESS_ANNOTATION).into_iter().flat_map(|address| binding_keys(address));
+    managers.iter().any(|entry| sets_data(entry, None)) || keys.any(|key| !keeps_own_value(managers, key))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]

@@ -38,6 +38,11 @@ pub enum KubeAction {
         /// From what.
         from: MadeFrom,
     },
+    /// Put the accepted password back into the record, from the binding Secret.
+    RestoreRecord {
+        /// The id of the instance.
+        id: String,
+    },
     /// Note in the record that its password is the one in the user's Secret, and that the last request was served.
     NoteRecord {
         /// The id of the instance.

@@ -118,6 +118,8 @@ pub struct Record {
     pub repeats: bool,
     /// It holds passwords that were pending before, which the cloud may have set.
     pub uncertain: bool,
+    /// Its accepted password was removed or edited outside the operator, and the binding Secret still holds it.
+    pub restorable: bool,
 }
 
 /// How the password in the user's Secret relates to the record.

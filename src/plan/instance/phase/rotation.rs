@@ -68,10 +68,14 @@ pub(super) fn decide(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> Rot
         RecordState::Missing { found: true } if rotation.is_reset_open() => {
             Rotation::Due(rotation.changing("the record of the password is made again"))
         }
-        // The record is made, or moved, with the binding.
+        // The record is made, moved or restored with the binding.
         RecordState::Foreign | RecordState::Missing { found: true } => Rotation::Nothing,
         RecordState::Missing { found: false } => rotation.without_record(),
-        RecordState::Present(record) if record.notes.is_about_another(&seen.facts.id) => Rotation::Nothing,
+        RecordState::Present(record)
+            if record.restorable || record.notes.is_about_another(&seen.facts.id) =>
+        {
+            Rotation::Nothing
+        }
         RecordState::Present(record) => match &record.notes.pending {
             Some(pending) => rotation.settle(facts, record, pending),
             None => rotation.begin(facts, record),

@@ -11,16 +11,19 @@ use crate::{
         instance::{Binding, Endpoints},
     },
     dcs::model::InstanceFacts,
-    formats::{auth_secret_name, binding_secret_name},
-    plan::instance::{
-        action::{KubeAction, Lookup, RecordLookup, Step},
-        input::{
-            AuthSpec, Observed,
-            binding::{BindingState, Content},
-            observed::{Blocker, Confirmed},
-            secrets::{MadeFrom, PasswordFacts, Record, RecordState, SecretNotes},
+    formats::{INSTANCE_LABEL, auth_secret_name, binding_secret_name},
+    plan::{
+        instance::{
+            action::{KubeAction, Lookup, RecordLookup, Step},
+            input::{
+                AuthSpec, Observed,
+                binding::{BindingState, Content},
+                observed::{Blocker, Confirmed},
+                secrets::{MadeFrom, PasswordFacts, Record, RecordState, SecretNotes},
+            },
+            status::observation,
         },
-        status::observation,
+        schedule::RetryClass,
     },
 };
 
@@ -29,6 +32,8 @@ use crate::{
 pub(super) struct BindingAssessment {
     /// Clients can rely on it.
     pub(super) published: bool,
+    /// It stays as it is until the user acts.
+    pub(super) needs_user: bool,
     pub(super) reason: Reason,
     pub(super) message: String,
     pub(super) binding: Option<Binding>,
@@ -52,6 +57,7 @@ pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) ->
     }
     if let Some((message, rest)) = o.refused() {
         return BindingAssessment {
+            needs_user: true,
             wait: Some(rest),
             ..BindingAssessment::not_yet(Reason::SecretRefused, message, known)
         };
@@ -65,7 +71,7 @@ pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) ->
         Some(Ok(facts)) => facts,
     };
     match &facts.record {
-        RecordState::Foreign => BindingAssessment::conflict(o, &auth_secret_name(&o.subject.name)),
+        RecordState::Foreign => BindingAssessment::conflict_of_record(o),
         RecordState::Missing { found } => make_record(o, status, (facts, *found), &content, known),
         RecordState::Present(record) => match other_instance(&record.notes, &content) {
             Some(id) => BindingAssessment::preparing(KubeAction::MoveRecord { id }, known),
@@ -80,6 +86,9 @@ fn other_instance(notes: &SecretNotes, content: &Content) -> Option<String> {
 
 /// The record exists: the binding Secret is compared with it.
 fn from_record(o: &Observed, record: &Record, content: Content, known: Option<Binding>) -> BindingAssessment {
+    if record.restorable {
+        return BindingAssessment::preparing(KubeAction::RestoreRecord { id: content.id }, known);
+    }
     if !record.has_password && !content.open {
         return if record.notes.pending.is_some() {
             BindingAssessment::not_yet(Reason::Applying, "a new password is being set", None)
@@ -98,7 +107,7 @@ fn from_record(o: &Observed, record: &Record, content: Content, known: Option<Bi
         Some(Ok(BindingState::Outdated)) => {
             BindingAssessment::preparing(KubeAction::WriteBindingSecret(Box::new(content)), known)
         }
-        Some(Ok(BindingState::Foreign)) => BindingAssessment::conflict(o, &name),
+        Some(Ok(BindingState::Foreign)) => BindingAssessment::conflict_of_binding(o),
     }
 }
 
@@ -122,10 +131,16 @@ fn make_record(
         Some(Err(blocker)) => BindingAssessment::failed(o, blocker, None),
         None if is_created(status) => BindingAssessment::lost(o),
         None => {
-            let message = "the operator does not know the password of this adopted instance and publishes none: name a \
-                           Secret that holds it by auth.secretRef, with auth.type SecretRef, or set the annotation \
-                           dcs.huaweicloud.com/rotate-password on the object to have a new password set";
-            BindingAssessment::not_yet(Reason::PasswordUnknown, message, None)
+            let mut message =
+                "the operator does not know the password of this adopted instance and publishes none: name \
+                               a Secret that holds it by auth.secretRef, with auth.type SecretRef"
+                    .to_owned();
+            if o.policies.manages() {
+                message.push_str(
+                    ", or set the annotation dcs.huaweicloud.com/rotate-password on the object to have a new password set",
+                );
+            }
+            BindingAssessment::not_yet(Reason::PasswordUnknown, &message, None)
         }
     }
 }
@@ -190,6 +205,7 @@ impl BindingAssessment {
     fn published(name: String) -> Self {
         Self {
             published: true,
+            needs_user: false,
             reason: Reason::Published,
             message: format!("Secret {name} holds what clients need"),
             binding: Some(Binding { name }),
@@ -199,7 +215,8 @@ impl BindingAssessment {
     }
 
     fn not_yet(reason: Reason, message: &str, binding: Option<Binding>) -> Self {
-        Self { published: false, reason, message: message.to_owned(), binding, step: None, wait: None }
+        let message = message.to_owned();
+        Self { published: false, needs_user: false, reason, message, binding, step: None, wait: None }
     }
 
     /// The step is due; the message applies if it cannot be taken now.
@@ -214,21 +231,40 @@ impl BindingAssessment {
 
     fn failed(o: &Observed, blocker: &Blocker, known: Option<Binding>) -> Self {
         Self {
+            needs_user: blocker.retry_class() == RetryClass::NeedsUser,
             wait: Some(o.retry_delay_for(blocker)),
             ..Self::not_yet(blocker.reason, &blocker.message, known)
         }
     }
 
-    fn conflict(o: &Observed, name: &str) -> Self {
+    /// The record may be the object's own, restored by a tool that keeps no labels: then it is the only copy.
+    fn conflict_of_record(o: &Observed) -> Self {
+        let (name, object) = (auth_secret_name(&o.subject.name), &o.subject.name);
+        Self::stalled(
+            o,
+            Reason::SecretConflict,
+            &format!(
+                "Secret {name} exists and does not say that it belongs to this object: if it holds the password of this \
+                 instance, put the label {INSTANCE_LABEL}={object} on it; else rename it; the operator never overwrites it"
+            ),
+        )
+    }
+
+    fn conflict_of_binding(o: &Observed) -> Self {
+        let name = binding_secret_name(&o.subject.name);
         let message = format!(
             "Secret {name} exists and does not belong to this object: rename or delete it; the operator never overwrites it"
         );
-        Self { wait: Some(o.needs_user()), ..Self::not_yet(Reason::SecretConflict, &message, None) }
+        Self::stalled(o, Reason::SecretConflict, &message)
     }
 
     fn lost(o: &Observed) -> Self {
         let message = "no Secret holds the password of the instance any more: restore it, or set the annotation \
                        dcs.huaweicloud.com/rotate-password on the object to a new value to have a new password made";
-        Self { wait: Some(o.needs_user()), ..Self::not_yet(Reason::PasswordLost, message, None) }
+        Self::stalled(o, Reason::PasswordLost, message)
+    }
+
+    fn stalled(o: &Observed, reason: Reason, message: &str) -> Self {
+        Self { needs_user: true, wait: Some(o.needs_user()), ..Self::not_yet(reason, message, None) }
     }
 }

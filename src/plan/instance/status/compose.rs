@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{binding, demand::demand, observation};
 use crate::{
     api::{ConditionType, DcsInstanceStatus, Reason},
+    formats::{auth_secret_name, binding_secret_name},
     plan::{
         Warning,
         conditions::{Assessment, Readiness, Situation, binding_published, conditions},
@@ -27,6 +28,8 @@ use crate::{
 
 /// Reason of the Event about credentials that are being deleted.
 const CREDENTIALS_BEING_DELETED: &str = "CredentialsBeingDeleted";
+/// Reason of the Event about a record of the password that is put back.
+const PASSWORD_RECORD_RESTORED: &str = "PasswordRecordRestored";
 
 /// Composes the plan from a decision.
 pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Plan {
@@ -46,7 +49,7 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
     }
     let demand = demand(o, &decision);
     let mut status = status_without_binding(o, &decision, (readiness, &ready_message));
-    set_binding(o, &mut decision, readiness, &mut status);
+    set_binding(o, &mut decision, (readiness, &ready_message), &mut status);
     let intent = match &decision.step {
         Step::CloudAction(action) => Some(Box::new(intent::record_intent(o, action, &status))),
         Step::Nothing | Step::Lookup(_) | Step::AddFinalizer | Step::RemoveFinalizer | Step::Prepare(_) => {
@@ -54,7 +57,8 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
         }
     };
     let publish = !decision.without_status_write;
-    let warnings = credentials_being_deleted(o).into_iter().collect();
+    let warnings =
+        credentials_being_deleted(o).into_iter().chain(record_restored(o, &decision.step)).collect();
     Plan { step: decision.step, status, publish, intent, warnings, wait: decision.wait, demand }
 }
 
@@ -79,9 +83,18 @@ fn status_without_binding(
         observation::facts(o, facts, &mut status);
     }
     observation::policies(o, &mut status);
-    status.conditions =
-        conditions(&decision.assessment, readiness, &o.status.conditions, o.subject.generation, o.now.wall);
+    set_conditions(o, &decision.assessment, readiness, &mut status);
     status
+}
+
+fn set_conditions(
+    o: &Observed,
+    assessment: &Assessment,
+    readiness: (Readiness, &str),
+    status: &mut DcsInstanceStatus,
+) {
+    status.conditions =
+        conditions(assessment, readiness, &o.status.conditions, o.subject.generation, o.now.wall);
 }
 
 /// Drops what was observed of an instance that the object may not report.
@@ -133,6 +146,20 @@ fn credentials_being_deleted(o: &Observed) -> Option<Warning> {
         }
         CredentialsSource::Namespace { .. } | CredentialsSource::Operator { .. } => None,
     }
+}
+
+/// The password in the record is not the one that the operator put there.
+fn record_restored(o: &Observed, step: &Step) -> Option<Warning> {
+    let Step::Prepare(KubeAction::RestoreRecord { .. }) = step else { return None };
+    let name = &o.subject.name;
+    let message = format!(
+        "the password in Secret {} was removed or edited outside the operator, which does not change the password in \
+         DCS: it is put back from Secret {}; to change the password, set the annotation \
+         dcs.huaweicloud.com/rotate-password on the object to a new value, or name a Secret of yours by auth.secretRef",
+        auth_secret_name(name),
+        binding_secret_name(name)
+    );
+    Some(Warning { reason: PASSWORD_RECORD_RESTORED, message })
 }
 
 /// Adds a warning to the message of the conditions.
@@ -239,7 +266,12 @@ fn instance_is_gone(readiness: Readiness) -> bool {
 
 /// Adds the binding Secret to the status, and its step once no other step is due. The deletion of the object decides about
 /// its Secrets itself.
-fn set_binding(o: &Observed, decision: &mut Decision, readiness: Readiness, status: &mut DcsInstanceStatus) {
+fn set_binding(
+    o: &Observed,
+    decision: &mut Decision,
+    (readiness, ready_message): (Readiness, &str),
+    status: &mut DcsInstanceStatus,
+) {
     if o.subject.deleting {
         let observed_generation = Some(o.subject.generation);
         let kept = binding::last_condition(o).map(|last| Condition { observed_generation, ..last.clone() });
@@ -258,6 +290,12 @@ fn set_binding(o: &Observed, decision: &mut Decision, readiness: Readiness, stat
         Some(unusable) => format!("{}; ignored in the answer of DCS: {unusable}", assessment.message),
         None => assessment.message,
     };
+    // Clients wait for a Secret that only the user can make possible.
+    if assessment.needs_user && decision.assessment.situation == Situation::InSync {
+        let situation = Situation::Blocked(assessment.reason);
+        decision.assessment = Assessment { situation, message: message.clone() };
+        set_conditions(o, &decision.assessment, (readiness, ready_message), status);
+    }
     let published = (assessment.published, assessment.reason, message.as_str());
     let (before, generation) = (&o.status.conditions, o.subject.generation);
     status.conditions.push(binding_published(published, before, generation, o.now.wall));

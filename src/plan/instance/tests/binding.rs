@@ -1,7 +1,11 @@
 //! The record and the binding Secret: their lookups, their writes and the condition.
 
 use super::*;
-use crate::plan::instance::{binding::Content, observed::Confirmed, secrets::ChosenState};
+use crate::plan::instance::{
+    binding::Content,
+    observed::Confirmed,
+    secrets::{ChosenState, Pending},
+};
 
 /// In sync; the Secrets were not read yet, and the watch shows none.
 fn unread() -> Observed {
@@ -90,11 +94,12 @@ fn what_the_lookups_find_decides_the_step() {
     let other = SecretNotes { instance_id: Some(OTHER.to_owned()), ..record().notes };
     let other = RecordState::Present(Record { notes: other, ..record() });
     let moved = format!("move record {OTHER}");
+    let damaged = |has_password| RecordState::Present(Record { has_password, restorable: true, ..record() });
     for (record, state, step, expected, wait) in [
         (present(), BindingState::Current, "nothing", "True/Published sessions-redis", resync_interval()),
         (present(), BindingState::Outdated, "write binding Secret", "False/Applying -", resync_interval()),
-        (present(), BindingState::Foreign, "nothing", "False/SecretConflict -", 600),
-        (RecordState::Foreign, BindingState::Current, "nothing", "False/SecretConflict -", 600),
+        (damaged(true), BindingState::Outdated, "restore record", "False/Applying -", resync_interval()),
+        (damaged(false), BindingState::Outdated, "restore record", "False/Applying -", resync_interval()),
         (
             RecordState::Missing { found: true },
             BindingState::Current,
@@ -114,6 +119,37 @@ fn what_the_lookups_find_decides_the_step() {
         assert_eq!(plan.wait.as_secs(), wait, "{record:?} {state:?}");
         assert_eq!(values(&plan.status), IN_SYNC.map(str::to_owned), "the other conditions do not change");
     }
+}
+
+#[test]
+fn a_secret_that_only_the_user_can_make_possible_is_stalled() {
+    let conflict = read(RecordState::Present(record()), BindingState::Foreign);
+    let conflict = expect_stalled_serving(&conflict, "SecretConflict", 600);
+    assert!(message_of(&conflict, "Stalled").contains("sessions-redis exists"));
+    let conflict = read(RecordState::Foreign, BindingState::Current);
+    let conflict = expect_stalled_serving(&conflict, "SecretConflict", 600);
+    assert_eq!(binding_of(&conflict), "False/SecretConflict -");
+    let message = message_of(&conflict, "Stalled");
+    assert!(message.contains("put the label dcs.huaweicloud.com/instance=sessions on it"), "{message}");
+    let lost = RecordState::Present(Record { has_password: false, ..record() });
+    expect_stalled_serving(&read(lost, BindingState::Current), "PasswordLost", 600);
+}
+
+/// The binding Secret holds the accepted password, so no edited one is sent or published.
+#[test]
+fn a_damaged_record_is_restored_before_any_rotation() {
+    let damaged = Record { restorable: true, ..record() };
+    let mut o = read(RecordState::Present(damaged.clone()), BindingState::Current);
+    let plan = plan(&o);
+    assert_eq!(step_of(&plan), "restore record");
+    let [warning] = &plan.warnings[..] else { panic!("{:?}", plan.warnings) };
+    assert!(warning.message.contains("put back from Secret sessions-redis"), "{warning:?}");
+    o.notes.requested = Some("again".to_owned());
+    assert_eq!(step_of(&super::plan(&o)), "restore record");
+    let pending = Some(Pending { name: "p".to_owned(), source: Source::Generated });
+    let notes = SecretNotes { pending, ..damaged.notes.clone() };
+    let rotating = RecordState::Present(Record { notes, ..damaged });
+    assert_eq!(step_of(&super::plan(&read(rotating, BindingState::Current))), "restore record");
 }
 
 #[test]
@@ -189,8 +225,7 @@ fn a_rejected_secret_is_retried_after_a_delay() {
         (step_of(&refused).as_str(), binding_of(&refused).as_str()),
         ("nothing", "False/SecretRefused -")
     );
-    assert_eq!(refused.wait.as_secs(), 500);
-    assert_eq!(values(&refused.status), IN_SYNC.map(str::to_owned));
+    expect_stalled_serving(&o, "SecretRefused", 500);
     o.local.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(300)));
     assert_eq!(step_of(&plan(&o)), "read record");
 }

@@ -143,7 +143,7 @@ fn record() -> Record {
         source: Some(Source::Generated),
         ..SecretNotes::default()
     };
-    Record { notes, has_password: true, repeats: false, uncertain: false }
+    Record { notes, has_password: true, repeats: false, uncertain: false, restorable: false }
 }
 
 /// Complete lists of instances and failed creations, with these starts.
@@ -342,6 +342,7 @@ fn step_of(plan: &Plan) -> String {
         Step::Prepare(KubeAction::WriteRecord(_)) => "write record".to_owned(),
         Step::Prepare(KubeAction::MoveRecord { id }) => format!("move record {id}"),
         Step::Prepare(KubeAction::MakeRecord { from, .. }) => format!("make record {from:?}"),
+        Step::Prepare(KubeAction::RestoreRecord { .. }) => "restore record".to_owned(),
         Step::Prepare(KubeAction::NoteRecord { .. }) => "note record".to_owned(),
         Step::Prepare(KubeAction::BeginRotation { password, .. }) => format!("begin rotation {password:?}"),
         Step::Prepare(KubeAction::FinishRotation { .. }) => "finish rotation".to_owned(),

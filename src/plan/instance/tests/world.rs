@@ -199,6 +199,7 @@ fn any_record(dice: &mut Dice<'_>) -> Result<PasswordFacts, Blocker> {
             has_password: !dice.rarely(6),
             repeats: dice.rarely(4),
             uncertain: dice.rarely(4),
+            restorable: dice.rarely(6),
         }),
     };
     let chosen = [ChosenState::Accepted, ChosenState::Other, ChosenState::Pending].map(Ok);
