@@ -1,6 +1,6 @@
 //! Names of objects in the cluster.
 
-use std::fmt;
+use std::{fmt, ops::Deref, sync::Arc};
 
 use kube::{Resource, ResourceExt};
 
@@ -16,9 +16,13 @@ pub struct NamespacedName {
 }
 
 /// Kind, namespace and name of an object that the operator manages: the key of its queue entry, subscription, budget,
-/// local state and metrics.
+/// local state and metrics. Many indexes hold it, so its clones share the names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectId {
+pub struct ObjectId(Arc<ObjectNames>);
+
+/// The parts of an [`ObjectId`].
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectNames {
     /// The kind, such as `DcsInstance`.
     pub kind: &'static str,
     /// metadata.namespace.
@@ -52,17 +56,27 @@ impl fmt::Display for NamespacedName {
 impl ObjectId {
     /// `name` of `kind` in `namespace`.
     pub fn new(kind: &'static str, namespace: &str, name: &str) -> Self {
-        Self { kind, namespace: namespace.to_owned(), name: name.to_owned() }
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Self(Arc::new(ObjectNames { kind, namespace, name }))
     }
 
     /// An object of `kind`.
     pub fn of<K: Resource>(kind: &'static str, object: &K) -> Self {
-        Self { kind, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        Self(Arc::new(ObjectNames { kind, namespace, name }))
     }
 
     /// The Secret `name` in the namespace of the object.
     pub fn secret(&self, name: &str) -> NamespacedName {
         NamespacedName::new(&self.namespace, name)
+    }
+}
+
+impl Deref for ObjectId {
+    type Target = ObjectNames;
+
+    fn deref(&self) -> &ObjectNames {
+        &self.0
     }
 }
 

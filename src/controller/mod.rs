@@ -32,7 +32,7 @@ pub use self::{
     calls::RetryAt,
     dispatch::Dispatch,
     event_sink::{Action, EventSink, NoopSink},
-    ids::{NamespacedName, ObjectId},
+    ids::{NamespacedName, ObjectId, ObjectNames},
     kube::{
         Deadlines, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
         WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,

@@ -16,11 +16,11 @@ const MAX_INSTANCES: usize = 10_000;
 /// A page of this many instances is not made smaller.
 const MIN_PAGE: u32 = 16;
 
-/// The pages of a list together.
+/// The pages of a list together. `T` is what is kept of an instance.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listing {
+pub struct Listing<T> {
     /// The instances, without duplicates.
-    pub instances: Vec<InstanceSummary>,
+    pub instances: Vec<T>,
     /// Whether as many instances arrived as the service announced. If not (instances were created or deleted between
     /// two pages, or a page was short), a missing instance may exist.
     pub complete: bool,
@@ -33,7 +33,10 @@ pub struct Listing {
 ///
 /// # Errors
 /// The error of the first page that could not be read, or [`Failure::TooMany`].
-pub async fn list_all(cloud: &impl Cloud, query: InstanceQuery) -> Result<Listing, Error> {
+pub async fn list_all<T: From<InstanceSummary>>(
+    cloud: &impl Cloud,
+    query: InstanceQuery,
+) -> Result<Listing<T>, Error> {
     let mut instances = Vec::new();
     let mut seen = HashSet::new();
     let mut totals = HashSet::new();
@@ -54,8 +57,8 @@ pub async fn list_all(cloud: &impl Cloud, query: InstanceQuery) -> Result<Listin
         offset = offset.saturating_add(u32::try_from(page.instances.len()).unwrap_or(u32::MAX));
         totals.insert(page.instance_num);
         let known = instances.len();
-        instances
-            .extend(page.instances.into_iter().filter(|instance| seen.insert(instance.instance_id.clone())));
+        let new = page.instances.into_iter().filter(|instance| seen.insert(instance.instance_id.clone()));
+        instances.extend(new.map(T::from));
         if instances.len() > MAX_INSTANCES {
             return Err(Error::new(&LIST_INSTANCES, Failure::TooMany(MAX_INSTANCES), pages));
         }

@@ -138,10 +138,10 @@ impl<T> Default for TopicState<T> {
 
 // === impl Pages ===
 
-impl From<Listing> for Pages<InstanceFacts> {
-    fn from(listing: Listing) -> Self {
+impl<T> From<Listing<T>> for Pages<T> {
+    fn from(listing: Listing<T>) -> Self {
         let Listing { instances, complete, pages } = listing;
-        Self { items: instances.iter().map(InstanceFacts::from).collect(), complete, count: pages }
+        Self { items: instances, complete, count: pages }
     }
 }
 

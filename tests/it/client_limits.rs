@@ -1,6 +1,11 @@
 //! Lists without end and answers without measure: what they take is bounded.
 
-use dcs_operator::dcs::{Cloud, MAX_RESPONSE_BYTES, error::Failure, list_all, model::InstanceQuery};
+use dcs_operator::dcs::{
+    Cloud, MAX_RESPONSE_BYTES,
+    error::Failure,
+    list_all,
+    model::{InstanceQuery, InstanceSummary},
+};
 use serde_json::json;
 
 use crate::support::{
@@ -19,7 +24,7 @@ async fn a_page_of_hundreds_of_thousands_of_small_instances_is_refused() {
     let body = page(300_000, 0..300_000);
     assert!(body.len() < MAX_RESPONSE_BYTES);
     let ClientHarness { client, service, .. } = harness(signing(), vec![answer(200, &[], &body)]);
-    let error = list_all(&client, InstanceQuery::default()).await.unwrap_err();
+    let error = list_all::<InstanceSummary>(&client, InstanceQuery::default()).await.unwrap_err();
     assert!(matches!(error.failure(), Failure::TooMany(_)), "{error}");
     assert_eq!(service.requests().len(), 1, "the same request brings the same answer");
 }
@@ -28,7 +33,7 @@ async fn a_page_of_hundreds_of_thousands_of_small_instances_is_refused() {
 async fn a_list_without_end_is_given_up() {
     let pages = (0..11).map(|n| answer(200, &[], &page(1_000_000, n * 1000..(n + 1) * 1000))).collect();
     let ClientHarness { client, service, .. } = harness(signing(), pages);
-    let error = list_all(&client, InstanceQuery::default()).await.unwrap_err();
+    let error = list_all::<InstanceSummary>(&client, InstanceQuery::default()).await.unwrap_err();
     assert_eq!(*error.failure(), Failure::TooMany(10_000));
     assert_eq!(service.requests().len(), 11);
 }
@@ -43,7 +48,7 @@ async fn a_page_that_is_too_large_is_read_in_smaller_ones() {
         answer(200, &[], &page(100, 62..100)),
     ];
     let ClientHarness { client, service, .. } = harness(signing(), script);
-    let listing = list_all(&client, InstanceQuery::default()).await.unwrap();
+    let listing = list_all::<InstanceSummary>(&client, InstanceQuery::default()).await.unwrap();
     assert_eq!((listing.instances.len(), listing.complete, listing.pages), (100, true, 4));
     let limits: Vec<_> =
         service.requests().iter().map(|request| request.url.query().unwrap().to_owned()).collect();

@@ -7,8 +7,9 @@ use dcs_operator::dcs::{
     error::Error,
     list_all,
     model::{
-        CacheMode, Capacity, CreateInstance, FlavorQuery, InstanceQuery, InstanceStatus, MAX_PAGE,
-        ResetPassword, ResizeInstance, Tag, TagsAction, TagsChange, TaskQuery, TaskStatus, UpdateInstance,
+        CacheMode, Capacity, CreateInstance, FlavorQuery, InstanceQuery, InstanceStatus, InstanceSummary,
+        MAX_PAGE, ResetPassword, ResizeInstance, Tag, TagsAction, TagsChange, TaskQuery, TaskStatus,
+        UpdateInstance,
     },
 };
 use secrecy::SecretString;
@@ -119,12 +120,13 @@ async fn pages_are_complete_and_bounded(harness: SimHarness) {
         ids.extend(page.instances.into_iter().map(|instance| instance.instance_id));
     }
     assert_eq!(ids.len(), 12, "each instance is on exactly one page");
-    let all = list_all(client, InstanceQuery::default()).await.expect("a list");
+    let all = list_all::<InstanceSummary>(client, InstanceQuery::default()).await.expect("a list");
     assert_eq!((all.instances.len(), all.complete), (12, true));
     harness.add_faults(
         &json!([{ "operation": "ListInstances", "count": 2, "fault": { "partialList": { "drop": 1 } } }]),
     );
-    let partial = list_all(client, InstanceQuery::default()).await.expect("a partial list");
+    let partial =
+        list_all::<InstanceSummary>(client, InstanceQuery::default()).await.expect("a partial list");
     assert_eq!((partial.instances.len(), partial.complete), (11, false), "an incomplete list is detected");
 }
 

@@ -83,8 +83,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let id = object.object_id();
         Subject {
             owner: OwnerHash::new(&self.shared.cluster_id, &id.namespace, &id.name),
-            namespace: id.namespace,
-            name: id.name,
+            namespace: id.namespace.clone(),
+            name: id.name.clone(),
             uid: object.uid().unwrap_or_default(),
             generation: object.metadata.generation.unwrap_or_default(),
             deleting: object.is_deleting(),

@@ -33,15 +33,15 @@ macro_rules! facts {
             $($(#[$meta])* pub $field: $type,)*
         }
 
-        impl From<&InstanceSummary> for InstanceFacts {
-            fn from(summary: &InstanceSummary) -> Self {
+        impl From<InstanceSummary> for InstanceFacts {
+            fn from(summary: InstanceSummary) -> Self {
                 Self {
-                    id: summary.instance_id.clone(),
                     capacity: summary.capacity(),
                     security_group_id: summary.security_group().map(|id| text::bounded(id, 64)),
-                    tags: sorted(&summary.tags),
-                    unusable: unusable(summary),
-                    $($field: $check(&summary.$field),)*
+                    unusable: unusable(&summary),
+                    id: summary.instance_id,
+                    tags: sorted(summary.tags),
+                    $($field: $check(summary.$field),)*
                 }
             }
         }
@@ -54,7 +54,7 @@ facts! {
     /// Description by the user.
     description: Option<String> = at_most(1024),
     /// Lifecycle status.
-    status: Option<InstanceStatus> = Clone::clone,
+    status: Option<InstanceStatus> = as_it_is,
     /// Detail of the status.
     sub_status: Option<String> = at_most(64),
     /// Such as `6.0`.
@@ -62,7 +62,7 @@ facts! {
     /// Flavor code.
     spec_code: Option<String> = at_most(128),
     /// Processor architecture.
-    cpu_type: Option<CpuType> = Clone::clone,
+    cpu_type: Option<CpuType> = as_it_is,
     /// IP address; several, separated by commas, for a cluster.
     ip: Option<String> = addresses,
     /// Port.
@@ -72,7 +72,7 @@ facts! {
     /// Name of the read-only endpoint.
     readonly_domain_name: Option<String> = host,
     /// Whether clients need no password.
-    no_password_access: Option<bool> = Clone::clone,
+    no_password_access: Option<bool> = as_it_is,
     /// VPC id.
     vpc_id: Option<String> = at_most(64),
     /// Subnet id.
@@ -82,7 +82,7 @@ facts! {
     /// End of the maintenance window, UTC, `HH:mm:ss`.
     maintain_end: Option<String> = at_most(16),
     /// 0 for pay-per-use.
-    charging_mode: Option<i64> = Clone::clone,
+    charging_mode: Option<i64> = as_it_is,
     /// Enterprise project id.
     enterprise_project_id: Option<String> = at_most(64),
 }
@@ -91,7 +91,7 @@ facts! {
 
 impl From<&InstanceDetail> for InstanceFacts {
     fn from(detail: &InstanceDetail) -> Self {
-        Self::from(&detail.summary)
+        Self::from(detail.summary.clone())
     }
 }
 
@@ -112,19 +112,23 @@ impl InstanceFacts {
     }
 }
 
-fn at_most(longest: usize) -> impl Fn(&Option<String>) -> Option<String> {
-    move |text| text.as_deref().map(|text| text::bounded(text, longest))
+fn as_it_is<T>(value: T) -> T {
+    value
 }
 
-fn host(name: &Option<String>) -> Option<String> {
-    name.clone().filter(|name| is_host(name))
+fn at_most(longest: usize) -> impl Fn(Option<String>) -> Option<String> {
+    move |text| text.map(|text| text::bound(text, longest))
 }
 
-fn addresses(ips: &Option<String>) -> Option<String> {
-    ips.clone().filter(|ips| are_addresses(ips))
+fn host(name: Option<String>) -> Option<String> {
+    name.filter(|name| is_host(name))
 }
 
-fn port(port: &Option<i64>) -> Option<i64> {
+fn addresses(ips: Option<String>) -> Option<String> {
+    ips.filter(|ips| are_addresses(ips))
+}
+
+fn port(port: Option<i64>) -> Option<i64> {
     port.filter(|port| is_port(*port))
 }
 
@@ -142,12 +146,12 @@ fn unusable(summary: &InstanceSummary) -> Vec<&'static str> {
     wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, reason)| reason).collect()
 }
 
-fn sorted(tags: &[Tag]) -> Vec<Tag> {
-    let tag = |tag: &Tag| Tag {
-        key: text::bounded(&tag.key, MAX_TAG.0),
-        value: tag.value.as_deref().map(|value| text::bounded(value, MAX_TAG.1)),
+fn sorted(tags: Vec<Tag>) -> Vec<Tag> {
+    let tag = |Tag { key, value }| Tag {
+        key: text::bound(key, MAX_TAG.0),
+        value: value.map(|value| text::bound(value, MAX_TAG.1)),
     };
-    let mut tags: Vec<_> = tags.iter().map(tag).collect();
+    let mut tags: Vec<_> = tags.into_iter().map(tag).collect();
     tags.sort_by(|one, other| one.key.cmp(&other.key));
     tags
 }
@@ -167,7 +171,7 @@ mod tests {
         });
         let summary: InstanceSummary = serde_json::from_value(seen.clone()).unwrap();
         let detail: InstanceDetail = serde_json::from_value(seen).unwrap();
-        let facts = InstanceFacts::from(&summary);
+        let facts = InstanceFacts::from(summary);
         assert_eq!(facts, InstanceFacts::from(&detail));
         assert_eq!(facts.capacity, Some(Capacity::from_mib(512)));
         assert_eq!(facts.security_group_id, None);
@@ -180,7 +184,7 @@ mod tests {
             let mut seen =
                 json!({"instance_id": "i", "domain_name": "redis.example", "ip": "10.0.0.2", "port": 6379});
             seen.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            InstanceFacts::from(&serde_json::from_value::<InstanceSummary>(seen).unwrap())
+            InstanceFacts::from(serde_json::from_value::<InstanceSummary>(seen).unwrap())
         };
         assert_eq!(facts(json!({})).unusable, Vec::<&str>::new());
         assert_eq!(facts(json!({"domain_name": "", "port": null, "ip": {}})).unusable, Vec::<&str>::new());
@@ -203,7 +207,7 @@ mod tests {
     fn a_description_of_several_lines_is_recognised() {
         let facts = |text: &str| {
             let seen = json!({"instance_id": "i", "description": text});
-            InstanceFacts::from(&serde_json::from_value::<InstanceSummary>(seen).unwrap())
+            InstanceFacts::from(serde_json::from_value::<InstanceSummary>(seen).unwrap())
         };
         let long = "é\n".repeat(512);
         for text in ["two\nlines", long.as_str(), ""] {
@@ -216,7 +220,7 @@ mod tests {
     fn used_memory_and_the_order_of_tags_are_no_change() {
         let facts = |used: i64, tags: serde_json::Value| {
             let seen = json!({"instance_id": "i", "used_memory": used, "updated_at": used.to_string(), "tags": tags});
-            InstanceFacts::from(&serde_json::from_value::<InstanceSummary>(seen).unwrap())
+            InstanceFacts::from(serde_json::from_value::<InstanceSummary>(seen).unwrap())
         };
         let (a, b) = (json!({"key": "a", "value": "1"}), json!({"key": "b", "value": "2"}));
         assert_eq!(facts(1, json!([a, b])), facts(2, json!([b, a])));

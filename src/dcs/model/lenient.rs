@@ -149,7 +149,7 @@ impl FromScalar for String {
             Scalar::Bool(value) => Some(value.to_string()),
             Scalar::Integer(value) => Some(value.to_string()),
             Scalar::Float(value) => Some(value.to_string()),
-            Scalar::Text(text) => (!text.is_empty()).then(|| text::bounded(&text, MAX_TEXT)),
+            Scalar::Text(text) => (!text.is_empty()).then(|| text::bound(text, MAX_TEXT)),
         }
     }
 }

@@ -18,8 +18,13 @@ pub fn shortened(text: &str, longest: usize) -> String {
 
 /// [`one_line`] and [`shortened`].
 pub fn bounded(text: &str, longest: usize) -> String {
+    bound(text.to_owned(), longest)
+}
+
+/// [`bounded`], without a copy of an ordinary text.
+pub fn bound(text: String, longest: usize) -> String {
     let is_ordinary = text.len() <= longest && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if is_ordinary { text.to_owned() } else { shortened(&one_line(text), longest) }
+    if is_ordinary { text } else { shortened(&one_line(&text), longest) }
 }
 
 /// Whether `text` looks like a code: of a flavor, a zone or a version.

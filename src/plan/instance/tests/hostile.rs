@@ -165,7 +165,7 @@ fn unbounded(schema: &JSONSchemaProps, at: &str) -> Vec<String> {
 fn seen(answer: &Value, deleting: bool) -> Option<Observed> {
     let detail: InstanceDetail = serde_json::from_value(answer.clone()).ok()?;
     let summary: InstanceSummary = serde_json::from_value(answer.clone()).ok()?;
-    let facts = InstanceFacts::from(&summary);
+    let facts = InstanceFacts::from(summary);
     assert_eq!(facts, InstanceFacts::from(&detail));
     let mut o = observed(json!({
         "name": "renamed", "description": "two\nlines", "port": 6380, "tags": {"team": "shop"},
