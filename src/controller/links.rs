@@ -39,12 +39,13 @@ pub struct Link {
 #[derive(Debug, Default)]
 pub struct Links {
     by_object: BTreeMap<ObjectId, Entry>,
-    referrers: BTreeMap<Referent, BTreeMap<ObjectId, BTreeSet<Relation>>>,
+    referrers: BTreeMap<Referent, BTreeSet<(ObjectId, Relation)>>,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
-    links: BTreeSet<Link>,
+    /// In order. A set would take several times the memory.
+    links: Box<[Link]>,
     /// A hash of what referrers of the object depend on.
     projection: u64,
 }
@@ -77,15 +78,15 @@ impl Links {
     /// Replaces the links of an object. Returns those that it no longer has.
     pub fn set(&mut self, object: &ObjectId, links: BTreeSet<Link>) -> BTreeSet<Link> {
         let entry = self.by_object.entry(object.clone()).or_default();
-        if entry.links == links {
+        if entry.links.iter().eq(&links) {
             return BTreeSet::new();
         }
-        let former = std::mem::replace(&mut entry.links, links.clone());
-        let dropped: BTreeSet<_> = former.difference(&links).cloned().collect();
+        let new = links.iter().cloned().collect();
+        let mut dropped: BTreeSet<_> = std::mem::replace(&mut entry.links, new).into_iter().collect();
+        dropped.retain(|link| !links.contains(link));
         dropped.iter().for_each(|link| self.unlink(object, link));
         for Link { relation, referent } in links {
-            let relations = self.referrers.entry(referent).or_default().entry(object.clone()).or_default();
-            relations.insert(relation);
+            self.referrers.entry(referent).or_default().insert((object.clone(), relation));
         }
         dropped
     }
@@ -100,33 +101,31 @@ impl Links {
 
     /// Removes an object. Returns the links that it had.
     pub fn remove(&mut self, object: &ObjectId) -> BTreeSet<Link> {
-        let links = self.by_object.remove(object).unwrap_or_default().links;
+        let links: BTreeSet<_> =
+            self.by_object.remove(object).unwrap_or_default().links.into_iter().collect();
         links.iter().for_each(|link| self.unlink(object, link));
         links
     }
 
     fn unlink(&mut self, object: &ObjectId, link: &Link) {
         let Some(referrers) = self.referrers.get_mut(&link.referent) else { return };
-        if let Some(relations) = referrers.get_mut(object) {
-            relations.remove(&link.relation);
-            if relations.is_empty() {
-                referrers.remove(object);
-            }
-        }
+        referrers.remove(&(object.clone(), link.relation));
         if referrers.is_empty() {
             self.referrers.remove(&link.referent);
         }
     }
 
-    /// The objects that refer to it, for any reason.
+    /// The objects that refer to it, for any reason, each once.
     pub fn referrers<'a>(&'a self, referent: &Referent) -> impl Iterator<Item = &'a ObjectId> + use<'a> {
-        self.referrers.get(referent).into_iter().flat_map(BTreeMap::keys)
+        let mut last = None;
+        let all = self.referrers.get(referent).into_iter().flatten().map(|(object, _)| object);
+        all.filter(move |object| last.replace(*object) != Some(*object))
     }
 
     /// Whether an object of any kind uses the credentials in a Secret.
     pub fn has_credentials_from(&self, secret: &NamespacedName) -> bool {
         let users = self.referrers.get(&Referent::Secret(secret.clone()));
-        users.is_some_and(|users| users.values().any(|relations| relations.contains(&Relation::Credentials)))
+        users.into_iter().flatten().any(|(_, relation)| *relation == Relation::Credentials)
     }
 
     /// All objects of all kinds.

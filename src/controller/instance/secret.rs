@@ -70,7 +70,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         self.local_states.with(object, |entry| match entry.more.own.get(name) {
             Some(own) if own.is_newer_than(shown.as_ref(), now) => own.metadata.clone(),
             Some(_) | None => {
-                entry.more.own.remove(name);
+                entry.more.forget_own(name);
                 shown
             }
         })
@@ -86,7 +86,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
     /// Drops what this process remembers of its writes to a Secret.
     fn forget(&self, object: &DcsInstance, name: &str) {
         self.local_states.with(object, |entry| {
-            entry.more.own.remove(name);
+            entry.more.forget_own(name);
             entry.more.record.take_if(|kept| kept.0.name_any() == name);
         });
     }
@@ -116,7 +116,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let is_newest =
             |kept: &KeptSecret| kept.0.name_any() == name && Some(version(&kept.0.metadata)) == newest;
         match kept.filter(is_newest) {
-            Some(kept) => Ok(Some(kept.0)),
+            Some(kept) => Ok(Some(*kept.0)),
             None => self.read(&object.object_id().secret(name)).await,
         }
     }
@@ -152,7 +152,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         secret: &Secret,
     ) -> Result<(), ClusterError> {
         let written = self.put(context, secret).await?;
-        self.local_states.with(&context.object, |entry| entry.more.record = Some(KeptSecret(written)));
+        self.local_states.with(&context.object, |entry| entry.more.record = Some(KeptSecret(Box::new(written))));
         Ok(())
     }
 

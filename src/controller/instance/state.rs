@@ -49,7 +49,7 @@ pub(super) struct OwnSecret {
 
 /// A Secret in memory. Its values are not part of `Debug`.
 #[derive(Clone)]
-pub(super) struct KeptSecret(pub(super) Secret);
+pub(super) struct KeptSecret(pub(super) Box<Secret>);
 
 /// What only executing a step needs.
 #[derive(Default)]
@@ -75,6 +75,18 @@ pub(super) struct BindingDraft {
 
 /// The context of a reconcile.
 pub(super) type Context<C> = ReconcileContext<DcsInstance, C, Observed, Scratch>;
+
+// === impl InstanceLocalState ===
+
+impl InstanceLocalState {
+    /// Drops what is remembered of writes to a Secret. An emptied map would keep its memory.
+    pub(super) fn forget_own(&mut self, name: &str) {
+        self.own.remove(name);
+        if self.own.is_empty() {
+            self.own = BTreeMap::new();
+        }
+    }
+}
 
 // === impl KeptSecret ===
 
