@@ -174,6 +174,34 @@ impl Metrics {
         Self(Arc::new(Inner { registry, ..inner }))
     }
 
+    /// One value of each metric: those without a value are not in the text.
+    pub(crate) fn sample() -> Self {
+        let metrics = Self::new();
+        metrics.record_reconcile("DcsInstance", "Done", Duration::from_millis(3));
+        metrics.record_action("DcsInstance", "Create", "Accepted");
+        metrics.record_request("ListInstances", "ok", Duration::from_millis(40));
+        metrics.record_throttle_wait("read", Duration::from_secs(1));
+        metrics.record_watch_error("Secret");
+        metrics.record_unreadable("DcsInstance");
+        metrics.record_refused_statuses("DcsInstance", 2);
+        metrics.set_snapshot_source(|| Snapshot {
+            objects: vec![(
+                ObjectLabels {
+                    kind: "DcsInstance".to_owned(),
+                    condition: "Ready".to_owned(),
+                    status: "True".to_owned(),
+                    reason: "Available".to_owned(),
+                },
+                7,
+            )],
+            instances: vec![("RUNNING".to_owned(), 7)],
+            oldest_observation: Some(Duration::from_millis(1500)),
+            accounts: 2,
+            leader: true,
+        });
+        metrics
+    }
+
     /// Sets the function that computes the gauges of a scrape.
     pub(crate) fn set_snapshot_source(&self, source: impl Fn() -> Snapshot + Send + 'static) {
         *self.0.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(source));
@@ -311,29 +339,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_in_the_text() {
-        let metrics = Metrics::new();
-        metrics.record_reconcile("DcsInstance", "Done", Duration::from_millis(3));
-        metrics.record_action("DcsInstance", "Create", "Accepted");
-        metrics.record_request("ListInstances", "ok", Duration::from_millis(40));
-        metrics.record_throttle_wait("read", Duration::from_secs(1));
-        metrics.record_watch_error("Secret");
-        metrics.record_unreadable("DcsInstance");
-        metrics.record_refused_statuses("DcsInstance", 2);
-        metrics.set_snapshot_source(|| Snapshot {
-            objects: vec![(
-                ObjectLabels {
-                    kind: "DcsInstance".to_owned(),
-                    condition: "Ready".to_owned(),
-                    status: "True".to_owned(),
-                    reason: "Available".to_owned(),
-                },
-                7,
-            )],
-            instances: vec![("RUNNING".to_owned(), 7)],
-            oldest_observation: Some(Duration::from_millis(1500)),
-            accounts: 2,
-            leader: true,
-        });
+        let metrics = Metrics::sample();
         let text = metrics.text().unwrap();
         for line in [
             r#"dcs_operator_reconciles_total{kind="DcsInstance",outcome="Done"} 1"#,

@@ -1,13 +1,13 @@
 //! Flags, metrics and alerts: from the command line and the metrics registry themselves.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{collections::BTreeMap, io};
 
 use clap::{Arg, Args, Command};
 
 use super::{GENERATED, Page, cell, head, row};
 use crate::{
     cli::run::{DEFAULT_LOG_FILTER, RunArgs},
-    metrics::{Metrics, ObjectLabels, Snapshot},
+    metrics::Metrics,
     telemetry::FILTER_VARIABLE,
 };
 
@@ -231,33 +231,6 @@ fn logs() -> String {
 
 // === metrics ===
 
-/// Metrics with one sample of each, since empty ones are not encoded.
-fn sampled() -> Metrics {
-    let metrics = Metrics::new();
-    metrics.record_reconcile("DcsInstance", "Done", Duration::ZERO);
-    metrics.record_action("DcsInstance", "Create", "Accepted");
-    metrics.record_request("ListInstances", "ok", Duration::ZERO);
-    metrics.record_throttle_wait("read", Duration::ZERO);
-    metrics.record_watch_error("Secret");
-    metrics.record_unreadable("DcsInstance");
-    metrics.set_snapshot_source(|| Snapshot {
-        objects: vec![(
-            ObjectLabels {
-                kind: "DcsInstance".to_owned(),
-                condition: "Ready".to_owned(),
-                status: "True".to_owned(),
-                reason: "Available".to_owned(),
-            },
-            1,
-        )],
-        instances: vec![("RUNNING".to_owned(), 1)],
-        oldest_observation: Some(Duration::ZERO),
-        accounts: 1,
-        leader: true,
-    });
-    metrics
-}
-
 /// Reads OpenMetrics text, by metric.
 fn described(text: &str) -> BTreeMap<String, Metric> {
     let mut found: BTreeMap<String, Metric> = BTreeMap::new();
@@ -293,7 +266,7 @@ fn queried(name: &str, type_: &str) -> String {
 }
 
 fn metrics() -> io::Result<String> {
-    let text = sampled().text().map_err(io::Error::other)?;
+    let text = Metrics::sample().text().map_err(io::Error::other)?;
     let rows = described(&text).into_iter().map(|(name, metric)| {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         row([
@@ -343,7 +316,7 @@ mod tests {
 
     #[test]
     fn alerts_use_metrics_and_labels_that_exist() {
-        let text = sampled().text().unwrap();
+        let text = Metrics::sample().text().unwrap();
         let metrics = described(&text);
         for Alert { name, expression, summary, .. } in ALERTS {
             let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');

@@ -152,7 +152,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         secret: &Secret,
     ) -> Result<(), ClusterError> {
         let written = self.put(context, secret).await?;
-        self.local_states.with(&context.object, |entry| entry.more.record = Some(KeptSecret(Box::new(written))));
+        self.local_states
+            .with(&context.object, |entry| entry.more.record = Some(KeptSecret(Box::new(written))));
         Ok(())
     }
 
