@@ -33,6 +33,8 @@ pub(crate) struct SingleFlightMap<K, V, E> {
 #[derive(Debug)]
 struct Latest<V, E> {
     result: Result<V, E>,
+    /// Monotonic time at which it was read.
+    at: Duration,
     /// Monotonic time at which the result expires.
     until: Duration,
     /// Failures in a row.
@@ -84,6 +86,15 @@ impl<V: Clone, E: Clone> SingleFlight<V, E> {
         }
     }
 
+    /// Keeps a failure for `ttl` at most. Failures in a row still count.
+    pub(crate) fn shorten_failure(&self, ttl: Duration) {
+        if let Ok(mut latest) = self.latest.try_lock()
+            && let Some(failure) = latest.as_mut().filter(|latest| latest.result.is_err())
+        {
+            failure.until = failure.until.min(failure.at.saturating_add(ttl));
+        }
+    }
+
     async fn get_locked<R: Future<Output = Result<V, E>>>(
         &self,
         mut latest: MutexGuard<'_, Option<Latest<V, E>>>,
@@ -101,8 +112,9 @@ impl<V: Clone, E: Clone> SingleFlight<V, E> {
         let former = latest.as_ref().map_or(0, |former| former.failures);
         let failures = if result.is_ok() { 0 } else { former.saturating_add(1) };
         if let Some(ttl) = ttl(&result, failures) {
-            let until = clock.monotonic().saturating_add(ttl);
-            *latest = Some(Latest { result: result.clone(), until, failures });
+            let at = clock.monotonic();
+            let until = at.saturating_add(ttl);
+            *latest = Some(Latest { result: result.clone(), at, until, failures });
         }
         self.reads.fetch_add(1, Ordering::Relaxed);
         result
@@ -194,6 +206,25 @@ mod tests {
         assert_eq!(get(&cached, &clock, Ok(7)).await, Ok(5));
         cached.invalidate(|value| *value == 5).await;
         assert_eq!(get(&cached, &clock, Ok(8)).await, Ok(8));
+    }
+
+    #[tokio::test]
+    async fn a_failure_can_be_tried_again_sooner() {
+        let (cached, clock) = (Cached::default(), SteppedClock::default());
+        assert_eq!(get(&cached, &clock, Ok(1)).await, Ok(1));
+        cached.shorten_failure(Duration::ZERO);
+        assert_eq!(get(&cached, &clock, Ok(2)).await, Ok(1), "a value is kept");
+        clock.step(10);
+        for _ in 0..5 {
+            assert_eq!(get(&cached, &clock, Err(3)).await, Err(3));
+            clock.step(5);
+        }
+        cached.shorten_failure(Duration::from_secs(2));
+        assert_eq!(get(&cached, &clock, Err(4)).await, Err(4), "five seconds old");
+        cached.shorten_failure(Duration::from_secs(2));
+        assert_eq!(get(&cached, &clock, Ok(5)).await, Err(4), "it was tried just now");
+        clock.step(2);
+        assert_eq!(get(&cached, &clock, Ok(5)).await, Ok(5));
     }
 
     #[tokio::test]

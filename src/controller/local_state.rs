@@ -215,8 +215,13 @@ impl<K, M: Default> LocalEntry<K, M> {
     }
 
     /// Whether `token` asks for a retry that was not served yet.
+    pub(super) fn asks_retry(&self, token: Option<&String>) -> bool {
+        token.is_some() && token != self.retry_token.as_ref()
+    }
+
+    /// The same, and it is served from then on.
     pub(super) fn serve_retry(&mut self, token: Option<String>) -> bool {
-        let is_new = token.is_some() && token != self.retry_token;
+        let is_new = self.asks_retry(token.as_ref());
         self.retry_token = token;
         if is_new {
             self.failures = 0;

@@ -38,7 +38,7 @@ impl Default for Projects {
 
 impl Projects {
     /// The project's id; `None` while another caller looks it up. `key` holds everything that the answer depends on,
-    /// and no secret; `connect` makes the client if the answer is not cached.
+    /// and no secret; `connect` makes the client if the answer is not cached. With `retry`, the user asks to try again.
     ///
     /// # Errors
     /// `ProjectError`. Failed calls are cached for a while, since calls with wrong credentials lock them.
@@ -48,6 +48,7 @@ impl Projects {
         connect: impl FnOnce() -> Result<C, Blocker>,
         clock: &dyn Clock,
         requeue: &RequeuePolicy,
+        retry: bool,
     ) -> Option<Result<String, ProjectError>> {
         let ttl = |found: &Result<_, ProjectError>, failures| match found {
             Ok(_) => Some(Duration::MAX),
@@ -60,6 +61,11 @@ impl Projects {
             let cloud = connect().map_err(ProjectError::Connect)?;
             cloud.find_project().await.map_err(ProjectError::Cloud)
         };
-        self.0.entry(key).try_get(clock, ttl, look_up).await
+        let project = self.0.entry(key);
+        if retry {
+            // Many objects may ask for it together, as after a restart.
+            project.shorten_failure(requeue.operation_check_interval);
+        }
+        project.try_get(clock, ttl, look_up).await
     }
 }

@@ -103,7 +103,8 @@ async fn gather<T: Reconciler>(
 ) -> Result<Option<ContextOf<T>>, ClusterError> {
     let shared = kind.shared();
     let token = object.retry_token();
-    let (account, cloud) = match shared.resolve_account(object.as_ref()).await? {
+    let retry = kind.local_states().with(object, |entry| entry.asks_retry(token.as_ref()));
+    let (account, cloud) = match shared.resolve_account(object.as_ref(), retry).await? {
         Ok((account, cloud)) => (Ok(account), Some(cloud)),
         Err(AccountUnavailable::Blocker(blocker)) => (Err(blocker), None),
         Err(AccountUnavailable::InProgress) => return Ok(None),

@@ -356,6 +356,29 @@ fn one_object_of_an_account_probes_an_exhausted_quota() {
     world.until("all ready", 12 * MINUTE, |world| keys.iter().all(|key| world.is_well(key)));
 }
 
+fn ask_for_a_retry(world: &mut World, key: &ObjectId, token: &str) {
+    world.cluster.change::<dcs_operator::api::DcsInstance>(key, |object| {
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.insert("dcs.huaweicloud.com/retry".to_owned(), token.to_owned());
+    });
+}
+
+#[test]
+fn a_retry_looks_up_the_project_again() {
+    let mut world = World::new(quick_cloud(), setup());
+    put_credentials(&mut world, json!({"projectId": null}));
+    fault(&world, "KeystoneListProjects", json!({"errorBefore": {"status": 403, "code": "IAM.0003"}}), None);
+    let key = world.apply("sessions", spec(json!({})));
+    until(&mut world, "Stalled", "True/Forbidden", LIMIT);
+    // Many failures in a row make the gap long.
+    world.run_for(120 * MINUTE);
+    world.cloud.lock().clear_faults();
+    world.run_for(MINUTE);
+    assert_eq!(world.condition(&sessions(), "Stalled"), "True/Forbidden");
+    ask_for_a_retry(&mut world, &key, "1");
+    until_well(&mut world, 2 * MINUTE);
+}
+
 #[test]
 fn each_retry_token_is_one_retry() {
     let mut cloud = quick_cloud();
@@ -364,16 +387,10 @@ fn each_retry_token_is_one_retry() {
     let key = world.apply("sessions", spec(json!({})));
     until(&mut world, "Stalled", "True/QuotaExceeded", LIMIT);
     world.run_for(Duration::from_secs(3));
-    let annotate = |world: &mut World, token: &str| {
-        world.cluster.change::<dcs_operator::api::DcsInstance>(&key, |object| {
-            let annotations = object.metadata.annotations.get_or_insert_default();
-            annotations.insert("dcs.huaweicloud.com/retry".to_owned(), token.to_owned());
-        });
-        world.run_for(Duration::from_secs(3));
-    };
     let mut tried = calls(&world, "CreateInstance");
     for (token, more) in [("1", 1), ("1", 0), ("2", 1)] {
-        annotate(&mut world, token);
+        ask_for_a_retry(&mut world, &key, token);
+        world.run_for(Duration::from_secs(3));
         assert_eq!(calls(&world, "CreateInstance"), tried + more, "{token}");
         tried += more;
     }

@@ -46,13 +46,14 @@ impl From<Blocker> for AccountUnavailable {
 // === impl Shared ===
 
 impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
-    /// The account of an object.
+    /// The account of an object. With `retry`, the user asks to try again what was refused.
     pub(in crate::controller) async fn resolve_account(
         &self,
         object: &impl ManagedResource,
+        retry: bool,
     ) -> Result<Resolved<N::Cloud>, ClusterError> {
         Ok(match self.credentials(object).await? {
-            Ok((parsed, source)) => self.join(&parsed, source).await,
+            Ok((parsed, source)) => self.join(&parsed, source, retry).await,
             Err(blocker) => Err(blocker.into()),
         })
     }
@@ -120,7 +121,12 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
     }
 
     /// The account of some credentials, joined to the inventory.
-    async fn join(&self, parsed: &ParsedCredentials, source: CredentialsSource) -> Resolved<N::Cloud> {
+    async fn join(
+        &self,
+        parsed: &ParsedCredentials,
+        source: CredentialsSource,
+        retry: bool,
+    ) -> Resolved<N::Cloud> {
         let connect = || {
             self.client_factory.connect(&parsed.account).map_err(|error| Blocker {
                 reason: Reason::CredentialsInvalid,
@@ -130,7 +136,7 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
         let endpoint = parsed.account.endpoint.to_string();
         let project_id = match &parsed.account.project_id {
             Some(id) => id.clone(),
-            None => self.find_project(parsed, &source, connect).await?,
+            None => self.find_project(parsed, &source, connect, retry).await?,
         };
         let account = AccountKey {
             endpoint: endpoint.clone(),
@@ -163,11 +169,12 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
         parsed: &ParsedCredentials,
         source: &CredentialsSource,
         connect: impl FnOnce() -> Result<N::Cloud, Blocker>,
+        retry: bool,
     ) -> Result<String, AccountUnavailable> {
         let account = &parsed.account;
         let found = self
             .projects
-            .find(parsed.hash.clone(), connect, self.clock.as_ref(), &self.settings.requeue)
+            .find(parsed.hash.clone(), connect, self.clock.as_ref(), &self.settings.requeue, retry)
             .await;
         found.ok_or(AccountUnavailable::InProgress)?.map_err(|problem| match problem {
             ProjectError::Connect(blocker) => AccountUnavailable::Blocker(blocker),
