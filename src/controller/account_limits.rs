@@ -11,7 +11,7 @@ use crate::{
     inventory::Site,
     plan::{
         Blocker,
-        instance::observed::AccountLimit,
+        instance::lists::AccountLimit,
         schedule::{RequeuePolicy, RetryClass},
     },
 };

@@ -16,7 +16,7 @@ use crate::{
     inventory::{AccountKey, AccountSnapshot, Subscription},
     plan::{
         Blocker, Plan,
-        instance::observed::{AccountLimit, ResolvedAccount},
+        instance::{lists::AccountLimit, observed::ResolvedAccount},
         operation::MutatingAction,
     },
 };

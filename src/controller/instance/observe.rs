@@ -22,7 +22,8 @@ use crate::{
         Blocker,
         instance::{
             Desired, Observed, Policies,
-            observed::{AccountLists, ListTimes, LocalState, LookupResults, Now, Subject},
+            lists::{AccountLists, ListTimes},
+            observed::{LocalState, LookupResults, Now, Subject},
         },
     },
 };

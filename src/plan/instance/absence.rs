@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    input::observed::{AccountLists, Observed},
+    input::{Observed, lists::AccountLists},
     intent,
 };
 use crate::api::words::OperationType;

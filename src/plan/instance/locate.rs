@@ -6,7 +6,8 @@ use super::{
     absence::{self, Absence},
     decision::BEING_CREATED,
     input::{
-        observed::{AccountLists, Blocker, Detail, InstanceSnapshot, Observed},
+        lists::AccountLists,
+        observed::{Blocker, Detail, InstanceSnapshot, Observed},
         ownership::{Claims, Ownership, claims, is_live, ownership_of, tag},
     },
     intent,

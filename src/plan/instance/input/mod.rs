@@ -4,6 +4,7 @@ pub mod binding;
 mod defaults;
 mod desired;
 mod invalid;
+pub mod lists;
 pub mod observed;
 pub(super) mod ownership;
 pub mod password;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::observed::{AccountLists, Subject};
+use super::{lists::AccountLists, observed::Subject};
 use crate::{
     dcs::model::{InstanceFacts, InstanceStatus},
     formats::{ORIGIN_TAG, OWNER_TAG, Origin, OwnershipReading, OwnershipTags, RELEASED_TAG, UID_TAG},

@@ -15,7 +15,8 @@ use crate::{
             decision::Decision,
             input::{
                 Observed,
-                observed::{AccountLists, Detail, InstanceSnapshot},
+                lists::AccountLists,
+                observed::{Detail, InstanceSnapshot},
                 ownership::{Claims, Ownership, claims, ids, kept_origin, ownership_of},
                 secrets::SecretNotes,
             },

@@ -8,7 +8,7 @@ use crate::{
         instance::{
             absence::{self, Absence},
             decision::Decision,
-            input::{Desired, Observed, observed::AccountLists},
+            input::{Desired, Observed, lists::AccountLists},
         },
     },
 };

@@ -12,11 +12,7 @@ use crate::{
             action::{Lookup, Step},
             decision::Decision,
             diff::Differences,
-            input::{
-                Desired, Observed,
-                observed::{AccountLists, Detail},
-                ownership::claims,
-            },
+            input::{Desired, Observed, lists::AccountLists, observed::Detail, ownership::claims},
             status::observation::serves,
         },
     },

@@ -15,10 +15,7 @@ use crate::{
         conditions::{Readiness, Situation},
         instance::{
             decision::Decision,
-            input::{
-                AuthSpec, Desired, Observed,
-                observed::{AccountLists, ResolvedAccount},
-            },
+            input::{AuthSpec, Desired, Observed, lists::AccountLists, observed::ResolvedAccount},
         },
         schedule::RetryClass,
     },

@@ -13,7 +13,8 @@ use crate::{
             diff::Differences,
             input::{
                 Desired, Observed,
-                observed::{AccountLists, Detail, InstanceSnapshot},
+                lists::AccountLists,
+                observed::{Detail, InstanceSnapshot},
                 ownership::{Claims, Ownership, claims, ids, is_live, kept_origin, ownership_of, tag},
             },
         },

@@ -16,7 +16,8 @@ use crate::{
             decision::Decision,
             input::{
                 Observed,
-                observed::{AccountLimit, AccountLists, CredentialsSource},
+                lists::{AccountLimit, AccountLists},
+                observed::CredentialsSource,
             },
             intent,
             phase::preconditions::account_mismatch,

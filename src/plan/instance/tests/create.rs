@@ -253,7 +253,7 @@ fn a_new_token_retries_once_whatever_was_refused() {
     for reason in [Reason::QuotaExceeded, Reason::Forbidden, Reason::InvalidSpec] {
         let mut o = attempted(refused(OperationType::Create, reason));
         o.lists.as_mut().unwrap().limit =
-            Some(observed::AccountLimit { blocker: blocker(Reason::QuotaExceeded), until: s(1200) });
+            Some(lists::AccountLimit { blocker: blocker(Reason::QuotaExceeded), until: s(1200) });
         o.subject.retry_token = Some("once".to_owned());
         let intent = expect(&o, "create", CREATING, "active", 120).intent.unwrap();
         assert_eq!(intent.last_retry_token.as_deref(), Some("once"));
@@ -270,7 +270,7 @@ fn a_new_token_retries_once_whatever_was_refused() {
 fn a_creation_waits_for_the_limit_of_the_account() {
     let mut o = ready();
     assert_eq!(step_of(&plan(&o)), "create");
-    let limit = observed::AccountLimit { blocker: blocker(Reason::QuotaExceeded), until: s(1060) };
+    let limit = lists::AccountLimit { blocker: blocker(Reason::QuotaExceeded), until: s(1060) };
     o.lists.as_mut().unwrap().limit = Some(limit);
     expect_stalled(&o, "QuotaExceeded", "idle", 60);
     o.now.monotonic = s(1060);

@@ -9,6 +9,7 @@ pub(super) mod fixtures;
 mod hostile;
 mod properties;
 mod reclaim;
+mod repeats;
 mod rotation;
 mod world;
 
@@ -19,9 +20,10 @@ use serde_json::{Value, json};
 
 use super::{
     binding::BindingState,
+    lists::{AccountLists, ListTimes},
     observed::{
-        AccountLists, Blocker, CredentialsSource, Detail, InstanceSnapshot, ListTimes, LocalState,
-        LookupResults, Now, PasswordState, PlannerSettings, ResolvedAccount, Subject,
+        Blocker, CredentialsSource, Detail, InstanceSnapshot, LocalState, LookupResults, Now, PasswordState,
+        PlannerSettings, ResolvedAccount, Subject,
     },
     secrets::{PasswordFacts, Record, RecordState, SecretNotes, Source},
     *,
@@ -413,6 +415,13 @@ fn stalled(reason: &'static str) -> [String; 4] {
 fn expect_stalled(o: &Observed, reason: &'static str, demand: &str, wait: u64) -> Plan {
     let conditions = stalled(reason);
     expect(o, "nothing", conditions.each_ref().map(String::as_str), demand, wait)
+}
+
+/// In sync, then edited; the instance's detail was read.
+fn edited_and_read(more: Value, facts: InstanceFacts) -> Observed {
+    let mut o = edited(in_sync(json!({}), facts.clone()), more);
+    o.lookups.detail = found(facts);
+    o
 }
 
 /// Expects a stalled object whose instance serves.
