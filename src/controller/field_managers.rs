@@ -6,12 +6,10 @@ use crate::formats::FIELD_MANAGER;
 
 /// Another writer than the operator has set a value of the Secret: the one under `key`, or any.
 pub(super) fn sets_data(entry: &ManagedFieldsEntry, key: Option<&str>) -> bool {
-    let data = data_of(entry);
-    let is_set = match key {
-        Some(key) => data.is_some_and(|data| has(data, key)),
-        None => data.is_some(),
-    };
-    is_set && !is_own(entry)
+    let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+    // What is applied as stringData is stored as data, and the entry keeps the field that was applied.
+    let written = ["f:data", "f:stringData"].into_iter().filter_map(|field| fields?.get(field));
+    !is_own(entry) && written.into_iter().any(|written| key.is_none_or(|key| has(written, key)))
 }
 
 /// The operator's value under `key` is still there: nobody removed or replaced it.
@@ -49,6 +47,7 @@ mod tests {
         let notes = json!({"f:metadata": {"f:annotations": {"f:password": {}}}});
         for (manager, fields, password, uri, any) in [
             ("kubectl-edit", &data, true, false, true),
+            ("argocd", &json!({"f:stringData": {"f:password": {}}}), true, false, true),
             ("kubectl-annotate", &notes, false, false, false),
             (FIELD_MANAGER, &data, false, false, false),
         ] {

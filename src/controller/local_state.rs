@@ -39,6 +39,8 @@ pub struct LocalEntry<K, M> {
     retry_token: Option<String>,
     /// The warnings that were told.
     warnings: Vec<Warning>,
+    /// This process put its finalizer on the object.
+    pub(super) finalizer_added: bool,
     /// The attempts in `status.operation`.
     pub(super) attempts: AttemptTracker,
     /// What the kind adds.
@@ -199,6 +201,7 @@ impl<K, M: Default> LocalEntry<K, M> {
             status: None,
             retry_token: None,
             warnings: Vec::new(),
+            finalizer_added: false,
             attempts: AttemptTracker::default(),
             more: M::default(),
         }

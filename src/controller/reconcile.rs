@@ -133,6 +133,8 @@ async fn gather<T: Reconciler>(
             retry,
             first_seen: entry.first_seen(now.monotonic),
             intent_seen: entry.attempts.first_seen(),
+            creation: entry.attempts.creation().cloned(),
+            finalizer_added: entry.finalizer_added,
             failures: entry.failures(),
             local: entry.more.clone(),
             now,
@@ -178,7 +180,9 @@ async fn execute<T: Reconciler>(
         }
         Step::AddFinalizer => {
             let object = kind.objects().add_finalizer(object, T::FINALIZER).await?;
-            kind.local_states().wrote(&Arc::new(object));
+            let object = Arc::new(object);
+            kind.local_states().wrote(&object);
+            kind.local_states().with(&object, |entry| entry.finalizer_added = true);
             Ok(now)
         }
         Step::RemoveFinalizer => {

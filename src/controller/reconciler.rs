@@ -17,7 +17,7 @@ use crate::{
     plan::{
         Blocker, Plan,
         instance::{lists::AccountLimit, observed::ResolvedAccount},
-        operation::MutatingAction,
+        operation::{Creation, MutatingAction},
     },
 };
 
@@ -146,6 +146,10 @@ pub struct Known<T: Reconciler> {
     pub first_seen: Duration,
     /// When this process first saw the present attempt in `status.operation`.
     pub intent_seen: Option<Duration>,
+    /// The last creation that this process began, whatever the status says by now.
+    pub creation: Option<Creation>,
+    /// This process put its finalizer on the object.
+    pub finalizer_added: bool,
     /// Consecutive reconciles that failed.
     pub failures: u32,
     /// The local state that the kind adds.

@@ -134,6 +134,17 @@ pub struct AttemptTracker {
     outcome: Option<ChangeOutcome>,
     /// The attempt whose intent the API server did not confirm. Nothing was sent for it.
     unconfirmed: Option<Attempt>,
+    /// The last creation that this process began and the cloud did not refuse, whatever the status says by now.
+    creation: Option<Creation>,
+}
+
+/// A creation that this process began. A status that lost its trace must not lead to a second one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// When its intent was recorded, by the monotonic clock.
+    pub begun: Duration,
+    /// What it made, if the answer is known.
+    pub id: Option<String>,
 }
 
 /// The identity of an attempt: no two attempts of an object are equal.
@@ -341,6 +352,9 @@ impl AttemptTracker {
     pub fn on_intent_recorded(&mut self, operation: Option<&OperationStatus>, now: Duration) {
         (self.unconfirmed, self.attempt) = (None, None);
         self.observe(operation, now);
+        if operation.is_some_and(|operation| operation.type_ == OperationType::Create) {
+            self.creation = Some(Creation { begun: now, id: None });
+        }
     }
 
     /// The API server did not confirm the intent. No call follows.
@@ -351,6 +365,25 @@ impl AttemptTracker {
     /// Keeps the outcome of the call until the status records it.
     pub fn record_outcome(&mut self, outcome: &ChangeOutcome) {
         self.outcome = Some(outcome.clone());
+        let Some(Attempt { operation, instance, .. }) = &self.attempt else { return };
+        match (operation, outcome, &mut self.creation) {
+            (OperationType::Create, ChangeOutcome::Refused { .. }, creation) => *creation = None,
+            (OperationType::Create, ChangeOutcome::Accepted { instance_id }, Some(creation)) => {
+                creation.id.clone_from(instance_id);
+            }
+            // What it made is being deleted.
+            (
+                OperationType::Delete | OperationType::DeleteFailed,
+                ChangeOutcome::Accepted { .. },
+                Some(creation),
+            ) if creation.id == *instance => self.creation = None,
+            _ => {}
+        }
+    }
+
+    /// The last creation that this process began and the cloud did not refuse.
+    pub fn creation(&self) -> Option<&Creation> {
+        self.creation.as_ref()
     }
 
     /// Puts the outcome of the own last attempt into a status that lacks it, because the write failed.

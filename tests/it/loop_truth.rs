@@ -290,6 +290,44 @@ fn a_status_that_was_wiped_in_place_is_written_again_at_once() {
     assert_eq!(calls(&world, "CreateInstance"), 1);
 }
 
+/// A tool wipes the status while the instance is being created and the lists need not show it yet.
+#[test]
+fn a_status_that_is_wiped_during_the_creation_makes_no_second_instance() {
+    for (visible_after, without_tags) in [(0, false), (41, false), (41, true)] {
+        for after in [0, 1, 3, 10, 30] {
+            for (restarts, loses_record, wipes) in
+                [(false, false, 1), (false, true, 1), (true, false, 1), (true, true, 1), (false, false, 60)]
+            {
+                let mut cloud = quick_cloud();
+                cloud.service.visible_after = Duration::from_secs(visible_after);
+                cloud.service.list_without_tags = without_tags;
+                let mut world = World::new(cloud, setup());
+                let key = world.apply("sessions", spec(json!({})));
+                world.until("requested", LIMIT, |world| calls(world, "CreateInstance") == 1);
+                world.run_for(Duration::from_secs(after));
+                if loses_record {
+                    world.invariants.allow_lost_passwords();
+                    world.cluster.delete_secret(&key.secret("sessions-auth"));
+                }
+                for _ in 0..wipes {
+                    world.cluster.wipe_status(&key);
+                    world.run_for(Duration::from_millis(700));
+                }
+                if restarts {
+                    world.cluster.wipe_status(&key);
+                    world.restart();
+                }
+                let what = format!(
+                    "visible after {visible_after} s, tags {without_tags}, wiped after {after} s, {wipes} times, \
+                     restart {restarts}, record lost {loses_record}"
+                );
+                world.until(&what, LIMIT, |world| world.condition(&key, "Ready") == "True/Available");
+                assert_eq!((calls(&world, "CreateInstance"), world.instances().len()), (1, 1), "{what}");
+            }
+        }
+    }
+}
+
 #[test]
 fn corrected_defaults_in_the_credentials_have_effect_at_once() {
     let mut cloud = quick_cloud();

@@ -36,6 +36,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
         let mut local = LocalState {
             first_seen: known.first_seen,
             intent_seen: known.intent_seen,
+            creation: known.creation,
+            finalizer_added: known.finalizer_added,
             failures: known.failures,
             ..known.local.local
         };

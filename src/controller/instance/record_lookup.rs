@@ -222,9 +222,11 @@ fn facts(secret: &Secret) -> Record {
     }
 }
 
-/// Another writer than the operator has set a value of the Secret: the one under `key`, or any.
+/// Another writer than the operator has set a value of the Secret, the one under `key` or any, or removed the trace of who
+/// did.
 fn is_edited(secret: &Secret, key: Option<&str>) -> bool {
-    secret.metadata.managed_fields.iter().flatten().any(|entry| sets_data(entry, key))
+    let managers = secret.metadata.managed_fields.as_deref().unwrap_or_default();
+    managers.is_empty() || managers.iter().any(|entry| sets_data(entry, key))
 }
 
 /// The pending password. The note may be lost, or be left without a password.

@@ -65,8 +65,8 @@ pub(super) fn prune_secret(secret: &mut PartialObjectMeta<Secret>) {
     let managers = secret.metadata.managed_fields.take();
     prune_metadata(&mut secret.metadata);
     // What the operator noted about the content need not hold any more.
-    if let (Some(managers), Some(annotations)) = (managers, &mut secret.metadata.annotations)
-        && is_edited(&managers, annotations)
+    if let Some(annotations) = &mut secret.metadata.annotations
+        && is_edited(&managers.unwrap_or_default(), annotations)
     {
         annotations.remove(RECORD_ANNOTATION);
     }

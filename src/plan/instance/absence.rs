@@ -31,7 +31,8 @@ pub(super) fn assess(o: &Observed, lists: &AccountLists) -> Absence {
     let latest = lists.latest.map(|latest| latest.begun);
     let gone = o.local.gone.as_ref().map(|(_, at)| *at).unwrap_or_default();
     if has_open_attempt(o) {
-        let end = o.window_end().max(o.local.first_seen).max(gone);
+        let lost = lost_attempt_end(o, lists).unwrap_or_default();
+        let end = o.window_end().max(o.local.first_seen).max(gone).max(lost);
         let wait = end.checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
         if wait.is_some() {
             return Absence::Unproven { wait, why: "the outcome of the last request is not known yet" };
@@ -42,12 +43,41 @@ pub(super) fn assess(o: &Observed, lists: &AccountLists) -> Absence {
             "two more lists have to show the outcome of the last request",
         );
     }
+    if let Some(end) = lost_attempt_end(o, lists) {
+        let wait = end.checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
+        let begun = [latest, lists.before, lists.failed_latest, lists.failed_before];
+        return match wait {
+            None if all_since(&begun, end) => Absence::Proven,
+            wait => Absence::Unproven {
+                wait,
+                why: "the status has lost its trace of an earlier creation, whose outcome the lists have to show",
+            },
+        };
+    }
     let since = o.local.intent_seen.filter(|_| o.status.operation.is_some()).unwrap_or_default();
     let since = since.max(o.local.first_seen).max(gone);
     unless_proven(
         all_since(&[latest, lists.failed_latest], since),
         "a list of the account's instances has to show that none exists yet",
     )
+}
+
+/// Until when a creation can take effect of which the status has lost the trace: one that this process began, or one that
+/// another process may have begun, since it put the finalizer on.
+fn lost_attempt_end(o: &Observed, lists: &AccountLists) -> Option<Duration> {
+    let is_shown = |id: &String| {
+        lists.listed(id).is_some()
+            || lists.failed.iter().any(|record| record.id == *id)
+            || o.local.last_seen.as_ref().is_some_and(|(seen, _)| seen == id)
+            || o.is_gone(id)
+    };
+    let window = o.settings.window();
+    let own = o.local.creation.as_ref().filter(|creation| !creation.id.as_ref().is_some_and(is_shown));
+    let own = own.map(|creation| creation.begun.saturating_add(window));
+    let has_no_trace = o.status.operation.is_none() && o.status.id.is_none();
+    let others = (has_no_trace && o.subject.finalizer && !o.local.finalizer_added)
+        .then(|| o.local.first_seen.saturating_add(window));
+    own.max(others)
 }
 
 fn unless_proven(proven: bool, why: &'static str) -> Absence {

@@ -23,6 +23,7 @@ use crate::{
     formats::OwnerHash,
     plan::{
         Definition,
+        operation::Creation,
         schedule::{RequeuePolicy, RetryClass},
     },
 };
@@ -194,6 +195,10 @@ pub struct LocalState {
     /// When this process first saw the current attempt in `status.operation`; for its own attempts, after they were
     /// sent.
     pub intent_seen: Option<Duration>,
+    /// The last creation that this process began, whatever the status says by now.
+    pub creation: Option<Creation>,
+    /// This process put the finalizer on the object.
+    pub finalizer_added: bool,
     /// The id of an instance that the cloud reported as not found, and when.
     pub gone: Option<(String, Duration)>,
     /// The facts from the last read of an instance's detail, and when it was requested.
