@@ -179,10 +179,10 @@ async fn execute<T: Reconciler>(
             Ok(now.saturating_add(plan.wait))
         }
         Step::AddFinalizer => {
+            // The answer may be lost.
+            kind.local_states().with(object, |entry| entry.finalizer_added = true);
             let object = kind.objects().add_finalizer(object, T::FINALIZER).await?;
-            let object = Arc::new(object);
-            kind.local_states().wrote(&object);
-            kind.local_states().with(&object, |entry| entry.finalizer_added = true);
+            kind.local_states().wrote(&Arc::new(object));
             Ok(now)
         }
         Step::RemoveFinalizer => {

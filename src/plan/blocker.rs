@@ -33,6 +33,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("DCS.4013", "network.vpcId"),
     ("DCS.4014", "network.securityGroupId"),
     ("DCS.4016", "network.subnetId"),
+    ("DCS.4800", "tags, of which an instance takes 20 with those of the operator"),
 ];
 
 /// Answers that say that the endpoint does not know the URL or its method: nothing is said of the instance or the spec.
@@ -75,6 +76,10 @@ pub(super) fn reason_for(error: &Error) -> Reason {
     match specific_reason(error) {
         Some(reason) => reason,
         None if is_unknown_url(error) => Reason::CloudError,
+        // What is being deleted has no field to correct.
+        None if error.is_deletion() && matches!(error.class(), Class::Invalid | Class::Unsupported) => {
+            Reason::CloudError
+        }
         None if error.class() == Class::Unsupported && !error.names_an_instance() => Reason::InvalidSpec,
         None => reason_of_class(error.class()),
     }
@@ -182,6 +187,9 @@ mod tests {
         let code = Some("DCS.5050");
         assert_eq!(reason_for(&error(&CREATE_INSTANCE, 400, code)), Reason::InvalidSpec);
         assert_eq!(reason_for(&error(&UPDATE_INSTANCE, 400, code)), Reason::UnsupportedChange);
+        for code in ["DCS.5050", "DCS.4009", "DCS.4133"] {
+            assert_eq!(reason_for(&error(&DELETE_INSTANCE, 400, Some(code))), Reason::CloudError, "{code}");
+        }
     }
 
     #[test]

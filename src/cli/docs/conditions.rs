@@ -154,7 +154,7 @@ fn unreachable(reason: Reason) -> Vec<(Situation, Readiness)> {
 }
 
 fn not_serving(reason: Reason) -> Vec<(Situation, Readiness)> {
-    vec![(Situation::NotServing { why: reason, ours: false }, Readiness::NotServing(reason))]
+    vec![(Situation::NotServing { why: reason, ours: false, waits: false }, Readiness::NotServing(reason))]
 }
 
 /// Where a reason comes from.

@@ -14,7 +14,11 @@ use crate::{
     dcs::Error,
     formats::{INSTANCE_FINALIZER, OWNER_TAG, RELEASED_TAG, UID_TAG},
     inventory::Subscription,
-    plan::instance::{CloudAction, KubeAction, Lookup, Observed, observed::Now, plan},
+    plan::instance::{
+        CloudAction, KubeAction, Lookup, Observed,
+        observed::{Now, RefusedWrite},
+        plan,
+    },
 };
 
 impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for Instances<O, S, N> {
@@ -87,9 +91,13 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
         match outcome {
             // The plan decides what follows: the API server would reject the same again.
             Err(ClusterError::Forbidden(why) | ClusterError::Invalid(why)) => {
-                let message = format!("the API server rejected a Secret that the object needs: {why}");
-                let refusal = Some((message, self.shared.clock.monotonic()));
-                self.local_states.with(&context.object, |entry| entry.more.local.refusal = refusal);
+                let refusal = RefusedWrite {
+                    purpose: action.purpose(),
+                    message: format!("the API server refuses a write to a Secret of the object: {why}"),
+                    at: self.shared.clock.monotonic(),
+                    versions: self.notes(&context.object).versions(),
+                };
+                self.local_states.with(&context.object, |entry| entry.more.local.refusal = Some(refusal));
                 Ok(())
             }
             outcome => outcome,

@@ -7,6 +7,8 @@ mod failure;
 
 use std::{fmt, time::Duration};
 
+use http::Method;
+
 pub(crate) use self::envelope::parse_refusal;
 pub use self::{
     class::Class,
@@ -23,6 +25,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     operation: &'static str,
     names_an_instance: bool,
+    is_deletion: bool,
     class: Class,
     failure: Failure,
     attempts: u32,
@@ -32,8 +35,14 @@ struct Inner {
 
 impl Inner {
     fn of(operation: &Operation, class: Class, failure: Failure) -> Self {
-        let names_an_instance = operation.names_an_instance();
-        Self { operation: operation.name, names_an_instance, class, failure, attempts: 1 }
+        Self {
+            operation: operation.name,
+            names_an_instance: operation.names_an_instance(),
+            is_deletion: operation.method == Method::DELETE,
+            class,
+            failure,
+            attempts: 1,
+        }
     }
 }
 
@@ -69,6 +78,11 @@ impl Error {
     /// Whether the operation was one on an existing instance.
     pub fn names_an_instance(&self) -> bool {
         self.0.names_an_instance
+    }
+
+    /// Whether the operation was a deletion.
+    pub fn is_deletion(&self) -> bool {
+        self.0.is_deletion
     }
 
     /// How the last attempt failed.

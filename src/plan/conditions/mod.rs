@@ -34,6 +34,8 @@ pub enum Situation {
         why: Reason,
         /// An operation causes it, and ends it.
         ours: bool,
+        /// The spec asks for changes that wait for it.
+        waits: bool,
     },
     /// A change waits for a time or for the user, and nothing is wrong.
     Waiting(Reason),
@@ -139,8 +141,13 @@ impl Situation {
             Self::Creating => [False(Reason::Applying), True(Reason::Creating), AS_EXPECTED],
             Self::InSync => [True(Reason::InSync), AS_EXPECTED, AS_EXPECTED],
             Self::Changing(reason) => [False(Reason::Applying), True(reason), AS_EXPECTED],
-            Self::NotServing { why, ours: true } => [KeepPrevious(&NOT_COMPARED), True(why), AS_EXPECTED],
-            Self::NotServing { why: _, ours: false } => {
+            Self::NotServing { why, ours: true, waits: _ } => {
+                [KeepPrevious(&NOT_COMPARED), True(why), AS_EXPECTED]
+            }
+            Self::NotServing { why: _, ours: false, waits: true } => {
+                [False(Reason::WaitingForInstance), AS_EXPECTED, KeepPrevious(&AS_EXPECTED)]
+            }
+            Self::NotServing { why: _, ours: false, waits: false } => {
                 [KeepPrevious(&NOT_COMPARED), AS_EXPECTED, KeepPrevious(&AS_EXPECTED)]
             }
             Self::Waiting(reason) => [False(reason), AS_EXPECTED, AS_EXPECTED],

@@ -56,12 +56,12 @@ fn conditions_follow_the_table() {
             ["True/Available", "False/Applying", "True/Resizing", FINE],
         ),
         (
-            S::NotServing { why: Reason::Restarting, ours: true },
+            S::NotServing { why: Reason::Restarting, ours: true, waits: false },
             R::NotServing(Reason::Restarting),
             ["False/Restarting", "True/InSync", "True/Restarting", FINE],
         ),
         (
-            S::NotServing { why: Reason::Frozen, ours: false },
+            S::NotServing { why: Reason::Frozen, ours: false, waits: false },
             R::NotServing(Reason::Frozen),
             ["False/Frozen", "True/InSync", FINE, FINE],
         ),
@@ -120,7 +120,7 @@ fn every_situation() -> Vec<Situation> {
     for reason in &[Reason::Applying, Reason::Frozen, Reason::InvalidSpec] {
         all.extend([S::Changing(*reason), S::Waiting(*reason), S::Unreachable(*reason), S::Blocked(*reason)]);
         all.push(S::DeletionBlocked(*reason));
-        all.extend([true, false].map(|ours| S::NotServing { why: *reason, ours }));
+        all.extend([true, false].map(|ours| S::NotServing { why: *reason, ours, waits: !ours }));
     }
     all
 }
@@ -195,7 +195,7 @@ fn the_lowest_rank_is_reported() {
         S::TooOld,
         S::Unreachable(Reason::CloudUnreachable),
         S::NotObservedYet,
-        S::NotServing { why: Reason::Frozen, ours: false },
+        S::NotServing { why: Reason::Frozen, ours: false, waits: false },
         S::Creating,
         S::Changing(Reason::Applying),
         S::Waiting(Reason::DriftDetected),

@@ -6,6 +6,7 @@ use super::{
     create_spec::{CreateSpec, PasswordSource},
     input::{
         binding::Content,
+        observed::WritePurpose,
         secrets::{MadeFrom, NewPassword},
     },
     tagging::OwnershipChange,
@@ -178,6 +179,29 @@ pub enum CloudAction {
         /// Their keys, with the values they have.
         tags: BTreeMap<String, String>,
     },
+}
+
+// === impl KubeAction ===
+
+impl KubeAction {
+    /// What it is for.
+    pub fn purpose(&self) -> WritePurpose {
+        match self {
+            Self::KeepSecrets { .. } => WritePurpose::Release,
+            Self::DeleteSecrets(_) => WritePurpose::Deletion,
+            Self::WriteRecord(_)
+            | Self::MoveRecord { .. }
+            | Self::MakeRecord { .. }
+            | Self::RestoreRecord { .. }
+            | Self::NoteRecord { .. }
+            | Self::BeginRotation { .. }
+            | Self::FinishRotation { .. }
+            | Self::DropPending { .. }
+            | Self::AddInUseFinalizer
+            | Self::WriteBindingSecret(_)
+            | Self::DeletePendingSecret => WritePurpose::Use,
+        }
+    }
 }
 
 // === impl CloudAction ===

@@ -57,10 +57,12 @@ impl Differences {
     }
 
     /// The differences that the operator cannot resolve, since they are immutable or not supported yet: those that an
-    /// edit of the spec made, and those that were made in the cloud. `applied` tells them apart; without that memory,
-    /// none counts as an edit.
-    pub fn unsupported(&self, applied: Option<&Applied>) -> (Vec<&PendingChange>, Vec<&PendingChange>) {
-        let applied = applied.map(|applied| &applied.fields).filter(|fields| !fields.is_empty());
+    /// edit of the spec made, and those that were made in the cloud. `applied` tells them apart: the values that the
+    /// instance had; without that memory, none counts as an edit.
+    pub fn unsupported(
+        &self,
+        applied: Option<&BTreeMap<String, String>>,
+    ) -> (Vec<&PendingChange>, Vec<&PendingChange>) {
         let is_edit = |change: &&PendingChange| {
             applied.is_some_and(|fields| fields.get(&change.field) != change.to.as_ref())
         };
@@ -242,10 +244,10 @@ pub(in crate::plan::instance) fn applied_tags(
 /// The fields for `status.applied`: the declared values that the instance has, and for the others what it had.
 pub(in crate::plan::instance) fn applied_fields(
     differences: &Differences,
-    applied: Option<&Applied>,
+    applied: Option<&BTreeMap<String, String>>,
 ) -> BTreeMap<String, String> {
     let (edits, drift) = differences.unsupported(applied);
-    let before = |change: &PendingChange| applied?.fields.get(&change.field).cloned();
+    let before = |change: &PendingChange| applied?.get(&change.field).cloned();
     let edits = edits.into_iter().filter_map(|change| Some((change.field.clone(), before(change)?)));
     let drift = drift.into_iter().filter_map(|change| Some((change.field.clone(), change.to.clone()?)));
     differences.matching.clone().into_iter().chain(edits).chain(drift).collect()

@@ -215,10 +215,34 @@ pub struct LocalState {
     pub compared: Option<(String, String)>,
     /// The Secrets were marked with the id of the instance that is being released.
     pub kept: bool,
-    /// The API server's message when it last rejected a Secret, and when.
-    pub refusal: Option<(String, Duration)>,
+    /// The last write to the object's Secrets that the API server refused.
+    pub refusal: Option<RefusedWrite>,
     /// Lookups and writes that failed in a row.
     pub failures: u32,
+}
+
+/// A write to the object's Secrets that the API server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedWrite {
+    /// What the write was for.
+    pub purpose: WritePurpose,
+    /// Why it was refused.
+    pub message: String,
+    /// When, by the monotonic clock.
+    pub at: Duration,
+    /// The versions of the record and the binding Secret as they were then: others may be accepted.
+    pub versions: [Option<String>; 2],
+}
+
+/// What a write to the object's Secrets is for. A refusal says nothing about writes for another purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WritePurpose {
+    /// To hold and publish the password.
+    Use,
+    /// To note the instance that stays when the object goes.
+    Release,
+    /// To delete them with the instance.
+    Deletion,
 }
 
 /// The tags that a detail showed. They hold while the list shows the instance unchanged, for a resync interval at most.
@@ -275,6 +299,16 @@ impl Observed {
     /// What happens to an instance that an earlier object of the same name left behind.
     pub(in crate::plan::instance) fn reclaim_policy(&self) -> ReclaimPolicy {
         self.policies.reclaim.unwrap_or(self.settings.reclaim_policy)
+    }
+
+    /// The values of `status.applied`, by which an edit is told from a change in the cloud. An instance that was just
+    /// adopted has matched none yet.
+    pub(in crate::plan::instance) fn applied_fields(&self) -> Option<&BTreeMap<String, String>> {
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        let applied = self.status.applied.as_ref().map(|applied| &applied.fields);
+        let operation = self.status.operation.as_ref();
+        let is_adopted = operation.is_some_and(|operation| operation.type_ == OperationType::Adopt);
+        applied.filter(|fields| !fields.is_empty()).or(is_adopted.then_some(NONE))
     }
 
     /// How long tags that a list does not show are believed.
@@ -365,11 +399,13 @@ impl Observed {
         self.retry_delay(RetryClass::NeedsUser, 1)
     }
 
-    /// The API server's message when it rejected a Secret, and the remaining delay; `None` once that has passed.
-    pub(in crate::plan::instance) fn refused(&self) -> Option<(&str, Duration)> {
-        let (message, at) = self.local.refusal.as_ref()?;
-        let rest = at.saturating_add(self.needs_user()).checked_sub(self.now.monotonic);
-        Some((message, rest.filter(|rest| !rest.is_zero())?))
+    /// Why the API server refuses writes of this purpose to the object's Secrets, and how long none is tried.
+    pub(in crate::plan::instance) fn refused(&self, purpose: WritePurpose) -> Option<(&str, Duration)> {
+        let same =
+            |refusal: &&RefusedWrite| refusal.purpose == purpose && refusal.versions == self.notes.versions();
+        let refusal = self.local.refusal.as_ref().filter(same)?;
+        let rest = refusal.at.saturating_add(self.needs_user()).checked_sub(self.now.monotonic);
+        Some((&refusal.message, rest.filter(|rest| !rest.is_zero())?))
     }
 }
 

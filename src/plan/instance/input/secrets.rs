@@ -160,6 +160,11 @@ pub enum MadeFrom {
 // === impl Secrets ===
 
 impl Secrets {
+    /// The versions of the record and the binding Secret.
+    pub fn versions(&self) -> [Option<String>; 2] {
+        [&self.record, &self.binding].map(|notes| notes.as_ref().map(|notes| notes.version.clone()))
+    }
+
     /// The id of the instance whose password the Secrets hold. A record that was never written again notes none: then the
     /// binding Secret tells.
     pub fn recorded_instance(&self) -> Option<&str> {

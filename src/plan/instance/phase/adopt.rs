@@ -47,7 +47,7 @@ pub(super) fn not_found(o: &Observed, id: &str) -> Decision {
 }
 
 fn missing(o: &Observed, what: &str) -> Decision {
-    let message = format!("{what}: correct adopt.instanceId or the credentials");
+    let message = format!("{what}: correct adopt.instanceId or the credentials, unless it was deleted");
     let readiness = Readiness::Missing(Reason::InstanceNotFound);
     let decision = Decision::blocked(o, Reason::InstanceNotFound, message);
     decision.ready(readiness, what).wait(o.needs_user())

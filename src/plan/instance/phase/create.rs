@@ -33,11 +33,15 @@ pub(in crate::plan::instance) fn ambiguous(
     recorded: Option<&InstanceFacts>,
     lost: Option<String>,
 ) -> Decision {
-    let message = format!(
-        "several instances carry this object's tags: {}; set adopt.instanceId to the right one, or remove the tags \
-         dcs-operator-* from the others",
-        ids(&claims.ours)
-    );
+    // An object that has an instance may name no other.
+    let remedy = match &o.status.id {
+        Some(id) => format!(
+            "remove the tags dcs-operator-* from the wrong ones, or set adopt.instanceId to {id} if that is the right one"
+        ),
+        None => "set adopt.instanceId to the right one, or remove the tags dcs-operator-* from the others"
+            .to_owned(),
+    };
+    let message = format!("several instances carry this object's tags: {}; {remedy}", ids(&claims.ours));
     let mut decision = Decision::blocked(o, Reason::AmbiguousOwnership, message);
     if let Some(id) = lost {
         let missing = Readiness::Missing(Reason::ExternallyDeleted);

@@ -16,7 +16,7 @@ use crate::{
             input::{
                 Observed,
                 lists::AccountLists,
-                observed::{Detail, InstanceSnapshot},
+                observed::{Detail, InstanceSnapshot, WritePurpose},
                 ownership::{Claims, Ownership, claims, ids, kept_origin, ownership_of},
                 secrets::SecretNotes,
             },
@@ -292,7 +292,7 @@ fn done(o: &Observed, secrets: Secrets<'_>) -> Decision {
         Decision::new(o, Situation::Deleting, "nothing is left in the cloud").without_status_write();
     let spent = spent_secrets(o, secrets);
     // Secrets that the API server does not delete do not keep the object: their instance is gone.
-    if spent.is_empty() || o.refused().is_some() {
+    if spent.is_empty() || o.refused(WritePurpose::Deletion).is_some() {
         decision.step(Step::RemoveFinalizer)
     } else {
         decision.step(Step::Prepare(KubeAction::DeleteSecrets(spent)))

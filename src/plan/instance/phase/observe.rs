@@ -86,7 +86,7 @@ fn report(o: &Observed, desired: &Desired, facts: &InstanceFacts) -> Decision {
     if let Err(why) = serves(facts.status.as_ref()) {
         let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
         let message = format!("DCS reports status {word}: {}", why.meaning());
-        return Decision::new(o, Situation::NotServing { why, ours: false }, message)
+        return Decision::new(o, Situation::NotServing { why, ours: false, waits: false }, message)
             .with_observation(facts)
             .clear_operation();
     }

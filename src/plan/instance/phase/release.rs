@@ -8,7 +8,7 @@ use crate::{
     plan::instance::{
         action::{CloudAction, KubeAction, Step},
         decision::Decision,
-        input::{Observed, secrets::SecretNotes},
+        input::{Observed, observed::WritePurpose, secrets::SecretNotes},
         intent::{Attempted, attempted},
         tagging::OwnershipChange,
     },
@@ -46,5 +46,7 @@ fn has_unmarked_secrets(o: &Observed, id: &str) -> bool {
         notes.instance.as_ref() != Some(&o.subject.name) || notes.instance_id.as_deref() != Some(id)
     };
     let mut secrets = o.notes.record.iter().chain(&o.notes.binding);
-    !o.local.kept && o.refused().is_none() && (o.notes.legacy || secrets.any(is_unmarked))
+    !o.local.kept
+        && o.refused(WritePurpose::Release).is_none()
+        && (o.notes.legacy || secrets.any(is_unmarked))
 }

@@ -19,6 +19,7 @@ use crate::{
             decision::Decision,
             input::{
                 AuthSpec, Desired, Observed,
+                observed::WritePurpose,
                 ownership::{Ownership, ownership_of},
                 secrets::{
                     ChosenState, NewPassword, PasswordFacts, Pending, Record, RecordState, SecretNotes,
@@ -50,9 +51,11 @@ pub(super) fn decide(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> Rot
     if let Some(blocked) = rotation.removal() {
         return Rotation::Blocked(blocked);
     }
-    // The binding reports that the API server rejected a Secret.
-    if !rotation.is_due() || o.refused().is_some() {
+    if !rotation.is_due() {
         return Rotation::Nothing;
+    }
+    if let Some((message, rest)) = o.refused(WritePurpose::Use) {
+        return Rotation::Blocked(rotation.blocked(Reason::SecretRefused, message).wait(rest));
     }
     let facts = match &o.lookups.record {
         None => {
@@ -81,6 +84,11 @@ pub(super) fn decide(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> Rot
             None => rotation.begin(facts, record),
         },
     }
+}
+
+/// The password is to be changed, or may be: by a request, another source, or drift.
+pub(super) fn is_due(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> bool {
+    o.notes.record.is_some() && Planner { o, desired, seen }.is_due()
 }
 
 /// The lookup of the password of the instance.

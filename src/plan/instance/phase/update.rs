@@ -51,11 +51,10 @@ pub(in crate::plan::instance) fn decide(o: &Observed, desired: &Desired, seen: S
     }
     match serves(facts.status.as_ref()) {
         Err(Reason::Creating) => return Decision::creating(o, BEING_CREATED).with_observation(facts),
-        Err(why) => return not_serving(o, facts, why),
+        Err(why) => return not_serving(o, desired, seen, why),
         Ok(()) => {}
     }
-    let resolved = o.status.resolved.as_ref();
-    let differences = Differences::between(desired, facts, snapshot, resolved, o.status.applied.as_ref());
+    let differences = differences(o, desired, seen);
     if facts.status == Some(InstanceStatus::Extending) {
         let decision =
             Decision::new(o, Situation::Changing(Reason::Resizing), "DCS reports status EXTENDING");
@@ -105,12 +104,28 @@ fn is_older_than_attempt(o: &Observed) -> bool {
     unresolved && begun < o.local.intent_seen
 }
 
-fn not_serving(o: &Observed, facts: &InstanceFacts, why: Reason) -> Decision {
+fn differences(o: &Observed, desired: &Desired, seen: Sighting<'_>) -> Differences {
+    let (resolved, applied) = (o.status.resolved.as_ref(), o.status.applied.as_ref());
+    Differences::between(desired, seen.facts, seen.snapshot, resolved, applied)
+}
+
+fn not_serving(o: &Observed, desired: &Desired, seen: Sighting<'_>, why: Reason) -> Decision {
+    let Sighting { facts, snapshot } = seen;
+    if snapshot.is_none() && is_new_shape(o, facts) {
+        return reread(o, facts);
+    }
     let word = facts.status.as_ref().map_or("nothing", InstanceStatus::as_str);
-    let message = format!("DCS reports status {word}: {} {}", why.meaning(), why.remedy());
+    let mut message = format!("DCS reports status {word}: {} {}", why.meaning(), why.remedy());
+    let changes = differences(o, desired, seen).changes;
+    let mut waiting: Vec<_> = changes.iter().map(|change| change.field.as_str()).collect();
+    waiting.extend(rotation::is_due(o, desired, seen).then_some("the password"));
+    if !waiting.is_empty() {
+        message = format!("{message} Changes wait until it serves: {}", waiting.join(", "));
+    }
     // No action of this version of the operator stops an instance from serving.
-    Decision::new(o, Situation::NotServing { why, ours: false }, message)
+    Decision::new(o, Situation::NotServing { why, ours: false, waits: !waiting.is_empty() }, message)
         .with_observation(facts)
+        .pending(changes)
         .wait(o.settings.requeue.operation_check_interval)
 }
 
@@ -141,7 +156,7 @@ pub(super) fn is_new_shape(o: &Observed, facts: &InstanceFacts) -> bool {
 fn change(o: &Observed, desired: &Desired, seen: Sighting<'_>, differences: Differences) -> Decision {
     let Sighting { facts, snapshot } = seen;
     let report = |decision: Decision| decision.with_observation(facts).pending(differences.changes.clone());
-    let (edits, drift) = differences.unsupported(o.status.applied.as_ref());
+    let (edits, drift) = differences.unsupported(o.applied_fields());
     if !edits.is_empty() {
         let fields = list(edits);
         let message = format!("this version of the operator cannot change {fields}; put the field back");
@@ -191,8 +206,8 @@ fn with_last_failure(o: &Observed, message: String) -> String {
 /// The instance was changed in the cloud in fields that the operator does not put back.
 fn drifted(o: &Observed, fields: &str) -> Decision {
     let message = format!(
-        "the instance was changed outside the operator, and the spec asks for another value: {fields}; write the present \
-         value into the spec, or change the instance back in the DCS console"
+        "the instance has values that the operator did not set, and the spec asks for others: {fields}; write the present \
+         values into the spec, or change the instance in the DCS console"
     );
     Decision::new(o, Situation::Waiting(Reason::DriftDetected), message)
 }

@@ -18,7 +18,7 @@ use crate::{
             input::{
                 AuthSpec, Observed,
                 binding::{BindingState, Content},
-                observed::{Blocker, Confirmed},
+                observed::{Blocker, Confirmed, WritePurpose},
                 secrets::{MadeFrom, PasswordFacts, Record, RecordState, SecretNotes},
             },
             status::observation,
@@ -55,7 +55,7 @@ pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) ->
     if !o.notes.legacy && is_current(o, &content) {
         return BindingAssessment::published(name);
     }
-    if let Some((message, rest)) = o.refused() {
+    if let Some((message, rest)) = o.refused(WritePurpose::Use) {
         return BindingAssessment {
             needs_user: true,
             wait: Some(rest),

@@ -17,7 +17,7 @@ use crate::{
             input::{
                 Observed,
                 lists::{AccountLimit, AccountLists},
-                observed::CredentialsSource,
+                observed::{CredentialsSource, WritePurpose},
             },
             intent,
             phase::preconditions::account_mismatch,
@@ -76,7 +76,7 @@ fn status_without_binding(
     if let Some(resolved) = &decision.resolved {
         status.resolved = Some(resolved.clone());
     }
-    if decision.id.is_none() || decision.disowned {
+    if decision.id.is_none() || decision.disowned || gone_reason(readiness.0).is_some() {
         (status.cloud_status, status.endpoints) = (None, None);
     }
     status.id.clone_from(&decision.id);
@@ -125,7 +125,7 @@ fn prepend_kube_action(o: &Observed, mut decision: Decision) -> Decision {
             KubeAction::AddInUseFinalizer | KubeAction::WriteRecord(_) | KubeAction::MoveRecord { .. }
         )
     );
-    match o.refused().filter(|_| needed) {
+    match o.refused(WritePurpose::Use).filter(|_| needed) {
         Some((message, rest)) => {
             let situation = Situation::Blocked(Reason::SecretRefused);
             let assessment = Assessment { situation, message: message.to_owned() };
@@ -251,17 +251,21 @@ fn until_too_old(o: &Observed, decision: &Decision, readiness: Readiness) -> Opt
     let is_listed = o.lists.as_ref().is_some_and(listed) && o.age() < requeue.unreachable_after;
     let rest = requeue.observation_max_age.checked_sub(o.observation_age(id))?;
     let rests_on_sight = match readiness {
-        Readiness::Serving | Readiness::NotServing(_) | Readiness::Unchanged => !instance_is_gone(readiness),
+        Readiness::Serving | Readiness::NotServing(_) | Readiness::Unchanged => {
+            gone_reason(readiness).is_none()
+        }
         Readiness::Missing(_) | Readiness::TooOld => false,
     };
     (rests_on_sight && !is_listed && !o.subject.deleting).then_some(rest)
 }
 
-/// The instance does not exist any more: what the binding Secret holds leads nowhere.
-fn instance_is_gone(readiness: Readiness) -> bool {
+/// The instance does not exist, or not any more: what the binding Secret holds leads nowhere.
+fn gone_reason(readiness: Readiness) -> Option<Reason> {
     match readiness {
-        Readiness::Missing(reason) | Readiness::NotServing(reason) => reason == Reason::ExternallyDeleted,
-        Readiness::Serving | Readiness::Unchanged | Readiness::TooOld => false,
+        Readiness::Missing(reason) | Readiness::NotServing(reason) => {
+            Some(reason).filter(|r| matches!(r, Reason::ExternallyDeleted | Reason::InstanceNotFound))
+        }
+        Readiness::Serving | Readiness::Unchanged | Readiness::TooOld => None,
     }
 }
 
@@ -279,9 +283,9 @@ fn set_binding(
         status.conditions.extend(kept);
         return;
     }
-    if instance_is_gone(readiness) {
-        let message = "the instance does not exist any more, so the Secret leads nowhere";
-        let published = (false, Reason::ExternallyDeleted, message);
+    if let Some(reason) = gone_reason(readiness) {
+        let message = "the instance does not exist, so the Secret leads nowhere";
+        let published = (false, reason, message);
         let (before, generation) = (&o.status.conditions, o.subject.generation);
         status.conditions.push(binding_published(published, before, generation, o.now.wall));
         return;

@@ -104,7 +104,7 @@ fn by_situation(o: &Observed, decision: &Decision) -> Demand {
         Situation::Changing(_) if matches!(o.lookups.detail, Some((_, Detail::Failed(_)))) => Demand::IDLE,
         Situation::Changing(_) if o.policies.manages() => Demand::NEXT_LIST,
         Situation::Changing(_) => Demand::CHANGES,
-        Situation::NotServing { why, ours: _ } if o.policies.manages() && passes(why) => Demand::CHANGES,
+        Situation::NotServing { why, .. } if o.policies.manages() && passes(why) => Demand::CHANGES,
         Situation::Deleting if o.lists.as_ref().is_none_or(|lists| lists.latest.is_none()) => {
             Demand::NEXT_LIST
         }

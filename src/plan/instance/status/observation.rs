@@ -129,7 +129,7 @@ pub(in crate::plan::instance) fn facts(o: &Observed, facts: &InstanceFacts, stat
     let fields = match o.desired.as_ref() {
         Ok(desired) => {
             let differences = Differences::between(desired, facts, snapshot, former, applied);
-            diff::applied_fields(&differences, applied)
+            diff::applied_fields(&differences, o.applied_fields())
         }
         Err(_) => applied.map(|applied| applied.fields.clone()).unwrap_or_default(),
     };

@@ -219,15 +219,30 @@ fn nothing_is_published_before_the_instance_serves_or_during_deletion() {
 #[test]
 fn a_rejected_secret_is_retried_after_a_delay() {
     let mut o = unread();
-    o.local.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(900)));
+    refuse(&mut o, WritePurpose::Use, "exceeded quota: secrets=10", s(900));
     let refused = plan(&o);
     assert_eq!(
         (step_of(&refused).as_str(), binding_of(&refused).as_str()),
         ("nothing", "False/SecretRefused -")
     );
     expect_stalled_serving(&o, "SecretRefused", 500);
-    o.local.refusal = Some(("exceeded quota: secrets=10".to_owned(), s(300)));
+    refuse(&mut o, WritePurpose::Use, "exceeded quota: secrets=10", s(300));
     assert_eq!(step_of(&plan(&o)), "read record");
+}
+
+#[test]
+fn a_refused_change_of_the_password_is_said_and_tried_again_once_the_secret_changes() {
+    let mut o = noted();
+    o.notes.requested = Some("again".to_owned());
+    assert_eq!(step_of(&plan(&o)), "read record");
+    refuse(&mut o, WritePurpose::Use, "field is immutable", s(900));
+    let stalled = expect_stalled_serving(&o, "SecretRefused", 500);
+    assert_eq!(binding_of(&stalled), "True/Published sessions-redis", "it holds the present password");
+    assert!(message_of(&stalled, "Stalled").contains("field is immutable"));
+    o.notes.record.as_mut().unwrap().version = "another/1".to_owned();
+    assert_eq!(step_of(&plan(&o)), "read record");
+    refuse(&mut o, WritePurpose::Release, "not allowed", s(900));
+    assert_eq!(step_of(&plan(&o)), "read record", "another write was refused");
 }
 
 #[test]
@@ -240,7 +255,7 @@ fn no_operation_starts_with_credentials_that_can_be_deleted() {
     assert_eq!(step_of(&plan(&o)), "create");
     credentials(&mut o, false, false);
     assert_eq!(step_of(&plan(&o)), "add in-use finalizer");
-    o.local.refusal = Some(("not allowed".to_owned(), s(990)));
+    refuse(&mut o, WritePurpose::Use, "not allowed", s(990));
     expect_stalled(&o, "SecretRefused", "idle", 590);
     o.local.refusal = None;
     credentials(&mut o, true, true);

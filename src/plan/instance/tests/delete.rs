@@ -421,8 +421,12 @@ fn the_secrets_go_with_the_instance() {
     list(&mut o, &[]);
     o.lookups.detail = read(Detail::NotFound);
     o.notes.record = noted(None);
-    o.local.refusal = Some(("not allowed".to_owned(), s(990)));
+    refuse(&mut o, WritePurpose::Deletion, "not allowed", s(990));
     assert_eq!(step_of(&plan(&o)), removed, "a refusal does not keep the object");
+    for purpose in [WritePurpose::Use, WritePurpose::Release] {
+        refuse(&mut o, purpose, "not allowed", s(990));
+        assert!(step_of(&plan(&o)).starts_with("delete Secrets"), "another write was refused");
+    }
 }
 
 #[test]

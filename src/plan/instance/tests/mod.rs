@@ -23,7 +23,7 @@ use super::{
     lists::{AccountLists, ListTimes},
     observed::{
         Blocker, CredentialsSource, Detail, InstanceSnapshot, LocalState, LookupResults, Now, PasswordState,
-        PlannerSettings, ResolvedAccount, Subject,
+        PlannerSettings, RefusedWrite, ResolvedAccount, Subject, WritePurpose,
     },
     secrets::{PasswordFacts, Record, RecordState, SecretNotes, Source},
     *,
@@ -121,7 +121,7 @@ fn observed(more: Value) -> Observed {
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.
         lookups: lookups(),
-        local: LocalState { first_seen: s(900), ..LocalState::default() },
+        local: LocalState { first_seen: s(900), finalizer_added: true, ..LocalState::default() },
         now: Now { wall: wall(WALL), monotonic: s(1000) },
         settings: PlannerSettings { process: "p-1".to_owned(), ..PlannerSettings::default() },
     }
@@ -415,6 +415,12 @@ fn stalled(reason: &'static str) -> [String; 4] {
 fn expect_stalled(o: &Observed, reason: &'static str, demand: &str, wait: u64) -> Plan {
     let conditions = stalled(reason);
     expect(o, "nothing", conditions.each_ref().map(String::as_str), demand, wait)
+}
+
+/// The API server has refused a write to the Secrets as they are.
+fn refuse(o: &mut Observed, purpose: WritePurpose, message: &str, at: Duration) {
+    let versions = o.notes.versions();
+    o.local.refusal = Some(RefusedWrite { purpose, message: message.to_owned(), at, versions });
 }
 
 /// In sync, then edited; the instance's detail was read.

@@ -6,7 +6,10 @@ use super::*;
 use crate::{
     api::instance::{Applied, Resolved},
     formats::UID_TAG,
-    plan::instance::secrets::{ChosenState, Pending, Secrets},
+    plan::{
+        instance::secrets::{ChosenState, Pending, Secrets},
+        operation::Creation,
+    },
 };
 
 const THIRD: &str = "33333333-1b2c-4d3e-8f90-0123456789ab";
@@ -328,7 +331,13 @@ fn any_world(bytes: &[u8]) -> World {
     };
     (o.lookups.binding, o.lookups.record) = (None, None);
     if dice.rarely(6) {
-        o.local.refusal = Some(("exceeded quota".to_owned(), s(999)));
+        let purpose = dice.pick(&[WritePurpose::Use, WritePurpose::Release, WritePurpose::Deletion]);
+        refuse(&mut o, purpose, "exceeded quota", s(999));
+    }
+    o.local.finalizer_added = !dice.rarely(4);
+    if dice.rarely(6) {
+        let id = dice.pick(&[None, Some(ID), Some(OTHER)]).map(str::to_owned);
+        o.local.creation = Some(Creation { begun: s(dice.pick(&[100, 900, 990])), id });
     }
     o.lookups.definition = None;
     let definition = match dice.roll() % 8 {
