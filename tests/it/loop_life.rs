@@ -215,13 +215,7 @@ fn removed_tags_and_an_external_deletion_stall_the_object() {
     let expected = [
         row("True/Available", "False/MarkMissing", OFF, "True/MarkMissing", "- | RUNNING"),
         available("- | RUNNING"),
-        row(
-            "False/ExternallyDeleted",
-            "False/ExternallyDeleted",
-            OFF,
-            "True/ExternallyDeleted",
-            "- | RUNNING",
-        ),
+        row("False/ExternallyDeleted", "False/ExternallyDeleted", OFF, "True/ExternallyDeleted", "- | -"),
     ];
     assert_lines(&mut recorder, &expected);
 }

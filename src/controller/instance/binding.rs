@@ -21,7 +21,7 @@ use crate::{
         Blocker,
         instance::{
             binding::{BindingState, Content},
-            observed::Confirmed,
+            local::Confirmed,
             secrets::{SecretNotes, version},
         },
     },

@@ -20,7 +20,8 @@ use crate::{
         Blocker,
         instance::{
             Lookup,
-            observed::{Detail, InstanceSnapshot, LocalState},
+            local::LocalState,
+            observed::{Detail, InstanceSnapshot},
         },
     },
 };

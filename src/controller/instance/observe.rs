@@ -23,7 +23,8 @@ use crate::{
         instance::{
             Desired, Observed, Policies,
             lists::{AccountLists, ListTimes},
-            observed::{LocalState, LookupResults, Now, Subject},
+            local::LocalState,
+            observed::{LookupResults, Now, Subject},
         },
     },
 };

@@ -14,11 +14,7 @@ use crate::{
     dcs::Error,
     formats::{INSTANCE_FINALIZER, OWNER_TAG, RELEASED_TAG, UID_TAG},
     inventory::Subscription,
-    plan::instance::{
-        CloudAction, KubeAction, Lookup, Observed,
-        observed::{Now, RefusedWrite},
-        plan,
-    },
+    plan::instance::{CloudAction, KubeAction, Lookup, Observed, local::RefusedWrite, observed::Now, plan},
 };
 
 impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for Instances<O, S, N> {

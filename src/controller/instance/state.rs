@@ -10,7 +10,7 @@ use crate::{
     controller::{
         accounts::ClientFactory, local_state::LocalStateStore, reconciler::ReconcileContext, shared::Shared,
     },
-    plan::instance::{Observed, observed::LocalState, secrets::Source},
+    plan::instance::{Observed, local::LocalState, secrets::Source},
 };
 
 /// The reconciler of DcsInstances.

@@ -6,7 +6,7 @@ use super::{
     create_spec::{CreateSpec, PasswordSource},
     input::{
         binding::Content,
-        observed::WritePurpose,
+        local::WritePurpose,
         secrets::{MadeFrom, NewPassword},
     },
     tagging::OwnershipChange,

@@ -25,7 +25,7 @@ pub use self::{
     flavor::{SelectedFlavor, Shape, Unavailable, describe, select},
     input::{
         AuthSpec, Defaults, Desired, FlavorSpec, Invalid, NetworkSpec, Observed, Policies, Problem, Window,
-        binding, lists, observed, password, policies, secrets,
+        binding, lists, local, observed, password, policies, secrets,
     },
     intent::ChangeOutcome,
     plan::plan,

@@ -13,11 +13,12 @@ use dcs_operator::{
     controller::{
         ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, SecretApi, prune_empty,
     },
+    formats::FIELD_MANAGER,
     plan::Definition,
 };
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::yield_now;
 
 use super::{
@@ -94,6 +95,15 @@ fn object_of(write: &Write) -> Option<ObjectId> {
     Some(ObjectId::new(kind, &write.key.namespace, &write.key.name))
 }
 
+/// A Secret with its last writer as the owner of all its values.
+fn written_by(manager: &str, secret: &Secret) -> Value {
+    let keys = secret.data.iter().flatten().map(|(key, _)| (format!("f:{key}"), json!({})));
+    let fields = json!({"f:data": keys.collect::<serde_json::Map<_, _>>()});
+    let mut object = serde_json::to_value(secret).unwrap();
+    object["metadata"]["managedFields"] = json!([{"manager": manager, "fieldsV1": fields}]);
+    object
+}
+
 fn secret_id(key: &NamespacedName) -> Id {
     ("Secret".to_owned(), key.clone())
 }
@@ -168,7 +178,7 @@ impl MemoryCluster {
 
     pub(crate) fn put_secret(&self, secret: Secret) {
         let id = secret_id(&NamespacedName::of(&secret));
-        let object = serde_json::to_value(secret).unwrap();
+        let object = written_by("user", &secret);
         self.with(|store| match store.get(&id) {
             None => store.create("user", &id, object),
             Some(_) => store.change("user", &id, |present| present["data"] = object["data"].clone()),
@@ -238,7 +248,7 @@ impl MemoryCluster {
         let edit = |value: &mut Value| {
             let mut secret: Secret = decode(value);
             change(&mut secret);
-            *value = serde_json::to_value(secret).unwrap();
+            *value = written_by("user", &secret);
         };
         self.with(|store| store.change("user", &secret_id(key), edit)).unwrap();
     }
@@ -380,7 +390,7 @@ impl SecretApi for MemoryView {
 
     async fn create_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
         let id = secret_id(&NamespacedName::of(secret));
-        let object = serde_json::to_value(secret).unwrap();
+        let object = written_by(FIELD_MANAGER, secret);
         self.cluster.call(|store| Ok(decode(store.create("secret", &id, object)?.as_ref()))).await
     }
 
@@ -390,7 +400,7 @@ impl SecretApi for MemoryView {
 
     async fn replace_secret(&self, secret: &Secret) -> Result<Secret, ClusterError> {
         let id = secret_id(&NamespacedName::of(secret));
-        let object = serde_json::to_value(secret).unwrap();
+        let object = written_by(FIELD_MANAGER, secret);
         self.cluster.call(|store| Ok(decode(store.replace("secret", &id, object)?.as_ref()))).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::observed::LocalState;
+use super::local::LocalState;
 use crate::{
     dcs::model::{InstanceFacts, InstanceStatus},
     plan::blocker::Blocker,

@@ -5,6 +5,7 @@ mod defaults;
 mod desired;
 mod invalid;
 pub mod lists;
+pub mod local;
 pub mod observed;
 pub(super) mod ownership;
 pub mod password;

@@ -16,7 +16,8 @@ use crate::{
             input::{
                 Observed,
                 lists::AccountLists,
-                observed::{Detail, InstanceSnapshot, WritePurpose},
+                local::WritePurpose,
+                observed::{Detail, InstanceSnapshot},
                 ownership::{Claims, Ownership, claims, ids, kept_origin, ownership_of},
                 secrets::SecretNotes,
             },

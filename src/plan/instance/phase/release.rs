@@ -8,7 +8,7 @@ use crate::{
     plan::instance::{
         action::{CloudAction, KubeAction, Step},
         decision::Decision,
-        input::{Observed, observed::WritePurpose, secrets::SecretNotes},
+        input::{Observed, local::WritePurpose, secrets::SecretNotes},
         intent::{Attempted, attempted},
         tagging::OwnershipChange,
     },

@@ -19,7 +19,7 @@ use crate::{
             decision::Decision,
             input::{
                 AuthSpec, Desired, Observed,
-                observed::WritePurpose,
+                local::WritePurpose,
                 ownership::{Ownership, ownership_of},
                 secrets::{
                     ChosenState, NewPassword, PasswordFacts, Pending, Record, RecordState, SecretNotes,

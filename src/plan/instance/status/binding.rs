@@ -18,7 +18,8 @@ use crate::{
             input::{
                 AuthSpec, Observed,
                 binding::{BindingState, Content},
-                observed::{Blocker, Confirmed, WritePurpose},
+                local::{Confirmed, WritePurpose},
+                observed::Blocker,
                 secrets::{MadeFrom, PasswordFacts, Record, RecordState, SecretNotes},
             },
             status::observation,

@@ -17,7 +17,8 @@ use crate::{
             input::{
                 Observed,
                 lists::{AccountLimit, AccountLists},
-                observed::{CredentialsSource, WritePurpose},
+                local::WritePurpose,
+                observed::CredentialsSource,
             },
             intent,
             phase::preconditions::account_mismatch,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::plan::instance::{
     binding::Content,
-    observed::Confirmed,
+    local::Confirmed,
     secrets::{ChosenState, Pending},
 };
 

@@ -21,9 +21,10 @@ use serde_json::{Value, json};
 use super::{
     binding::BindingState,
     lists::{AccountLists, ListTimes},
+    local::{LocalState, RefusedWrite, WritePurpose},
     observed::{
-        Blocker, CredentialsSource, Detail, InstanceSnapshot, LocalState, LookupResults, Now, PasswordState,
-        PlannerSettings, RefusedWrite, ResolvedAccount, Subject, WritePurpose,
+        Blocker, CredentialsSource, Detail, InstanceSnapshot, LookupResults, Now, PasswordState,
+        PlannerSettings, ResolvedAccount, Subject,
     },
     secrets::{PasswordFacts, Record, RecordState, SecretNotes, Source},
     *,
