@@ -274,3 +274,27 @@ pub enum Requeue {
     /// Never: the object does not exist.
     Gone,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_retry_token_is_served_once() {
+        let mut entry = LocalEntry::<(), ()>::new("u".to_owned());
+        let token = |text: &str| Some(text.to_owned());
+        for (asked, is_new) in [
+            (None, false),
+            (token("1"), true),
+            (token("1"), false),
+            (token("2"), true),
+            (None, false),
+            (token("2"), true),
+        ] {
+            entry.failures = 3;
+            assert_eq!(entry.asks_retry(asked.as_ref()), is_new, "{asked:?}");
+            assert_eq!(entry.serve_retry(asked.clone()), is_new, "{asked:?}");
+            assert_eq!(entry.failures(), if is_new { 0 } else { 3 }, "{asked:?}");
+        }
+    }
+}

@@ -387,6 +387,23 @@ mod tests {
         Cause::Error(Error::new(&LIST_INSTANCES, Failure::Refused(refusal), 1))
     }
 
+    /// What an incomplete reading shows exists, and is newer than the complete list.
+    #[test]
+    fn the_newest_version_is_found_by_its_tags() {
+        let mut lists =
+            Lists { latest: Some(Arc::new(list(&[("a", "1"), ("b", "1")], None))), ..Lists::default() };
+        let items = vec![facts("b", "2"), facts("c", "2")];
+        let reading = Reading { items, begun: Duration::ZERO, finished: Duration::ZERO };
+        lists.record_partial(reading, "ours-");
+        let named = |id: &'static str| -> Vec<_> {
+            lists.tagged("ours-uid", id).map(|facts| facts.name.clone().unwrap()).collect()
+        };
+        assert_eq!(
+            (named("a"), named("b"), named("c")),
+            (vec!["1".to_owned()], vec!["2".to_owned()], vec!["2".to_owned()])
+        );
+    }
+
     #[test]
     fn items_are_found_by_id_and_by_indexed_tags() {
         let list = list(&[("b", "2"), ("a", "1"), ("b", "again")], None);

@@ -4,6 +4,7 @@ mod double;
 
 use std::{
     collections::BTreeSet,
+    num::NonZeroU32,
     task::{Context, Waker},
 };
 
@@ -194,6 +195,42 @@ async fn trouble_wakes_all_subscribers_when_it_begins_changes_and_ends() {
         }
     }
     assert_eq!(fixture.next().await, (at(2220), none));
+}
+
+/// A site that accepts the request and is silent.
+#[tokio::test]
+async fn a_list_that_does_not_come_wakes_all_subscribers_once() {
+    let fixture = Fixture::settled().await;
+    fixture.clock.advance_to(at(1060));
+    let silent = fixture.inventory.poll(&fixture.key);
+    let overdue = at(1000) + InventorySettings::default().overdue_after;
+    assert_eq!(fixture.inventory.next_poll(), Some((overdue, fixture.key.clone())));
+    fixture.clock.advance_to(overdue);
+    assert_eq!(fixture.poll().await, of(["a", "b"]));
+    assert_eq!(fixture.poll().await, of([]));
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_site_that_is_silent_takes_few_polls() {
+    let settings = InventorySettings {
+        reads_per_second: NonZeroU32::MIN.saturating_add(999),
+        ..InventorySettings::default()
+    };
+    let inventory: Inventory<Script, &'static str> =
+        Inventory::new(settings, Arc::new(TestClock::without_sleep()));
+    let accounts = ["a", "b", "c", "d", "e", "f"].map(|name| {
+        let key = AccountKey { credentials: name.to_owned(), ..key("project") };
+        let cloud = inventory.join(&key, Script::default);
+        let _ = inventory.subscribe(name, &key, by_id("i"));
+        (key, cloud)
+    });
+    let polls = accounts.each_ref().map(|(key, _)| inventory.poll(key));
+    for poll in polls {
+        let _ = poll.await;
+    }
+    let listed = accounts.iter().filter(|(_, cloud)| !cloud.take_calls().is_empty()).count();
+    assert_eq!(listed, 4, "of the polls that began together");
 }
 
 #[tokio::test]
