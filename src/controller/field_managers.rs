@@ -8,11 +8,11 @@ use crate::formats::FIELD_MANAGER;
 pub(super) fn sets_data(entry: &ManagedFieldsEntry, key: Option<&str>) -> bool {
     let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
     // What is applied as stringData is stored as data, and the entry keeps the field that was applied.
-    let written = ["f:data", "f:stringData"].into_iter().filter_map(|field| fields?.get(field));
-    !is_own(entry) && written.into_iter().any(|written| key.is_none_or(|key| has(written, key)))
+    let mut written = ["f:data", "f:stringData"].into_iter().filter_map(|field| fields?.get(field));
+    !is_own(entry) && written.any(|written| key.is_none_or(|key| has(written, key)))
 }
 
-/// The operator's value under `key` is still there: nobody removed or replaced it.
+/// The operator's value under `key` is still there: no other writer removed or replaced it.
 pub(super) fn keeps_own_value(entries: &[ManagedFieldsEntry], key: &str) -> bool {
     entries.iter().any(|entry| is_own(entry) && data_of(entry).is_some_and(|data| has(data, key)))
 }

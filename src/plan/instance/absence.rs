@@ -33,33 +33,34 @@ pub(super) fn assess(o: &Observed, lists: &AccountLists) -> Absence {
     if has_open_attempt(o) {
         let lost = lost_attempt_end(o, lists).unwrap_or_default();
         let end = o.window_end().max(o.local.first_seen).max(gone).max(lost);
-        let wait = end.checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
-        if wait.is_some() {
-            return Absence::Unproven { wait, why: "the outcome of the last request is not known yet" };
-        }
-        let begun = [latest, lists.before, lists.failed_latest, lists.failed_before];
-        return unless_proven(
-            all_since(&begun, end),
+        let why = [
+            "the outcome of the last request is not known yet",
             "two more lists have to show the outcome of the last request",
-        );
-    }
-    if let Some(end) = lost_attempt_end(o, lists) {
-        let wait = end.checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero());
-        let begun = [latest, lists.before, lists.failed_latest, lists.failed_before];
-        return match wait {
-            None if all_since(&begun, end) => Absence::Proven,
-            wait => Absence::Unproven {
-                wait,
-                why: "the status has lost its trace of an earlier creation, whose outcome the lists have to show",
-            },
-        };
+        ];
+        return after_window(o, lists, end, why);
     }
     let since = o.local.intent_seen.filter(|_| o.status.operation.is_some()).unwrap_or_default();
     let since = since.max(o.local.first_seen).max(gone);
+    if let Some(end) = lost_attempt_end(o, lists) {
+        let why =
+            "the status has lost its trace of an earlier creation, whose outcome the lists have to show";
+        return after_window(o, lists, end.max(since), [why; 2]);
+    }
     unless_proven(
         all_since(&[latest, lists.failed_latest], since),
         "a list of the account's instances has to show that none exists yet",
     )
+}
+
+/// A request can take effect unseen until `end`. Two complete lists of each topic that began after it prove the outcome.
+/// `why`: before `end`, and after it.
+fn after_window(o: &Observed, lists: &AccountLists, end: Duration, why: [&'static str; 2]) -> Absence {
+    let [open, unproven] = why;
+    if let Some(rest) = end.checked_sub(o.now.monotonic).filter(|rest| !rest.is_zero()) {
+        return Absence::Unproven { wait: Some(rest), why: open };
+    }
+    let latest = lists.latest.map(|latest| latest.begun);
+    unless_proven(all_since(&[latest, lists.before, lists.failed_latest, lists.failed_before], end), unproven)
 }
 
 /// Until when a creation can take effect of which the status has lost the trace: one that this process began, or one that

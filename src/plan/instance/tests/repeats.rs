@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Somebody scales, or opens, the instance in the console.
+/// The instance is scaled, or opened, in the console.
 #[test]
 fn a_change_in_the_cloud_that_is_not_put_back_is_reported_and_blocks_nothing() {
     let spec = json!({"capacity": "4Gi", "description": "sessions"});
