@@ -187,6 +187,8 @@ async fn show_metrics(State(shared): State<Shared>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{io::AsyncReadExt, net::TcpStream};
+
     use super::*;
     use crate::clock::SystemClock;
 
@@ -225,5 +227,26 @@ mod tests {
         assert!(status == 503 && text.starts_with("the watch of Secret stands still"), "{text}");
         let posted = client.post(format!("http://{address}/metrics")).send().await.unwrap();
         assert_eq!(posted.status(), 405);
+    }
+
+    /// Descriptors that silent connections hold are missing for the API server.
+    #[tokio::test]
+    async fn silent_connections_are_bounded() {
+        let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = server.address().unwrap();
+        let probes = Probes::new(Arc::new(SystemClock::default()), []);
+        tokio::spawn(server.serve(probes, Metrics::new()));
+        let mut silent = Vec::new();
+        for _ in 0..200 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        assert_eq!(client.get(format!("http://{address}/healthz")).send().await.unwrap().status(), 200);
+        // The oldest are closed at once, long before their time for a request is over.
+        for stream in &mut silent[..100] {
+            let mut byte = [0];
+            let end = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut byte)).await;
+            assert!(matches!(end, Ok(Ok(0) | Err(_))), "{end:?}");
+        }
     }
 }

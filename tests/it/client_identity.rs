@@ -55,6 +55,20 @@ async fn temporary_credentials_send_their_token_and_sign_it() {
 }
 
 #[tokio::test]
+async fn a_temporary_token_that_the_service_repeats_is_redacted() {
+    let mut account = signing();
+    if let Credentials::AccessKey { security_token, .. } = &mut account.credentials {
+        *security_token = Some(SecretString::from("canary-temporary"));
+    }
+    let body = r#"{"error_code": "DCS.4000", "error_msg": "the token canary-temporary is of no use"}"#;
+    let ClientHarness { client, .. } = harness(account, vec![answer(400, &[], body)]);
+    let error = client.show_instance(ID).await.unwrap_err();
+    for text in [error.to_string(), format!("{error:?}")] {
+        assert!(text.contains("is of no use") && !text.contains("canary"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_fetched_once_and_shared() {
     let script = vec![token("canary-t1", 23), answer(200, &[], &detail()), answer(200, &[], &detail())];
     let ClientHarness { client, service, .. } = harness(by_password(), script);

@@ -129,6 +129,40 @@ fn a_released_instance_keeps_its_password_while_another_one_takes_its_name() {
     assert_eq!(left, ["dcs-credentials".to_owned(), format!("sessions-auth-{id}")]);
 }
 
+/// A tool made the object own the Secrets: garbage collection would take what is kept.
+#[test]
+fn secrets_that_are_kept_lose_their_owner() {
+    for names in [&["sessions-auth"][..], &["sessions-redis"], &["sessions-auth", "sessions-redis"]] {
+        let mut world = ready(json!({"deletionPolicy": "Retain"}));
+        let password = world.recorded(&sessions());
+        names.iter().for_each(|name| world.own_secret(&sessions(), name));
+        let uid = world.object(&sessions()).unwrap().uid().unwrap();
+        world.delete(&sessions());
+        world.until("gone", LIMIT, |world| world.object(&sessions()).is_none());
+        assert_eq!(world.owned_secrets(), Vec::<String>::new(), "{names:?}");
+        world.cluster.collect_garbage(&uid);
+        assert_eq!(world.recorded(&sessions()), password, "{names:?}");
+    }
+}
+
+/// A tool removed label and notes from the record, whose password is the one in the binding Secret.
+#[test]
+fn a_record_without_label_is_known_by_the_published_password() {
+    let mut world = ready(json!({}));
+    let (record, password) = (sessions().secret("sessions-auth"), world.recorded(&sessions()));
+    for restarts in [false, true] {
+        world.cluster.change_secret(&record, |secret| {
+            (secret.metadata.labels, secret.metadata.annotations) = (None, None);
+        });
+        if restarts {
+            world.restart();
+        }
+        let is_labelled = |world: &World| !world.cluster.read_secret(&record).unwrap().labels().is_empty();
+        world.until("labelled", LIMIT, |world| is_labelled(world) && world.is_well(&sessions()));
+        assert_eq!(world.recorded(&sessions()), password);
+    }
+}
+
 #[test]
 fn a_password_is_not_removed() {
     let mut world = ready(json!({}));

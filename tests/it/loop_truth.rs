@@ -194,6 +194,23 @@ fn a_refused_change_costs_no_more_than_an_object_at_rest() {
     }
 }
 
+/// The list works, and the read that each change needs does not.
+#[test]
+fn a_read_that_is_refused_is_repeated_at_growing_gaps() {
+    let mut world = ready(json!({}));
+    fault(&world, "ShowInstance", json!({"errorBefore": {"status": 500, "code": "DCS.5000"}}), None);
+    world.edit(&sessions(), |spec| spec.description = Some("carts".to_owned()));
+    world.run_for(20 * MINUTE);
+    let before = calls(&world, "ShowInstance");
+    world.run_for(20 * MINUTE);
+    let spent = calls(&world, "ShowInstance") - before;
+    assert!((8..=12).contains(&spent), "{spent} reads in 20 minutes");
+    world.cloud.lock().clear_faults();
+    world.until("changed", 3 * MINUTE, |world| {
+        world.instances()[0].description.as_deref() == Some("carts") && world.is_well(&sessions())
+    });
+}
+
 #[test]
 fn scaling_in_the_console_is_reported_and_blocks_nothing() {
     let mut world = ready(json!({}));

@@ -179,3 +179,77 @@ impl Fields<'_> {
         Blocker { reason: Reason::CredentialsInvalid, message }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    const ACCESS_KEY: &[(&str, &str)] = &[("accessKey", "AK"), ("secretKey", "SK")];
+    const USER: &[(&str, &str)] = &[("username", "user"), ("password", "secret"), ("domainName", "domain")];
+
+    fn read(values: &[(&str, &str)]) -> Result<ParsedCredentials, Blocker> {
+        let value = |(key, text): &(&str, &str)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec()));
+        let data = Some(values.iter().map(value).collect());
+        read_credentials(
+            &Secret { data, ..Secret::default() },
+            &HashKey::new(vec![7; 32]),
+            &Endpoints::default(),
+        )
+    }
+
+    /// The values, where those of `changes` replace others of their keys.
+    fn with<'a>(values: &[(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let kept = values.iter().filter(|(key, _)| changes.iter().all(|(changed, _)| changed != key));
+        kept.chain(changes).copied().collect()
+    }
+
+    /// A client serves one hash: a change that leaves it would have no effect before a restart.
+    #[test]
+    fn every_input_of_the_connection_changes_the_hash() {
+        let key = [("accessKey", "AK2"), ("secretKey", "SK2"), ("securityToken", "token")];
+        let user = [("username", "user-2"), ("password", "secret-2"), ("domainName", "domain-2")];
+        let connection = [
+            ("region", "cn-north-1"),
+            ("projectId", "0123456789abcdef0123456789abcdef"),
+            ("endpoint", "https://dcs.cn-north-9.myhuaweicloud.com"),
+            ("iamEndpoint", "https://iam.cn-north-9.myhuaweicloud.com"),
+            ("caBundle", "-----BEGIN CERTIFICATE-----"),
+        ];
+        for (kind, own) in [(ACCESS_KEY, key), (USER, user)] {
+            let before = with(kind, &[("region", "cn-north-4")]);
+            let changed = own.iter().chain(&connection).map(|change| with(&before, &[*change]));
+            let hashes: BTreeSet<_> =
+                changed.chain([before.clone()]).map(|values| read(&values).unwrap().hash).collect();
+            assert_eq!(hashes.len(), own.len() + connection.len() + 1, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn defaults_change_only_their_own_hash() {
+        let before = with(ACCESS_KEY, &[("region", "cn-north-4")]);
+        let plain = read(&before).unwrap();
+        for change in [("vpcId", "a"), ("subnetId", "a"), ("availabilityZones", "a, b"), ("cpuType", "arm64")]
+        {
+            let changed = read(&with(&before, &[change])).unwrap();
+            assert_eq!(changed.hash, plain.hash, "{change:?}");
+            assert_ne!(changed.hash_with_defaults, plain.hash_with_defaults, "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_refused_by_its_key() {
+        let before = with(USER, &[("region", "cn-north-4")]);
+        for (key, longest) in [("password", MAX_VALUE), ("vpcId", MAX_VALUE), (CA_BUNDLE, MAX_CA_BUNDLE)] {
+            let (long, longer) = ("a".repeat(longest), "a".repeat(longest + 1));
+            assert!(read(&with(&before, &[(key, &long)])).is_ok(), "{key}");
+            let blocker = read(&with(&before, &[(key, &longer)])).unwrap_err();
+            let expected = format!("its {key} is longer than {} KiB", longest / 1024);
+            assert!(blocker.message.ends_with(&expected), "{}", blocker.message);
+            assert_eq!(blocker.reason, Reason::CredentialsInvalid);
+        }
+    }
+}

@@ -116,9 +116,7 @@ impl ObservedState<DcsInstanceStatus> for Observed {
     }
 
     fn is_urgent(&self) -> bool {
-        self.subject.deleting
-            || self.status.id.is_none()
-            || self.status.observed_generation != Some(self.subject.generation)
+        Observed::is_urgent(self)
     }
 
     fn on_intent_recorded(&mut self, status: DcsInstanceStatus, first_seen: Option<std::time::Duration>) {

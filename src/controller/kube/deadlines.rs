@@ -220,3 +220,82 @@ impl<S> fmt::Debug for WithDeadlines<S> {
         f.debug_struct("WithDeadlines").field("deadlines", &self.deadlines).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, slice::Iter};
+
+    use super::*;
+    use crate::clock::testing::TestClock;
+
+    const LIMITS: Deadlines = Deadlines { answer: Duration::from_secs(10), silence: Duration::from_secs(90) };
+
+    /// Sends a part after each pause, in seconds, and is silent then.
+    struct Parts {
+        pauses: Iter<'static, u64>,
+        pause: Option<Pin<Box<Sleep>>>,
+    }
+
+    impl Parts {
+        fn after(pauses: &'static [u64]) -> Self {
+            let mut parts = Self { pauses: pauses.iter(), pause: None };
+            parts.begin_pause();
+            parts
+        }
+
+        fn begin_pause(&mut self) {
+            let sleep = |pause: &u64| Box::pin(tokio::time::sleep(Duration::from_secs(*pause)));
+            self.pause = self.pauses.next().map(sleep);
+        }
+    }
+
+    impl Body for Parts {
+        type Data = &'static [u8];
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
+            let Some(pause) = &mut self.pause else { return Poll::Pending };
+            ready!(pause.as_mut().poll(context));
+            self.begin_pause();
+            Poll::Ready(Some(Ok(Frame::data(b"part"))))
+        }
+    }
+
+    /// What is read of an answer with these pauses until it ends or fails, and after how many seconds that is.
+    async fn parts_of(query: &str, pauses: &'static [u64]) -> (Vec<Result<(), String>>, u64) {
+        let begun = Instant::now();
+        let inner = tower::service_fn(async move |_| Ok::<_, BoxError>(Response::new(Parts::after(pauses))));
+        let health = WatchHealth::new(Arc::new(TestClock::default()));
+        let mut service = WithDeadlines { inner, deadlines: LIMITS, health };
+        let request = Request::get(format!("/api/v1/secrets?{query}")).body(RequestBody::empty()).unwrap();
+        let mut body = service.call(request).await.unwrap().into_body();
+        let mut parts = Vec::new();
+        while let Some(part) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            parts.push(part.map(drop).map_err(|error| error.to_string()));
+            if parts.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        (parts, begun.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_is_not_complete_in_time_fails() {
+        let late = || Err("the answer was not complete in time".to_owned());
+        assert_eq!(parts_of("limit=500", &[]).await, (vec![late()], 30));
+        assert_eq!(parts_of("limit=500", &[20, 20]).await, (vec![Ok(()), late()], 30), "from its beginning");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_ends_once_it_is_silent() {
+        assert_eq!(parts_of("watch=true", &[]).await, (vec![], 90));
+        assert_eq!(
+            parts_of("watch=true", &[60, 60, 60]).await,
+            (vec![Ok(()); 3], 270),
+            "since its last part"
+        );
+    }
+}

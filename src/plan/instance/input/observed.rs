@@ -297,6 +297,14 @@ impl Observed {
         !is_listed && self.local.gone.as_ref().is_some_and(|(gone, _)| gone == id)
     }
 
+    /// Whether a user waits for the object: it is being deleted, has no instance yet, or was edited. Its requests go ahead
+    /// of those that keep other objects in sync.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.subject.deleting
+            || self.status.id.is_none()
+            || self.status.observed_generation != Some(self.subject.generation)
+    }
+
     /// The token in the annotation that asks for a retry, until a request was sent for it.
     pub(in crate::plan::instance) fn retry_token(&self) -> Option<&str> {
         let token = self.subject.retry_token.as_deref();

@@ -39,6 +39,11 @@ fn the_finalizer_is_added_just_before_the_first_intent() {
     let mut known = in_sync(json!({}), ours(ID));
     known.subject.finalizer = false;
     assert_eq!(step_of(&plan(&known)), ADDED);
+    // An account that was never listed may never work.
+    for lists in [None, Some(AccountLists::default())] {
+        let unlisted = Observed { lists, ..known.clone() };
+        assert!(!step_of(&plan(&unlisted)).contains("finalizer"), "{:?}", plan(&unlisted).step);
+    }
     let mut begun = attempted(attempt(OperationType::Create, None));
     begun.subject.finalizer = false;
     assert_eq!(step_of(&plan(&begun)), ADDED);

@@ -443,3 +443,43 @@ fn a_secret_that_leads_elsewhere_gets_no_finalizer() {
         CredentialsSource::Namespace { secret: "dcs-credentials".to_owned(), in_use: false, deleting: false };
     expect_stalled_serving(&o, "AccountChanged", resync_interval());
 }
+
+/// A list that contradicts a read for longer than lists lag is polled at the idle interval.
+#[test]
+fn a_list_that_lags_is_polled_fast_for_a_while() {
+    let mut o = in_sync(json!({}), ours(ID));
+    o.lookups.detail = found(InstanceFacts { spec_code: Some("another".to_owned()), ..ours(ID) });
+    let longest = o.settings.list_consistency_window * 2;
+    for (since, demand) in
+        [(o.now.monotonic - longest, "active, every list"), (o.now.monotonic - longest - s(1), "every list")]
+    {
+        o.local.differs_since = Some(since);
+        assert_eq!(demand_of(plan(&o).demand), demand, "since {since:?}");
+    }
+}
+
+/// The list need not be read fast while the read that is missing fails.
+#[test]
+fn a_read_that_fails_is_repeated_after_its_own_delay() {
+    let mut o = edited_and_read(json!({"description": "carts"}), ours(ID));
+    o.lookups.detail = read(Detail::Failed(blocker(Reason::CloudUnreachable)));
+    let waits = [0, 3, 8].map(|failures| {
+        o.local.failures = failures;
+        let plan = plan(&o);
+        assert_eq!((step_of(&plan).as_str(), demand_of(plan.demand)), ("nothing", "idle"));
+        plan.wait
+    });
+    assert!(waits.is_sorted_by(|earlier, later| earlier < later), "{waits:?}");
+}
+
+/// What a user waits for goes ahead of what the operator does by itself.
+#[test]
+fn an_object_that_somebody_waits_for_is_urgent() {
+    let at_rest = in_sync(json!({}), ours(ID));
+    assert!(!at_rest.is_urgent());
+    assert!(edited(at_rest.clone(), json!({"description": "carts"})).is_urgent());
+    let mut deleted = at_rest;
+    deleted.subject.deleting = true;
+    assert!(deleted.is_urgent());
+    assert!(observed(json!({})).is_urgent(), "it has no instance");
+}

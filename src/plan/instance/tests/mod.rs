@@ -32,7 +32,7 @@ use super::{
 use crate::{
     api::{
         DcsInstanceStatus, Reason,
-        instance::{Applied, CloudAccount, DcsInstanceSpec, Holder, OperationStatus},
+        instance::{Applied, CloudAccount, DcsInstanceSpec, Holder, OperationStatus, RepeatedChange},
         time,
         words::{OperationOutcome, OperationType},
     },

@@ -109,3 +109,21 @@ fn a_change_that_is_undone_each_time_is_made_at_growing_intervals() {
     assert_eq!(requests[..5], [0, 1, 3, 7, 15], "{requests:?}");
     assert!(requests.len() < 18, "{requests:?}");
 }
+
+/// The clock was set back after the last request: its age is unknown, and the request is made again.
+#[test]
+fn a_request_from_the_future_delays_no_other() {
+    let described = |text: &str| InstanceFacts { description: Some(text.to_owned()), ..ours(ID) };
+    let mut o = in_sync(json!({"description": "ours"}), described("ours"));
+    list(&mut o, &[described("theirs")]);
+    o.lookups.detail = found(described("theirs"));
+    for (last, step) in [(WALL - 5, "nothing".to_owned()), (WALL + 86_400, format!("update {ID}"))] {
+        o.status.repeated_changes = vec![RepeatedChange {
+            field: "description".to_owned(),
+            times: 3,
+            generation: 1,
+            last_at: time::to_kube(wall(last)),
+        }];
+        assert_eq!(step_of(&plan(&o)), step, "last asked for at {last}");
+    }
+}

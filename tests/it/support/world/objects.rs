@@ -256,18 +256,29 @@ impl World {
             .collect()
     }
 
-    /// The Secrets as versions before the record wrote them: only `copy` holds the password, and the object owns it. The
-    /// operator starts anew, as after an update.
-    pub(crate) fn as_before_the_record(&mut self, key: &ObjectId, copy: &str) {
-        let owner = self.object(key).unwrap();
-        let owner = OwnerReference {
+    /// A reference to the object as owner, as versions before the record wrote it.
+    fn as_owner(&self, key: &ObjectId) -> OwnerReference {
+        OwnerReference {
             api_version: "dcs.huaweicloud.com/v1alpha1".to_owned(),
             kind: DcsInstance::KIND.to_owned(),
             name: key.name.clone(),
-            uid: owner.uid().unwrap(),
+            uid: self.object(key).unwrap().uid().unwrap(),
             controller: Some(true),
             block_owner_deletion: None,
-        };
+        }
+    }
+
+    /// Somebody makes the object own this Secret.
+    pub(crate) fn own_secret(&self, key: &ObjectId, name: &str) {
+        let owner = self.as_owner(key);
+        self.cluster.change_secret(&key.secret(name), |secret| {
+            secret.metadata.owner_references = Some(vec![owner]);
+        });
+    }
+
+    /// The Secrets as versions before the record wrote them: only `copy` holds the password, and the object owns it. The
+    /// operator starts anew, as after an update.
+    pub(crate) fn as_before_the_record(&mut self, key: &ObjectId, copy: &str) {
         let record = key.secret(&format!("{}-auth", key.name));
         if copy.ends_with("-pending-auth") {
             let password = self.recorded(key).unwrap();
@@ -275,8 +286,8 @@ impl World {
         }
         self.cluster.change_secret(&key.secret(copy), |secret| {
             (secret.metadata.labels, secret.metadata.annotations) = (None, None);
-            secret.metadata.owner_references = Some(vec![owner]);
         });
+        self.own_secret(key, copy);
         self.cluster.delete_secret(&record);
         self.restart();
     }
