@@ -1,5 +1,7 @@
 //! What the record of the password holds, and which other Secret may replace it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
@@ -108,11 +110,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 context.scratch.found = lost;
                 RecordState::Present(Record { restorable, ..facts(secret) })
             }
-            // A backup tool may have restored it without its label.
+            // A tool restored it, or cleaned it, without its label and notes: it is written anew if nothing else is in it.
             Some(secret) => {
                 let published = self.find_elsewhere(context, lookup).await?;
-                if is_same(published.as_ref(), value(secret, PASSWORD).as_ref()) {
-                    RecordState::Present(facts(secret))
+                let is_empty = secret.data.as_ref().is_none_or(BTreeMap::is_empty);
+                if is_empty || is_same(published.as_ref(), value(secret, PASSWORD).as_ref()) {
+                    let found = published.is_some();
+                    context.scratch.found = published;
+                    RecordState::Missing { found }
                 } else {
                     RecordState::Foreign
                 }

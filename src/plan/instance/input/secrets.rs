@@ -96,7 +96,7 @@ pub struct PasswordFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "a reconcile has one of them")]
 pub enum RecordState {
-    /// It does not exist.
+    /// It does not exist, or lacks its label and notes.
     Missing {
         /// Another Secret of the object holds the password.
         found: bool,
