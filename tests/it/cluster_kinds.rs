@@ -32,9 +32,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, fast_settings},
+    operator::{TestCluster, fast_settings},
     probe::{Probe, ProbeSpec, Probes, tag_key},
     sim_harness::{instance, reserved_ports},
+    tenant::Tenant,
     world::{invariants::tag, objects::spec},
 };
 

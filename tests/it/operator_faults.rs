@@ -9,7 +9,8 @@ use crate::support::{
     api_proxy::Proxy,
     control_plane::{self, start},
     eventually::{DEADLINE, eventually},
-    operator::{Operator, Tenant, TestCluster, fast_settings},
+    operator::{Operator, TestCluster, fast_settings},
+    tenant::Tenant,
 };
 
 /// Time limit for all objects to be healthy after the last fault.

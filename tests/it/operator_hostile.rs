@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, binding, fast_settings},
+    operator::{TestCluster, fast_settings},
+    tenant::{Tenant, binding},
     world::objects::spec,
 };
 

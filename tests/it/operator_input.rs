@@ -17,8 +17,9 @@ use tokio::sync::OnceCell;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Operator, Tenant, TestCluster, binding, fast_settings},
+    operator::{Operator, TestCluster, fast_settings},
     sim_harness::{ACCESS_KEY, PASSWORD},
+    tenant::{Tenant, binding},
     world::objects::{SUBNET, VPC, spec},
 };
 

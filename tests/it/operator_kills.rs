@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually::eventually,
-    operator::{Operator, Tenant, TestCluster, fast_settings},
+    operator::{Operator, TestCluster, fast_settings},
+    tenant::Tenant,
 };
 
 const OBJECTS: usize = 50;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::ControlPlane,
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, binding, fast_settings, has_in_use_finalizer},
+    operator::{TestCluster, fast_settings},
+    tenant::{Tenant, binding, has_in_use_finalizer},
     world::objects::spec,
 };
 

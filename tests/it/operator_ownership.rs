@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, fast_settings},
+    operator::{TestCluster, fast_settings},
     sim_harness::instance,
+    tenant::Tenant,
     world::objects::spec,
 };
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Operator, Tenant, TestCluster, fast_settings},
+    operator::{Operator, TestCluster, fast_settings},
+    tenant::Tenant,
 };
 
 const OBJECTS: usize = 200;

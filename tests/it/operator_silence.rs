@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::support::{
     api_proxy::Proxy,
     eventually::{DEADLINE, eventually},
-    operator::{Operator, Tenant, TestCluster, fast_settings},
+    operator::{Operator, TestCluster, fast_settings},
+    tenant::Tenant,
     world::objects::spec,
 };
 

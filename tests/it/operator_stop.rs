@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{SYSTEM, Tenant, TestCluster, fast_settings},
+    operator::{SYSTEM, TestCluster, fast_settings},
+    tenant::Tenant,
     world::objects::spec,
 };
 

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{Tenant, TestCluster, fast_settings},
+    operator::{TestCluster, fast_settings},
     raw_server::{Act, RawServer},
     sim_harness::reserved_ports,
+    tenant::Tenant,
     world::objects::spec,
 };
 

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::support::{
     eventually::{DEADLINE, eventually},
-    operator::{SYSTEM, Tenant, TestCluster, fast_settings, has_in_use_finalizer},
+    operator::{SYSTEM, TestCluster, fast_settings},
     sim_harness::reserved_ports,
+    tenant::{Tenant, has_in_use_finalizer},
     world::objects::spec,
 };
 

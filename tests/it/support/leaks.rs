@@ -10,7 +10,8 @@ use kube::{Api, api::ListParams};
 
 use super::{
     account::assert_no_canary,
-    operator::{Operator, SYSTEM, Tenant},
+    operator::{Operator, SYSTEM},
+    tenant::Tenant,
 };
 
 /// Keys of confidential values in Secrets.

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     eventually::eventually,
-    operator::{Tenant, has_in_use_finalizer, is_healthy},
+    tenant::{Tenant, has_in_use_finalizer, is_healthy},
     world::objects::spec,
 };
 

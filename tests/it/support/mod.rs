@@ -18,6 +18,7 @@ pub(crate) mod probe;
 pub(crate) mod raw_server;
 pub(crate) mod scripted;
 pub(crate) mod sim_harness;
+pub(crate) mod tenant;
 #[path = "../../../src/clock/testing.rs"]
 pub(crate) mod test_clock;
 pub(crate) mod world;
