@@ -16,7 +16,7 @@ pub struct OperationStatus {
     #[serde(rename = "type")]
     pub type_: OperationType,
 
-    /// The object that holds the operation; in this version always the DcsInstance itself.
+    /// The object whose operation it is: the one that has this status.
     pub holder: Holder,
 
     /// When the operation began.

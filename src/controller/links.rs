@@ -1,8 +1,15 @@
-//! Which objects refer to what: an index from a referent to its referrers, for all kinds. Pure.
+//! Which objects refer to what: an index from a referent to its referrers, for all kinds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::ids::{NamespacedName, ObjectId};
+use crate::plan::claims::Claim;
 
 /// What an object can refer to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,8 +29,6 @@ pub enum Relation {
     Content,
     /// The object is about this DcsInstance.
     Instance,
-    /// The object waits for an operation of this object to end.
-    Holder,
 }
 
 /// One reference of an object.
@@ -48,6 +53,82 @@ struct Entry {
     links: Box<[Link]>,
     /// A hash of what referrers of the object depend on.
     projection: u64,
+    /// The claim of the object to operate on the instance that it is about.
+    claim: Option<Box<Claim>>,
+}
+
+/// What the index keeps of an object.
+#[derive(Debug, Clone, Default)]
+pub struct LinkFacts {
+    /// What the object refers to.
+    pub links: BTreeSet<Link>,
+    /// A hash of what referrers of the object depend on.
+    pub projection: u64,
+    /// The claim of the object to operate on the instance that it is about.
+    pub claim: Option<Claim>,
+}
+
+/// What follows from a change of an object.
+#[derive(Debug, Default)]
+pub struct LinkChange {
+    /// Other objects that have to be woken.
+    pub wake: Vec<ObjectId>,
+    /// Links that the object no longer has.
+    pub dropped: BTreeSet<Link>,
+}
+
+/// The links of all objects: the watches write them, and reconciles read the claims.
+#[derive(Debug, Default)]
+pub struct LinkIndex {
+    links: Mutex<Links>,
+    /// The first list of every kind is complete.
+    is_complete: AtomicBool,
+}
+
+// === impl LinkIndex ===
+
+impl LinkIndex {
+    /// Records an object as a watch shows it.
+    pub fn on_object(&self, id: &ObjectId, facts: LinkFacts) -> LinkChange {
+        let LinkFacts { links: new, projection, claim } = facts;
+        let mut links = self.lock();
+        let mut wake = BTreeSet::new();
+        let before = links.claimed_instances(id);
+        let dropped = links.set(id, new);
+        if links.set_projection(id, projection) {
+            wake.extend(links.referrers(&Referent::Object(id.clone())).cloned());
+        }
+        let is_new = links.set_claim(id, claim);
+        let claimed = links.claimed_instances(id);
+        if is_new || before != claimed {
+            wake.extend(before.into_iter().chain(claimed));
+        }
+        LinkChange { wake: wake.into_iter().collect(), dropped }
+    }
+
+    /// Removes an object that is gone. It is woken itself, so that its state is dropped.
+    pub fn on_gone(&self, id: &ObjectId) -> LinkChange {
+        let mut links = self.lock();
+        let claimed = links.claimed_instances(id);
+        let dropped = links.remove(id);
+        let referrers = links.referrers(&Referent::Object(id.clone())).cloned();
+        LinkChange { wake: referrers.chain(claimed).chain([id.clone()]).collect(), dropped }
+    }
+
+    /// The first list of every kind is complete: what no watch shows does not exist.
+    pub fn on_complete(&self) {
+        self.is_complete.store(true, Ordering::Release);
+    }
+
+    /// The claims to operate on an instance; `None` while some may be unknown.
+    pub fn claims(&self, instance: &ObjectId) -> Option<Vec<Claim>> {
+        self.is_complete.load(Ordering::Acquire).then(|| self.lock().claims(instance))
+    }
+
+    /// The links, for reading more of them at once.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 // === impl Link ===
@@ -63,11 +144,19 @@ impl Link {
         Self { relation, referent: Referent::Object(object) }
     }
 
+    /// The object that it leads to.
+    fn object_id(&self) -> Option<&ObjectId> {
+        match &self.referent {
+            Referent::Object(object) => Some(object),
+            Referent::Secret(_) => None,
+        }
+    }
+
     /// The Secret, where this is a use of its credentials.
     pub fn credentials(&self) -> Option<&NamespacedName> {
         match (self.relation, &self.referent) {
             (Relation::Credentials, Referent::Secret(secret)) => Some(secret),
-            (Relation::Credentials | Relation::Content | Relation::Instance | Relation::Holder, _) => None,
+            (Relation::Credentials | Relation::Content | Relation::Instance, _) => None,
         }
     }
 }
@@ -97,6 +186,38 @@ impl Links {
             Some(entry) => std::mem::replace(&mut entry.projection, projection) != projection,
             None => false,
         }
+    }
+
+    /// Records the claim of an object. Returns whether it is new.
+    fn set_claim(&mut self, object: &ObjectId, claim: Option<Claim>) -> bool {
+        let claim = claim.map(Box::new);
+        match self.by_object.get_mut(object) {
+            Some(entry) if entry.claim != claim => {
+                entry.claim = claim;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// The instances that an object claims.
+    fn claimed_instances(&self, object: &ObjectId) -> Vec<ObjectId> {
+        let entry = self.by_object.get(object).filter(|entry| entry.claim.is_some());
+        let links = entry.into_iter().flat_map(|entry| &entry.links);
+        links
+            .filter(|link| link.relation == Relation::Instance)
+            .filter_map(Link::object_id)
+            .cloned()
+            .collect()
+    }
+
+    /// The claims to operate on an instance.
+    fn claims(&self, instance: &ObjectId) -> Vec<Claim> {
+        let referrers = self.referrers.get(&Referent::Object(instance.clone())).into_iter().flatten();
+        referrers
+            .filter(|(_, relation)| *relation == Relation::Instance)
+            .filter_map(|(object, _)| self.by_object.get(object)?.claim.as_deref().cloned())
+            .collect()
     }
 
     /// Removes an object. Returns the links that it had.

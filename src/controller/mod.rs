@@ -37,7 +37,7 @@ pub use self::{
         Deadlines, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
         WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
     },
-    links::{Link, Links, Referent, Relation},
+    links::{Link, LinkChange, LinkFacts, LinkIndex, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},
     ports::{ClusterError, ManagedResource, ObjectApi, SecretApi, prune_empty},
     projects::Projects,

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use super::{
     ids::{NamespacedName, ObjectId},
-    links::Link,
+    links::{Link, LinkFacts, Relation},
 };
 use crate::{
     api::instance::CloudAccount,
     formats::RETRY_ANNOTATION,
-    plan::{Definition, operation::HasOperation},
+    plan::{Definition, claims::Claim, operation::HasOperation},
 };
 
 /// The Secret with credentials if a spec names none.
@@ -69,6 +69,18 @@ pub trait ManagedResource:
     /// A hash of what objects that refer to this one depend on. A change wakes them.
     fn projection(&self) -> u64 {
         0
+    }
+
+    /// The claim of the object to operate on the DcsInstance that it is about.
+    fn claim(&self) -> Option<Claim> {
+        None
+    }
+
+    /// What the index of links keeps of the object.
+    fn link_facts(&self) -> LinkFacts {
+        let mut links = self.links();
+        links.insert(Link::secret(Relation::Credentials, self.credentials_secret()));
+        LinkFacts { links, projection: self.projection(), claim: self.claim() }
     }
 
     /// The token of the annotation that asks for a retry, shortened to what a status holds.

@@ -7,6 +7,7 @@ use super::{
     accounts::{ClientFactory, CredentialsCache, Endpoints, OwnCredentials},
     event_sink::EventSink,
     ids::ObjectId,
+    links::LinkIndex,
     projects::Projects,
     random::Random,
     write_guard::WriteGuard,
@@ -24,6 +25,8 @@ pub struct Shared<S, N: ClientFactory> {
     pub client_factory: N,
     /// The lists of each account, and the request budgets.
     pub inventory: Inventory<N::Cloud, ObjectId>,
+    /// Which objects refer to what, and which claim an instance.
+    pub links: Arc<LinkIndex>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.

@@ -85,6 +85,7 @@ fn manager(client: &Client) -> Manager<Http> {
         secrets: KubeSecrets::new(client.clone(), secrets.reader(), timeouts.answer),
         client_factory: Http(Arc::clone(&clock)),
         inventory: Inventory::new(inventory, Arc::clone(&clock)),
+        links: Arc::default(),
         clock,
         random: Arc::new(SystemRandom),
         hash_key: HashKey::new(vec![7; 32]),
@@ -102,7 +103,8 @@ fn manager(client: &Client) -> Manager<Http> {
         account_limits: Default::default(),
     });
     let health = WatchHealth::new(Arc::clone(&shared.clock));
-    let watches = Arc::new(Watches::new(client.clone(), None, timeouts, health, Arc::new(Quiet)));
+    let links = Arc::clone(&shared.links);
+    let watches = Arc::new(Watches::new(client.clone(), links, None, timeouts, health, Arc::new(Quiet)));
     let (instances, probes) = (WatchedStore::<DcsInstance>::new(), WatchedStore::<Probe>::new());
     let instance_kind = KubeInstances {
         objects: KubeObjects::new(client.clone(), instances.reader(), timeouts.answer),
@@ -111,6 +113,7 @@ fn manager(client: &Client) -> Manager<Http> {
     };
     let probe_kind = Probes {
         objects: KubeObjects::<Probe>::new(client.clone(), probes.reader(), timeouts.answer),
+        instances: KubeObjects::<DcsInstance>::new(client.clone(), instances.reader(), timeouts.answer),
         shared: Arc::clone(&shared),
         local_states: Default::default(),
     };

@@ -12,7 +12,7 @@ use dcs_operator::{
     simulator::{Filter, Site},
 };
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     loop_faults::{at_every_point, scenarios::Scenario},
@@ -27,6 +27,7 @@ use crate::{
     },
 };
 
+const CLAIMANTS: [&str; 2] = ["one", "two"];
 const LIMIT: Duration = Duration::from_secs(1800);
 
 fn probe_key() -> ObjectId {
@@ -43,6 +44,59 @@ fn apply_probe(world: &mut World) {
     let mut probe = Probe::new("sessions", spec);
     probe.metadata.namespace = Some(NAMESPACE.to_owned());
     world.cluster.create(probe);
+}
+
+/// Creates two Probes that need the instance for themselves, and edits its object meanwhile.
+fn apply_claims(world: &mut World) {
+    for name in CLAIMANTS {
+        let spec = ProbeSpec {
+            probed_instance_id: world.instances()[0].id.clone(),
+            value: "seen".to_owned(),
+            instance: Some("sessions".to_owned()),
+        };
+        let mut probe = Probe::new(name, spec);
+        probe.metadata.namespace = Some(NAMESPACE.to_owned());
+        world.cluster.create(probe);
+    }
+    world.edit(&key("sessions"), |spec| spec.description = Some("carts".to_owned()));
+}
+
+/// Both Probes were served and the edit was made, each while nobody else operated on the instance.
+fn is_served(world: &World) -> bool {
+    let instance = &world.instances()[0];
+    let has = |name: &&str| tag(instance, &tag_key(name)).as_deref() == Some("seen");
+    let is_complete = |name: &&str| {
+        let key = ObjectId::new(Probe::KIND, NAMESPACE, name);
+        world.cluster.read::<Probe>(&key).is_some_and(|probe| probe.claim().is_none())
+    };
+    let holder = world.object(&key("sessions")).and_then(|object| object.status?.holder);
+    let served = CLAIMANTS.iter().all(|name| has(name) && is_complete(name));
+    served && holder.is_none() && instance.description.as_deref() == Some("carts") && {
+        check_grants(world);
+        true
+    }
+}
+
+/// Goes through all writes: an intent of a Probe needs the grant, and the DcsInstance writes none while it is granted.
+fn check_grants(world: &World) {
+    let mut holder = Value::Null;
+    for write in world.cluster.written_since(&mut 0) {
+        let (Some(after), status) = (&write.after, write.is_status()) else { continue };
+        let operation = &after["status"]["operation"];
+        let is_intent = status && !operation.is_null() && operation["outcome"].is_null();
+        if write.key.kind == Probe::KIND {
+            assert!(
+                !is_intent || holder["uid"] == after["metadata"]["uid"],
+                "{holder} does not allow {after}"
+            );
+        } else {
+            holder = after["status"]["holder"].clone();
+            assert!(
+                !is_intent || holder.is_null(),
+                "an operation of the object itself beside {holder}: {after}"
+            );
+        }
+    }
 }
 
 fn probe(world: &World) -> Option<Probe> {
@@ -81,6 +135,22 @@ const BESIDE_AN_INSTANCE_OF_THE_SAME_NAME: Scenario = Scenario {
     act: apply_probe,
     reached: |world| is_complete(world) && tagged(world) == 1 && world.is_well(&key("sessions")),
 };
+
+const CLAIMED: Scenario = Scenario {
+    site: Site::Main,
+    lists_tags: true,
+    prepare: |world| {
+        world.apply("sessions", spec(json!({})));
+        world.until("ready", LIMIT, |world| world.is_well(&key("sessions")));
+    },
+    act: apply_claims,
+    reached: |world| is_served(world) && world.is_well(&key("sessions")),
+};
+
+#[test]
+fn one_object_at_a_time_operates_on_an_instance() {
+    at_every_point("two probes and an edit", &CLAIMED);
+}
 
 #[test]
 fn the_operation_of_a_second_kind_happens_once() {

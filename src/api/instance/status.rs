@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{
     conditions,
-    operation::{CloudAccount, OperationStatus, PendingChange, time_schema},
+    operation::{CloudAccount, Holder, OperationStatus, PendingChange, time_schema},
 };
 
 /// What the operator observed in the cloud, and what it is doing about it.
@@ -61,6 +61,11 @@ pub struct DcsInstanceStatus {
     /// The operation on the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationStatus>,
+
+    /// The object of another kind that operates on the instance now. The operator makes no change of its own to the instance
+    /// meanwhile, and other objects wait. This version has no such kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
 
     /// How often a deleted instance was replaced by a new one; at a limit the object is Stalled.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -279,6 +279,7 @@ impl Leader {
                 metrics: self.metrics.clone(),
             },
             inventory: Inventory::new(self.args.inventory_settings(), Arc::clone(&clock)),
+            links: Arc::default(),
             clock,
             random: Arc::new(SystemRandom),
             hash_key,
@@ -299,8 +300,9 @@ impl Leader {
         };
         let own_secret = self.args.own_credentials().map(|own| own.secret);
         let health = self.health.clone();
+        let (links, handler) = (Arc::clone(&shared.links), Arc::clone(&sink));
         let watches =
-            Arc::new(Watches::new(client, own_secret, timeouts, health.clone(), Arc::clone(&sink) as _));
+            Arc::new(Watches::new(client, links, own_secret, timeouts, health.clone(), handler as _));
         self.probes.watch(requirements::watch_checks(health, timeouts.standstill()));
         self.metrics.set_snapshot_source(telemetry_sink::snapshot(
             instance_store.reader(),

@@ -46,14 +46,14 @@ impl ManagedResource for DcsInstance {
         names.map(|name| Link::secret(Relation::Content, id.secret(name))).collect()
     }
 
-    /// The instance, whether it serves, who holds it, and whether it is being deleted.
+    /// The instance, whether it serves, who operates on it, and whether it is being deleted.
     fn projection(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let status = self.status.as_ref();
         let ready = status.and_then(|status| {
             status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
         });
-        let holder = status.and_then(|status| status.operation.as_ref()).map(|operation| &operation.holder);
+        let holder = status.and_then(|status| status.holder.as_ref());
         status.and_then(|status| status.id.as_ref()).hash(&mut hasher);
         ready.map(|ready| (&ready.status, &ready.reason)).hash(&mut hasher);
         holder.map(|holder| (&holder.kind, &holder.name, &holder.uid)).hash(&mut hasher);

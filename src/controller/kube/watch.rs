@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     controller::{
         ids::{NamespacedName, ObjectId},
-        links::{Link, Links, Referent, Relation},
+        links::{Link, LinkChange, LinkIndex, Referent},
         ports::{ManagedResource, has_finalizer},
     },
     formats::IN_USE_FINALIZER,
@@ -69,7 +69,7 @@ pub struct WatchedStore<K: reflector::Lookup<DynamicType = ()> + Clone + 'static
 /// What all watches share.
 pub struct Watches {
     pub(super) client: Client,
-    links: Mutex<Links>,
+    links: Arc<LinkIndex>,
     /// Objects to reconcile.
     pub(super) queues: WorkQueues,
     /// Secrets with credentials that may have lost their last user.
@@ -153,9 +153,10 @@ impl ListedWakes {
 // === impl Watches ===
 
 impl Watches {
-    /// For a cluster; `own_credentials` is the Secret with the operator's own credentials.
+    /// For a cluster. The watches write `links`; `own_credentials` is the Secret with the operator's own credentials.
     pub fn new(
         client: Client,
+        links: Arc<LinkIndex>,
         own_credentials: Option<NamespacedName>,
         timeouts: KubeTimeouts,
         health: WatchHealth,
@@ -163,7 +164,7 @@ impl Watches {
     ) -> Self {
         Self {
             client,
-            links: Mutex::default(),
+            links,
             queues: WorkQueues::default(),
             released: WorkQueue::default(),
             own_credentials,
@@ -186,6 +187,7 @@ impl Watches {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         unsynced.remove(kind);
         if unsynced.is_empty() {
+            self.links.on_complete();
             self.synced.cancel();
         }
     }
@@ -308,7 +310,7 @@ impl Watches {
             Event::InitDone => {
                 let listed: BTreeSet<_> = std::mem::take(listed).into_iter().collect();
                 let is_gone = |id: &&ObjectId| id.kind == K::KIND && !listed.contains(*id);
-                let links = self.links();
+                let links = self.links.lock();
                 let gone: Vec<_> = links.objects().filter(is_gone).cloned().collect();
                 drop(links);
                 gone.iter().for_each(|id| self.on_gone(id));
@@ -318,24 +320,17 @@ impl Watches {
         Vec::new()
     }
 
-    /// Updates the links of an object, and returns its referrers if what they see of it has changed.
+    /// Updates the links of an object, and returns the other objects that have to be woken.
     fn on_object<K: ManagedResource>(&self, object: &K) -> Vec<ObjectId> {
-        let id = object.object_id();
-        let mut all = object.links();
-        all.insert(Link::secret(Relation::Credentials, object.credentials_secret()));
-        let mut links = self.links();
-        self.on_dropped(&links.set(&id, all));
-        if !links.set_projection(&id, object.projection()) {
-            return Vec::new();
-        }
-        links.referrers(&Referent::Object(id)).cloned().collect()
+        let LinkChange { wake, dropped } = self.links.on_object(&object.object_id(), object.link_facts());
+        self.on_dropped(&dropped);
+        wake
     }
 
     fn on_gone(&self, id: &ObjectId) {
-        let mut links = self.links();
-        self.on_dropped(&links.remove(id));
-        let referrers = links.referrers(&Referent::Object(id.clone())).cloned();
-        self.queues.wake_all(referrers.chain([id.clone()]));
+        let LinkChange { wake, dropped } = self.links.on_gone(id);
+        self.on_dropped(&dropped);
+        self.queues.wake_all(wake);
     }
 
     fn on_dropped(&self, links: &BTreeSet<Link>) {
@@ -348,12 +343,12 @@ impl Watches {
             // A list does not report what is gone: every object checks its Secrets.
             Event::InitDone => {
                 store.state().iter().for_each(|secret| self.release_if_unused(secret));
-                self.queues.wake_all(self.links().objects().cloned());
+                self.queues.wake_all(self.links.lock().objects().cloned());
             }
             Event::Apply(secret) | Event::Delete(secret) => {
                 self.release_if_unused(secret);
                 let key = NamespacedName::of(secret);
-                let links = self.links();
+                let links = self.links.lock();
                 if self.own_credentials.as_ref() == Some(&key) {
                     self.queues.wake_all(links.objects().cloned());
                 } else {
@@ -374,11 +369,7 @@ impl Watches {
 
     /// Whether no object uses the credentials in a Secret, as far as the watches show.
     pub(super) fn is_unused(&self, secret: &NamespacedName) -> bool {
-        !self.links().has_credentials_from(secret)
-    }
-
-    fn links(&self) -> MutexGuard<'_, Links> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+        !self.links.lock().has_credentials_from(secret)
     }
 
     fn config(&self) -> watcher::Config {

@@ -9,6 +9,7 @@ mod create_spec;
 mod decision;
 mod diff;
 mod flavor;
+mod holder;
 mod input;
 pub mod intent;
 mod locate;

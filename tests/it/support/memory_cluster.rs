@@ -286,6 +286,18 @@ impl MemoryCluster {
         self.with(|store| store.writes.len())
     }
 
+    /// All stored objects, by their keys.
+    pub(crate) fn all(&self) -> Vec<(ObjectId, Arc<Value>)> {
+        let key = |object: &Value, kind| {
+            let of = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+            ObjectId::new(kind, &of("namespace"), &of("name"))
+        };
+        let of = |store: &mut Store, kind| {
+            store.all(kind).into_iter().map(|object| (key(&object, kind), object)).collect::<Vec<_>>()
+        };
+        self.with(|store| KINDS.into_iter().flat_map(|kind| of(store, kind)).collect())
+    }
+
     /// All stored objects.
     pub(crate) fn objects(&self) -> Vec<Arc<Value>> {
         self.with(|store| KINDS.iter().flat_map(|kind| store.all(kind)).collect())

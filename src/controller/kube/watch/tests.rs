@@ -52,7 +52,7 @@ fn watches(client: Client) -> Arc<Watches> {
     let second = Duration::from_secs(1);
     let timeouts = KubeTimeouts { answer: second, watch: second, max_backoff: second };
     let health = WatchHealth::new(Arc::new(SystemClock::default()));
-    Arc::new(Watches::new(client, None, timeouts, health, Arc::new(Ignored)))
+    Arc::new(Watches::new(client, Arc::default(), None, timeouts, health, Arc::new(Ignored)))
 }
 
 /// A store takes over a list at its end. A reconcile that begins before sees the object as it was, or does not see it.

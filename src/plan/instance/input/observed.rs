@@ -24,6 +24,7 @@ use crate::{
     formats::OwnerHash,
     plan::{
         Definition,
+        claims::Claim,
         schedule::{RequeuePolicy, RetryClass},
     },
 };
@@ -43,6 +44,8 @@ pub struct Observed {
     pub status: DcsInstanceStatus,
     /// The account that the credentials resolve to, or why there is none.
     pub account: Result<ResolvedAccount, Blocker>,
+    /// The claims of other objects to operate on the instance; `None` while some may be unknown.
+    pub claims: Option<Vec<Claim>>,
     /// The object's part of the account's lists; `None` while there is no account to list.
     pub lists: Option<AccountLists>,
     /// The object's Secrets: what the operator noted in their metadata.

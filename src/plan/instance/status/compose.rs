@@ -14,6 +14,7 @@ use crate::{
         instance::{
             action::{CloudAction, KubeAction, Plan, Step},
             decision::Decision,
+            holder,
             input::{
                 Observed,
                 lists::{AccountLimit, AccountLists},
@@ -37,7 +38,8 @@ const PASSWORD_RECORD_RESTORED: &str = "PasswordRecordRestored";
 pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Plan {
     let decision = mention(credentials_being_deleted(o).as_ref(), decision);
     let decision = hold_back_creation(o, report_only_own(o, decision));
-    let mut decision = prepend_kube_action(o, decision);
+    let holder = holder::next(o, &decision);
+    let mut decision = prepend_kube_action(o, holder::wait_for(o, holder.as_ref(), decision));
     if let Some(rest) = initial_grace_left(o, &decision) {
         (decision.without_status_write, decision.wait) = (true, decision.wait.min(rest));
     }
@@ -51,6 +53,7 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
     }
     let demand = demand(o, &decision);
     let mut status = status_without_binding(o, &decision, (readiness, &ready_message));
+    status.holder = holder;
     set_binding(o, &mut decision, (readiness, &ready_message), &mut status);
     let intent = match &decision.step {
         Step::CloudAction(action) => Some(Box::new(intent::record_intent(o, action, &status))),

@@ -100,6 +100,8 @@ fn by_situation(o: &Observed, decision: &Decision) -> Demand {
             Demand::ALL_LISTS
         }
         Situation::Creating | Situation::Changing(Reason::Resizing) => Demand::CHANGES,
+        // The end of the other operation wakes the object.
+        Situation::Changing(Reason::WaitingForInstance) => Demand::IDLE,
         // A failed read is repeated after its own delay, not with each list.
         Situation::Changing(_) if matches!(o.lookups.detail, Some((_, Detail::Failed(_)))) => Demand::IDLE,
         Situation::Changing(_) if o.policies.manages() => Demand::NEXT_LIST,

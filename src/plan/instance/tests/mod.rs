@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod existing;
 pub(super) mod fixtures;
+mod holder;
 mod hostile;
 mod properties;
 mod reclaim;
@@ -39,7 +40,11 @@ use crate::{
     dcs::model::{Capacity, CpuType, Flavor, InstanceFacts, InstanceStatus, Tag},
     formats::{Origin, OwnerHash, OwnershipTags, cloud_name},
     inventory::demand::Demand,
-    plan::{Definition, schedule::RequeuePolicy},
+    plan::{
+        Definition,
+        claims::{Claim, Urgency},
+        schedule::RequeuePolicy,
+    },
 };
 
 const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
@@ -118,6 +123,7 @@ fn observed(more: Value) -> Observed {
                 deleting: false,
             },
         }),
+        claims: Some(Vec::new()),
         notes: Default::default(),
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.
@@ -436,4 +442,11 @@ fn edited_and_read(more: Value, facts: InstanceFacts) -> Observed {
 fn expect_stalled_serving(o: &Observed, reason: &'static str, wait: u64) -> Plan {
     let [_, synced, reconciling, stalled] = stalled(reason);
     expect(o, "nothing", ["True/Available", &synced, &reconciling, &stalled], "idle", wait)
+}
+
+/// The claim of a backup that was made at this second.
+fn claim(name: &str, second: i64) -> Claim {
+    let holder =
+        Holder { kind: "DcsBackup".to_owned(), name: name.to_owned(), uid: format!("uid-of-{name}") };
+    Claim { holder, urgency: Urgency::Requested, since: wall(second) }
 }

@@ -349,6 +349,15 @@ fn any_world(bytes: &[u8]) -> World {
     if let Some(id) = dice.maybe(2, IDS) {
         o.notes.record = Some(record_of(id));
     }
+    if dice.rarely(6) {
+        o.status.holder = Some(claim("late", 20).holder);
+    }
+    o.claims = dice.pick(&[
+        Some(vec![claim("late", 20), claim("first", 10)]),
+        Some(Vec::new()),
+        Some(Vec::new()),
+        None,
+    ]);
     o.subject.guard = dice.maybe(12, &["example.org/keep".to_owned()]);
     if let Some(lists) = &mut o.lists {
         lists.overlay_recent_reads(&o.local);

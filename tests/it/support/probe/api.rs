@@ -3,9 +3,15 @@
 use std::collections::BTreeSet;
 
 use dcs_operator::{
-    api::instance::OperationStatus,
+    api::{
+        instance::{Holder, OperationStatus},
+        time,
+    },
     controller::{Link, ManagedResource, ObjectId, Relation},
-    plan::operation::HasOperation,
+    plan::{
+        claims::{Claim, Urgency},
+        operation::HasOperation,
+    },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::{CustomResource, ResourceExt};
@@ -74,5 +80,23 @@ impl ManagedResource for Probe {
         instance
             .map(|name| Link::object(Relation::Instance, ObjectId::new("DcsInstance", &namespace, name)))
             .collect()
+    }
+
+    /// It needs the instance until it is complete.
+    fn claim(&self) -> Option<Claim> {
+        let is_complete = |condition: &Condition| {
+            condition.status == "True" && condition.observed_generation == self.metadata.generation
+        };
+        let conditions = self.status.iter().flat_map(|status| &status.conditions);
+        if self.spec.instance.is_none() || conditions.into_iter().any(is_complete) || self.is_deleting() {
+            return None;
+        }
+        let holder = Holder {
+            kind: Self::KIND.to_owned(),
+            name: self.name_any(),
+            uid: self.uid().unwrap_or_default(),
+        };
+        let since = self.creation_timestamp().map(|since| time::from_kube(&since)).unwrap_or_default();
+        Some(Claim { holder, urgency: Urgency::Requested, since })
     }
 }

@@ -9,7 +9,7 @@ use dcs_operator::{
         time,
         words::OperationType,
     },
-    controller::Time,
+    controller::{ManagedResource, Time},
     inventory::demand::Demand,
     plan::{
         self, Blocker, Step,
@@ -25,6 +25,8 @@ use super::api::{Probe, ProbeStatus};
 pub(crate) struct Observed {
     pub(super) probe: Probe,
     pub(super) status: ProbeStatus,
+    /// Who operates on the DcsInstance.
+    pub(super) holder: Option<Holder>,
     pub(super) account: Result<ResolvedAccount, Blocker>,
     /// The tag on the instance, once it was read.
     pub(super) tag: Option<Result<Option<String>, Blocker>>,
@@ -61,6 +63,11 @@ impl MutatingAction for SetTag {
 }
 
 impl Observed {
+    /// It was complete before: what a change outside asks for is no operation of its own.
+    fn is_done(&self) -> bool {
+        self.probe.claim().is_none()
+    }
+
     fn attempts(&self) -> AttemptContext<'_> {
         let account = self.account.as_ref().ok();
         AttemptContext {
@@ -130,6 +137,10 @@ pub(crate) fn plan(o: &Observed) -> Plan {
     };
     if matches!(account.source, CredentialsSource::Namespace { in_use: false, deleting: false, .. }) {
         return o.with(Step::Prepare(AddInUseFinalizer), resync, Reason::Applying);
+    }
+    let is_granted = o.holder.as_ref().map(|holder| &holder.uid) == o.probe.metadata.uid.as_ref();
+    if o.probe.spec.instance.is_some() && !is_granted && !o.is_done() {
+        return o.with(Step::Nothing, resync, Reason::WaitingForInstance);
     }
     let tag = match &o.tag {
         None => return o.with(Step::Lookup(ReadTag), resync, Reason::Applying),

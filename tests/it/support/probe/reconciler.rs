@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use dcs_operator::{
+    api::DcsInstance,
     controller::{
-        ClientFactory, CloudOf, ClusterError, ContextOf, Known, LocalStateStore, ObjectApi, ObservedState,
-        PlanOf, Reconciler, RetryAt, SecretApi, Shared, Time, request,
+        ClientFactory, CloudOf, ClusterError, ContextOf, Known, LocalStateStore, ManagedResource, ObjectApi,
+        ObjectId, ObservedState, PlanOf, Reconciler, RetryAt, SecretApi, Shared, Time, request,
     },
     dcs::{
         Cloud, Error,
@@ -23,13 +24,20 @@ use super::{
 };
 
 /// The reconciler of Probes.
-pub(crate) struct Probes<O, S, N: ClientFactory> {
+pub(crate) struct Probes<O, I, S, N: ClientFactory> {
     pub(crate) objects: O,
+    pub(crate) instances: I,
     pub(crate) shared: Arc<Shared<S, N>>,
     pub(crate) local_states: LocalStateStore<Probe, ()>,
 }
 
-impl<O: ObjectApi<Probe>, S: SecretApi, N: ClientFactory> Reconciler for Probes<O, S, N> {
+impl<O, I, S, N> Reconciler for Probes<O, I, S, N>
+where
+    O: ObjectApi<Probe>,
+    I: ObjectApi<DcsInstance>,
+    S: SecretApi,
+    N: ClientFactory,
+{
     type Object = Probe;
     type Secrets = S;
     type Clients = N;
@@ -55,7 +63,12 @@ impl<O: ObjectApi<Probe>, S: SecretApi, N: ClientFactory> Reconciler for Probes<
     }
 
     fn observe(&self, known: Known<Self>) -> Observed {
+        let namespace = known.object.namespace().unwrap_or_default();
+        let instance = known.object.spec.instance.as_ref();
+        let instance = instance.map(|name| ObjectId::new(DcsInstance::KIND, &namespace, name));
+        let instance = instance.and_then(|id| self.instances.cached(&id));
         Observed {
+            holder: instance.and_then(|instance| instance.status.as_ref()?.holder.clone()),
             probe: known.object.as_ref().clone(),
             status: known.status,
             account: known.account,

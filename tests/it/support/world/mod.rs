@@ -116,6 +116,10 @@ impl World {
         let view = self.cluster.view();
         let mut process = Process::start(&name, &view, wire, Arc::new(self.clock.clone()), &self.setup);
         let now = self.clock.monotonic();
+        for (key, object) in self.cluster.all() {
+            process.show(&key, Some(&object));
+        }
+        process.shared.links.on_complete();
         for key in self.cluster.keys() {
             process.visit(&key, now);
             // The first list may be old; the watch after it is not.
@@ -271,10 +275,16 @@ impl World {
                 self.cluster.collect_garbage(&write.uid);
             }
             for process in &mut self.processes {
-                if process.lags() {
-                    process.inform(&write.key, now + Duration::from_secs(1));
-                } else if write.is_news {
-                    process.visit(&write.key, now);
+                let mut woken = process.show(&write.key, write.after.as_deref());
+                if write.is_news || process.lags() {
+                    woken.push(write.key.clone());
+                }
+                for key in woken {
+                    if process.lags() {
+                        process.inform(&key, now + Duration::from_secs(1));
+                    } else {
+                        process.visit(&key, now);
+                    }
                 }
             }
         }

@@ -11,10 +11,11 @@ use std::{
 };
 
 use dcs_operator::{
+    api::DcsInstance,
     clock::Clock,
     controller::{
-        AlwaysAllowed, ClientFactory, Endpoints, ManagedResource, NoRandomness, NoopSink, ObjectId, Random,
-        Requeue, Shared, WriteGuard, instance::Instances, reconcile,
+        AlwaysAllowed, ClientFactory, Endpoints, LinkChange, LinkFacts, ManagedResource, NoRandomness,
+        NoopSink, ObjectId, Random, Requeue, Shared, WriteGuard, instance::Instances, reconcile,
     },
     dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -22,6 +23,7 @@ use dcs_operator::{
     plan::instance::observed::PlannerSettings,
 };
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use super::wire::Wire;
 use crate::support::{
@@ -33,7 +35,7 @@ use crate::support::{
 pub(crate) struct Process {
     pub(crate) shared: Arc<Shared<MemoryView, Wire>>,
     instances: Arc<Instances<MemoryView, MemoryView, Wire>>,
-    probes: Arc<Probes<MemoryView, MemoryView, Wire>>,
+    probes: Arc<Probes<MemoryView, MemoryView, MemoryView, Wire>>,
     /// When which object is visited next.
     queue: BTreeMap<ObjectId, Duration>,
     /// When the watch has something new about an object.
@@ -145,6 +147,7 @@ impl Process {
             secrets: view.clone(),
             client_factory: wire,
             inventory: Inventory::new(setup.inventory.clone(), Arc::clone(&clock)),
+            links: Arc::default(),
             clock,
             random: Arc::new(FromName(name.to_owned(), AtomicU64::new(0))),
             hash_key: HashKey::new(vec![7; 32]),
@@ -169,8 +172,12 @@ impl Process {
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
-        let probes =
-            Probes { objects: view.clone(), shared: Arc::clone(&shared), local_states: Default::default() };
+        let probes = Probes {
+            objects: view.clone(),
+            instances: view.clone(),
+            shared: Arc::clone(&shared),
+            local_states: Default::default(),
+        };
         Self {
             shared,
             instances: Arc::new(instances),
@@ -191,6 +198,23 @@ impl Process {
     /// The watch shows something new, from `at` on.
     pub(crate) fn inform(&mut self, key: &ObjectId, at: Duration) {
         self.news.insert(key.clone(), at);
+    }
+
+    /// The watch shows what became of an object. Returns the other objects that it wakes.
+    pub(crate) fn show(&self, key: &ObjectId, object: Option<&Value>) -> Vec<ObjectId> {
+        fn facts<K: ManagedResource>(object: &Value) -> LinkFacts {
+            serde_json::from_value::<K>(object.clone()).unwrap().link_facts()
+        }
+        let facts = object.map(|object| match key.kind {
+            Probe::KIND => facts::<Probe>(object),
+            _ => facts::<DcsInstance>(object),
+        });
+        let links = &self.shared.links;
+        let LinkChange { wake, .. } = match facts {
+            Some(facts) => links.on_object(key, facts),
+            None => links.on_gone(key),
+        };
+        wake.into_iter().filter(|other| other != key).collect()
     }
 
     /// The next thing to do, and when.
