@@ -24,7 +24,7 @@ use crate::{
             Desired, Observed, Policies,
             lists::{AccountLists, ListTimes},
             local::LocalState,
-            observed::{LookupResults, Now, Subject},
+            observed::{LookupResults, Now, ResolvedAccount, Subject},
         },
     },
 };
@@ -128,7 +128,10 @@ fn lists(o: &Observed, snapshot: &AccountSnapshot) -> AccountLists {
         vanished: vanished(&o.subject, instances),
         failed: failed(o, failures.latest.as_deref()),
         limit: None,
-        trouble: instances.trouble.as_ref().map(|trouble| blocker_for(o, &trouble.cause)),
+        trouble: instances
+            .trouble
+            .as_ref()
+            .map(|trouble| blocker_for(&o.account, o.now.monotonic, &trouble.cause)),
         overlaid: false,
     }
 }
@@ -182,7 +185,7 @@ fn failed(o: &Observed, list: Option<&List<InstanceFacts>>) -> Vec<Arc<InstanceF
     found
 }
 
-fn blocker_for(o: &Observed, cause: &Cause) -> Blocker {
+fn blocker_for(account: &Result<ResolvedAccount, Blocker>, now: Duration, cause: &Cause) -> Blocker {
     match cause {
         Cause::Error(error) if matches!(error.failure(), Failure::TooMany(_)) => Blocker {
             reason: Reason::TooManyInstances,
@@ -191,14 +194,14 @@ fn blocker_for(o: &Observed, cause: &Cause) -> Blocker {
             ),
         },
         Cause::Error(error) => {
-            let credentials = o.account.as_ref().map(|account| account.source.describe()).unwrap_or_default();
+            let credentials = account.as_ref().map(|account| account.source.describe()).unwrap_or_default();
             Blocker::of_account("the account cannot be listed", error, &credentials)
         }
         Cause::Paused(until) => Blocker {
             reason: Reason::Throttled,
             message: format!(
                 "the account is not listed for {} s, since DCS asked for a pause (Retry-After)",
-                until.saturating_sub(o.now.monotonic).as_secs().saturating_add(1)
+                until.saturating_sub(now).as_secs().saturating_add(1)
             ),
         },
         Cause::Incomplete => Blocker {
@@ -207,5 +210,27 @@ fn blocker_for(o: &Observed, cause: &Cause) -> Blocker {
                 "the list of instances is incomplete: it has fewer than the count that the cloud reports"
                     .to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dcs::{Error, operation::LIST_INSTANCES};
+
+    #[test]
+    fn a_list_that_fails_is_said_with_its_own_reason() {
+        let error = |failure| Cause::Error(Error::new(&LIST_INSTANCES, failure, 1));
+        let account = Err(Blocker { reason: Reason::CredentialsMissing, message: String::new() });
+        for (cause, reason, words) in [
+            (error(Failure::TooMany(10_000)), Reason::TooManyInstances, "more than 10000 entries"),
+            (error(Failure::NotSent(String::new())), Reason::CloudUnreachable, "the account cannot be listed"),
+            (Cause::Paused(Duration::from_secs(90)), Reason::Throttled, "not listed for 31 s"),
+            (Cause::Incomplete, Reason::ListIncomplete, "fewer than the count"),
+        ] {
+            let blocker = blocker_for(&account, Duration::from_secs(60), &cause);
+            assert_eq!(blocker.reason, reason, "{cause:?}");
+            assert!(blocker.message.contains(words), "{}", blocker.message);
+        }
     }
 }
