@@ -156,6 +156,25 @@ async fn two_kinds_run_over_one_manager_and_share_a_secret() {
         assert_eq!(tag(probed, &tag_key("sessions")).as_deref(), Some("seen"));
     }
 
+    // Each of two Probes gets the instance for itself.
+    let own = tenant.instances().get("sessions").await.unwrap().status.unwrap().id.unwrap();
+    for name in ["one", "two"] {
+        let instance = Some("sessions".to_owned());
+        let spec = ProbeSpec { probed_instance_id: own.clone(), value: "seen".to_owned(), instance };
+        probes.create(&PostParams::default(), &Probe::new(name, spec)).await.unwrap();
+    }
+    for name in ["one", "two"] {
+        until_complete(&probes, name).await;
+    }
+    eventually("nobody operates on the instance", DEADLINE, || async {
+        let status = tenant.instances().get("sessions").await.unwrap().status.unwrap();
+        status.holder.is_none().then_some(())
+    })
+    .await;
+    for name in ["one", "two"] {
+        let _ = probes.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
     // The Secret stays in use until the last user of any kind is gone.
     let in_use = async || {
         let secret = tenant.secrets().get("dcs-credentials").await.unwrap();

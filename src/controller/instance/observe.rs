@@ -224,7 +224,11 @@ mod tests {
         let account = Err(Blocker { reason: Reason::CredentialsMissing, message: String::new() });
         for (cause, reason, words) in [
             (error(Failure::TooMany(10_000)), Reason::TooManyInstances, "more than 10000 entries"),
-            (error(Failure::NotSent(String::new())), Reason::CloudUnreachable, "the account cannot be listed"),
+            (
+                error(Failure::NotSent(String::new())),
+                Reason::CloudUnreachable,
+                "the account cannot be listed",
+            ),
             (Cause::Paused(Duration::from_secs(90)), Reason::Throttled, "not listed for 31 s"),
             (Cause::Incomplete, Reason::ListIncomplete, "fewer than the count"),
         ] {
