@@ -73,6 +73,11 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
     })
 }
 
+/// The empty list that HTTP 204 states. An empty body under any other status is no list.
+pub(crate) fn empty<T: Default>(answer: &HttpResponse) -> Option<T> {
+    (answer.status == 204 && answer.body.iter().all(u8::is_ascii_whitespace)).then(T::default)
+}
+
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
     let body: &[u8] = if body.iter().all(u8::is_ascii_whitespace) { b"null" } else { body };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
