@@ -1,15 +1,11 @@
-//! The backups and restores of an instance, and the rules that apply to them without a call (API reference 4.5).
+//! The records of backups and restores (API reference 4.5).
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    instance::{Instance, Shape},
-    load,
-};
 use crate::{
-    dcs::model::{BackupFormat, BackupPolicy, BackupStatus, BackupType, CacheMode, RestoreStatus},
-    simulator::{cloud_clock::later, options::BackupOptions},
+    dcs::model::{BackupFormat, BackupPolicy, BackupStatus, BackupType, RestoreStatus},
+    simulator::options::BackupOptions,
 };
 
 /// Documented codes of failed records: backup tool, synchronization, busy instance.
@@ -19,9 +15,6 @@ pub(super) const INSTANCE_BUSY: &str = "dcs.08.0008";
 /// Attempts of one automatic backup, and the time between them. All are within its hour.
 const MAX_TRIES: u8 = 3;
 const RETRY_MINUTES: i64 = 20;
-/// Number of records kept per instance. The oldest go first.
-const MAX_RECORDS: usize = 1000;
-const MIB: i64 = 1_048_576;
 
 /// A backup of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +37,7 @@ pub(crate) struct BackupRecord {
     pub(super) outdated: bool,
     /// Size of the files in bytes.
     pub(super) size: Option<i64>,
-    /// The content: memory usage of the instance at the end, as [`Instance::used_memory`].
+    /// The content: memory usage of the instance at the end, as that of the instance.
     pub(super) used_memory: Option<i64>,
     /// Time of the request.
     pub(super) requested_at: DateTime<Utc>,
@@ -134,11 +127,13 @@ impl BackupRecord {
         }
     }
 
-    fn counts(&self, options: &BackupOptions) -> bool {
+    /// Whether the backup counts towards the limit.
+    pub(super) fn counts(&self, options: &BackupOptions) -> bool {
         self.is_live() || (options.limit_counts_failed && self.failure().is_some())
     }
 
-    fn is_kept_automatic(&self) -> bool {
+    /// Whether this is an automatic backup whose files exist.
+    pub(super) fn is_kept_automatic(&self) -> bool {
         self.kind == BackupType::Auto && self.state == BackupState::Succeeded
     }
 }
@@ -193,114 +188,4 @@ impl AutomaticBackup {
         let due = self.due.checked_add_signed(TimeDelta::minutes(RETRY_MINUTES))?;
         (tries < MAX_TRIES).then_some(Self { due, tries })
     }
-}
-
-// === impl Instance ===
-
-impl Instance {
-    /// The backup with this id.
-    pub(super) fn find_backup(&self, id: &str) -> Option<&BackupRecord> {
-        self.backups.iter().find(|record| record.id == id)
-    }
-
-    /// Adds a backup, and removes the earliest while there are more than the limit.
-    pub(super) fn add_backup(&mut self, record: BackupRecord, options: &BackupOptions) {
-        self.backups.push(record);
-        self.backups.drain(..self.backups.len().saturating_sub(MAX_RECORDS));
-        let counted = self.backups.iter().filter(|record| record.counts(options)).count();
-        let excess = if options.limit == 0 { 0 } else { counted.saturating_sub(options.limit) };
-        let ended = self.backups.iter_mut().filter(|r| r.counts(options) && r.state != BackupState::Running);
-        ended.take(excess).for_each(|record| record.state = BackupState::Expired);
-    }
-
-    pub(super) fn add_restore(&mut self, record: RestoreRecord) {
-        self.restores.push(record);
-        self.restores.drain(..self.restores.len().saturating_sub(MAX_RECORDS));
-    }
-
-    /// Makes a running backup fail when it ends.
-    pub(super) fn fail_backup(&mut self, id: &str) {
-        let found = self.backups.iter_mut().find(|record| record.id == id);
-        found.into_iter().for_each(|record| record.fails = Some(TOOL_FAILED.to_owned()));
-    }
-
-    /// Ends a running backup.
-    pub(super) fn end_backup(&mut self, id: &str, at: DateTime<Utc>) {
-        let used = load::used_memory(self);
-        let content = self.used_memory;
-        let running = |record: &&mut BackupRecord| record.id == id && record.state == BackupState::Running;
-        let Some(record) = self.backups.iter_mut().find(running) else { return };
-        (record.begin, record.end) = (record.begin.min(at), at);
-        match record.fails.take() {
-            Some(code) => record.state = BackupState::Failed(code),
-            None => {
-                record.state = BackupState::Succeeded;
-                record.used_memory = content;
-                record.size = Some(size(used, &record.format));
-            }
-        }
-        self.expire_backups(at);
-    }
-
-    /// Ends a restore. A successful one brings back the content of the backup.
-    pub(super) fn end_restore(&mut self, id: &str, at: DateTime<Utc>) {
-        let Some(record) = self.restores.iter_mut().find(|record| record.id == id && !record.ended) else {
-            return;
-        };
-        (record.begin, record.end, record.ended) = (record.begin.min(at), at, true);
-        if record.fails.is_none() {
-            self.used_memory = record.backup.used_memory;
-        }
-    }
-
-    /// Removes automatic backups whose retention has ended, except the latest one.
-    pub(super) fn expire_backups(&mut self, at: DateTime<Utc>) {
-        let latest = self.backups.iter().rposition(BackupRecord::is_kept_automatic);
-        for (position, record) in self.backups.iter_mut().enumerate() {
-            let is_due = record.expires_at.is_some_and(|end| end <= at) && Some(position) != latest;
-            if is_due && record.is_kept_automatic() {
-                record.state = BackupState::Expired;
-            }
-        }
-    }
-
-    /// Time at which the next automatic backup expires.
-    pub(super) fn next_expiry(&self) -> Option<DateTime<Utc>> {
-        let kept = self.backups.iter().rev().filter(|record| record.is_kept_automatic());
-        kept.skip(1).filter_map(|record| record.expires_at).min()
-    }
-
-    /// Keeps existing backups from being restored after a change of shape: a smaller capacity for instances with one
-    /// shard; any change of capacity or shards for clusters and proxies; any change of the mode.
-    pub(super) fn outdate_backups(&mut self, old: &Shape) {
-        let new = &self.shape;
-        let is_sharded = matches!(new.mode, CacheMode::Cluster | CacheMode::Proxy);
-        let is_scaled = (old.capacity, old.shards) != (new.capacity, new.shards);
-        if old.mode != new.mode || old.capacity > new.capacity || (is_sharded && is_scaled) {
-            self.backups.iter_mut().for_each(|record| record.outdated = true);
-        }
-    }
-
-    /// The format without a wish: Redis 3.0 writes `aof` only.
-    pub(super) fn backup_format(&self) -> BackupFormat {
-        if self.is_version_3() { BackupFormat::Aof } else { BackupFormat::Rdb }
-    }
-
-    /// Plans the next automatic backup.
-    pub(super) fn plan_automatic_backup(&mut self, now: DateTime<Utc>) {
-        self.automatic = AutomaticBackup::after(self.backup.as_ref().map(|backup| &backup.policy), now);
-    }
-
-    /// End of the retention of an automatic backup that starts at `now`. A later change of the policy does not move it.
-    pub(super) fn retention_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let days = self.backup.as_ref()?.policy.save_days?;
-        let seconds = u64::try_from(days).ok()?.checked_mul(86_400)?;
-        Some(later(now, std::time::Duration::from_secs(seconds)))
-    }
-}
-
-/// A snapshot is compressed, an append-only file is not.
-fn size(used_megabytes: i64, format: &BackupFormat) -> i64 {
-    let bytes = used_megabytes.saturating_mul(MIB);
-    if *format == BackupFormat::Aof { bytes } else { bytes / 2 }
 }

@@ -6,11 +6,12 @@
 //!   `dispatch` selects one
 //! - `request`, `validate`, `password`, `api_error`: parsing, validation and error codes
 //! - `operation`: start and end of operations that take time
-//! - `lifecycle`: automatic transitions; `out_of_band`: changes without an API call
+//! - `lifecycle`, `backup_rules`: automatic transitions; `out_of_band`: changes without an API call
 //! - `render`, `quirks`: response formats, common and per site
 
 mod api_error;
 mod backup;
+mod backup_rules;
 mod backups;
 mod catalogue;
 mod create;
