@@ -217,6 +217,15 @@ mod tests {
     }
 
     #[test]
+    fn only_a_status_states_an_empty_list() {
+        let list = |status, body| empty::<Vec<u8>>(&answer(status, &[], body));
+        assert_eq!((list(204, ""), list(204, " \n")), (Some(vec![]), Some(vec![])));
+        for (status, body) in [(200, ""), (200, "[]"), (204, "[1]"), (404, ""), (500, "")] {
+            assert_eq!(list(status, body), None, "{status} {body:?}");
+        }
+    }
+
+    #[test]
     fn a_refusal_keeps_what_helps_and_hides_what_must_not_be_seen() {
         let headers = [
             ("x-request-id", "from-header"),

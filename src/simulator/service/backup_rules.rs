@@ -41,10 +41,10 @@ impl Instance {
         self.restores.drain(..self.restores.len().saturating_sub(MAX_RECORDS));
     }
 
-    /// Makes a running backup fail when it ends.
-    pub(super) fn fail_backup(&mut self, id: &str) {
-        let found = self.backups.iter_mut().find(|record| record.id == id);
-        found.into_iter().for_each(|record| record.fails = Some(TOOL_FAILED.to_owned()));
+    /// Makes a running backup fail when it ends, as a restart does.
+    pub(super) fn break_backups(&mut self) {
+        let running = self.backups.iter_mut().filter(|record| record.state == BackupState::Running);
+        running.for_each(|record| record.fails = Some(TOOL_FAILED.to_owned()));
     }
 
     /// Ends a running backup.

@@ -20,8 +20,8 @@ use crate::dcs::model::{BackupStatus, BackupType, InstanceStatus, Tag};
 
 impl Service {
     /// Overrides the status of an instance, for a while or until RUNNING is set without an end, which also completes
-    /// the pending transition. DELETING starts a deletion. A failed creation stays failed. Returns false if the
-    /// instance does not exist.
+    /// the pending transition. DELETING starts a deletion. RESTARTING makes a running backup fail. A failed creation
+    /// stays failed. Returns false if the instance does not exist.
     pub fn force_status(
         &mut self,
         now: DateTime<Utc>,
@@ -40,6 +40,9 @@ impl Service {
         let found = self.store.update(id, |instance| {
             instance.updated_at = now;
             instance.stale_reads = 0;
+            if status == InstanceStatus::Restarting {
+                instance.break_backups();
+            }
             if deletes {
                 (instance.status, instance.forced) = (status, None);
                 instance.pending = Some(PendingTransition { until: deleted, transition: Transition::Delete });
@@ -152,7 +155,7 @@ impl Service {
         match status {
             BackupStatus::Succeed if is_running => self.finish_now(id),
             BackupStatus::Failed if is_running => {
-                self.store.update(id, |instance| instance.fail_backup(backup_id));
+                self.store.update(id, |instance| instance.break_backups());
                 self.fail_latest_task(id, Some(TOOL_FAILED.to_owned()));
                 self.finish_now(id);
             }

@@ -70,7 +70,7 @@ impl Service {
         Ok(Reply { effect, ..Reply::ok(json!({"message": ""})) })
     }
 
-    /// API reference 4.8.3. Each task has one step.
+    /// API reference 4.8.3. Each task has one step with one part.
     pub(super) fn show_progress(&self, id: &str, task_id: &str) -> Result<Reply> {
         let task = self.find_task(id, task_id)?;
         let status = match task.status(self.now) {
@@ -79,6 +79,8 @@ impl Service {
             TaskStatus::Success | TaskStatus::Other(_) => "FINISH",
         };
         let is_over = status != "EXECUTING";
+        let (begin, end) = (time::format(task.begin), is_over.then(|| time::format(task.end)));
+        let error = task.failure.as_ref().filter(|_| is_over);
         let (total, left) = (task.end - task.begin, (task.end - self.now).max(TimeDelta::zero()));
         let done = (total - left).num_milliseconds().saturating_mul(100);
         let progress = if is_over { 100 } else { done / total.num_milliseconds().max(1) };
@@ -89,10 +91,18 @@ impl Service {
                 "step_id": task.id,
                 "step_name": task.name,
                 "step_status": status,
-                "begin_time": time::format(task.begin),
-                "end_time": is_over.then(|| time::format(task.end)),
-                "error_code": task.failure.as_ref().filter(|_| is_over),
-                "sub_step_details": [],
+                "begin_time": begin,
+                "end_time": end,
+                "error_code": error,
+                "sub_step_details": [{
+                    "sub_step_id": task.job_id,
+                    "sub_step_name": task.name,
+                    "sub_step_status": status,
+                    "begin_time": begin,
+                    "end_time": end,
+                    "detail": format!("{progress}%"),
+                    "error_code": error,
+                }],
             }],
         })))
     }

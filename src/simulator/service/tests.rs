@@ -302,6 +302,15 @@ fn the_state_format_is_stable() {
     let pending = &state["store"][0]["pending"];
     assert!(state["store"][0]["front"].is_string() && pending["until"].is_string(), "{state}");
     assert!(pending["change"]["Reshape"]["front"].is_string(), "{pending}");
+    let mut earlier = state.clone();
+    for added in ["backups", "restores", "automatic"] {
+        assert!(earlier["store"][0].as_object_mut().unwrap().remove(added).is_some(), "{added}");
+    }
+    for added in ["failing_backups", "failing_restores"] {
+        assert!(earlier.as_object_mut().unwrap().remove(added).is_some(), "{added}");
+    }
+    earlier["options"].as_object_mut().unwrap().remove("backups").unwrap();
+    assert_eq!(serde_json::from_value::<super::Service>(earlier).unwrap(), cloud.service);
     let id = cloud.running("redis.ha.xu1.large.p2.4", 4.0);
     let mut deferred = body;
     deferred["execute_immediately"] = json!(false);

@@ -295,6 +295,18 @@ fn a_failed_backup_says_why() {
 }
 
 #[test]
+fn a_restart_breaks_a_running_backup() {
+    let mut cloud = Cloud::default();
+    let id = cloud.running(HA, 4.0);
+    made(&mut cloud, &id);
+    backup(&mut cloud, &id);
+    let lasting = Some(Duration::from_secs(5));
+    cloud.service.force_status(cloud.now, &id, InstanceStatus::Restarting, lasting);
+    cloud.wait(WHOLE);
+    assert_eq!(statuses(&mut cloud, &id), ["failed", "succeed"]);
+}
+
+#[test]
 fn scaling_keeps_backups_from_being_restored() {
     let resize = |spec: &str, capacity: i64| json!({"spec_code": spec, "new_capacity": capacity});
     let to_mode = |spec: &str, capacity: i64| json!({"spec_code": spec, "new_capacity": capacity, "change_type": "instanceType"});
