@@ -283,6 +283,22 @@ impl RecordQuery {
     }
 }
 
+/// The meaning of the error code of a failed backup or restore (4.5.3, 4.5.6), as the end of a sentence.
+pub fn failure_meaning(error_code: &str) -> Option<&'static str> {
+    let number = error_code.trim().to_ascii_lowercase();
+    Some(match number.strip_prefix("dcs.08.")? {
+        "0001" => "the tool for backups and restores did not start",
+        "0002" => "it took too long",
+        "0003" => "the storage bucket could not be deleted",
+        "0004" => "the service got no keys for the storage bucket",
+        "0005" => "the storage bucket could not be created",
+        "0006" => "the size of the backup could not be read",
+        "0007" => "the data could not be synchronized",
+        "0008" => "the automatic backup did not run, because the instance was busy",
+        _ => return None,
+    })
+}
+
 // === impl BackupRecord ===
 
 impl BackupRecord {
@@ -346,6 +362,17 @@ mod tests {
         }
         let empty = json!({"total_num": "0", "backup_record_response": null});
         assert_eq!(serde_json::from_value::<BackupPage>(empty).unwrap(), BackupPage::default());
+    }
+
+    #[test]
+    fn failures_have_meanings() {
+        for number in 1..=8 {
+            assert!(failure_meaning(&format!("dcs.08.000{number}")).is_some(), "{number}");
+        }
+        assert_eq!(failure_meaning(" DCS.08.0002"), Some("it took too long"));
+        for unknown in ["", "dcs.08.0009", "DCS.4031", "dcs.08."] {
+            assert_eq!(failure_meaning(unknown), None, "{unknown}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use self::{
     backups::{
         BackupLink, BackupLinks, BackupPage, BackupRecord, CreateBackup, CreatedBackup, CreatedRestore,
         InvalidRemark, LinksRequest, MAX_REMARK_BYTES, RecordQuery, Remark, RestoreBackup, RestorePage,
-        RestoreRecord,
+        RestoreRecord, failure_meaning,
     },
     capacity::Capacity,
     facts::InstanceFacts,
