@@ -7,9 +7,9 @@ use dcs_operator::{
         error::Error,
         list_all_backups, list_all_restores,
         model::{
-            BackupFormat, BackupRecord, BackupStatus, BackupType, CreateBackup, InstanceStatus, LinksRequest,
-            RecordQuery, Remark, ResizeInstance, RestoreBackup, RestoreRecord, RestoreStatus, TaskQuery,
-            TaskStatus, UpdateInstance,
+            BackupFormat, BackupRecord, BackupStatus, BackupType, Capacity, CreateBackup, CreateInstance,
+            InstanceStatus, LinksRequest, RecordQuery, Remark, ResizeInstance, RestoreBackup, RestoreRecord,
+            RestoreStatus, TaskQuery, TaskStatus, UpdateInstance,
         },
     },
     simulator::{Options, Service},
@@ -286,7 +286,7 @@ async fn unfit_requests_are_invalid_or_unsupported(harness: SimHarness) {
     mutate(&harness, |service| service.force_backup(&id, &expired, &BackupStatus::Expired)).expect("expired");
     let smaller = ResizeInstance {
         spec_code: "redis.ha.xu1.tiny.r2.256".to_owned(),
-        new_capacity: dcs_operator::dcs::model::Capacity::from_mib(256),
+        new_capacity: Capacity::from_mib(256),
         change_type: None,
         available_zones: vec![],
         node_list: vec![],
@@ -300,7 +300,7 @@ async fn unfit_requests_are_invalid_or_unsupported(harness: SimHarness) {
         let refused = client.restore_instance(&id, &restore_of(backup_id, "r")).await;
         assert_eq!(class(refused), Class::Invalid, "{backup_id}");
     }
-    let single = dcs_operator::dcs::model::CreateInstance {
+    let single = CreateInstance {
         spec_code: "redis.single.xu1.tiny.512".to_owned(),
         az_codes: vec!["sim-region-1a".to_owned()],
         ..instance("single")
