@@ -392,8 +392,7 @@ fn the_policy_makes_backups() {
         cloud.wait(WHOLE);
         assert_eq!(records(&mut cloud, &id)[0]["status"], "succeed");
     }
-    let policy = json!({"instance_backup_policy": {"backup_type": "manual"}});
-    cloud.ok("UpdateInstance", &id, policy);
+    cloud.ok("UpdateInstance", &id, json!({"instance_backup_policy": {"backup_type": "manual"}}));
     cloud.wait(14 * 86_400);
     assert_eq!(records(&mut cloud, &id).len(), 3, "no more");
 }
