@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     clock::{Clock, SystemClock},
     simulator::{
-        AccessKey, Directory, InvalidSpeed, Options, Settings, Simulator,
+        AccessKey, BackupOptions, Directory, InvalidSpeed, Options, Settings, Simulator,
         http::{self, Shared},
         options::{Site, Zone},
         persist::{self, StateError},
@@ -123,6 +123,9 @@ pub struct SimulateArgs {
     /// List instances without their tags, as some sites do.
     #[arg(long, env = "DCS_SIMULATOR_LIST_WITHOUT_TAGS")]
     pub list_without_tags: bool,
+    /// Backups and restores.
+    #[command(flatten)]
+    pub backups: BackupArgs,
     /// Seed for ids, addresses and fault probabilities.
     #[arg(long, env = "DCS_SIMULATOR_SEED", default_value_t = 1, value_name = "NUMBER")]
     pub seed: u64,
@@ -135,6 +138,41 @@ pub struct SimulateArgs {
     /// Maximum number of calls that the journal keeps.
     #[arg(long, env = "DCS_SIMULATOR_JOURNAL_ENTRIES", default_value_t = 100_000, value_name = "NUMBER")]
     pub journal_entries: usize,
+}
+
+/// Backups and restores. What the service does not document is a flag.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Simulated time that a backup or restore waits before it starts.
+    #[arg(long, env = "DCS_SIMULATOR_BACKUP_QUEUE_SECONDS", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
+    pub backup_queue_seconds: Duration,
+    /// Simulated time that a backup runs.
+    #[arg(long, env = "DCS_SIMULATOR_BACKUP_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    pub backup_seconds: Duration,
+    /// Simulated time that a restore runs.
+    #[arg(long, env = "DCS_SIMULATOR_RESTORE_SECONDS", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    pub restore_seconds: Duration,
+    /// Backups of an instance, automatic and manual together; one more removes the earliest. 0 for no limit.
+    #[arg(long, env = "DCS_SIMULATOR_BACKUP_LIMIT", default_value_t = 24, value_name = "NUMBER")]
+    pub backup_limit: usize,
+    /// Count failed backups towards the limit.
+    #[arg(long, env = "DCS_SIMULATOR_BACKUP_LIMIT_COUNTS_FAILED")]
+    pub backup_limit_counts_failed: bool,
+    /// Let a running backup be deleted, which ends it, instead of refusing that.
+    #[arg(long, env = "DCS_SIMULATOR_DELETE_RUNNING_BACKUPS")]
+    pub delete_running_backups: bool,
+    /// Leave deleted and expired backups out of the list, instead of listing them with that status.
+    #[arg(long, env = "DCS_SIMULATOR_HIDE_REMOVED_BACKUPS")]
+    pub hide_removed_backups: bool,
+    /// Simulated time that restores stay listed.
+    #[arg(long, env = "DCS_SIMULATOR_RESTORES_LISTED_SECONDS", default_value = "7776000", value_parser = seconds, value_name = "SECONDS")]
+    pub restores_listed_seconds: Duration,
+    /// Let the offset of the lists of backups and restores count pages instead of records.
+    #[arg(long, env = "DCS_SIMULATOR_OFFSET_COUNTS_PAGES")]
+    pub offset_counts_pages: bool,
+    /// Offer neither backups nor restores (DCS.4095).
+    #[arg(long, env = "DCS_SIMULATOR_WITHOUT_BACKUPS")]
+    pub without_backups: bool,
 }
 
 /// The simulator failed to start or to continue.
@@ -264,6 +302,22 @@ fn options(args: SimulateArgs) -> Options {
         list_without_tags: args.list_without_tags,
         visible_after: args.visible_after_seconds,
         listed_flavors: defaults.listed_flavors,
+        backups: backup_options(&args.backups),
+    }
+}
+
+fn backup_options(args: &BackupArgs) -> BackupOptions {
+    BackupOptions {
+        offered: !args.without_backups,
+        queue: args.backup_queue_seconds,
+        backup: args.backup_seconds,
+        restore: args.restore_seconds,
+        limit: args.backup_limit,
+        limit_counts_failed: args.backup_limit_counts_failed,
+        delete_running: args.delete_running_backups,
+        list_removed: !args.hide_removed_backups,
+        restores_listed: args.restores_listed_seconds,
+        offset_counts_pages: args.offset_counts_pages,
     }
 }
 

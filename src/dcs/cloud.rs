@@ -5,9 +5,10 @@ use std::future::Future;
 use super::{
     error::Error,
     model::{
-        AvailabilityZones, CreateInstance, CreatedInstance, Flavor, FlavorQuery, InstanceDetail,
-        InstancePage, InstanceQuery, InstanceStatistic, Job, MaintenanceWindow, QuotaResource, ResetPassword,
-        ResizeInstance, StatusCounts, TagsChange, TaskPage, TaskQuery, UpdateInstance,
+        AvailabilityZones, BackupLinks, BackupPage, CreateBackup, CreateInstance, CreatedInstance, Flavor,
+        FlavorQuery, InstanceDetail, InstancePage, InstanceQuery, InstanceStatistic, Job, LinksRequest,
+        MaintenanceWindow, QuotaResource, RecordQuery, ResetPassword, ResizeInstance, RestoreBackup,
+        RestorePage, StatusCounts, TagsChange, TaskPage, TaskProgress, TaskQuery, UpdateInstance,
     },
 };
 
@@ -69,12 +70,70 @@ pub trait Cloud: Send + Sync {
     /// Load figures of all running instances (4.2.6).
     fn list_statistics(&self) -> impl Future<Output = Result<Vec<InstanceStatistic>, Error>> + Send;
 
+    /// Backs up an instance (4.5.5) and returns the id of the backup. Sent only once: a repeated request makes a second
+    /// backup. Returns when the service accepts; the list shows the end.
+    fn create_backup(
+        &self,
+        instance_id: &str,
+        request: &CreateBackup,
+    ) -> impl Future<Output = Result<String, Error>> + Send;
+
+    /// One page of the backups of an instance (4.5.6). A page does not prove absence: see
+    /// [`list_all_backups`](super::list_all_backups).
+    fn list_backups(
+        &self,
+        instance_id: &str,
+        query: &RecordQuery,
+    ) -> impl Future<Output = Result<BackupPage, Error>> + Send;
+
+    /// Deletes the files of a backup (4.5.1). Succeeds also if they are already gone.
+    fn delete_backup(
+        &self,
+        instance_id: &str,
+        backup_id: &str,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Links to the files of a backup (4.5.4). They are secrets and expire.
+    fn backup_links(
+        &self,
+        instance_id: &str,
+        backup_id: &str,
+        request: &LinksRequest,
+    ) -> impl Future<Output = Result<BackupLinks, Error>> + Send;
+
+    /// Overwrites the data of an instance with one of its backups (4.5.2) and returns the id of the restore. Sent only
+    /// once. Returns when the service accepts; the list shows the end.
+    fn restore_instance(
+        &self,
+        instance_id: &str,
+        request: &RestoreBackup,
+    ) -> impl Future<Output = Result<String, Error>> + Send;
+
+    /// One page of the restores of an instance (4.5.3). A page does not prove absence: see
+    /// [`list_all_restores`](super::list_all_restores).
+    fn list_restores(
+        &self,
+        instance_id: &str,
+        query: &RecordQuery,
+    ) -> impl Future<Output = Result<RestorePage, Error>> + Send;
+
     /// An instance's background tasks, newest first (4.8.1).
     fn list_tasks(
         &self,
         instance_id: &str,
         query: &TaskQuery,
     ) -> impl Future<Output = Result<TaskPage, Error>> + Send;
+
+    /// Removes the record of a background task that has ended (4.8.2).
+    fn delete_task(&self, instance_id: &str, task_id: &str)
+    -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Progress of a background task (4.8.3).
+    fn show_task_progress(
+        &self,
+        instance_id: &str,
+        task_id: &str,
+    ) -> impl Future<Output = Result<TaskProgress, Error>> + Send;
 
     /// A job (4.8.4).
     fn show_job(&self, job_id: &str) -> impl Future<Output = Result<Job, Error>> + Send;

@@ -28,7 +28,7 @@ pub use self::{
     cloud::Cloud,
     error::{Class, Error},
     http_clients::HttpClients,
-    listing::{Listing, list_all},
+    listing::{Listing, RecordListing, list_all, list_all_backups, list_all_restores},
     request_observer::{RequestObserver, Unobserved},
     retry::RetryPolicy,
     transport::{HttpRequest, HttpResponse, HttpTransport, MAX_RESPONSE_BYTES, Transport},

@@ -163,12 +163,84 @@ pub static LIST_STATISTICS: Operation = operation(
     Read,
     LIST,
 );
+/// Deletes the files of a backup.
+pub static DELETE_BACKUP: Operation = operation(
+    "4.5.1",
+    "DeleteBackupFile",
+    Method::DELETE,
+    "/v2/{project_id}/instances/{instance_id}/backups/{backup_id}",
+    Idempotent,
+    MUTATE,
+);
+/// Overwrites the data of an instance with a backup. A repetition overwrites what was written since.
+pub static RESTORE_INSTANCE: Operation = operation(
+    "4.5.2",
+    "RestoreInstance",
+    Method::POST,
+    "/v2/{project_id}/instances/{instance_id}/restores",
+    Once,
+    MUTATE,
+);
+/// One page of the restores of an instance.
+pub static LIST_RESTORES: Operation = operation(
+    "4.5.3",
+    "ListRestoreRecords",
+    Method::GET,
+    "/v2/{project_id}/instances/{instance_id}/restores",
+    Read,
+    READ,
+);
+/// Issues links to the files of a backup. Counts as a read, since it changes nothing of the tenant's.
+pub static LIST_BACKUP_LINKS: Operation = operation(
+    "4.5.4",
+    "ListBackupFileLinks",
+    Method::POST,
+    "/v2/{project_id}/instances/{instance_id}/backups/{backup_id}/links",
+    Read,
+    READ,
+);
+/// Backs up an instance. A repetition makes a second backup, and either may push out the oldest one.
+pub static CREATE_BACKUP: Operation = operation(
+    "4.5.5",
+    "CopyInstance",
+    Method::POST,
+    "/v2/{project_id}/instances/{instance_id}/backups",
+    Once,
+    MUTATE,
+);
+/// One page of the backups of an instance.
+pub static LIST_BACKUPS: Operation = operation(
+    "4.5.6",
+    "ListBackupRecords",
+    Method::GET,
+    "/v2/{project_id}/instances/{instance_id}/backups",
+    Read,
+    READ,
+);
 /// An instance's background tasks, newest first.
 pub static LIST_TASKS: Operation = operation(
     "4.8.1",
     "ListBackgroundTask",
     Method::GET,
     "/v2/{project_id}/instances/{instance_id}/tasks",
+    Read,
+    READ,
+);
+/// Removes the record of a background task that has ended.
+pub static DELETE_TASK: Operation = operation(
+    "4.8.2",
+    "DeleteBackgroundTask",
+    Method::DELETE,
+    "/v2/{project_id}/instances/{instance_id}/tasks/{task_id}",
+    Idempotent,
+    MUTATE,
+);
+/// Shows the progress of a background task.
+pub static SHOW_TASK_PROGRESS: Operation = operation(
+    "4.8.3",
+    "ShowBackgroundTaskProgress",
+    Method::GET,
+    "/v2/{project_id}/instances/{instance_id}/tasks/{task_id}/progress",
     Read,
     READ,
 );
@@ -203,7 +275,7 @@ pub static CREATE_TOKEN: Operation =
 pub static LIST_PROJECTS: Operation = iam("KeystoneListProjects", Method::GET, "/v3/projects");
 
 /// All operations.
-pub static ALL: [&Operation; 18] = [
+pub static ALL: [&Operation; 26] = [
     &CREATE_INSTANCE,
     &LIST_INSTANCES,
     &SHOW_INSTANCE,
@@ -213,7 +285,15 @@ pub static ALL: [&Operation; 18] = [
     &RESET_PASSWORD,
     &COUNT_INSTANCES,
     &LIST_STATISTICS,
+    &DELETE_BACKUP,
+    &RESTORE_INSTANCE,
+    &LIST_RESTORES,
+    &LIST_BACKUP_LINKS,
+    &CREATE_BACKUP,
+    &LIST_BACKUPS,
     &LIST_TASKS,
+    &DELETE_TASK,
+    &SHOW_TASK_PROGRESS,
     &SHOW_JOB,
     &LIST_FLAVORS,
     &LIST_MAINTENANCE_WINDOWS,
@@ -245,12 +325,9 @@ mod tests {
     #[test]
     fn only_reads_use_get_and_all_get_are_reads() {
         for operation in ALL.iter().filter(|operation| operation.service == Service::Dcs) {
-            assert_eq!(
-                operation.method == Method::GET,
-                !operation.idempotency.mutates(),
-                "{}",
-                operation.name
-            );
+            // The links are secrets that expire: the service issues them on POST.
+            let is_get = operation.method == Method::GET || operation.name == LIST_BACKUP_LINKS.name;
+            assert_eq!(is_get, !operation.idempotency.mutates(), "{}", operation.name);
         }
     }
 

@@ -73,6 +73,11 @@ pub(crate) fn interpret<'a, T: DeserializeOwned>(
     })
 }
 
+/// The empty list that HTTP 204 states. An empty body under any other status is no list.
+pub(crate) fn empty<T: Default>(answer: &HttpResponse) -> Option<T> {
+    (answer.status == 204 && answer.body.iter().all(u8::is_ascii_whitespace)).then(T::default)
+}
+
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
     let body: &[u8] = if body.iter().all(u8::is_ascii_whitespace) { b"null" } else { body };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
@@ -209,6 +214,15 @@ mod tests {
         );
         assert_eq!(unreadable(r#"{"instances": []} canary"#), "no JSON (text/html, 24 bytes)");
         assert_eq!(unreadable(""), "unexpected value (text/html, 0 bytes)");
+    }
+
+    #[test]
+    fn only_a_status_states_an_empty_list() {
+        let list = |status, body| empty::<Vec<u8>>(&answer(status, &[], body));
+        assert_eq!((list(204, ""), list(204, " \n")), (Some(vec![]), Some(vec![])));
+        for (status, body) in [(200, ""), (200, "[]"), (204, "[1]"), (404, ""), (500, "")] {
+            assert_eq!(list(status, body), None, "{status} {body:?}");
+        }
     }
 
     #[test]

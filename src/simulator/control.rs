@@ -12,14 +12,15 @@ use super::{
     directory::AccessKey,
     journal::Filter,
     message::{Delivery, DeliveryKind, Request, Response, insert_common_headers},
+    service::Service,
     state::Simulator,
 };
-use crate::dcs::model::InstanceStatus;
+use crate::dcs::model::{BackupStatus, BackupType, InstanceStatus};
 
 const PREFIX: &str = "/_simulator";
 
 /// Routes and their help texts.
-const HELP: [(&str, &str); 21] = [
+const HELP: [(&str, &str); 25] = [
     ("GET /_simulator", "list all routes"),
     ("GET /_simulator/health", "status, project, region and number of instances"),
     ("GET /_simulator/journal", "list calls, oldest first; ?operation=NAME, ?since=SEQUENCE, ?limit=N"),
@@ -39,6 +40,16 @@ const HELP: [(&str, &str); 21] = [
     ("POST /_simulator/instances/ID/status", "override the status of an instance: {status, seconds?}"),
     ("PATCH /_simulator/instances/ID", "change fields of an instance without an API call: {field: value}"),
     ("DELETE /_simulator/instances/ID", "remove an instance immediately"),
+    (
+        "POST /_simulator/instances/ID/backups",
+        "back up an instance as the console or the backup policy does: {type: manual|auto, remark?}",
+    ),
+    (
+        "POST /_simulator/instances/ID/backups/BACKUP",
+        "end a running backup or remove one that has ended: {status: succeed|failed|expired|deleted}",
+    ),
+    ("POST /_simulator/fail-next-backups", "make the next backups fail: {count}"),
+    ("POST /_simulator/fail-next-restores", "make the next restores fail and keep the data: {count}"),
     ("POST /_simulator/fail-next-creations", "make the next creations end as CREATEFAILED: {count}"),
     ("POST /_simulator/zones/CODE", "set whether a zone is sold out: {soldOut}"),
     (
@@ -74,8 +85,22 @@ struct ForceStatus {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FailCreations {
+struct Failures {
     count: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MakeBackup {
+    r#type: BackupType,
+    #[serde(default)]
+    remark: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForceBackup {
+    status: BackupStatus,
 }
 
 #[derive(Deserialize)]
@@ -145,11 +170,9 @@ impl ControlApi<'_> {
             ["faults", rest @ ..] => self.faults(rest),
             ["clock", rest @ ..] => self.clock(rest),
             ["instances", rest @ ..] => self.instances(rest),
-            ["fail-next-creations"] if method == Method::POST => {
-                let FailCreations { count } = self.body()?;
-                self.simulator.mutate(self.monotonic, |service, _| service.fail_next_creations(count));
-                Ok(json!({ "count": count }))
-            }
+            ["fail-next-creations"] if method == Method::POST => self.fail_next(Service::fail_next_creations),
+            ["fail-next-backups"] if method == Method::POST => self.fail_next(Service::fail_next_backups),
+            ["fail-next-restores"] if method == Method::POST => self.fail_next(Service::fail_next_restores),
             ["zones", code] if method == Method::POST => {
                 let Zone { sold_out } = self.body()?;
                 self.simulator.mutate(self.monotonic, |service, _| service.sell_out(code, sold_out));
@@ -272,6 +295,7 @@ impl ControlApi<'_> {
                     .mutate(monotonic, |service, now| service.force_status(now, id, status, lasting));
                 found(forced, || format!("no instance {id}"))
             }
+            [id, "backups", rest @ ..] => self.backups(id, rest),
             [id] if self.request.method == Method::PATCH => {
                 let fields = self.body::<Map<String, Value>>()?;
                 let altered = self.simulator.mutate(monotonic, |service, _| service.alter(id, &fields));
@@ -280,6 +304,31 @@ impl ControlApi<'_> {
             [id] if self.request.method == Method::DELETE => {
                 let removed = self.simulator.mutate(monotonic, |service, _| service.remove(id));
                 found(removed, || format!("no instance {id}"))
+            }
+            _ => Err(self.unknown()),
+        }
+    }
+
+    fn fail_next(&mut self, fail: fn(&mut Service, u32)) -> ControlResult {
+        let Failures { count } = self.body()?;
+        self.simulator.mutate(self.monotonic, |service, _| fail(service, count));
+        Ok(json!({ "count": count }))
+    }
+
+    fn backups(&mut self, id: &str, rest: &[&str]) -> ControlResult {
+        let monotonic = self.monotonic;
+        match rest {
+            [] if self.request.method == Method::POST => {
+                let MakeBackup { r#type, remark } = self.body()?;
+                let made =
+                    self.simulator.mutate(monotonic, |service, _| service.make_backup(id, r#type, remark));
+                made.map(|backup| json!({ "id": backup })).map_err(|error| (400, error))
+            }
+            [backup] if self.request.method == Method::POST => {
+                let ForceBackup { status } = self.body()?;
+                let forced =
+                    self.simulator.mutate(monotonic, |service, _| service.force_backup(id, backup, &status));
+                forced.map(|()| json!({})).map_err(|error| (400, error))
             }
             _ => Err(self.unknown()),
         }

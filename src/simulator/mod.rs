@@ -31,7 +31,7 @@ pub use self::{
     directory::{AccessKey, Directory},
     journal::{Caller, Entry, Filter, Journal},
     message::{Delivery, DeliveryKind, Request, Response},
-    options::{Options, Site},
+    options::{BackupOptions, Options, Site},
     service::Service,
     state::{Settings, Simulator},
 };

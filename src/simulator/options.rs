@@ -42,6 +42,34 @@ pub struct Options {
     pub redis_3: bool,
     /// Beginnings of the spec codes that flavor lists show. If empty, they show every flavor.
     pub listed_flavors: Vec<String>,
+    /// Backups and restores.
+    pub backups: BackupOptions,
+}
+
+/// Configuration of backups and restores. What the service does not document is an option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BackupOptions {
+    /// Whether the site offers backups and restores (DCS.4095 otherwise).
+    pub offered: bool,
+    /// Time that a backup or restore waits before it starts.
+    pub queue: Duration,
+    /// Time that a backup runs.
+    pub backup: Duration,
+    /// Time that a restore runs.
+    pub restore: Duration,
+    /// Backups of an instance, automatic and manual together; one more removes the earliest. 0 for no limit.
+    pub limit: usize,
+    /// Whether a failed backup counts towards the limit.
+    pub limit_counts_failed: bool,
+    /// Whether a waiting or running backup can be deleted, which ends it. Otherwise the deletion is refused.
+    pub delete_running: bool,
+    /// Whether deleted and expired backups stay listed, with that status.
+    pub list_removed: bool,
+    /// Time that restores stay listed.
+    pub restores_listed: Duration,
+    /// Whether the offset of the lists counts pages instead of records.
+    pub offset_counts_pages: bool,
 }
 
 /// An availability zone.
@@ -105,6 +133,8 @@ pub(crate) struct SiteRules {
     pub(crate) redis_3: bool,
     /// Whether a reset to the present password is refused. The reference does not say.
     pub(crate) refuses_present_password: bool,
+    /// Whether a remark may have 128 bytes, as the console says, instead of 128 characters, as the error code says.
+    pub(crate) remarks_in_bytes: bool,
 }
 
 // === impl Options ===
@@ -130,6 +160,26 @@ impl Default for Options {
             visible_after: Duration::ZERO,
             redis_3: false,
             listed_flavors: Vec::new(),
+            backups: BackupOptions::default(),
+        }
+    }
+}
+
+// === impl BackupOptions ===
+
+impl Default for BackupOptions {
+    fn default() -> Self {
+        Self {
+            offered: true,
+            queue: Duration::from_secs(10),
+            backup: Duration::from_secs(60),
+            restore: Duration::from_secs(60),
+            limit: 24,
+            limit_counts_failed: false,
+            delete_running: false,
+            list_removed: true,
+            restores_listed: Duration::from_secs(90 * 86_400),
+            offset_counts_pages: false,
         }
     }
 }
@@ -162,6 +212,7 @@ impl Site {
             newer_fields: false,
             redis_3: false,
             refuses_present_password: true,
+            remarks_in_bytes: false,
         };
         let newer = SiteRules {
             max_tag_key: 128,
@@ -185,6 +236,7 @@ impl Site {
                 newer_fields: true,
                 redis_3: true,
                 max_password: 32,
+                remarks_in_bytes: true,
                 ..main
             },
         }

@@ -203,6 +203,45 @@ TABLE: Mapping[str, Answer] = {
             )
         },
     ),
+    "DeleteBackupFile": Answer(section="4.5.1", model=dcs_models.DeleteBackupFileResponse),
+    "RestoreInstance": Answer(
+        section="4.5.2", model=dcs_models.RestoreInstanceResponse, set_by={"one": "restore_id"}
+    ),
+    "ListRestoreRecords": Answer(
+        section="4.5.3",
+        model=dcs_models.ListRestoreRecordsResponse,
+        set_by={
+            "succeeded": "total_num restore_record_response "
+            + under(
+                "restore_record_response",
+                "restore_id restore_name backup_id backup_name backup_remark restore_remark status "
+                "progress created_at updated_at",
+            ),
+            "failed": "restore_record_response.error_code",
+        },
+    ),
+    "ListBackupFileLinks": Answer(
+        section="4.5.4",
+        model=dcs_models.ListBackupFileLinksResponse,
+        set_by={"one": "file_path bucket_name links links.file_name links.link"},
+    ),
+    "CopyInstance": Answer(
+        section="4.5.5", model=dcs_models.CopyInstanceResponse, set_by={"one": "backup_id"}
+    ),
+    "ListBackupRecords": Answer(
+        section="4.5.6",
+        model=dcs_models.ListBackupRecordsResponse,
+        set_by={
+            "manual": "total_num backup_record_response "
+            + under(
+                "backup_record_response",
+                "backup_id backup_name instance_id backup_type backup_format status progress size "
+                "is_support_restore remark created_at execution_at updated_at",
+            ),
+            "automatic": "backup_record_response.period",
+            "failed": "backup_record_response.error_code",
+        },
+    ),
     "ListBackgroundTask": Answer(
         section="4.8.1",
         model=dcs_models.ListBackgroundTaskResponse,
@@ -230,6 +269,24 @@ TABLE: Mapping[str, Answer] = {
             NO_TASK + " (swap of addresses)": under("tasks.details", "source_ip target_ip"),
             NO_TASK + " (taking a node out of DNS)": under("tasks.details", "node_name"),
             NO_TASK + " (parameters)": under("tasks.details", "updated_config_length"),
+        },
+    ),
+    "DeleteBackgroundTask": Answer(
+        section="4.8.2", model=dcs_models.DeleteBackgroundTaskResponse, set_by={"done": "message"}
+    ),
+    "ShowBackgroundTaskProgress": Answer(
+        section="4.8.3",
+        model=dcs_models.ShowBackgroundTaskProgressResponse,
+        set_by={
+            "done": "progress remain_time step_details "
+            + under(
+                "step_details",
+                "step_id step_name step_status begin_time end_time sub_step_details "
+                "sub_step_details.sub_step_id sub_step_details.sub_step_name "
+                "sub_step_details.sub_step_status sub_step_details.begin_time sub_step_details.end_time "
+                "sub_step_details.detail",
+            ),
+            "failed": under("step_details", "error_code sub_step_details.error_code"),
         },
     ),
     "ShowJobInfo": Answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from huaweicloudsdkdcs.v2 import (
@@ -68,6 +69,12 @@ def weekly(**changes: Any) -> BackupPolicy:
     return BackupPolicy(
         **{"backup_type": "auto", "save_days": 7, "periodical_backup_plan": BackupPlan(**plan), **changes}
     )
+
+
+def far_hour() -> str:
+    """An hour of a backup policy that no test reaches: half a day away."""
+    hour = (datetime.now(timezone.utc).hour + 12) % 24
+    return f"{hour:02}:00-{(hour + 1) % 24:02}:00"
 
 
 def create(client: DcsClient, body: CreateInstanceBody) -> str:
@@ -140,7 +147,7 @@ class SampleSite:
             port=6380,
             maintain_begin="22:00:00",
             maintain_end=self.window_end,
-            instance_backup_policy=weekly(),
+            instance_backup_policy=weekly(begin_at=far_hour()),
             tags=[ResourceTag(key="team", value="conformance")],
         )
         zone = [f"{self.target.region}a"]

@@ -15,6 +15,7 @@ mod cluster_contract;
 mod cluster_control_plane;
 mod cluster_kinds;
 mod contract;
+mod contract_backups;
 mod crds;
 mod crds_rules;
 mod docs;

@@ -5,6 +5,7 @@
 //! are checked (`lenient`, `address`), and [`InstanceFacts`] holds nothing that a status or a Secret could not. Sources: API reference 4.1–4.9 and the vendor's SDK, which is right where the two disagree.
 
 pub mod address;
+mod backups;
 mod capacity;
 mod facts;
 mod instance;
@@ -19,6 +20,11 @@ mod words;
 pub(super) use self::lenient::id;
 pub(in crate::dcs) use self::lenient::{MAX_LIST, TOO_MANY};
 pub use self::{
+    backups::{
+        BackupLink, BackupLinks, BackupPage, BackupRecord, CreateBackup, CreatedBackup, CreatedRestore,
+        InvalidRemark, LinksRequest, MAX_REMARK_BYTES, RecordQuery, Remark, RestoreBackup, RestorePage,
+        RestoreRecord, failure_meaning,
+    },
     capacity::Capacity,
     facts::InstanceFacts,
     instance::{
@@ -30,13 +36,13 @@ pub use self::{
         CreateInstance, FlavorQuery, InstanceQuery, MAX_PAGE, PasswordReset, ResetOutcome, ResetPassword,
         ResizeInstance, TagsChange, TaskQuery, UpdateInstance,
     },
-    tasks::{Job, Task, TaskDetails, TaskPage},
+    tasks::{Job, Task, TaskDetails, TaskPage, TaskProgress, TaskStep},
     tenant::{
         AvailabilityZone, AvailabilityZones, Flavor, FlavorAttribute, FlavorZones, Flavors,
         InstanceStatistic, MaintenanceWindow, MaintenanceWindows, Quota, QuotaResource, Quotas, Statistics,
     },
     words::{
-        BackupType, CacheMode, ChangeType, CpuType, InstanceStatus, JobStatus, PricingType, TagsAction,
-        TaskStatus,
+        BackupFormat, BackupStatus, BackupType, CacheMode, ChangeType, CpuType, InstanceStatus, JobStatus,
+        PricingType, RestoreStatus, TagsAction, TaskStatus,
     },
 };

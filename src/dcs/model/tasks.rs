@@ -1,4 +1,4 @@
-//! Background tasks and jobs (API reference 4.8.1, 4.8.4).
+//! Background tasks and jobs (API reference 4.8.1, 4.8.3, 4.8.4).
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,34 @@ wire! {
         pub rename_commands: Vec<String>,
         /// Number of changed settings.
         pub updated_config_length: Option<i64>,
+    }
+
+    /// Progress of a background task (4.8.3).
+    pub struct TaskProgress {
+        /// In percent.
+        pub progress: Option<i64>,
+        /// Remaining seconds.
+        pub remain_time: Option<i64>,
+        /// The steps.
+        pub step_details: Vec<TaskStep>,
+    }
+
+    /// A step of a background task.
+    pub struct TaskStep {
+        /// Id.
+        pub step_id: Option<String>,
+        /// Name.
+        pub step_name: Option<String>,
+        /// `FINISH`, `FAILED`, `EXECUTING` or `WAITING`.
+        pub step_status: Option<String>,
+        /// Start time.
+        #[serde(serialize_with = "lenient::write_time")]
+        pub begin_time: Option<DateTime<Utc>>,
+        /// End time.
+        #[serde(serialize_with = "lenient::write_time")]
+        pub end_time: Option<DateTime<Utc>>,
+        /// Failure code.
+        pub error_code: Option<String>,
     }
 
     /// A job of the tenant (4.8.4).

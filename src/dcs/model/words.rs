@@ -130,6 +130,42 @@ words! {
         /// Manual; the plan stays stored.
         Manual = "manual",
     }
+
+    /// Status of a backup (API reference 4.5.6).
+    pub enum BackupStatus {
+        /// Accepted, not started.
+        Waiting = "waiting",
+        /// Running.
+        Backuping = "backuping",
+        /// Succeeded; the files exist.
+        Succeed = "succeed",
+        /// Failed; `error_code` has the reason.
+        Failed = "failed",
+        /// The service removed the files.
+        Expired = "expired",
+        /// A request removed the files.
+        Deleted = "deleted",
+    }
+
+    /// File format of a backup (API reference 4.5.5).
+    pub enum BackupFormat {
+        /// Append-only file.
+        Aof = "aof",
+        /// Snapshot.
+        Rdb = "rdb",
+    }
+
+    /// Status of a restore (API reference 4.5.3).
+    pub enum RestoreStatus {
+        /// Accepted, not started.
+        Waiting = "waiting",
+        /// Running.
+        Restoring = "restoring",
+        /// Succeeded.
+        Succeed = "succeed",
+        /// Failed; `error_code` has the reason.
+        Failed = "failed",
+    }
 }
 
 #[cfg(test)]

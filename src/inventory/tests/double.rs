@@ -13,9 +13,10 @@ use crate::dcs::{
     Cloud, Error,
     error::{Failure, Refusal},
     model::{
-        AvailabilityZones, CreateInstance, CreatedInstance, Flavor, FlavorQuery, InstanceDetail,
-        InstancePage, InstanceQuery, InstanceStatistic, InstanceSummary, Job, MaintenanceWindow,
-        QuotaResource, ResetPassword, ResizeInstance, StatusCounts, TagsChange, TaskPage, TaskQuery,
+        AvailabilityZones, BackupLinks, BackupPage, CreateBackup, CreateInstance, CreatedInstance, Flavor,
+        FlavorQuery, InstanceDetail, InstancePage, InstanceQuery, InstanceStatistic, InstanceSummary, Job,
+        LinksRequest, MaintenanceWindow, QuotaResource, RecordQuery, ResetPassword, ResizeInstance,
+        RestoreBackup, RestorePage, StatusCounts, TagsChange, TaskPage, TaskProgress, TaskQuery,
         UpdateInstance,
     },
     operation::{LIST_FLAVORS, LIST_INSTANCES},
@@ -163,6 +164,14 @@ impl Cloud for Script {
         count_instances(bool) -> StatusCounts;
         list_statistics() -> Vec<InstanceStatistic>;
         list_tasks(&str, &TaskQuery) -> TaskPage;
+        create_backup(&str, &CreateBackup) -> String;
+        list_backups(&str, &RecordQuery) -> BackupPage;
+        delete_backup(&str, &str) -> ();
+        backup_links(&str, &str, &LinksRequest) -> BackupLinks;
+        restore_instance(&str, &RestoreBackup) -> String;
+        list_restores(&str, &RecordQuery) -> RestorePage;
+        delete_task(&str, &str) -> ();
+        show_task_progress(&str, &str) -> TaskProgress;
         show_job(&str) -> Job;
         show_quota() -> Vec<QuotaResource>;
         list_availability_zones() -> AvailabilityZones;

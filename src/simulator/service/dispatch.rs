@@ -17,7 +17,7 @@ use crate::{
 type Handler = fn(&mut Service, &Call) -> Result<Reply>;
 
 /// Operations with their handlers.
-pub(super) static HANDLERS: [(&Operation, Handler); 16] = [
+pub(super) static HANDLERS: [(&Operation, Handler); 24] = [
     (&operation::CREATE_INSTANCE, |service, call| service.create(&call.body)),
     (&operation::LIST_INSTANCES, |service, call| service.list(Query(&call.query))),
     (&operation::SHOW_INSTANCE, |service, call| service.show(instance_id(call))),
@@ -27,7 +27,21 @@ pub(super) static HANDLERS: [(&Operation, Handler); 16] = [
     (&operation::RESET_PASSWORD, |service, call| service.reset_password(instance_id(call), &call.body)),
     (&operation::COUNT_INSTANCES, |service, call| Ok(service.count(Query(&call.query)))),
     (&operation::LIST_STATISTICS, |service, _| Ok(service.statistics())),
+    (&operation::DELETE_BACKUP, |service, call| service.delete_backup(instance_id(call), backup_id(call))),
+    (&operation::RESTORE_INSTANCE, |service, call| service.restore(instance_id(call), &call.body)),
+    (&operation::LIST_RESTORES, |service, call| service.list_restores(instance_id(call), Query(&call.query))),
+    (&operation::LIST_BACKUP_LINKS, |service, call| {
+        service.backup_links(instance_id(call), backup_id(call), &call.body)
+    }),
+    (&operation::CREATE_BACKUP, |service, call| service.create_backup(instance_id(call), &call.body)),
+    (&operation::LIST_BACKUPS, |service, call| service.list_backups(instance_id(call), Query(&call.query))),
     (&operation::LIST_TASKS, |service, call| service.list_tasks(instance_id(call), Query(&call.query))),
+    (&operation::DELETE_TASK, |service, call| {
+        service.delete_task(instance_id(call), argument(call, "task_id"))
+    }),
+    (&operation::SHOW_TASK_PROGRESS, |service, call| {
+        service.show_progress(instance_id(call), argument(call, "task_id"))
+    }),
     (&operation::SHOW_JOB, |service, call| service.show_job(argument(call, "job_id"))),
     (&operation::LIST_FLAVORS, |service, call| service.list_flavors(Query(&call.query))),
     (&operation::LIST_MAINTENANCE_WINDOWS, |service, _| Ok(service.list_windows())),
@@ -59,4 +73,8 @@ fn argument<'a>(call: &'a Call, name: &str) -> &'a str {
 
 fn instance_id(call: &Call) -> &str {
     argument(call, "instance_id")
+}
+
+fn backup_id(call: &Call) -> &str {
+    argument(call, "backup_id")
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     api_error::{ApiError, Result},
+    backup::{AutomaticBackup, BackupRecord, RestoreRecord},
     catalogue::{Flavor, Size},
     password::Password,
     task::Task,
@@ -71,6 +72,15 @@ pub struct Instance {
     pub(crate) updated_at: DateTime<Utc>,
     /// Background tasks, oldest first.
     pub(crate) tasks: Vec<Task>,
+    /// Backups, oldest first.
+    #[serde(default)]
+    pub(crate) backups: Vec<BackupRecord>,
+    /// Restores, oldest first.
+    #[serde(default)]
+    pub(crate) restores: Vec<RestoreRecord>,
+    /// The next automatic backup.
+    #[serde(default)]
+    pub(crate) automatic: Option<AutomaticBackup>,
     pub(super) password: Option<Password>,
     pub(super) visible_at: DateTime<Utc>,
     pub(super) status: InstanceStatus,
@@ -174,6 +184,10 @@ pub(super) enum Transition {
     Restart,
     /// The password reset ends; the new password was effective immediately.
     Password,
+    /// The backup with this id ends.
+    Backup(String),
+    /// The restore with this id ends.
+    Restore(String),
     /// The instance is removed.
     Delete,
 }
@@ -247,7 +261,8 @@ impl Instance {
         let pending = self.pending.as_ref().map(|pending| pending.until);
         let forced = self.forced.as_ref().and_then(|forced| forced.until);
         let scheduled = self.scheduled.as_ref().map(|scheduled| scheduled.at);
-        [pending, forced, scheduled].into_iter().flatten().min()
+        let automatic = self.automatic.as_ref().map(|automatic| automatic.due);
+        [pending, forced, scheduled, automatic, self.next_expiry()].into_iter().flatten().min()
     }
 
     /// Status and task that a read returns; they may lag behind.

@@ -45,6 +45,10 @@ impl Service {
             });
         } else if instance.pending.as_ref().is_some_and(|pending| pending.until <= due) {
             self.complete_pending(id, due);
+        } else if instance.automatic.as_ref().is_some_and(|automatic| automatic.due <= due) {
+            self.try_automatic_backup(id, due);
+        } else if instance.next_expiry().is_some_and(|expiry| expiry <= due) {
+            self.store.update(id, |instance| instance.expire_backups(due));
         } else if instance.scheduled.is_some() {
             self.start_scheduled(id, due);
         }
@@ -97,7 +101,10 @@ impl Instance {
         self.stale_reads = 0;
         self.status = InstanceStatus::Running;
         match transition {
-            Transition::Create => self.launched_at = Some(at),
+            Transition::Create => {
+                self.launched_at = Some(at);
+                self.plan_automatic_backup(at);
+            }
             Transition::FailToCreate => {
                 self.status = InstanceStatus::CreateFailed;
                 self.sub_status = "create_failed".to_owned();
@@ -105,7 +112,9 @@ impl Instance {
                 self.nodes.clear();
             }
             Transition::Resize(Layout { shape, nodes, proxy_address }) => {
-                (self.shape, self.nodes, self.proxy_address) = (shape, nodes, proxy_address);
+                let old = std::mem::replace(&mut self.shape, shape);
+                (self.nodes, self.proxy_address) = (nodes, proxy_address);
+                self.outdate_backups(&old);
             }
             Transition::Configure { port, rename_commands } => {
                 self.port = port.unwrap_or(self.port);
@@ -116,6 +125,8 @@ impl Instance {
             }
             Transition::Restart => self.lose_data_if_single(at),
             Transition::Password => {}
+            Transition::Backup(id) => self.end_backup(&id, at),
+            Transition::Restore(id) => self.end_restore(&id, at),
             Transition::Delete => self.status = InstanceStatus::Deleted,
         }
     }

@@ -1,6 +1,7 @@
 //! Start, cancellation and removal: state changes that API operations, automatic transitions and out-of-band changes
 //! share.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
@@ -19,6 +20,8 @@ pub(super) enum BusyState {
     Restarting,
     /// EXTENDING.
     Extending,
+    /// RESTORING with a task.
+    Restoring,
 }
 
 // === impl Service ===
@@ -33,6 +36,18 @@ impl Service {
         transition: Transition,
     ) {
         let until = self.after(self.options.operation);
+        self.start_operation_until(id, until, busy, task, transition);
+    }
+
+    /// Starts an operation that ends at `until`.
+    pub(super) fn start_operation_until(
+        &mut self,
+        id: &str,
+        until: DateTime<Utc>,
+        busy: BusyState,
+        task: (&str, Value),
+        transition: Transition,
+    ) {
         let task = self.new_task(task.0, task.1, until);
         let now = self.now;
         let stale_reads = self.rules().stale_reads;
@@ -41,11 +56,24 @@ impl Service {
                 BusyState::Task(word) => instance.task = Some(word.to_owned()),
                 BusyState::Restarting => instance.status = InstanceStatus::Restarting,
                 BusyState::Extending => instance.status = InstanceStatus::Extending,
+                BusyState::Restoring => {
+                    instance.status = InstanceStatus::Restoring;
+                    instance.task = Some("RESTORING".to_owned());
+                }
             }
             task::push(&mut instance.tasks, task);
             instance.pending = Some(PendingTransition { until, transition });
             instance.stale_reads = stale_reads;
             instance.updated_at = now;
+        });
+    }
+
+    /// Makes the task that was started last fail for this reason.
+    pub(super) fn fail_latest_task(&mut self, id: &str, reason: Option<String>) {
+        self.store.update(id, |instance| {
+            if let Some(task) = instance.tasks.last_mut() {
+                task.failure = reason;
+            }
         });
     }
 

@@ -6,20 +6,22 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
+    backup::{BackupState, TOOL_FAILED},
+    backups::NewBackup,
     catalogue,
     instance::{ForcedStatus, Instance, PendingTransition, Shape, Transition},
     request,
     state::Service,
     topology,
 };
-use crate::dcs::model::{InstanceStatus, Tag};
+use crate::dcs::model::{BackupStatus, BackupType, InstanceStatus, Tag};
 
 // === impl Service ===
 
 impl Service {
     /// Overrides the status of an instance, for a while or until RUNNING is set without an end, which also completes
-    /// the pending transition. DELETING starts a deletion. A failed creation stays failed. Returns false if the
-    /// instance does not exist.
+    /// the pending transition. DELETING starts a deletion. RESTARTING makes a running backup fail. A failed creation
+    /// stays failed. Returns false if the instance does not exist.
     pub fn force_status(
         &mut self,
         now: DateTime<Utc>,
@@ -38,6 +40,9 @@ impl Service {
         let found = self.store.update(id, |instance| {
             instance.updated_at = now;
             instance.stale_reads = 0;
+            if status == InstanceStatus::Restarting {
+                instance.break_backups();
+            }
             if deletes {
                 (instance.status, instance.forced) = (status, None);
                 instance.pending = Some(PendingTransition { until: deleted, transition: Transition::Delete });
@@ -52,7 +57,7 @@ impl Service {
     }
 
     /// Completes the pending transition early and clears an injected task.
-    fn finish_now(&mut self, id: &str) {
+    pub(super) fn finish_now(&mut self, id: &str) {
         let now = self.now;
         self.store.update(id, |instance| {
             instance.task = None;
@@ -97,8 +102,9 @@ impl Service {
             instance.proxy_address,
         )
         .map_err(|error| format!("no addresses left: {}", error.code))?;
-        (instance.shape, instance.nodes, instance.proxy_address) =
-            (layout.shape, layout.nodes, layout.proxy_address);
+        let old = std::mem::replace(&mut instance.shape, layout.shape);
+        (instance.nodes, instance.proxy_address) = (layout.nodes, layout.proxy_address);
+        instance.outdate_backups(&old);
         let after: BTreeSet<_> = topology::held_addresses(instance);
         self.networks.release(&instance.subnet_id, before.difference(&after).copied());
         Ok(())
@@ -107,6 +113,61 @@ impl Service {
     /// Makes the next `count` creations end as CREATEFAILED.
     pub fn fail_next_creations(&mut self, count: u32) {
         self.failing_creations = count;
+    }
+
+    /// Makes the next `count` backups fail.
+    pub fn fail_next_backups(&mut self, count: u32) {
+        self.failing_backups = count;
+    }
+
+    /// Makes the next `count` restores fail; the data stays unchanged.
+    pub fn fail_next_restores(&mut self, count: u32) {
+        self.failing_restores = count;
+    }
+
+    /// Backs up an instance as the console or the backup policy does, and returns the id of the backup.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the instance cannot be backed up now.
+    pub fn make_backup(
+        &mut self,
+        id: &str,
+        kind: BackupType,
+        remark: Option<String>,
+    ) -> Result<String, String> {
+        let instance = self.find_with_backups(id).map_err(|error| error.code.to_owned())?;
+        instance.ensure_idle().map_err(|error| error.code.to_owned())?;
+        let format = instance.backup_format();
+        Ok(self.start_backup(id, NewBackup { kind, format, remark }))
+    }
+
+    /// Changes the status of a backup: `succeed` and `failed` end a running one, `expired` and `deleted` remove one that
+    /// has ended.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the backup cannot have this status.
+    pub fn force_backup(&mut self, id: &str, backup_id: &str, status: &BackupStatus) -> Result<(), String> {
+        let record = self.store.get(id).and_then(|instance| instance.find_backup(backup_id));
+        let record = record.ok_or_else(|| format!("no backup {backup_id} of {id}"))?;
+        let is_running = record.state == BackupState::Running;
+        match status {
+            BackupStatus::Succeed if is_running => self.finish_now(id),
+            BackupStatus::Failed if is_running => {
+                self.store.update(id, |instance| instance.break_backups());
+                self.fail_latest_task(id, Some(TOOL_FAILED.to_owned()));
+                self.finish_now(id);
+            }
+            BackupStatus::Expired if !is_running => {
+                self.set_backup_state(id, backup_id, BackupState::Expired);
+            }
+            BackupStatus::Deleted if !is_running => {
+                self.set_backup_state(id, backup_id, BackupState::Deleted);
+            }
+            other => return Err(format!("the backup cannot become {other}")),
+        }
+        Ok(())
     }
 
     /// Sets whether a zone is sold out.

@@ -31,6 +31,12 @@ pub struct Service {
     pub(super) sold_out: BTreeSet<String>,
     /// Number of upcoming creations that fail.
     pub(super) failing_creations: u32,
+    /// Number of upcoming backups that fail.
+    #[serde(default)]
+    pub(super) failing_backups: u32,
+    /// Number of upcoming restores that fail.
+    #[serde(default)]
+    pub(super) failing_restores: u32,
     /// Tasks of removed instances.
     pub(super) retired: Vec<Task>,
 }
@@ -48,6 +54,8 @@ impl Service {
             networks: Networks::new(&options.networks),
             sold_out: sold_out.collect(),
             failing_creations: 0,
+            failing_backups: 0,
+            failing_restores: 0,
             retired: Vec::new(),
             options,
         }

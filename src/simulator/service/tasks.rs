@@ -1,6 +1,6 @@
-//! Background tasks and their jobs (API reference 4.8.1, 4.8.4).
+//! Background tasks and their jobs (API reference 4.8.1 to 4.8.4).
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     task::Task,
 };
 use crate::{
-    dcs::model::{JobStatus, TaskDetails},
+    dcs::model::{JobStatus, TaskDetails, TaskStatus, time},
     simulator::call::Reply,
 };
 
@@ -56,6 +56,67 @@ impl Service {
         Ok(Reply::ok(json!({"task_count": matching.len(), "tasks": page})))
     }
 
+    /// API reference 4.8.2. Only the record of a task that has ended can be removed: `DCS.4017`.
+    pub(super) fn delete_task(&mut self, id: &str, task_id: &str) -> Result<Reply> {
+        let task = self.find_task(id, task_id)?;
+        if task.status(self.now) == TaskStatus::Executing {
+            return Err(ApiError::new("DCS.4017"));
+        }
+        let removed = self.store.update(id, |instance| {
+            instance.tasks.extract_if(.., |task| task.id == task_id).collect::<Vec<_>>()
+        });
+        self.retire_tasks(removed.unwrap_or_default());
+        let effect = format!("deleted the task {task_id} of {id}");
+        Ok(Reply { effect, ..Reply::ok(json!({"message": ""})) })
+    }
+
+    /// API reference 4.8.3. Each task has one step with one part.
+    pub(super) fn show_progress(&self, id: &str, task_id: &str) -> Result<Reply> {
+        let task = self.find_task(id, task_id)?;
+        let status = match task.status(self.now) {
+            TaskStatus::Executing => "EXECUTING",
+            TaskStatus::Failed => "FAILED",
+            TaskStatus::Success | TaskStatus::Other(_) => "FINISH",
+        };
+        let is_over = status != "EXECUTING";
+        let (begin, end) = (time::format(task.begin), is_over.then(|| time::format(task.end)));
+        let error = task.failure.as_ref().filter(|_| is_over);
+        let (total, left) = (task.end - task.begin, (task.end - self.now).max(TimeDelta::zero()));
+        let done = (total - left).num_milliseconds().saturating_mul(100);
+        let progress = if is_over { 100 } else { done / total.num_milliseconds().max(1) };
+        Ok(Reply::ok(json!({
+            "progress": progress,
+            "remain_time": left.num_seconds(),
+            "step_details": [{
+                "step_id": task.id,
+                "step_name": task.name,
+                "step_status": status,
+                "begin_time": begin,
+                "end_time": end,
+                "error_code": error,
+                "sub_step_details": [{
+                    "sub_step_id": task.job_id,
+                    "sub_step_name": task.name,
+                    "sub_step_status": status,
+                    "begin_time": begin,
+                    "end_time": end,
+                    "detail": format!("{progress}%"),
+                    "error_code": error,
+                }],
+            }],
+        })))
+    }
+
+    /// A task of an instance: `DCS.4070`, `DCS.4063`.
+    fn find_task(&self, id: &str, task_id: &str) -> Result<&Task> {
+        let instance = self.find(id)?;
+        if task_id.len() != 32 || !task_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(ApiError::new("DCS.4070"));
+        }
+        let found = instance.tasks.iter().find(|task| task.id == task_id);
+        found.ok_or_else(|| ApiError::invalid_parameter("task_id"))
+    }
+
     /// API reference 4.8.4.
     pub(super) fn show_job(&self, job_id: &str) -> Result<Reply> {
         let mut tasks = self.store.iter().flat_map(|instance| &instance.tasks).chain(&self.retired);
@@ -76,7 +137,7 @@ impl Service {
 }
 
 /// Parses a query time such as `20200609160000`.
-fn timestamp(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
+pub(super) fn timestamp(query: Query<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
     let Some(text) = query.nonempty(name) else { return Ok(None) };
     let parsed = NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S");
     parsed.map(|time| Some(time.and_utc())).map_err(|_| ApiError::invalid_field(name))
@@ -112,6 +173,33 @@ mod tests {
             (vec![("start_time", "20260102000000"), ("end_time", "20260101000000")], "DCS.4025"),
         ] {
             assert_eq!(list(&query).body["error_code"], code, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn tasks_show_their_progress_and_can_be_removed_after_their_end() {
+        let mut cloud = Cloud::default();
+        let id = cloud.running("redis.ha.xu1.large.r2.4", 4.0);
+        cloud.ok("UpdateInstance", &id, json!({"port": 7001}));
+        let task = cloud.service.instances().next().unwrap().tasks[0].clone();
+        let arguments = [("instance_id", id.as_str()), ("task_id", task.id.as_str())];
+        cloud.wait(45);
+        let body = cloud.get("ShowBackgroundTaskProgress", &arguments, &[]).body;
+        assert_eq!((&body["progress"], &body["remain_time"]), (&json!(75), &json!(15)));
+        assert_eq!(body["step_details"][0]["step_status"], "EXECUTING");
+        assert_eq!(cloud.get("DeleteBackgroundTask", &arguments, &[]).body["error_code"], "DCS.4017");
+        cloud.wait(15);
+        let body = cloud.get("ShowBackgroundTaskProgress", &arguments, &[]).body;
+        assert_eq!((&body["progress"], &body["remain_time"]), (&json!(100), &json!(0)));
+        assert_eq!(body["step_details"][0]["step_status"], "FINISH");
+        assert_eq!(cloud.get("DeleteBackgroundTask", &arguments, &[]).body, json!({"message": ""}));
+        assert_eq!(cloud.get("ListBackgroundTask", &arguments[..1], &[]).body["task_count"], 0);
+        assert_eq!(cloud.get("ShowJobInfo", &[("job_id", &task.job_id)], &[]).body["status"], "SUCCESS");
+        for (task, code) in [(task.id.as_str(), "DCS.4063"), ("nope", "DCS.4070")] {
+            for operation in ["DeleteBackgroundTask", "ShowBackgroundTaskProgress"] {
+                let arguments = [("instance_id", id.as_str()), ("task_id", task)];
+                assert_eq!(cloud.get(operation, &arguments, &[]).body["error_code"], code, "{operation}");
+            }
         }
     }
 

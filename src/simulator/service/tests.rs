@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{dispatch::HANDLERS, fixtures::Cloud, topology};
 use crate::{
     dcs::{
-        model::InstanceStatus,
+        model::{BackupStatus, InstanceStatus},
         operation::{self, Service as Side},
     },
     simulator::{Options, Site, call::Reply},
@@ -42,6 +42,10 @@ enum Event {
     Alter(usize, Value),
     Remove(usize),
     Fail(u32),
+    Backup(usize, Value),
+    Restore(usize, usize),
+    DeleteBackup(usize, usize),
+    ForceBackup(usize, usize, &'static str),
     Garbage(usize, Value),
 }
 
@@ -55,6 +59,8 @@ fn event() -> impl Strategy<Value = Event> {
         json!({"rename_commands": {"keys": "k1"}}),
         json!({"no_password_access": true, "password": ""}),
         json!({"maintain_begin": "02:00:00", "maintain_end": "03:00:00"}),
+        json!({"instance_backup_policy": {"backup_type": "auto", "save_days": 1, "periodical_backup_plan":
+            {"backup_at": [1, 2, 3, 4, 5, 6, 7], "period_type": "weekly", "begin_at": "00:00-01:00"}}}),
     ]);
     let change = select(vec![
         json!({}),
@@ -89,6 +95,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (which.clone(), altered).prop_map(|(w, f)| Event::Alter(w, f)),
         1 => which.clone().prop_map(Event::Remove),
         1 => (0..3_u32).prop_map(Event::Fail),
+        2 => (which.clone(), select(vec![json!({}), json!({"backup_format": "aof"})])).prop_map(|(w, b)| Event::Backup(w, b)),
+        1 => (which.clone(), 0..3_usize).prop_map(|(w, n)| Event::Restore(w, n)),
+        1 => (which.clone(), 0..3_usize).prop_map(|(w, n)| Event::DeleteBackup(w, n)),
+        1 => (which.clone(), 0..3_usize, select(BackupStatus::KNOWN.to_vec())).prop_map(|(w, n, s)| Event::ForceBackup(w, n, s)),
         1 => (0..operation::ALL.len(), garbage).prop_map(|(o, b)| Event::Garbage(o, b)),
     ]
 }
@@ -115,8 +125,22 @@ fn happen(cloud: &mut Cloud, event: &Event) -> Vec<Reply> {
         Event::Password(which, body) => ("ResetPassword", id(*which), body.clone()),
         Event::Tags(which, body) => ("BatchCreateOrDeleteTags", id(*which), body.clone()),
         Event::Delete(which) => ("DeleteInstance", id(*which), Value::Null),
+        Event::Backup(which, body) => ("CopyInstance", id(*which), body.clone()),
+        Event::Restore(which, n) => {
+            ("RestoreInstance", id(*which), json!({"backup_id": nth_backup(cloud, *which, *n)}))
+        }
+        Event::DeleteBackup(which, n) => {
+            let (id, backup) = (id(*which), nth_backup(cloud, *which, *n));
+            let arguments = [("instance_id", id.as_str()), ("backup_id", backup.as_str())];
+            return vec![cloud.call("DeleteBackupFile", &arguments, &[], Value::Null)];
+        }
         Event::Garbage(which, body) => (operation::ALL[*which].name, id(0), body.clone()),
-        Event::Wait(_) | Event::Force(..) | Event::Alter(..) | Event::Remove(_) | Event::Fail(_) => {
+        Event::Wait(_)
+        | Event::Force(..)
+        | Event::Alter(..)
+        | Event::Remove(_)
+        | Event::Fail(_)
+        | Event::ForceBackup(..) => {
             outside(cloud, event);
             return Vec::new();
         }
@@ -128,6 +152,12 @@ fn happen(cloud: &mut Cloud, event: &Event) -> Vec<Reply> {
 fn nth(cloud: &Cloud, which: usize) -> String {
     let found = cloud.service.instances().nth(which).map(|instance| instance.id.clone());
     found.unwrap_or_else(|| "3c49fd6b-fc7c-419e-9644-b6cce008653f".to_owned())
+}
+
+fn nth_backup(cloud: &Cloud, which: usize, n: usize) -> String {
+    let instance = cloud.service.instances().nth(which);
+    let found = instance.and_then(|instance| instance.backups.get(n));
+    found.map_or_else(|| "none".to_owned(), |record| record.id.clone())
 }
 
 fn outside(cloud: &mut Cloud, event: &Event) {
@@ -144,7 +174,14 @@ fn outside(cloud: &mut Cloud, event: &Event) {
             let id = nth(cloud, *which);
             cloud.service.remove(&id);
         }
-        Event::Fail(count) => cloud.service.fail_next_creations(*count),
+        Event::Fail(count) => {
+            cloud.service.fail_next_creations(*count);
+            cloud.service.fail_next_backups(*count);
+        }
+        Event::ForceBackup(which, n, status) => {
+            let (id, backup) = (nth(cloud, *which), nth_backup(cloud, *which, *n));
+            let _ = cloud.service.force_backup(&id, &backup, &BackupStatus::from(*status));
+        }
         Event::Wait(seconds) => cloud.wait(*seconds),
         _ => {}
     }
@@ -163,6 +200,8 @@ fn check(cloud: &mut Cloud) {
         }
         let due = instance.next_due();
         assert!(due.is_none_or(|due| due >= cloud.now), "{due:?} is overdue");
+        let live = instance.backups.iter().filter(|record| record.is_live()).count();
+        assert!(live <= cloud.service.options.backups.limit, "{live} backups");
         let masters = instance.nodes.iter().filter(|node| node.master).count();
         assert!(instance.nodes.is_empty() || masters == instance.shape.shards as usize, "{masters} masters");
     }
@@ -263,6 +302,15 @@ fn the_state_format_is_stable() {
     let pending = &state["store"][0]["pending"];
     assert!(state["store"][0]["front"].is_string() && pending["until"].is_string(), "{state}");
     assert!(pending["change"]["Reshape"]["front"].is_string(), "{pending}");
+    let mut earlier = state.clone();
+    for added in ["backups", "restores", "automatic"] {
+        assert!(earlier["store"][0].as_object_mut().unwrap().remove(added).is_some(), "{added}");
+    }
+    for added in ["failing_backups", "failing_restores"] {
+        assert!(earlier.as_object_mut().unwrap().remove(added).is_some(), "{added}");
+    }
+    earlier["options"].as_object_mut().unwrap().remove("backups").unwrap();
+    assert_eq!(serde_json::from_value::<super::Service>(earlier).unwrap(), cloud.service);
     let id = cloud.running("redis.ha.xu1.large.p2.4", 4.0);
     let mut deferred = body;
     deferred["execute_immediately"] = json!(false);

@@ -60,6 +60,8 @@ pub(super) fn held_addresses(instance: &Instance) -> BTreeSet<Ipv4Addr> {
         | Transition::Configure { .. }
         | Transition::Restart
         | Transition::Password
+        | Transition::Backup(_)
+        | Transition::Restore(_)
         | Transition::Delete => None,
     });
     let scheduled = instance.scheduled.as_ref().map(|scheduled| &scheduled.layout);

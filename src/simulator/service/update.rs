@@ -48,6 +48,7 @@ impl Service {
                     Some(stored) => (stored.policy, stored.updated_at) = (backup.policy, now),
                     none => *none = Some(backup),
                 }
+                instance.plan_automatic_backup(now);
             }
             instance.updated_at = now;
         });

@@ -69,6 +69,13 @@ pub(super) fn description(text: &str) -> Result<()> {
     if text.chars().count() <= 1024 { Ok(()) } else { Err(ApiError::new("DCS.4011")) }
 }
 
+/// Requires at most 128 characters, or bytes on some sites: `DCS.4098`.
+pub(super) fn remark(body: Body<'_>, rules: &SiteRules) -> Result<Option<String>> {
+    let Some(remark) = body.nonempty("remark")? else { return Ok(None) };
+    let length = if rules.remarks_in_bytes { remark.len() } else { remark.chars().count() };
+    if length <= 128 { Ok(Some(remark.to_owned())) } else { Err(ApiError::new("DCS.4098")) }
+}
+
 /// Requires 1 to 65535, and the default port for Redis 3.0: `DCS.4063`.
 pub(super) fn port(body: Body<'_>, version_3: bool) -> Result<Option<u16>> {
     let error = || ApiError::invalid_parameter("port");
@@ -245,6 +252,23 @@ mod tests {
     fn descriptions_count_characters() {
         assert_eq!(code(description(&"é".repeat(1024))), None);
         assert_eq!(code(description(&"x".repeat(1025))), Some("DCS.4011"));
+    }
+
+    #[test]
+    fn remarks_count_characters_or_bytes() {
+        for (text, main, quirky) in [
+            ("x".repeat(128), true, true),
+            ("x".repeat(129), false, false),
+            ("é".repeat(64), true, true),
+            ("é".repeat(65), true, false),
+            (String::new(), true, true),
+        ] {
+            let body = json!({"remark": text});
+            for (site, good) in [(Site::Main, main), (Site::Quirky, quirky)] {
+                let result = code(remark(Body::new(&body).unwrap(), &site.rules()));
+                assert_eq!(result, (!good).then_some("DCS.4098"), "{body} {site}");
+            }
+        }
     }
 
     #[test]
