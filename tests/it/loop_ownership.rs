@@ -3,13 +3,19 @@
 
 use std::time::Duration;
 
-use dcs_operator::{controller::ObjectId, dcs::model::Tag};
+use dcs_operator::{
+    api::DcsInstance,
+    controller::ObjectId,
+    dcs::model::Tag,
+    formats::{OwnerHash, cloud_name},
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::json;
 
 use crate::support::world::{
     World,
     invariants::tag,
-    objects::{quick_cloud, setup, spec},
+    objects::{NAMESPACE, key, quick_cloud, setup, spec},
 };
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -179,4 +185,72 @@ fn an_object_that_never_worked_has_no_finalizer() {
     assert!(world.object(&key).is_none());
     let left: Vec<_> = world.cluster.secrets_since(&mut 0).into_iter().map(|key| key.name).collect();
     assert_eq!(left, ["dcs-credentials"], "nothing else was written");
+}
+
+/// An earlier object left an instance behind, and the object was restored from a backup, with its finalizer or without.
+#[test]
+fn what_an_earlier_object_left_is_said_once() {
+    for (released, reason) in [(false, "True/AmbiguousOwnership"), (true, "True/ReclaimBlocked")] {
+        for finalizers in [None, Some(vec!["dcs.huaweicloud.com/instance".to_owned()])] {
+            for without_tags in [false, true] {
+                let mut settings = quick_cloud();
+                settings.service.list_without_tags = without_tags;
+                let mut world = World::new(settings, setup());
+                let key = key("sessions");
+                if released {
+                    ready(&mut world, "sessions", json!({"deletionPolicy": "Retain"}));
+                    world.delete(&key);
+                    world.until("gone", LIMIT, |world| world.object(&key).is_none());
+                    world.invariants.allow_lost_passwords();
+                    for name in ["sessions-auth", "sessions-redis"] {
+                        world.cluster.delete_secret(&key.secret(name));
+                    }
+                } else {
+                    let owner = OwnerHash::new("cluster", NAMESPACE, "sessions");
+                    world.make_instance(&cloud_name(NAMESPACE, "sessions", &owner));
+                    world.orphan(&key);
+                }
+                world.restart();
+                let mut object = DcsInstance::new("sessions", spec(json!({})));
+                object.metadata.namespace = Some(NAMESPACE.to_owned());
+                object.metadata.finalizers.clone_from(&finalizers);
+                world.cluster.create(object);
+                world.until("said", LIMIT, |world| world.condition(&key, "Stalled") == reason);
+                let (calls, writes) = cost_of_rest(&mut world);
+                let what = format!("{reason}, {finalizers:?}, without tags: {without_tags}");
+                assert_eq!(writes, 0, "{what}: {}", world.describe());
+                assert!(calls <= 12, "{what}: {calls} calls in ten poll intervals");
+                assert_eq!(world.instances().len(), 1, "{what}");
+                // It goes on when somebody decides.
+                world.edit(&key, |spec| {
+                    spec.reclaim_policy = Some(dcs_operator::api::instance::ReclaimPolicy::Orphaned);
+                });
+                world.until("taken back", LIMIT, |world| world.condition(&key, "Ready") == "True/Available");
+                assert_eq!(world.instances().len(), 1, "{what}");
+            }
+        }
+    }
+}
+
+/// What is found once the lists prove that no instance exists stays said at each later visit.
+#[test]
+fn a_creation_that_is_blocked_is_said_once() {
+    let mut world = World::new(quick_cloud(), setup());
+    for (name, more, reason) in [
+        ("flavor", json!({"capacity": "3Gi"}), "True/InvalidSpec"),
+        (
+            "secret",
+            json!({"auth": {"type": "SecretRef", "secretRef": {"name": "none"}}}),
+            "True/SecretNotFound",
+        ),
+    ] {
+        let key = world.apply(name, spec(more));
+        world.until("stalled", LIMIT, |world| world.condition(&key, "Stalled") == reason);
+    }
+    world.run_for(2 * POLL_INTERVAL);
+    let before = world.cluster.writes();
+    world.run_for(300 * POLL_INTERVAL);
+    assert_eq!(world.cluster.writes() - before, 0, "{}", world.describe());
+    world.edit(&key("flavor"), |spec| spec.capacity = Some(Quantity("1Gi".to_owned())));
+    world.until("created", LIMIT, |world| world.is_well(&key("flavor")));
 }

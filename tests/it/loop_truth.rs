@@ -411,6 +411,30 @@ fn one_object_of_an_account_probes_an_exhausted_quota() {
     world.until("all ready", 12 * MINUTE, |world| keys.iter().all(|key| world.is_well(key)));
 }
 
+/// The instance is gone, and what comes next takes a while: nothing of it is published meanwhile.
+#[test]
+fn an_instance_that_is_gone_is_not_published() {
+    let mut world = ready(json!({"onExternalDeletion": "Recreate"}));
+    let id = own_id(&world);
+    drive(world.client().delete_instance(&id)).unwrap();
+    world.until("deleted", LIMIT, |world| world.instances().is_empty());
+    until(&mut world, "Ready", "False/Creating", LIMIT);
+    fault(&world, "ListInstances", json!({"errorBefore": {"status": 500, "code": "DCS.5000"}}), None);
+    for _ in 0..4 {
+        let status = world.object(&sessions()).unwrap().status.unwrap();
+        let published = world.condition(&sessions(), "BindingPublished");
+        assert_eq!(
+            (status.cloud_status, status.endpoints.is_some(), published.as_str()),
+            (None, false, "False/ExternallyDeleted"),
+            "{}",
+            world.describe()
+        );
+        world.run_for(MINUTE);
+    }
+    world.cloud.lock().clear_faults();
+    until_well(&mut world, LIMIT);
+}
+
 fn ask_for_a_retry(world: &mut World, key: &ObjectId, token: &str) {
     world.cluster.change::<dcs_operator::api::DcsInstance>(key, |object| {
         let annotations = object.metadata.annotations.get_or_insert_default();

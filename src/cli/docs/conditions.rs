@@ -172,7 +172,7 @@ fn source(reason: Reason) -> Source {
         Reason::Adopting => Rows(vec![(Situation::Changing(reason), Readiness::Missing(reason))]),
         Reason::Applying => RowsAndBinding(vec![(Situation::Changing(reason), Readiness::Serving)]),
         Reason::Resizing => Rows(vec![(Situation::Changing(reason), Readiness::Serving)]),
-        Reason::Deleting => Rows(vec![(Situation::Deleting, Readiness::Serving)]),
+        Reason::Deleting => RowsAndBinding(vec![(Situation::Deleting, Readiness::Serving)]),
         Reason::Paused => Rows(vec![(Situation::Paused, Readiness::Serving)]),
         Reason::DriftDetected | Reason::ChangeIneffective => {
             Rows(vec![(Situation::Waiting(reason), Readiness::Serving)])
@@ -198,7 +198,14 @@ fn source(reason: Reason) -> Source {
         | Reason::ListIncomplete
         | Reason::TooManyInstances
         | Reason::CloudError => Rows(unreachable(reason)),
-        Reason::WaitingForInstance | Reason::ClusterError => RowsAndBinding(unreachable(reason)),
+        Reason::ClusterError => RowsAndBinding(unreachable(reason)),
+        Reason::WaitingForInstance => {
+            let why = Reason::Restarting;
+            let waits = Situation::NotServing { why, ours: false, waits: true };
+            let mut rows = vec![(waits, Readiness::NotServing(why))];
+            rows.push((Situation::Changing(reason), Readiness::Serving));
+            RowsAndBinding([unreachable(reason), rows].concat())
+        }
         Reason::SecretNotFound | Reason::SecretRefused | Reason::SecretConflict | Reason::PasswordLost => {
             RowsAndBinding(blocked(reason))
         }

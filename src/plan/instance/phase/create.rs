@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::{tenancy, window_check};
 use crate::{
-    api::Reason,
+    api::{ConditionType, Reason},
     dcs::model::InstanceFacts,
     formats::{Origin, OwnershipTags, cloud_name},
     plan::{
@@ -53,6 +55,36 @@ pub(in crate::plan::instance) fn ambiguous(
     }
 }
 
+/// What kept the object from having an instance when that was decided last, for the spec as it is.
+pub(super) fn said_blocked(o: &Observed) -> Option<(Reason, &str)> {
+    let is_said = |condition: &&Condition| {
+        condition.type_ == ConditionType::Stalled.as_str()
+            && condition.status == "True"
+            && condition.observed_generation == Some(o.subject.generation)
+    };
+    let said = o.status.conditions.iter().find(is_said).filter(|_| o.retry_token().is_none())?;
+    Some((Reason::from_word(&said.reason)?, &said.message))
+}
+
+/// What only a person can mend, of all that is found once the lists prove that no instance exists: it stays said until they
+/// prove that again.
+fn still_blocked(o: &Observed) -> Option<Decision> {
+    let (reason, message) = said_blocked(o).filter(|_| o.status.operation.is_none())?;
+    let lasts = matches!(
+        reason,
+        Reason::InvalidSpec
+            | Reason::SoldOut
+            | Reason::PasswordInvalid
+            | Reason::SecretNotFound
+            | Reason::SecretConflict
+            | Reason::SecretRefused
+            | Reason::AmbiguousOwnership
+            | Reason::ReclaimBlocked
+            | Reason::CreateFailed
+    );
+    lasts.then(|| Decision::blocked(o, reason, message))
+}
+
 /// The lists do not prove yet that no instance exists.
 pub(in crate::plan::instance) fn wait_for_lists(
     o: &Observed,
@@ -62,9 +94,9 @@ pub(in crate::plan::instance) fn wait_for_lists(
     let adopts = o.policies.adopt.as_deref().filter(|_| o.status.id.is_none());
     let decision = match (adopts, wait) {
         (Some(id), _) => Decision::adopting(o, id, why),
-        (None, Some(_)) => Decision::creating(o, why),
+        (None, Some(_)) => still_blocked(o).unwrap_or_else(|| Decision::creating(o, why)),
         // A refused request explains more than the wait for the next list.
-        (None, None) => refusal(o).unwrap_or_else(|| Decision::creating(o, why)),
+        (None, None) => refusal(o).or_else(|| still_blocked(o)).unwrap_or_else(|| Decision::creating(o, why)),
     };
     decision.until_proven(wait)
 }

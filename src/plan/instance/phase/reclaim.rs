@@ -6,7 +6,7 @@ use crate::{
     api::{Reason, instance::ReclaimPolicy, words::Impact},
     formats::{RELEASED_TAG, auth_secret_name},
     plan::{
-        conditions::Readiness,
+        conditions::{Readiness, Situation},
         instance::{
             action::{Lookup, Step},
             decision::Decision,
@@ -44,6 +44,25 @@ pub(super) fn before_creation(o: &Observed, desired: &Desired, lists: &AccountLi
             );
             Some(Decision::blocked(o, Reason::ReclaimBlocked, message))
         }
+    }
+}
+
+/// What keeps an instance of an earlier object from being taken back stays said while the lists show that instance: it needs
+/// no proof that the object has none of its own, and a new proof at each visit would take lists without end.
+pub(in crate::plan::instance) fn still_blocked(
+    o: &Observed,
+    desired: &Desired,
+    lists: &AccountLists,
+) -> Option<Decision> {
+    match (create::said_blocked(o)?.0, claims(lists, &o.subject).orphaned.as_slice()) {
+        (Reason::AmbiguousOwnership, [one]) if o.reclaim_policy() != ReclaimPolicy::Orphaned => {
+            Some(left_behind(o, &one.id))
+        }
+        (Reason::ReclaimBlocked, _) => before_creation(o, desired, lists).filter(|decision| {
+            let is_blocked = matches!(decision.assessment.situation, Situation::Blocked(_));
+            is_blocked || matches!(decision.step, Step::Lookup(_))
+        }),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
         Warning,
         conditions::{Assessment, Readiness, Situation, binding_published, conditions},
         instance::{
+            absence,
             action::{CloudAction, KubeAction, Plan, Step},
             decision::Decision,
             holder,
@@ -80,7 +81,7 @@ fn status_without_binding(
     if let Some(resolved) = &decision.resolved {
         status.resolved = Some(resolved.clone());
     }
-    if decision.id.is_none() || decision.disowned || gone_reason(readiness.0).is_some() {
+    if decision.id.is_none() || decision.disowned || gone_reason(o, readiness.0).is_some() {
         (status.cloud_status, status.endpoints) = (None, None);
     }
     status.id.clone_from(&decision.id);
@@ -256,7 +257,7 @@ fn until_too_old(o: &Observed, decision: &Decision, readiness: Readiness) -> Opt
     let rest = requeue.observation_max_age.checked_sub(o.observation_age(id))?;
     let rests_on_sight = match readiness {
         Readiness::Serving | Readiness::NotServing(_) | Readiness::Unchanged => {
-            gone_reason(readiness).is_none()
+            gone_reason(o, readiness).is_none()
         }
         Readiness::Missing(_) | Readiness::TooOld => false,
     };
@@ -264,12 +265,18 @@ fn until_too_old(o: &Observed, decision: &Decision, readiness: Readiness) -> Opt
 }
 
 /// The instance does not exist, or not any more: what the binding Secret holds leads nowhere.
-fn gone_reason(readiness: Readiness) -> Option<Reason> {
+fn gone_reason(o: &Observed, readiness: Readiness) -> Option<Reason> {
+    let is_gone = |id: &String| o.is_gone(id) && !absence::may_be_invisible(o, id);
     match readiness {
-        Readiness::Missing(reason) | Readiness::NotServing(reason) => {
-            Some(reason).filter(|r| matches!(r, Reason::ExternallyDeleted | Reason::InstanceNotFound))
+        Readiness::Missing(reason @ (Reason::ExternallyDeleted | Reason::InstanceNotFound))
+        | Readiness::NotServing(reason @ (Reason::ExternallyDeleted | Reason::InstanceNotFound)) => {
+            Some(reason)
         }
-        Readiness::Serving | Readiness::Unchanged | Readiness::TooOld => None,
+        Readiness::Serving | Readiness::TooOld => None,
+        Readiness::Missing(_) | Readiness::NotServing(_) | Readiness::Unchanged => {
+            let why = if o.subject.deleting { Reason::Deleting } else { Reason::ExternallyDeleted };
+            o.status.id.as_ref().is_some_and(is_gone).then_some(why)
+        }
     }
 }
 
@@ -281,13 +288,15 @@ fn set_binding(
     (readiness, ready_message): (Readiness, &str),
     status: &mut DcsInstanceStatus,
 ) {
-    if o.subject.deleting {
+    let gone =
+        gone_reason(o, readiness).filter(|_| binding::last_condition(o).is_some() || !o.subject.deleting);
+    if o.subject.deleting && gone.is_none() {
         let observed_generation = Some(o.subject.generation);
         let kept = binding::last_condition(o).map(|last| Condition { observed_generation, ..last.clone() });
         status.conditions.extend(kept);
         return;
     }
-    if let Some(reason) = gone_reason(readiness) {
+    if let Some(reason) = gone {
         let message = "the instance does not exist, so the Secret leads nowhere";
         let published = (false, reason, message);
         let (before, generation) = (&o.status.conditions, o.subject.generation);

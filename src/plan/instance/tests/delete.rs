@@ -460,3 +460,18 @@ fn the_record_of_an_instance_that_an_earlier_object_left_stays() {
     list(&mut o, &[instance(OTHER, owner_tags_of("another-uid", &owner(), Origin::Created))]);
     assert_eq!(step_of(&plan(&o)), "remove finalizer, without status write");
 }
+
+/// The instance is deleted, and another one that carries the object's tags holds the object up.
+#[test]
+fn an_instance_that_was_deleted_is_not_published_while_the_object_is_held_up() {
+    let mut o = deleted(json!({"adopt": {"instanceId": ID}}), ours(ID));
+    assert!(o.status.endpoints.is_some());
+    list(&mut o, &[ours(OTHER)]);
+    o.lookups.detail = read(Detail::NotFound);
+    o.local.gone = Some((ID.to_owned(), s(999)));
+    let plan = plan(&o);
+    let binding = plan.status.conditions.iter().find(|c| c.type_ == "BindingPublished").unwrap();
+    assert_eq!((binding.status.as_str(), binding.reason.as_str()), ("False", "Deleting"));
+    assert_eq!((&plan.status.cloud_status, &plan.status.endpoints), (&None, &None));
+    assert_eq!(values(&plan.status)[3], "True/AmbiguousOwnership");
+}
