@@ -21,7 +21,7 @@ pub struct Claim {
 /// Whether a person waits for the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
-    /// Somebody asked for it.
+    /// A user asked for it.
     Requested,
     /// A schedule made the object: it goes behind all others.
     Scheduled,

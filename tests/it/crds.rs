@@ -200,7 +200,8 @@ fn full_status() -> Value {
     let change = json!({"field": "capacity", "from": "4Gi", "to": "8Gi", "impact": "Disruptive"});
     let endpoint = json!({"host": "h", "ip": "192.168.0.10", "port": 6379});
     json!({
-        "observedGeneration": 3, "id": ID, "cloudStatus": "RUNNING", "account": account, "recreations": 1,
+        "observedGeneration": 3, "id": ID, "cloudStatus": "RUNNING", "account": account, "holder": {"kind": "DcsBackup", "name": "nightly", "uid": "0e6d1a34-0000-4000-8000-000000000001"},
+        "recreations": 1,
         "resolved": {
             "name": "n", "engineVersion": "6.0", "capacity": "4Gi", "specCode": "s", "cacheMode": "ha",
             "cpuType": "x86_64", "replicas": 2, "shards": 1, "availabilityZones": ["a"], "vpcId": ID,

@@ -189,7 +189,7 @@ fn an_object_that_never_worked_has_no_finalizer() {
 
 /// An earlier object left an instance behind, and the object was restored from a backup, with its finalizer or without.
 #[test]
-fn what_an_earlier_object_left_is_said_once() {
+fn what_an_earlier_object_left_stays_stalled() {
     for (released, reason) in [(false, "True/AmbiguousOwnership"), (true, "True/ReclaimBlocked")] {
         for finalizers in [None, Some(vec!["dcs.huaweicloud.com/instance".to_owned()])] {
             for without_tags in [false, true] {
@@ -221,7 +221,14 @@ fn what_an_earlier_object_left_is_said_once() {
                 assert_eq!(writes, 0, "{what}: {}", world.describe());
                 assert!(calls <= 12, "{what}: {calls} calls in ten poll intervals");
                 assert_eq!(world.instances().len(), 1, "{what}");
-                // It goes on when somebody decides.
+                // A request for a retry changes nothing about that.
+                world.cluster.change(&key, |object: &mut DcsInstance| {
+                    let annotations = object.metadata.annotations.get_or_insert_default();
+                    annotations.insert("dcs.huaweicloud.com/retry".to_owned(), "1".to_owned());
+                });
+                world.run_for(POLL_INTERVAL);
+                assert_eq!(cost_of_rest(&mut world).1, 0, "{what}, after a retry: {}", world.describe());
+                // It goes on when the user decides.
                 world.edit(&key, |spec| {
                     spec.reclaim_policy = Some(dcs_operator::api::instance::ReclaimPolicy::Orphaned);
                 });
@@ -234,7 +241,7 @@ fn what_an_earlier_object_left_is_said_once() {
 
 /// What is found once the lists prove that no instance exists stays said at each later visit.
 #[test]
-fn a_creation_that_is_blocked_is_said_once() {
+fn a_creation_that_is_blocked_stays_stalled() {
     let mut world = World::new(quick_cloud(), setup());
     for (name, more, reason) in [
         ("flavor", json!({"capacity": "3Gi"}), "True/InvalidSpec"),

@@ -163,6 +163,33 @@ fn a_record_without_label_is_known_by_the_published_password() {
     }
 }
 
+/// The label is removed while DCS may have set the pending password.
+#[test]
+fn a_record_without_label_keeps_its_pending_password() {
+    let mut world = ready(json!({}));
+    let script = json!({"operation": "ResetPassword", "fault": "dropAnswer", "count": 1});
+    world.cloud.lock().add_faults(world.clock_now(), &script).unwrap();
+    request(&mut world, "one");
+    let record = sessions().secret("sessions-auth");
+    let pending = |world: &World| {
+        let data = world.cluster.read_secret(&record).unwrap().data.unwrap_or_default();
+        data.get("pending").cloned()
+    };
+    let filter = Filter { operation: Some("ResetPassword".to_owned()), ..Filter::default() };
+    world.until("sent", LIMIT, |world| world.cloud.lock().journal().entries(&filter).count() == 1);
+    let sent = pending(&world).expect("a pending password");
+    world.cluster.change_secret(&record, |secret| secret.metadata.labels = None);
+    for _ in 0..30 {
+        world.run_for(Duration::from_secs(1));
+        let data = world.cluster.read_secret(&record).unwrap().data.unwrap_or_default();
+        assert!(data.values().any(|value| *value == sent), "{}", world.describe());
+        if world.is_well(&sessions()) {
+            break;
+        }
+    }
+    world.until("well", LIMIT, |world| world.is_well(&sessions()));
+}
+
 #[test]
 fn a_password_is_not_removed() {
     let mut world = ready(json!({}));

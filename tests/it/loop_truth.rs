@@ -400,7 +400,12 @@ fn one_object_of_an_account_probes_an_exhausted_quota() {
     let keys: Vec<_> = (0..20).map(|n| world.apply(&format!("cache-{n}"), spec(json!({})))).collect();
     let stalled = |world: &World, key: &ObjectId| world.condition(key, "Stalled") == "True/QuotaExceeded";
     world.until("all stalled", LIMIT, |world| keys.iter().all(|key| stalled(world, key)));
+    let mut seen = 0;
+    world.cluster.written_since(&mut seen);
     world.run_for(60 * MINUTE);
+    // Intent and outcome of each try, and nothing of the others.
+    let written = world.cluster.written_since(&mut seen).len();
+    assert!(written <= 60, "{written} writes in an hour");
     let tried = calls(&world, "CreateInstance");
     assert!((10..=18).contains(&tried), "{tried} tries in an hour");
     // A raised quota is noticed within minutes.

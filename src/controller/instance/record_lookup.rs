@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use secrecy::SecretString;
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
         field_managers::sets_data,
         ports::{ManagedResource, ObjectApi, SecretApi},
     },
-    formats::{auth_secret_name, binding_secret_name, pending_auth_secret_name},
+    formats::{INSTANCE_LABEL, auth_secret_name, binding_secret_name, pending_auth_secret_name},
     plan::{
         Blocker,
         instance::{
@@ -110,11 +111,14 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 context.scratch.found = lost;
                 RecordState::Present(Record { restorable, ..facts(secret) })
             }
-            // A tool restored it, or cleaned it, without its label and notes: it is written anew if nothing else is in it.
+            // A tool restored it, or cleaned it, without its label and notes.
             Some(secret) => {
                 let published = self.find_elsewhere(context, lookup).await?;
-                let is_empty = secret.data.as_ref().is_none_or(BTreeMap::is_empty);
-                if is_empty || is_same(published.as_ref(), value(secret, PASSWORD).as_ref()) {
+                let is_ours = is_same(published.as_ref(), value(secret, PASSWORD).as_ref());
+                if is_ours && has_pending(secret) {
+                    // The cloud may have the pending password: nothing may remove it.
+                    RecordState::Present(facts(secret))
+                } else if is_ours && !has_label(secret) || is_unused(secret) {
                     let found = published.is_some();
                     context.scratch.found = published;
                     RecordState::Missing { found }
@@ -247,4 +251,20 @@ fn check(name: &str, key: &str, password: &SecretString) -> Result<(), Blocker> 
         reason: Reason::PasswordInvalid,
         message: format!("the password in Secret {name}, key {key}: {}", problem.message),
     })
+}
+
+/// Whether the Secret holds a password that the cloud may have set.
+fn has_pending(secret: &Secret) -> bool {
+    secret.data.iter().flatten().any(|(key, _)| key.starts_with(PENDING))
+}
+
+/// Whether the Secret says that it belongs to an object, of whatever name.
+fn has_label(secret: &Secret) -> bool {
+    secret.labels().contains_key(INSTANCE_LABEL)
+}
+
+/// Whether nothing is in the Secret and nothing says whose it is.
+fn is_unused(secret: &Secret) -> bool {
+    let is_empty = secret.data.as_ref().is_none_or(BTreeMap::is_empty);
+    is_empty && secret.owner_references().is_empty() && !has_label(secret)
 }

@@ -7,6 +7,8 @@ use super::{
         Observed,
         ownership::{Ownership, ownership_of},
     },
+    intent::is_unresolved,
+    status::observation,
 };
 use crate::{
     api::{Reason, instance::Holder},
@@ -24,8 +26,11 @@ pub(super) fn next(o: &Observed, decision: &Decision) -> Option<Holder> {
 /// The instance serves, and the operator has no change of its own under way.
 fn is_idle(o: &Observed, decision: &Decision) -> bool {
     let rests = match decision.assessment.situation {
-        Situation::InSync | Situation::Waiting(_) | Situation::Blocked(_) => true,
-        Situation::NotObservedYet
+        Situation::InSync
+        | Situation::Waiting(_)
+        | Situation::Blocked(Reason::UnsupportedChange | Reason::InvalidSpec) => true,
+        Situation::Blocked(_)
+        | Situation::NotObservedYet
         | Situation::Creating
         | Situation::Changing(_)
         | Situation::NotServing { .. }
@@ -36,10 +41,17 @@ fn is_idle(o: &Observed, decision: &Decision) -> bool {
         | Situation::DeletionPaused
         | Situation::DeletionBlocked(_) => false,
     };
-    let is_own = decision.facts.as_ref().is_some_and(|facts| {
-        !o.policies.manages() || matches!(ownership_of(facts, &o.subject), Ownership::Ours(_))
+    let is_usable = decision.facts.as_ref().is_some_and(|facts| {
+        let is_allowed = match ownership_of(facts, &o.subject) {
+            Ownership::Ours(_) => true,
+            // The object that manages the instance grants it.
+            Ownership::Foreign => false,
+            Ownership::Unowned | Ownership::Released | Ownership::Orphaned => !o.policies.manages(),
+        };
+        is_allowed && observation::serves(facts.status.as_ref()).is_ok()
     });
-    rests && is_own && decision.step == Step::Nothing && !decision.has_effective_operation()
+    let is_open = decision.operation.as_ref().is_some_and(is_unresolved);
+    rests && is_usable && decision.step == Step::Nothing && !is_open
 }
 
 /// Makes no change while another object operates on the instance: it is woken when that has ended.
@@ -54,6 +66,10 @@ pub(super) fn wait_for(o: &Observed, holder: Option<&Holder>, decision: Decision
     };
     let message =
         format!("{what} once {kind} {name}, which operates on it, has ended; to end it sooner, delete it");
-    let wait = o.settings.requeue.resync_interval(&o.subject.uid);
+    // While not every claim is known, nothing wakes the object.
+    let wait = match &o.claims {
+        Some(_) => o.settings.requeue.resync_interval(&o.subject.uid),
+        None => o.settings.requeue.operation_check_interval,
+    };
     Decision { step: Step::Nothing, assessment: Assessment { situation, message }, wait, ..decision }
 }

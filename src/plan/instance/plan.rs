@@ -41,7 +41,7 @@ fn decide(o: &Observed) -> Decision {
         Location::Vanishing(id) => create::wait_for_deletion(o, &id),
         Location::Lost(id) => external_deletion::decide(o, desired, lists, &id),
         Location::Unknown { wait, why } => {
-            reclaim::still_blocked(o, desired, lists).unwrap_or_else(|| create::wait_for_lists(o, wait, why))
+            reclaim::keep_blocked(o, desired, lists).unwrap_or_else(|| create::wait_for_lists(o, wait, why))
         }
         Location::Reclaiming(id) => reclaim::go_on(o, desired, &id),
         Location::None => reclaim::decide(o, desired, lists),

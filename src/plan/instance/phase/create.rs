@@ -6,13 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{tenancy, window_check};
 use crate::{
-    api::{ConditionType, Reason},
+    api::{ConditionType, Reason, instance::OperationStatus},
     dcs::model::InstanceFacts,
     formats::{Origin, OwnershipTags, cloud_name},
     plan::{
         blocker::retry_class,
         conditions::Readiness,
         instance::{
+            absence,
             action::{CloudAction, KubeAction, Lookup, Step},
             create_spec::CreateSpec,
             decision::Decision,
@@ -55,34 +56,33 @@ pub(in crate::plan::instance) fn ambiguous(
     }
 }
 
-/// What kept the object from having an instance when that was decided last, for the spec as it is.
-pub(super) fn said_blocked(o: &Observed) -> Option<(Reason, &str)> {
-    let is_said = |condition: &&Condition| {
+/// The reason and message of the condition Stalled, if it is True for the present generation.
+pub(super) fn last_blocker(o: &Observed) -> Option<(Reason, &str)> {
+    let is_stalled = |condition: &&Condition| {
         condition.type_ == ConditionType::Stalled.as_str()
             && condition.status == "True"
             && condition.observed_generation == Some(o.subject.generation)
     };
-    let said = o.status.conditions.iter().find(is_said).filter(|_| o.retry_token().is_none())?;
-    Some((Reason::from_word(&said.reason)?, &said.message))
+    let stalled = o.status.conditions.iter().find(is_stalled)?;
+    Some((Reason::from_word(&stalled.reason)?, &stalled.message))
 }
 
-/// What only a person can mend, of all that is found once the lists prove that no instance exists: it stays said until they
-/// prove that again.
-fn still_blocked(o: &Observed) -> Option<Decision> {
-    let (reason, message) = said_blocked(o).filter(|_| o.status.operation.is_none())?;
-    let lasts = matches!(
+/// The last blocker, which was found when the lists proved that no instance exists. It stays until they prove that again,
+/// since each change between Stalled and Reconciling wakes whoever waits for the object.
+fn keep_blocked(o: &Observed) -> Option<Decision> {
+    let (reason, message) = last_blocker(o)?;
+    let is_changed = |last: &OperationStatus| !o.attempts().is_unchanged_since(last);
+    // Of the account and its lists: they work again, or the lists would not be asked.
+    let is_past = matches!(
         reason,
-        Reason::InvalidSpec
-            | Reason::SoldOut
-            | Reason::PasswordInvalid
-            | Reason::SecretNotFound
-            | Reason::SecretConflict
-            | Reason::SecretRefused
-            | Reason::AmbiguousOwnership
-            | Reason::ReclaimBlocked
-            | Reason::CreateFailed
+        Reason::CredentialsMissing
+            | Reason::CredentialsInvalid
+            | Reason::EndpointNotAllowed
+            | Reason::AccountChanged
+            | Reason::TooManyInstances
     );
-    lasts.then(|| Decision::blocked(o, reason, message))
+    let is_retried = o.status.operation.as_ref().is_some_and(is_changed);
+    (!is_past && !is_retried && !absence::has_open_attempt(o)).then(|| Decision::blocked(o, reason, message))
 }
 
 /// The lists do not prove yet that no instance exists.
@@ -94,9 +94,9 @@ pub(in crate::plan::instance) fn wait_for_lists(
     let adopts = o.policies.adopt.as_deref().filter(|_| o.status.id.is_none());
     let decision = match (adopts, wait) {
         (Some(id), _) => Decision::adopting(o, id, why),
-        (None, Some(_)) => still_blocked(o).unwrap_or_else(|| Decision::creating(o, why)),
+        (None, Some(_)) => keep_blocked(o).unwrap_or_else(|| Decision::creating(o, why)),
         // A refused request explains more than the wait for the next list.
-        (None, None) => refusal(o).or_else(|| still_blocked(o)).unwrap_or_else(|| Decision::creating(o, why)),
+        (None, None) => refusal(o).or_else(|| keep_blocked(o)).unwrap_or_else(|| Decision::creating(o, why)),
     };
     decision.until_proven(wait)
 }

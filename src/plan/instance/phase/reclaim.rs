@@ -47,14 +47,14 @@ pub(super) fn before_creation(o: &Observed, desired: &Desired, lists: &AccountLi
     }
 }
 
-/// What keeps an instance of an earlier object from being taken back stays said while the lists show that instance: it needs
-/// no proof that the object has none of its own, and a new proof at each visit would take lists without end.
-pub(in crate::plan::instance) fn still_blocked(
+/// The blocker of the last visit, while the lists show the instance of an earlier object that causes it. It needs no proof
+/// that the object has no instance of its own: at each visit, that would take several lists.
+pub(in crate::plan::instance) fn keep_blocked(
     o: &Observed,
     desired: &Desired,
     lists: &AccountLists,
 ) -> Option<Decision> {
-    match (create::said_blocked(o)?.0, claims(lists, &o.subject).orphaned.as_slice()) {
+    match (create::last_blocker(o)?.0, claims(lists, &o.subject).orphaned.as_slice()) {
         (Reason::AmbiguousOwnership, [one]) if o.reclaim_policy() != ReclaimPolicy::Orphaned => {
             Some(left_behind(o, &one.id))
         }

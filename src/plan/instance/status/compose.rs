@@ -266,7 +266,12 @@ fn until_too_old(o: &Observed, decision: &Decision, readiness: Readiness) -> Opt
 
 /// The instance does not exist, or not any more: what the binding Secret holds leads nowhere.
 fn gone_reason(o: &Observed, readiness: Readiness) -> Option<Reason> {
-    let is_gone = |id: &String| o.is_gone(id) && !absence::may_be_invisible(o, id);
+    // A list may have shown it after the read that did not find it.
+    let is_seen = |id: &String| {
+        let gone = o.local.gone.as_ref().map(|(_, at)| *at);
+        o.local.last_seen.as_ref().is_some_and(|(seen, at)| seen == id && Some(*at) > gone)
+    };
+    let is_gone = |id: &String| o.is_gone(id) && !is_seen(id) && !absence::may_be_invisible(o, id);
     match readiness {
         Readiness::Missing(reason @ (Reason::ExternallyDeleted | Reason::InstanceNotFound))
         | Readiness::NotServing(reason @ (Reason::ExternallyDeleted | Reason::InstanceNotFound)) => {

@@ -474,7 +474,7 @@ fn a_read_that_fails_is_repeated_after_its_own_delay() {
 
 /// What a user waits for goes ahead of what the operator does by itself.
 #[test]
-fn an_object_that_somebody_waits_for_is_urgent() {
+fn an_object_that_a_user_waits_for_is_urgent() {
     let at_rest = in_sync(json!({}), ours(ID));
     assert!(!at_rest.is_urgent());
     assert!(edited(at_rest.clone(), json!({"description": "carts"})).is_urgent());
