@@ -166,7 +166,7 @@ async fn two_kinds_run_over_one_manager_and_share_a_secret() {
     for name in ["one", "two"] {
         until_complete(&probes, name).await;
     }
-    eventually("nobody operates on the instance", DEADLINE, || async {
+    eventually("no other object operates on the instance", DEADLINE, || async {
         let status = tenant.instances().get("sessions").await.unwrap().status.unwrap();
         status.holder.is_none().then_some(())
     })

@@ -61,7 +61,7 @@ fn apply_claims(world: &mut World) {
     world.edit(&key("sessions"), |spec| spec.description = Some("carts".to_owned()));
 }
 
-/// Both Probes were served and the edit was made, each while nobody else operated on the instance.
+/// Both Probes were served and the edit was made, each while no other object operated on the instance.
 fn is_served(world: &World) -> bool {
     let instance = &world.instances()[0];
     let has = |name: &&str| tag(instance, &tag_key(name)).as_deref() == Some("seen");

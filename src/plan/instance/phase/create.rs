@@ -68,7 +68,7 @@ pub(super) fn last_blocker(o: &Observed) -> Option<(Reason, &str)> {
 }
 
 /// The last blocker, which was found when the lists proved that no instance exists. It stays until they prove that again,
-/// since each change between Stalled and Reconciling wakes whoever waits for the object.
+/// since tools that wait for the object react to each change between Stalled and Reconciling.
 fn keep_blocked(o: &Observed) -> Option<Decision> {
     let (reason, message) = last_blocker(o)?;
     let is_changed = |last: &OperationStatus| !o.attempts().is_unchanged_since(last);

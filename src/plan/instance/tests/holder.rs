@@ -83,7 +83,7 @@ fn no_change_is_made_while_another_object_operates() {
 }
 
 #[test]
-fn a_deletion_waits_for_the_holder_and_for_nobody_else() {
+fn a_deletion_waits_for_the_holder_and_for_no_other_claim() {
     let mut o = in_sync(json!({}), ours(ID));
     o.subject.deleting = true;
     o.lookups.detail = found(ours(ID));

@@ -129,7 +129,7 @@ fn check_permission(o: &Observed, plan: &Plan) -> Result<(), TestCaseError> {
     let Some(action) = action_of(plan) else { return Ok(()) };
     prop_assert!(!o.policies.paused && o.subject.finalizer);
     prop_assert!(o.desired.is_ok() || o.subject.deleting);
-    // Nobody else operates on the instance.
+    // No other object operates on the instance.
     let others = o.claims.as_ref().is_none_or(|claims| !claims.is_empty());
     prop_assert!(o.status.holder.is_none() || !others, "{:?}", action);
     prop_assert_eq!(plan.intent.as_ref().and_then(|intent| intent.holder.as_ref()), None);

@@ -268,7 +268,7 @@ impl World {
         }
     }
 
-    /// Somebody makes the object own this Secret.
+    /// Makes the object own this Secret, as another tool might.
     pub(crate) fn own_secret(&self, key: &ObjectId, name: &str) {
         let owner = self.as_owner(key);
         self.cluster.change_secret(&key.secret(name), |secret| {
@@ -277,7 +277,7 @@ impl World {
     }
 
     /// The Secrets as versions before the record wrote them: only `copy` holds the password, and the object owns it. The
-    /// operator starts anew, as after an update.
+    /// operator restarts, as after an update.
     pub(crate) fn as_before_the_record(&mut self, key: &ObjectId, copy: &str) {
         let record = key.secret(&format!("{}-auth", key.name));
         if copy.ends_with("-pending-auth") {
