@@ -84,6 +84,10 @@ async fn objects_converge_after_refusals_conflicts_and_aborted_watches() {
     for status in [429, 409, 500] {
         proxy.fault("DELETE", "/secrets/", status, 2);
     }
+    proxy.lose_answer("DELETE", "/secrets/", 2);
+    for part in ["/status", "dcsinstances/"] {
+        proxy.lose_answer("PATCH", part, 3);
+    }
     tokio::select! {
         () = tenant.delete_many(OBJECTS, DEADLINE) => {}
         () = aborting => {}

@@ -37,6 +37,9 @@ pub(crate) struct Fault {
 /// Pseudo status: the request gets no response.
 const NO_RESPONSE: u16 = 0;
 
+/// Pseudo status: the request is forwarded, and its answer is lost.
+const LOST_ANSWER: u16 = 1;
+
 /// A plain HTTP proxy. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Proxy(Arc<Inner>);
@@ -49,7 +52,7 @@ struct Inner {
     delay: AtomicU64,
     /// Requests whose path and query contain this are not answered, and their answers stop, but stay open.
     silent: watch::Sender<Option<&'static str>>,
-    /// Responses are aborted when this changes.
+    /// Watches are aborted when this changes.
     abort: watch::Sender<u64>,
     response_counts: Mutex<BTreeMap<u16, u64>>,
     /// Path and query of each request, and its Accept header.
@@ -106,6 +109,11 @@ impl Proxy {
         self.fault(method, part, NO_RESPONSE, left);
     }
 
+    /// Forwards `left` matching requests, and answers them with 502.
+    pub(crate) fn lose_answer(&self, method: &'static str, part: &'static str, left: u32) {
+        self.fault(method, part, LOST_ANSWER, left);
+    }
+
     /// Whether all faults were used.
     pub(crate) fn all_faults_used(&self) -> bool {
         self.0.faults.lock().unwrap().iter().all(|fault| fault.left == 0)
@@ -129,7 +137,7 @@ impl Proxy {
         self.0.silent.send_replace(part);
     }
 
-    /// Aborts every watch.
+    /// Aborts every watch. Other requests go on: an abort each 200 ms would end every request on a busy machine.
     pub(crate) fn abort_watches(&self) {
         self.0.abort.send_modify(|number| *number += 1);
     }
@@ -164,6 +172,23 @@ fn answer(status: u16, headers: HeaderMap, body: Body) -> Response {
     response
 }
 
+/// The aborts of one request.
+struct Abort {
+    number: watch::Receiver<u64>,
+    is_watch: bool,
+}
+
+// === impl Abort ===
+
+impl Abort {
+    /// Returns when the request is to be aborted.
+    async fn asked(&mut self) {
+        if !self.is_watch || self.number.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
 fn is_silent(silent: &watch::Receiver<Option<&'static str>>, path: &str) -> bool {
     silent.borrow().is_some_and(|part| path.contains(part))
 }
@@ -178,7 +203,9 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let count = |status: u16| *proxy.0.response_counts.lock().unwrap().entry(status).or_default() += 1;
-    if let Some(status) = proxy.injected_status(method.as_str(), &path) {
+    let injected = proxy.injected_status(method.as_str(), &path);
+    let is_lost = injected == Some(LOST_ANSWER);
+    if let Some(status) = injected.filter(|_| !is_lost) {
         count(status);
         if status == NO_RESPONSE {
             return std::future::pending().await;
@@ -197,7 +224,7 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
         count(NO_RESPONSE);
         return std::future::pending().await;
     }
-    let mut abort = proxy.0.abort.subscribe();
+    let mut abort = Abort { number: proxy.0.abort.subscribe(), is_watch: path.contains("watch=true") };
     let (server, client) = proxy.0.upstream.lock().unwrap().clone();
     let mut headers = request.headers().clone();
     headers.remove(header::HOST);
@@ -205,9 +232,9 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let sent = client.request(method, format!("{server}{path}")).headers(headers).body(body).send();
     let answered = tokio::select! {
         answered = sent => answered,
-        _ = abort.changed() => return answer(502, HeaderMap::new(), Body::empty()),
+        () = abort.asked() => return answer(502, HeaderMap::new(), Body::empty()),
     };
-    let Ok(answered) = answered else {
+    let Some(answered) = answered.ok().filter(|_| !is_lost) else {
         return answer(502, HeaderMap::new(), Body::empty());
     };
     let (status, mut headers) = (answered.status().as_u16(), answered.headers().clone());
@@ -229,7 +256,7 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
                         }
                     }
                     chunk = answered.chunk() => break chunk.map_err(std::io::Error::other).transpose()?,
-                    _ = abort.changed() => return None,
+                    () = abort.asked() => return None,
                 }
             };
             Some((chunk, (answered, abort, silent, path)))
