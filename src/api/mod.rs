@@ -3,8 +3,10 @@
 //! This module does no IO and decides nothing; `plan` converts a spec to the desired state. The doc comment of a field
 //! documents it for users: `kubectl explain` shows it. The rules beside a type validate its values.
 
+pub mod backup;
 pub mod conditions;
 pub mod instance;
+pub mod job;
 pub mod operation;
 pub mod reasons;
 pub mod rules;
@@ -14,6 +16,7 @@ mod transform;
 pub mod words;
 
 pub use self::{
+    backup::{DcsBackup, DcsBackupSpec, DcsBackupStatus},
     conditions::ConditionType,
     instance::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus},
     reasons::Reason,

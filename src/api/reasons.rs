@@ -55,6 +55,12 @@ reasons! {
     InSync => "Nothing.",
     /// The binding Secret holds what clients need.
     Published => "Nothing.",
+    /// The job is done.
+    Completed => "Nothing.",
+    /// An earlier object stood for the same job, which is done.
+    AlreadyCompleted => "Nothing.",
+    /// The backup can be restored to its instance.
+    Restorable => "Nothing.",
     /// Nothing is wrong.
     AsExpected => "Nothing.",
 
@@ -74,6 +80,10 @@ reasons! {
     Deleting => "Wait: up to half an hour.",
     /// The address of the instance is not known yet.
     WaitingForEndpoint => "Wait.",
+    /// DCS is carrying out the job.
+    Running => "Wait: backups and restores take up to half an hour.",
+    /// The DcsInstance that the object refers to does not exist yet.
+    WaitingForReference => "Create the DcsInstance, or correct the reference.",
     /// Another operation must end first.
     WaitingForInstance => "Wait until what the message names has ended.",
 
@@ -152,6 +162,26 @@ reasons! {
     /// A Secret with the needed name exists and does not belong to the object.
     SecretConflict => "Rename or delete that Secret; the operator never overwrites it.",
 
+    /// The object or backup that the spec refers to does not exist.
+    ReferenceNotFound => "Correct the reference, or create what it names.",
+    /// DCS does not offer this for the instance.
+    UnsupportedMode => "Use an instance with another cacheMode: DCS does not back up single-node instances.",
+    /// Another backup would make DCS remove one that must stay.
+    BackupLimitReached => "Delete a backup that you do not need, or unpin the one that the message names.",
+
+    // A job has ended without success.
+
+    /// DCS carried the job out without success.
+    OperationFailed => "See the message, then make a new object.",
+    /// The job was not started by its deadline.
+    Expired => "Make a new object with a later deadline if the job is still wanted.",
+    /// The job did not end in time.
+    DeadlineExceeded => "See the DCS console, which shows whether it still runs; then make a new object.",
+    /// The instance of the job does not exist any more, or is being deleted.
+    InstanceDeleted => "Nothing, or delete this object.",
+    /// The backup exists, and cannot be restored to its instance as that is now.
+    NotRestorable => "See the message; make a new backup.",
+
     // The account needs attention.
 
     /// No credentials exist for this namespace.
@@ -200,6 +230,8 @@ reasons! {
     GuardedByFinalizer => "Wait until its owner removes the finalizer that the message names, or remove it.",
     /// The CustomResourceDefinition lacks fields of this version, so the API server may have dropped a policy of the spec.
     DefinitionOutdated => "Apply the CustomResourceDefinitions of this version of the operator.",
+    /// A DcsBackup of the instance is pinned: deleting the instance would delete that backup.
+    BackupPinned => "Set pinned to false on the DcsBackup that the message names, or delete it; or set deletionPolicy of the DcsInstance to Retain.",
     /// The instance is prepaid: the API cannot delete it.
     PrepaidNotDeletable => "Unsubscribe from it in the console, or set deletionPolicy to Retain.",
 }

@@ -19,7 +19,7 @@ macro_rules! string_schema {
     )*};
 }
 
-string_schema!(OperationType, OperationOutcome, Impact);
+string_schema!(OperationType, OperationOutcome, JobOutcome, Impact);
 
 words! {
     /// An operation on an instance.
@@ -42,6 +42,18 @@ words! {
         Resize,
         /// Changes the password.
         ResetPassword,
+        /// Backs it up.
+        Backup,
+        /// Deletes a backup.
+        DeleteBackup,
+    }
+
+    /// How a job ended.
+    pub enum JobOutcome {
+        /// It did what was asked for.
+        Succeeded,
+        /// It did not, and is not tried again.
+        Failed,
     }
 
     /// The outcome of an attempt.

@@ -55,6 +55,8 @@ struct Entry {
     projection: u64,
     /// The claim of the object to operate on the instance that it is about.
     claim: Option<Box<Claim>>,
+    /// The instance must not be deleted while the object exists.
+    pins: bool,
 }
 
 /// What the index keeps of an object.
@@ -66,6 +68,8 @@ pub struct LinkFacts {
     pub projection: u64,
     /// The claim of the object to operate on the instance that it is about.
     pub claim: Option<Claim>,
+    /// The instance must not be deleted while the object exists.
+    pub pins: bool,
 }
 
 /// What follows from a change of an object.
@@ -90,18 +94,18 @@ pub struct LinkIndex {
 impl LinkIndex {
     /// Records an object as a watch shows it.
     pub fn on_object(&self, id: &ObjectId, facts: LinkFacts) -> LinkChange {
-        let LinkFacts { links: new, projection, claim } = facts;
+        let LinkFacts { links: new, projection, claim, pins } = facts;
         let mut links = self.lock();
         let mut wake = BTreeSet::new();
-        let before = links.claimed_instances(id);
+        let before = links.asked_instances(id);
         let dropped = links.set(id, new);
         if links.set_projection(id, projection) {
             wake.extend(links.referrers(&Referent::Object(id.clone())).cloned());
         }
-        let is_new = links.set_claim(id, claim);
-        let claimed = links.claimed_instances(id);
-        if is_new || before != claimed {
-            wake.extend(before.into_iter().chain(claimed));
+        let is_new = links.set_asks(id, claim, pins);
+        let asked = links.asked_instances(id);
+        if is_new || before != asked {
+            wake.extend(before.into_iter().chain(asked));
         }
         LinkChange { wake: wake.into_iter().collect(), dropped }
     }
@@ -109,20 +113,46 @@ impl LinkIndex {
     /// Removes an object that is gone. It is woken itself, so that its state is dropped.
     pub fn on_gone(&self, id: &ObjectId) -> LinkChange {
         let mut links = self.lock();
-        let claimed = links.claimed_instances(id);
+        let asked = links.asked_instances(id);
         let dropped = links.remove(id);
         let referrers = links.referrers(&Referent::Object(id.clone())).cloned();
-        LinkChange { wake: referrers.chain(claimed).chain([id.clone()]).collect(), dropped }
+        LinkChange { wake: referrers.chain(asked).chain([id.clone()]).collect(), dropped }
     }
 
-    /// The first list of every kind is complete: what no watch shows does not exist.
-    pub fn on_complete(&self) {
-        self.is_complete.store(true, Ordering::Release);
+    /// The first list of every kind is complete: what no watch shows does not exist. Returns the objects that may have waited
+    /// for it, to be woken: those that are about an instance, and their instances.
+    pub fn on_complete(&self) -> Vec<ObjectId> {
+        if self.is_complete.swap(true, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let links = self.lock();
+        let about = |link: &Link| (link.relation == Relation::Instance).then(|| link.object_id()).flatten().cloned();
+        let both = |(object, entry): (&ObjectId, &Entry)| {
+            let instances: Vec<_> = entry.links.iter().filter_map(about).collect();
+            let own = (!instances.is_empty()).then(|| object.clone());
+            instances.into_iter().chain(own).collect::<Vec<_>>()
+        };
+        links.by_object.iter().flat_map(both).collect()
+    }
+
+    /// Whether the first list of every kind is complete.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete.load(Ordering::Acquire)
+    }
+
+    /// The names of the objects because of which an instance must not be deleted; `None` while some may be unknown.
+    pub fn pins(&self, instance: &ObjectId) -> Option<Vec<ObjectId>> {
+        self.is_complete().then(|| self.lock().pins(instance))
+    }
+
+    /// The objects that are about an instance.
+    pub fn about(&self, instance: &ObjectId) -> Vec<ObjectId> {
+        self.lock().about(instance).cloned().collect()
     }
 
     /// The claims to operate on an instance; `None` while some may be unknown.
     pub fn claims(&self, instance: &ObjectId) -> Option<Vec<Claim>> {
-        self.is_complete.load(Ordering::Acquire).then(|| self.lock().claims(instance))
+        self.is_complete().then(|| self.lock().claims(instance))
     }
 
     /// The links, for reading more of them at once.
@@ -188,21 +218,21 @@ impl Links {
         }
     }
 
-    /// Records the claim of an object. Returns whether it is new.
-    fn set_claim(&mut self, object: &ObjectId, claim: Option<Claim>) -> bool {
+    /// Records what an object asks of its instance. Returns whether that is new.
+    fn set_asks(&mut self, object: &ObjectId, claim: Option<Claim>, pins: bool) -> bool {
         let claim = claim.map(Box::new);
         match self.by_object.get_mut(object) {
-            Some(entry) if entry.claim != claim => {
-                entry.claim = claim;
+            Some(entry) if entry.claim != claim || entry.pins != pins => {
+                (entry.claim, entry.pins) = (claim, pins);
                 true
             }
             Some(_) | None => false,
         }
     }
 
-    /// The instances that an object claims.
-    fn claimed_instances(&self, object: &ObjectId) -> Vec<ObjectId> {
-        let entry = self.by_object.get(object).filter(|entry| entry.claim.is_some());
+    /// The instances that an object claims or pins.
+    fn asked_instances(&self, object: &ObjectId) -> Vec<ObjectId> {
+        let entry = self.by_object.get(object).filter(|entry| entry.claim.is_some() || entry.pins);
         let links = entry.into_iter().flat_map(|entry| &entry.links);
         links
             .filter(|link| link.relation == Relation::Instance)
@@ -211,13 +241,21 @@ impl Links {
             .collect()
     }
 
+    /// The objects that are about an instance.
+    fn about(&self, instance: &ObjectId) -> impl Iterator<Item = &ObjectId> {
+        let referrers = self.referrers.get(&Referent::Object(instance.clone())).into_iter().flatten();
+        referrers.filter(|(_, relation)| *relation == Relation::Instance).map(|(object, _)| object)
+    }
+
     /// The claims to operate on an instance.
     fn claims(&self, instance: &ObjectId) -> Vec<Claim> {
-        let referrers = self.referrers.get(&Referent::Object(instance.clone())).into_iter().flatten();
-        referrers
-            .filter(|(_, relation)| *relation == Relation::Instance)
-            .filter_map(|(object, _)| self.by_object.get(object)?.claim.as_deref().cloned())
-            .collect()
+        self.about(instance).filter_map(|object| self.by_object.get(object)?.claim.as_deref().cloned()).collect()
+    }
+
+    /// The objects that pin an instance.
+    fn pins(&self, instance: &ObjectId) -> Vec<ObjectId> {
+        let pins = |object: &&ObjectId| self.by_object.get(*object).is_some_and(|entry| entry.pins);
+        self.about(instance).filter(pins).cloned().collect()
     }
 
     /// Removes an object. Returns the links that it had.

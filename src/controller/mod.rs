@@ -6,6 +6,7 @@
 
 mod account_limits;
 mod accounts;
+pub mod backup;
 mod calls;
 mod dispatch;
 mod event_sink;
@@ -26,7 +27,7 @@ mod write_guard;
 pub use self::{
     account_limits::AccountLimits,
     accounts::{
-        ClientFactory, CredentialsCache, Endpoints, HostPattern, HostPort, Namespaces, OwnCredentials,
+        ClientFactory, CredentialsCache, CredentialsChoice, Endpoints, HostPattern, HostPort, Namespaces, OwnCredentials,
         ParsedCredentials, read_credentials,
     },
     calls::RetryAt,
@@ -34,7 +35,7 @@ pub use self::{
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId, ObjectNames},
     kube::{
-        Deadlines, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
+        Deadlines, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
         WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
     },
     links::{Link, LinkChange, LinkFacts, LinkIndex, Links, Referent, Relation},

@@ -55,8 +55,18 @@ pub trait ManagedResource:
     /// The last published status.
     fn status(&self) -> Option<&Self::Status>;
 
-    /// `spec.credentialsRef.name`.
+    /// The Secret with credentials that the object itself names; the default one otherwise.
     fn credentials_ref(&self) -> Option<&str>;
+
+    /// Whether the object keeps the Secret that it takes its credentials from in use.
+    fn holds_credentials(&self) -> bool {
+        true
+    }
+
+    /// Whether the DcsInstance that the object is about must not be deleted while the object exists.
+    fn pins_instance(&self) -> bool {
+        false
+    }
 
     /// An object of which only the metadata is known.
     fn from_metadata(metadata: ObjectMeta) -> Self;
@@ -79,8 +89,15 @@ pub trait ManagedResource:
     /// What the index of links keeps of the object.
     fn link_facts(&self) -> LinkFacts {
         let mut links = self.links();
-        links.insert(Link::secret(Relation::Credentials, self.credentials_secret()));
-        LinkFacts { links, projection: self.projection(), claim: self.claim() }
+        if self.holds_credentials() {
+            links.insert(Link::secret(Relation::Credentials, self.credentials_secret()));
+        }
+        LinkFacts {
+            links,
+            projection: self.projection(),
+            claim: self.claim(),
+            pins: self.pins_instance(),
+        }
     }
 
     /// The token of the annotation that asks for a retry, shortened to what a status holds.

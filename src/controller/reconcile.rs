@@ -104,7 +104,7 @@ async fn gather<T: Reconciler>(
     let shared = kind.shared();
     let token = object.retry_token();
     let retry = kind.local_states().with(object, |entry| entry.asks_retry(token.as_ref()));
-    let (account, cloud) = match shared.resolve_account(object.as_ref(), retry).await? {
+    let (account, cloud) = match shared.resolve_account(&kind.credentials(object), retry).await? {
         Ok((account, cloud)) => (Ok(account), Some(cloud)),
         Err(AccountUnavailable::Blocker(blocker)) => (Err(blocker), None),
         Err(AccountUnavailable::InProgress) => return Ok(None),
@@ -198,6 +198,7 @@ async fn execute<T: Reconciler>(
         }
         Step::CloudAction(action) => match reserve_write(kind, &context, action) {
             Ok(until) => {
+                tell_warnings(kind, object, &plan);
                 execute_cloud_action(kind, object, context, (action, plan.intent.as_deref()), until).await
             }
             Err(RetryAt(until)) => {

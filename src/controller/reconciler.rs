@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 
 use super::{
-    accounts::ClientFactory,
+    accounts::{ClientFactory, CredentialsChoice},
     calls::RetryAt,
     local_state::LocalStateStore,
     ports::{ClusterError, ManagedResource, ObjectApi, SecretApi},
@@ -73,6 +73,11 @@ pub trait Reconciler: Send + Sync + Sized {
     fn objects(&self) -> &impl ObjectApi<Self::Object>;
     /// Their local state.
     fn local_states(&self) -> &LocalStateStore<Self::Object, Self::LocalState>;
+
+    /// The Secret that an object takes its credentials from.
+    fn credentials(&self, object: &Self::Object) -> CredentialsChoice {
+        CredentialsChoice::of(object)
+    }
 
     /// Puts together what the planner decides from.
     fn observe(&self, known: Known<Self>) -> Self::Observed;

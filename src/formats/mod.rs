@@ -6,6 +6,7 @@
 
 mod digest;
 mod hash;
+mod job_mark;
 mod name;
 mod object;
 mod owner;
@@ -13,9 +14,10 @@ mod ownership;
 
 pub use self::{
     hash::{HashKey, Purpose},
+    job_mark::{Execution, JobMark},
     name::cloud_name,
     object::{
-        ADDRESS_ANNOTATION, APPROVE_ANNOTATION, FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER,
+        ADDRESS_ANNOTATION, APPROVE_ANNOTATION, BACKUP_FINALIZER, FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER,
         INSTANCE_ID_ANNOTATION, INSTANCE_LABEL, PASSWORD_SOURCE_ANNOTATION, PENDING_PASSWORD_ANNOTATION,
         RECORD_ANNOTATION, RETRY_ANNOTATION, ROTATE_PASSWORD_ANNOTATION, auth_secret_name, binding_keys,
         binding_secret_name, former_auth_secret_name, pending_auth_secret_name,

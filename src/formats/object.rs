@@ -23,6 +23,8 @@ pub const RECORD_ANNOTATION: &str = "dcs.huaweicloud.com/record";
 pub const ADDRESS_ANNOTATION: &str = "dcs.huaweicloud.com/address";
 /// Finalizer of a DcsInstance that may have an instance in the cloud.
 pub const INSTANCE_FINALIZER: &str = "dcs.huaweicloud.com/instance";
+/// Finalizer of a DcsBackup that may have a backup in the cloud.
+pub const BACKUP_FINALIZER: &str = "dcs.huaweicloud.com/backup";
 /// Finalizer of a Secret that the operator needs until no object uses it.
 pub const IN_USE_FINALIZER: &str = "dcs.huaweicloud.com/in-use";
 /// Field manager of status and Secrets.
@@ -67,6 +69,7 @@ mod tests {
         assert_eq!(APPROVE_ANNOTATION, "dcs.huaweicloud.com/approve");
         assert_eq!(RETRY_ANNOTATION, "dcs.huaweicloud.com/retry");
         assert_eq!(INSTANCE_FINALIZER, "dcs.huaweicloud.com/instance");
+        assert_eq!(BACKUP_FINALIZER, "dcs.huaweicloud.com/backup");
         assert_eq!(IN_USE_FINALIZER, "dcs.huaweicloud.com/in-use");
         assert_eq!(FIELD_MANAGER, "dcs-operator");
         assert_eq!(ROTATE_PASSWORD_ANNOTATION, "dcs.huaweicloud.com/rotate-password");

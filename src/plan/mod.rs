@@ -6,6 +6,7 @@
 //! complete [`Definition`]) and
 //! [`schedule`] (waits). Each kind adds a module.
 
+pub mod backup;
 pub mod blocker;
 pub mod claims;
 pub mod conditions;

@@ -327,6 +327,11 @@ pub fn is_account_limit(reason: Reason) -> bool {
     matches!(reason, Reason::QuotaExceeded | Reason::InsufficientBalance)
 }
 
+/// Whether the operation makes something that gets an id.
+fn makes_something(type_: &OperationType) -> bool {
+    matches!(type_, OperationType::Create | OperationType::Backup)
+}
+
 /// The cloud accepted a change that shows at once: a repetition needs more time.
 fn changes_settings(operation: &OperationStatus) -> bool {
     operation.outcome == Some(OperationOutcome::Accepted)
@@ -352,7 +357,7 @@ impl AttemptTracker {
     pub fn on_intent_recorded(&mut self, operation: Option<&OperationStatus>, now: Duration) {
         (self.unconfirmed, self.attempt) = (None, None);
         self.observe(operation, now);
-        if operation.is_some_and(|operation| operation.type_ == OperationType::Create) {
+        if operation.is_some_and(|operation| makes_something(&operation.type_)) {
             self.creation = Some(Creation { begun: now, id: None });
         }
     }
@@ -367,13 +372,19 @@ impl AttemptTracker {
         self.outcome = Some(outcome.clone());
         let Some(Attempt { operation, instance, .. }) = &self.attempt else { return };
         match (operation, outcome, &mut self.creation) {
-            (OperationType::Create, ChangeOutcome::Refused { .. }, creation) => *creation = None,
-            (OperationType::Create, ChangeOutcome::Accepted { instance_id }, Some(creation)) => {
+            (OperationType::Create | OperationType::Backup, ChangeOutcome::Refused { .. }, creation) => {
+                *creation = None;
+            }
+            (
+                OperationType::Create | OperationType::Backup,
+                ChangeOutcome::Accepted { instance_id },
+                Some(creation),
+            ) => {
                 creation.id.clone_from(instance_id);
             }
             // What it made is being deleted.
             (
-                OperationType::Delete | OperationType::DeleteFailed,
+                OperationType::Delete | OperationType::DeleteFailed | OperationType::DeleteBackup,
                 ChangeOutcome::Accepted { .. },
                 Some(creation),
             ) if creation.id == *instance => self.creation = None,
@@ -405,8 +416,8 @@ impl AttemptTracker {
 
 impl Attempt {
     fn of(operation: &OperationStatus) -> Self {
-        // A new instance gets its id with the outcome of the same attempt.
-        let is_create = operation.type_ == OperationType::Create;
+        // What is made gets its id with the outcome of the same attempt.
+        let is_create = makes_something(&operation.type_);
         Self {
             process: operation.process.clone(),
             at: operation.attempted_at.as_ref().map(|at| time::from_kube(at).timestamp()),

@@ -28,6 +28,8 @@ pub struct RequeuePolicy {
     pub busy: Duration,
     /// The delay while an operation is in progress; a list that shows a change wakes the object earlier.
     pub operation_check_interval: Duration,
+    /// How often a job that runs in the cloud is looked at.
+    pub job_check_interval: Duration,
     /// The longest time between two visits. A list that shows a change wakes the object earlier.
     pub resync_interval: Duration,
     /// How long lists may be missing before the object reports it: the retries after a failed list may all fall within
@@ -133,6 +135,7 @@ impl Default for RequeuePolicy {
             rejected: Backoff::seconds(1, 600),
             busy: Duration::from_secs(30),
             operation_check_interval: Duration::from_secs(120),
+            job_check_interval: Duration::from_secs(15),
             resync_interval: Duration::from_secs(3600),
             unreachable_after: Duration::from_secs(90),
             observation_max_age: Duration::from_secs(600),

@@ -63,7 +63,7 @@ pub struct DcsInstanceStatus {
     pub operation: Option<OperationStatus>,
 
     /// The object of another kind that operates on the instance now. The operator makes no change of its own to the instance
-    /// meanwhile, and other objects wait. This version has no such kind.
+    /// meanwhile, and other objects wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
 
@@ -306,7 +306,7 @@ fn fields_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-fn quantity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(in crate::api) fn quantity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "maxLength": 32 })
 }
 

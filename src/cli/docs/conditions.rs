@@ -5,7 +5,9 @@ use chrono::DateTime;
 use super::{GENERATED, Page, cell, head, row};
 use crate::{
     api::{ConditionType, Reason},
-    plan::conditions::{Assessment, Readiness, Situation, conditions},
+    plan::conditions::{
+        Assessment, JobResult, JobSituation, Readiness, Situation, conditions, job_conditions,
+    },
 };
 
 /// The conditions of a DcsInstance: type, what True means, what else it can be.
@@ -38,6 +40,43 @@ const TYPES: [(ConditionType, &str, &str); 5] = [
         "False: the Secret is not written yet, or cannot be written.",
     ),
 ];
+
+/// The conditions of a DcsBackup: type, what True means, what else it can be.
+const JOB_TYPES: [(ConditionType, &str, &str); 5] = [
+    (
+        ConditionType::Complete,
+        "The backup was made. This stays True, also when the backup is gone.",
+        "False: it was not made, or not yet; the reason names the cause.",
+    ),
+    (
+        ConditionType::Failed,
+        "The backup was not made, and the object does not try again.",
+        "False: it was made, or may still be.",
+    ),
+    (
+        ConditionType::Ready,
+        "The backup can be restored to its instance.",
+        "False: it cannot, not yet, or not any more. Unknown: it could not be looked up.",
+    ),
+    (
+        ConditionType::Reconciling,
+        "The backup waits for something or is being made, or is being deleted.",
+        "False: nothing is in progress. Never True together with Stalled.",
+    ),
+    (
+        ConditionType::Stalled,
+        "A person is needed, or the end was a failure.",
+        "False: no action is needed.",
+    ),
+];
+
+const JOBS: &str = "
+## Conditions of a DcsBackup
+
+`status.outcome` is Succeeded or Failed at the end, and absent before: `kubectl wait
+--for=jsonpath='{.status.outcome}'` returns either way, while a wait for Complete does not return after a failure.
+
+";
 
 const INTRO: &str = r#"# Conditions and reasons
 
@@ -76,6 +115,8 @@ enum Source {
     Rows(Vec<(Situation, Readiness)>),
     /// In these rows, and in BindingPublished=False.
     RowsAndBinding(Vec<(Situation, Readiness)>),
+    /// In these rows of the table of jobs.
+    Job(Vec<JobSituation>),
     /// In BindingPublished only.
     Binding {
         /// Whether the Secret is published.
@@ -85,15 +126,18 @@ enum Source {
 
 /// The page.
 pub(super) fn page() -> Page {
-    let types: String = TYPES
-        .iter()
-        .map(|(type_, yes, no)| row([type_.to_string(), (*yes).to_owned(), (*no).to_owned()]))
-        .collect();
+    let rows = |types: &[(ConditionType, &str, &str)]| -> String {
+        let row = |(type_, yes, no): &(ConditionType, &str, &str)| {
+            row([type_.to_string(), (*yes).to_owned(), (*no).to_owned()])
+        };
+        head(["Condition", "True", "Otherwise"]) + &types.iter().map(row).collect::<String>()
+    };
     let (needed, idle): (Vec<Reason>, Vec<Reason>) =
         Reason::ALL.iter().partition(|reason| needs_action(**reason));
     let content = format!(
-        "{GENERATED}{INTRO}{}{types}{REASONS}\n### Reasons that may need action\n\n{}\n### Reasons that need no action\n\n{}",
-        head(["Condition", "True", "Otherwise"]),
+        "{GENERATED}{INTRO}{}{JOBS}{}{REASONS}\n### Reasons that may need action\n\n{}\n### Reasons that need no action\n\n{}",
+        rows(&TYPES),
+        rows(&JOB_TYPES),
         table(&needed),
         table(&idle),
     );
@@ -119,19 +163,22 @@ fn table(reasons: &[Reason]) -> String {
 
 /// The conditions that can carry the reason, such as `Synced=False`.
 fn carriers(reason: Reason) -> Vec<String> {
-    let (rows, binding) = match source(reason) {
-        Source::Rows(rows) => (rows, None),
-        Source::RowsAndBinding(rows) => (rows, Some(false)),
-        Source::Binding { published } => (Vec::new(), Some(published)),
+    let (rows, jobs, binding) = match source(reason) {
+        Source::Rows(rows) => (rows, Vec::new(), None),
+        Source::RowsAndBinding(rows) => (rows, Vec::new(), Some(false)),
+        Source::Job(jobs) => (Vec::new(), jobs, None),
+        Source::Binding { published } => (Vec::new(), Vec::new(), Some(published)),
     };
-    let mut carriers: Vec<(ConditionType, String)> = Vec::new();
-    for (situation, readiness) in rows {
+    let of_row = |(situation, readiness)| {
         let assessment = Assessment { situation, message: String::new() };
-        for condition in conditions(&assessment, (readiness, ""), &[], 1, DateTime::UNIX_EPOCH) {
-            let type_ = ConditionType::ALL.iter().find(|type_| type_.as_str() == condition.type_);
-            let entry = type_.map(|type_| (*type_, condition.status.clone()));
-            carriers.extend(entry.filter(|_| condition.reason == reason.as_str()));
-        }
+        conditions(&assessment, (readiness, ""), &[], 1, DateTime::UNIX_EPOCH)
+    };
+    let of_job = |situation| job_conditions(situation, ("", ""), &[], 1, DateTime::UNIX_EPOCH);
+    let written = rows.into_iter().flat_map(of_row).chain(jobs.into_iter().flat_map(of_job));
+    let mut carriers: Vec<(ConditionType, String)> = Vec::new();
+    for condition in written.filter(|condition| condition.reason == reason.as_str()) {
+        let type_ = ConditionType::ALL.iter().find(|type_| type_.as_str() == condition.type_);
+        carriers.extend(type_.map(|type_| (*type_, condition.status.clone())));
     }
     let published = |published| if published { "True" } else { "False" }.to_owned();
     carriers.extend(binding.map(|is| (ConditionType::BindingPublished, published(is))));
@@ -159,8 +206,26 @@ fn not_serving(reason: Reason) -> Vec<(Situation, Readiness)> {
 
 /// Where a reason comes from.
 fn source(reason: Reason) -> Source {
-    use Source::{Binding, Rows, RowsAndBinding};
+    use Source::{Binding, Job, Rows, RowsAndBinding};
+    let done = |again, result| Job(vec![JobSituation::Succeeded { again, result }]);
     match reason {
+        Reason::Completed | Reason::AlreadyCompleted => {
+            done(reason == Reason::AlreadyCompleted, JobResult::Usable(Reason::Restorable))
+        }
+        Reason::Restorable => done(false, JobResult::Usable(reason)),
+        Reason::NotRestorable => done(false, JobResult::Unusable(reason)),
+        Reason::Running | Reason::WaitingForReference => Job(vec![JobSituation::InProgress(reason)]),
+        Reason::ReferenceNotFound | Reason::UnsupportedMode | Reason::BackupLimitReached => {
+            Job(vec![JobSituation::Blocked(reason)])
+        }
+        Reason::OperationFailed | Reason::Expired | Reason::DeadlineExceeded => {
+            Job(vec![JobSituation::Failed(reason)])
+        }
+        Reason::InstanceDeleted => Job(vec![
+            JobSituation::Failed(reason),
+            JobSituation::Succeeded { again: false, result: JobResult::Unusable(reason) },
+        ]),
+        Reason::BackupPinned => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
         Reason::Available | Reason::InSync | Reason::AsExpected => {
             Rows(vec![(Situation::InSync, Readiness::Serving)])
         }

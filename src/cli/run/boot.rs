@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use k8s_openapi::{
     ByteString,
     api::core::v1::{Namespace, Secret},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+        CustomResourceDefinition, CustomResourceDefinitionCondition,
+    },
 };
 use kube::{
     Api, Client, Config, ResourceExt,
@@ -23,7 +25,6 @@ use crate::{
 /// File with the namespace of the pod.
 const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 const DEFAULT_NAMESPACE: &str = "dcs-operator-system";
-const DEFINITION: &str = "dcsinstances.dcs.huaweicloud.com";
 /// Secret with the key of the hashes in status.
 const HASH_KEY_SECRET: &str = "dcs-operator-hash-key";
 const HASH_KEY: &str = "key";
@@ -89,29 +90,31 @@ pub(super) async fn client(args: &RunArgs, health: WatchHealth) -> Result<Client
     args.timeouts().deadlines().client(config, health).map_err(|error| usage(error.to_string()))
 }
 
-/// Waits until the API server serves DcsInstances.
-pub(super) async fn await_definition(client: &Client, clock: &dyn Clock) {
+/// Waits until the API server serves every kind.
+pub(super) async fn await_definitions(client: &Client, clock: &dyn Clock) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    retry_until_ok(clock, async || {
-        let found = api.get_opt(DEFINITION).await.map_err(|error| error.to_string())?;
-        let Some(found) = found else {
-            return Err(format!(
-                "the CustomResourceDefinition {DEFINITION} is missing; run: dcs-operator crds | kubectl apply --server-side -f -"
-            ));
-        };
-        let conditions = found.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-        let established = |condition: &str| {
-            conditions.iter().any(|found| found.type_ == condition && found.status == "True")
-        };
-        if !established("Established") {
-            return Err(format!("{DEFINITION} is not established yet"));
-        }
-        for own in crate::api::crds().iter().filter(|own| own.name_any() == DEFINITION) {
-            warn_of_gaps(own, &found);
-        }
-        Ok(())
-    })
-    .await;
+    for own in crate::api::crds() {
+        let name = own.name_any();
+        retry_until_ok(clock, async || {
+            let found = api.get_opt(&name).await.map_err(|error| error.to_string())?;
+            let Some(found) = found else {
+                return Err(format!(
+                    "the CustomResourceDefinition {name} is missing; run: dcs-operator crds | kubectl apply --server-side -f -"
+                ));
+            };
+            let status = found.status.as_ref();
+            let conditions = status.and_then(|status| status.conditions.clone()).unwrap_or_default();
+            let is_established = |found: &CustomResourceDefinitionCondition| {
+                found.type_ == "Established" && found.status == "True"
+            };
+            if !conditions.iter().any(is_established) {
+                return Err(format!("{name} is not established yet"));
+            }
+            warn_of_gaps(&own, &found);
+            Ok(())
+        })
+        .await;
+    }
 }
 
 /// The definition is older than this version: it serves until something is written that it does not know.
@@ -119,8 +122,9 @@ fn warn_of_gaps(own: &CustomResourceDefinition, found: &CustomResourceDefinition
     let gaps = definition::gaps(own, found);
     if !gaps.is_empty() {
         tracing::warn!(
-            "the CustomResourceDefinition {DEFINITION} in the cluster is older than this operator, and lacks {}; run: \
+            "the CustomResourceDefinition {} in the cluster is older than this operator, and lacks {}; run: \
              dcs-operator crds | kubectl apply --server-side -f -",
+            own.name_any(),
             definition::shown(&gaps)
         );
     }

@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::flags::RunArgs;
 pub(super) use self::flags::{help_all, name_present_flag};
 use self::{
-    requirements::{DEFINITION, WATCHES},
+    requirements::{DEFINITIONS, WATCHES},
     telemetry_sink::TelemetrySink,
 };
 use super::Failure;
 use crate::{
     clock::{Clock, SystemClock},
     controller::{
-        ClientFactory, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchHealth,
+        ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchHealth,
         WatchedStore, Watches, WriteGuard,
     },
     dcs::{AccountConfig, Client, HttpClients, RetryPolicy, account::InvalidAccount},
@@ -103,7 +103,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut stop = StopSignals::listen().map_err(Failure::Start)?;
     let metrics = Metrics::new();
-    let probes = Probes::new(Arc::clone(&clock), [DEFINITION, WATCHES]);
+    let probes = Probes::new(Arc::clone(&clock), [DEFINITIONS, WATCHES]);
     let cannot_listen = |error: io::Error| {
         let message =
             format!("cannot listen on {}: {error}; choose another address with --listen", args.listen);
@@ -151,7 +151,7 @@ async fn manager(
     let health = WatchHealth::new(Arc::clone(&clock));
     let client = boot::client(&args, health.clone()).await?;
     tokio::select! {
-        () = boot::await_definition(&client, clock.as_ref()) => probes.set(DEFINITION, true),
+        () = boot::await_definitions(&client, clock.as_ref()) => probes.set(DEFINITIONS, true),
         () = stop.received() => return Ok(()),
     }
     let mut held = None;
@@ -265,7 +265,8 @@ impl Leader {
             () = halt.cancelled() => return Ok(()),
         };
         let timeouts = self.args.timeouts();
-        let (instance_store, secret_store) = (WatchedStore::new(), WatchedStore::new());
+        let (instance_store, backup_store, secret_store) =
+            (WatchedStore::new(), WatchedStore::new(), WatchedStore::new());
         let (sink, events) = TelemetrySink::new(self.metrics.clone(), self.probes.clone());
         let sink = Arc::new(sink);
         let publishing = tokio::spawn(telemetry_sink::publish(events, client.clone(), self.identity.clone()));
@@ -298,6 +299,13 @@ impl Leader {
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
+        let backups = KubeBackups {
+            objects: KubeObjects::new(client.clone(), backup_store.reader(), timeouts.answer),
+            instances: KubeObjects::new(client.clone(), instance_store.reader(), timeouts.answer),
+            shared: Arc::clone(&shared),
+            local_states: Default::default(),
+            lists: Default::default(),
+        };
         let own_secret = self.args.own_credentials().map(|own| own.secret);
         let health = self.health.clone();
         let (links, handler) = (Arc::clone(&shared.links), Arc::clone(&sink));
@@ -311,6 +319,7 @@ impl Leader {
         ));
         let mut manager = Manager::new(shared, watches, secret_store, sink, self.args.concurrency);
         manager.add(Arc::new(instances), instance_store);
+        manager.add(Arc::new(backups), backup_store);
         self.manager_started.cancel();
         manager.run(halt).await;
         publishing.abort();

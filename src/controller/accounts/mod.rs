@@ -12,4 +12,5 @@ pub use self::{
     credentials::{ClientFactory, ParsedCredentials, read_credentials},
     endpoints::{Endpoints, HostPattern, HostPort},
     own::{Namespaces, OwnCredentials},
+    resolve::CredentialsChoice,
 };

@@ -13,7 +13,7 @@ use crate::{
     api::{Reason, instance::CloudAccount},
     controller::{
         ids::NamespacedName,
-        ports::{ClusterError, ManagedResource, SecretApi, has_finalizer},
+        ports::{ClusterError, DEFAULT_CREDENTIALS, ManagedResource, SecretApi, has_finalizer},
         projects::ProjectError,
         shared::Shared,
     },
@@ -24,6 +24,30 @@ use crate::{
         instance::observed::{CredentialsSource, ResolvedAccount},
     },
 };
+
+/// The Secret that an object takes its credentials from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialsChoice {
+    /// The Secret.
+    pub secret: NamespacedName,
+    /// No object names it: the operator's own credentials take its place where it does not exist.
+    pub is_default: bool,
+}
+
+// === impl CredentialsChoice ===
+
+impl CredentialsChoice {
+    /// What an object itself names.
+    pub fn of(object: &impl ManagedResource) -> Self {
+        Self { secret: object.credentials_secret(), is_default: object.credentials_ref().is_none() }
+    }
+
+    /// A Secret of a namespace; the default one if none is named.
+    pub fn named(namespace: &str, name: Option<&str>) -> Self {
+        let secret = NamespacedName::new(namespace, name.unwrap_or(DEFAULT_CREDENTIALS));
+        Self { secret, is_default: name.is_none() }
+    }
+}
 
 /// The account of an object, and the client for it.
 pub(in crate::controller) type Resolved<C> =
@@ -49,10 +73,10 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
     /// The account of an object. With `retry`, the user asks to try again what was refused.
     pub(in crate::controller) async fn resolve_account(
         &self,
-        object: &impl ManagedResource,
+        choice: &CredentialsChoice,
         retry: bool,
     ) -> Result<Resolved<N::Cloud>, ClusterError> {
-        Ok(match self.credentials(object).await? {
+        Ok(match self.credentials(choice).await? {
             Ok((parsed, source)) => self.join(&parsed, source, retry).await,
             Err(blocker) => Err(blocker.into()),
         })
@@ -61,12 +85,12 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
     /// The credentials of an object.
     async fn credentials(
         &self,
-        object: &impl ManagedResource,
+        choice: &CredentialsChoice,
     ) -> Result<Result<(ParsedCredentials, CredentialsSource), Blocker>, ClusterError> {
-        let key = object.credentials_secret();
-        if let Some(secret) = self.read_credentials(&key).await? {
+        let key = &choice.secret;
+        if let Some(secret) = self.read_credentials(key).await? {
             let source = CredentialsSource::Namespace {
-                secret: key.name,
+                secret: key.name.clone(),
                 in_use: secret.in_use,
                 deleting: secret.deleting,
             };
@@ -75,7 +99,7 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
         let own = self
             .own_credentials
             .as_ref()
-            .filter(|own| object.credentials_ref().is_none() && own.namespaces.contain(&key.namespace));
+            .filter(|own| choice.is_default && own.namespaces.contain(&key.namespace));
         let Some(own) = own else {
             let message = format!(
                 "namespace {} has no Secret {} with credentials: create it, or name another one in credentialsRef",
@@ -185,18 +209,17 @@ impl<S: SecretApi, N: ClientFactory> Shared<S, N> {
         })
     }
 
-    /// Adds the in-use finalizer to the Secret with the object's credentials.
+    /// Adds the in-use finalizer to a Secret with credentials.
     ///
     /// # Errors
     /// [`ClusterError`] if the Secret cannot be read or written.
-    pub async fn add_in_use_finalizer(&self, object: &impl ManagedResource) -> Result<(), ClusterError> {
-        let key = object.credentials_secret();
-        let Some(mut secret) = self.secrets.get_secret(&key).await? else { return Err(ClusterError::Gone) };
+    pub async fn add_in_use_finalizer(&self, key: &NamespacedName) -> Result<(), ClusterError> {
+        let Some(mut secret) = self.secrets.get_secret(key).await? else { return Err(ClusterError::Gone) };
         if !has_finalizer(&secret, IN_USE_FINALIZER) {
             secret.metadata.finalizers.get_or_insert_default().push(IN_USE_FINALIZER.to_owned());
             self.secrets.replace_secret(&secret).await?;
         }
-        self.credentials_cache.forget(&key);
+        self.credentials_cache.forget(key);
         Ok(())
     }
 }

@@ -182,7 +182,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
     }
 }
 
-fn snapshot(detail: &InstanceDetail) -> InstanceSnapshot {
+/// What the planners keep of a detail.
+pub(in crate::controller) fn snapshot(detail: &InstanceDetail) -> InstanceSnapshot {
     InstanceSnapshot {
         facts: detail.into(),
         task: detail.task.as_ref().map(|task| task.0.clone()),

@@ -11,4 +11,5 @@ mod resource;
 mod secret;
 mod state;
 
+pub(super) use self::lookup::snapshot;
 pub use self::state::{InstanceLocalState, Instances};

@@ -18,12 +18,15 @@ use super::{
     watch::{SecretMeta, WatchedStore, Watches},
 };
 use crate::{
-    api::DcsInstance,
-    controller::{accounts::ClientFactory, instance::Instances, reconciler::Reconciler, shared::Shared},
+    api::{DcsBackup, DcsInstance},
+    controller::{accounts::ClientFactory, backup::Backups, instance::Instances, reconciler::Reconciler, shared::Shared},
 };
 
 /// DcsInstances over kube.
 pub type KubeInstances<N> = Instances<KubeObjects<DcsInstance>, KubeSecrets, N>;
+
+/// DcsBackups over kube.
+pub type KubeBackups<N> = Backups<KubeObjects<DcsBackup>, KubeObjects<DcsInstance>, KubeSecrets, N>;
 
 /// Runs kinds until it is stopped.
 pub struct Manager<N: ClientFactory> {

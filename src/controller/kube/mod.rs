@@ -18,7 +18,7 @@ mod work_queue;
 pub use self::{
     core::RunObserver,
     deadlines::{Deadlines, WatchHealth},
-    manager::{KubeInstances, Manager},
+    manager::{KubeBackups, KubeInstances, Manager},
     objects::KubeObjects,
     secrets::KubeSecrets,
     timeouts::KubeTimeouts,

@@ -35,7 +35,9 @@ pub(super) fn uses_credentials<K: ManagedResource>(client: Client, timeout: Dura
             let objects = listed.map_err(|status| refusal(&status))?.items;
             let uses = |object: &DeserializeGuard<K>| {
                 object.0.as_ref().is_ok_and(|object| {
-                    object.credentials_secret() == key && !leads_elsewhere(&secret, object.recorded_account())
+                    object.holds_credentials()
+                        && object.credentials_secret() == key
+                        && !leads_elsewhere(&secret, object.recorded_account())
                 })
             };
             if objects.iter().any(uses) {

@@ -187,7 +187,7 @@ impl Watches {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         unsynced.remove(kind);
         if unsynced.is_empty() {
-            self.links.on_complete();
+            self.queues.wake_all(self.links.on_complete());
             self.synced.cancel();
         }
     }

@@ -3,12 +3,16 @@
 //! `Ready` follows the last observation of the instance ([`Readiness`]); the other three follow the [`Situation`].
 //! Where several situations apply, the one with the lowest [`Situation::rank`] is reported.
 
+mod job;
 mod transitions;
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-pub use self::transitions::{Transition, transitions};
+pub use self::{
+    job::{JobResult, JobSituation, job_conditions},
+    transitions::{Transition, transitions},
+};
 use crate::{
     api::{ConditionType, Reason, time},
     dcs::model::text,

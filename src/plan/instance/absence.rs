@@ -96,7 +96,9 @@ pub(super) fn has_open_attempt(o: &Observed) -> bool {
             | OperationType::Update
             | OperationType::UpdateTags
             | OperationType::Resize
-            | OperationType::ResetPassword => false,
+            | OperationType::ResetPassword
+            | OperationType::Backup
+            | OperationType::DeleteBackup => false,
         };
         marks && intent::is_unresolved(operation)
     })

@@ -157,6 +157,14 @@ pub(crate) struct ReconcileFlags {
     #[arg(long, env = "DCS_OPERATOR_OPERATION_CHECK_INTERVAL", default_value = "2m", hide = true,
           value_parser = duration, value_name = "DURATION")]
     pub(crate) operation_check_interval: Duration,
+    /// How often a backup that runs is looked at.
+    #[arg(long, env = "DCS_OPERATOR_JOB_CHECK_INTERVAL", default_value = "15s", hide = true,
+          value_parser = duration, value_name = "DURATION")]
+    pub(crate) job_check_interval: Duration,
+    /// How many backups DCS keeps of an instance, automatic ones included; 0 if there is no limit. At the limit, DCS removes
+    /// the earliest for a new one: the operator requests none that would remove a backup that has to stay.
+    #[arg(long, env = "DCS_OPERATOR_BACKUP_LIMIT", default_value_t = 24, value_name = "NUMBER")]
+    pub(crate) backup_limit: u32,
     /// How often an object is reconciled when nothing changes. Up to a sixth is added to spread the load.
     #[arg(long, env = "DCS_OPERATOR_RESYNC_INTERVAL", default_value = "1h", value_parser = duration,
           value_name = "DURATION")]

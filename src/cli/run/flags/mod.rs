@@ -3,7 +3,7 @@
 mod former;
 mod groups;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use clap::Args;
 
@@ -193,12 +193,13 @@ impl RunArgs {
     }
 
     fn check_reconcile(&self) -> Result<(), Failure> {
-        let ReconcileFlags { busy, operation_check_interval, resync_interval, .. } = self.reconcile;
+        let ReconcileFlags { busy, operation_check_interval, job_check_interval, resync_interval, .. } =
+            self.reconcile;
         refuse_unless(
-            [busy, operation_check_interval, resync_interval]
+            [busy, operation_check_interval, job_check_interval, resync_interval]
                 .iter()
                 .all(|interval| *interval >= MIN_INTERVAL),
-            "--busy, --operation-check-interval and --resync-interval must be 100ms or longer",
+            "--busy, --operation-check-interval, --job-check-interval and --resync-interval must be 100ms or longer",
         )?;
         refuse_unless(
             self.reconcile.unreachable <= self.reconcile.observation,
@@ -225,6 +226,7 @@ impl RunArgs {
             max_creation_failures: cloud.max_creation_failures,
             max_recreations: cloud.max_recreations,
             reclaim_policy: self.reclaim_policy.into(),
+            backup_limit: NonZeroU32::new(self.reconcile.backup_limit),
             throttled: cloud.throttled,
             requeue: self.requeue(),
         }
@@ -239,6 +241,7 @@ impl RunArgs {
             needs_user: reconcile.stalled_retry,
             busy: reconcile.busy,
             operation_check_interval: reconcile.operation_check_interval,
+            job_check_interval: reconcile.job_check_interval,
             resync_interval: reconcile.resync_interval,
             unreachable_after: reconcile.unreachable,
             observation_max_age: reconcile.observation,

@@ -1,6 +1,6 @@
 //! The complete input of a plan. The reconciler gathers it and decides nothing; the planner reads nothing else.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -46,6 +46,8 @@ pub struct Observed {
     pub account: Result<ResolvedAccount, Blocker>,
     /// The claims of other objects to operate on the instance; `None` while some may be unknown.
     pub claims: Option<Vec<Claim>>,
+    /// The DcsBackups that are pinned: deleting the instance would delete their backups. `None` while some may be unknown.
+    pub pins: Option<Vec<String>>,
     /// The object's part of the account's lists; `None` while there is no account to list.
     pub lists: Option<AccountLists>,
     /// The object's Secrets: what the operator noted in their metadata.
@@ -204,6 +206,8 @@ pub struct PlannerSettings {
     pub max_recreations: u32,
     /// What happens, unless the spec says so, to an instance that an earlier object of the same name left behind.
     pub reclaim_policy: ReclaimPolicy,
+    /// How many backups DCS keeps of an instance: one more removes the earliest. `None` if there is no limit.
+    pub backup_limit: Option<NonZeroU32>,
     /// The delay after a throttled request whose answer has no Retry-After.
     pub throttled: Duration,
     /// The requeue delays.
@@ -370,6 +374,7 @@ impl Default for PlannerSettings {
             max_creation_failures: 3,
             max_recreations: 3,
             reclaim_policy: ReclaimPolicy::Released,
+            backup_limit: NonZeroU32::new(24),
             throttled: Duration::from_secs(5),
             requeue: RequeuePolicy::default(),
         }

@@ -182,6 +182,21 @@ fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> De
         );
         return Decision::deletion_blocked(o, Reason::PrepaidNotDeletable, message);
     }
+    match &o.pins {
+        None => {
+            let message = "the deletion waits until every DcsBackup of the instance is known";
+            return Decision::deleting(o, message).wait(o.settings.requeue.kube.first);
+        }
+        Some(pins) if !pins.is_empty() => {
+            let message = format!(
+                "deleting instance {id} would delete its backups, and DcsBackup {} is pinned: set pinned to false there, or \
+                 delete it; or set deletionPolicy to Retain here",
+                pins.join(", ")
+            );
+            return Decision::deletion_blocked(o, Reason::BackupPinned, message);
+        }
+        Some(_) => {}
+    }
     if let Some(task) = busy_with(snapshot) {
         return Decision::deleting(o, &format!("the deletion waits for the instance to finish {task}"))
             .wait(o.settings.requeue.busy);

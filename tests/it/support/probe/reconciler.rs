@@ -101,7 +101,7 @@ where
     }
 
     async fn prepare(&self, context: &ContextOf<Self>, _: &AddInUseFinalizer) -> Result<(), ClusterError> {
-        self.shared.add_in_use_finalizer(context.object.as_ref()).await
+        self.shared.add_in_use_finalizer(&context.object.credentials_secret()).await
     }
 
     async fn execute(

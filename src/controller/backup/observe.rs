@@ -1,0 +1,129 @@
+//! What the planner of DcsBackups decides from, before any lookup.
+
+use kube::ResourceExt;
+
+use super::{reconciler::Backups, resource::instance_of};
+use crate::{
+    api::{DcsBackup, DcsInstance, instance::DeletionPolicy, time},
+    controller::{
+        accounts::{ClientFactory, CredentialsChoice},
+        ids::ObjectId,
+        ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
+        reconciler::Known,
+    },
+    formats::BACKUP_FINALIZER,
+    plan::{
+        backup::{InstanceObject, InstanceView, LookupResults, Observed, Sibling, Subject, mark},
+        instance::observed::Now,
+    },
+};
+
+// === impl Backups ===
+
+impl<O, I, S, N> Backups<O, I, S, N>
+where
+    O: ObjectApi<DcsBackup>,
+    I: ObjectApi<DcsInstance>,
+    S: SecretApi,
+    N: ClientFactory,
+{
+    pub(super) fn observed(&self, known: Known<Self>) -> Observed {
+        let object = known.object;
+        Observed {
+            subject: subject(&object),
+            spec: object.spec.clone(),
+            instance: self.instance(&object),
+            siblings: self.siblings(&object),
+            status: known.status,
+            account: known.account,
+            lookups: LookupResults::default(),
+            first_seen: known.first_seen,
+            intent_seen: known.intent_seen,
+            creation: known.creation,
+            finalizer_added: known.finalizer_added,
+            failures: known.failures,
+            retry: known.retry,
+            now: Now { wall: known.now.wall, monotonic: known.now.monotonic },
+            settings: self.shared.settings.clone(),
+        }
+    }
+
+    /// The credentials of the DcsInstance while it stands for the instance of the backup, and afterwards those that were noted.
+    pub(super) fn choose_credentials(&self, object: &DcsBackup) -> CredentialsChoice {
+        let namespace = object.namespace().unwrap_or_default();
+        let status = object.status.as_ref();
+        let recorded = status.and_then(|status| status.instance.as_ref()?.id.as_deref());
+        let current = self.instances.cached(&instance_of(object)).filter(|instance| {
+            let id = instance.status.as_ref().and_then(|status| status.id.as_deref());
+            recorded.is_none() || recorded == id
+        });
+        let name = match &current {
+            Some(instance) => instance.credentials_ref(),
+            None => object.credentials_ref(),
+        };
+        CredentialsChoice::named(&namespace, name)
+    }
+
+    fn instance(&self, object: &DcsBackup) -> InstanceObject {
+        let Some(instance) = self.instances.cached(&instance_of(object)) else {
+            // Its watch may not have shown it yet.
+            return if self.shared.links.is_complete() {
+                InstanceObject::Missing
+            } else {
+                InstanceObject::Unknown
+            };
+        };
+        let status = instance.status.as_ref();
+        InstanceObject::Found(InstanceView {
+            id: status.and_then(|status| status.id.clone()),
+            deleting: instance.is_deleting(),
+            paused: instance.spec.paused == Some(true),
+            holder: status.and_then(|status| status.holder.clone()),
+            cache_mode: status.and_then(|status| status.resolved.as_ref()?.cache_mode.clone()),
+            credentials: instance.credentials_ref().map(str::to_owned),
+        })
+    }
+
+    /// The other DcsBackups of the same DcsInstance.
+    fn siblings(&self, object: &DcsBackup) -> Vec<Sibling> {
+        let own = object.object_id();
+        let others = self.shared.links.about(&instance_of(object));
+        let is_other = |id: &ObjectId| id.kind == DcsBackup::KIND && *id != own;
+        let instance = self.instances.cached(&instance_of(object));
+        let instance = instance.and_then(|instance| instance.status.as_ref()?.id.clone());
+        let others = others.iter().filter(|id| is_other(id)).filter_map(|id| self.objects.cached(id));
+        others.map(|other| sibling(&other, instance.as_deref())).collect()
+    }
+}
+
+fn subject(object: &DcsBackup) -> Subject {
+    let id = object.object_id();
+    Subject {
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        uid: object.uid().unwrap_or_default(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        created: object.creation_timestamp().map(|at| time::from_kube(&at)).unwrap_or_default(),
+        deleting: object.is_deleting(),
+        finalizer: has_finalizer(object, BACKUP_FINALIZER),
+        retry_token: object.retry_token(),
+    }
+}
+
+fn sibling(object: &DcsBackup, instance: Option<&str>) -> Sibling {
+    let status = object.status.as_ref();
+    let retains = match object.spec.deletion_policy {
+        Some(policy) => policy == DeletionPolicy::Retain,
+        None => object.spec.adopt.is_some(),
+    };
+    let id = status.and_then(|status| status.id.clone());
+    let adopted = object.spec.adopt.as_ref().map(|adopt| adopt.backup_id.clone());
+    let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
+    let name = object.name_any();
+    Sibling {
+        mark: instance.map(|instance| mark((&namespace, &name, &uid), &object.spec, instance)),
+        id: id.or(adopted),
+        name,
+        keeps: !object.is_deleting() && (object.spec.pinned == Some(true) || retains),
+    }
+}

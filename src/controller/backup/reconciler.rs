@@ -1,0 +1,231 @@
+//! DcsBackup as the generic reconcile uses it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::lists::BackupLists;
+use crate::{
+    api::{DcsBackup, DcsBackupStatus, DcsInstance, Reason},
+    controller::{
+        accounts::{ClientFactory, CredentialsChoice},
+        calls::RetryAt,
+        instance::snapshot,
+        local_state::LocalStateStore,
+        ports::{ClusterError, ManagedResource, ObjectApi, SecretApi},
+        reconcile::request,
+        reconciler::{ContextOf, Known, ObservedState, PlanOf, Reconciler, Time},
+        shared::Shared,
+    },
+    dcs::{Class, Cloud, Error, list_all_backups, model::CreateBackup},
+    formats::BACKUP_FINALIZER,
+    inventory::{Subscription, Work},
+    plan::{
+        Blocker,
+        backup::{self, CloudAction, KubeAction, Lookup, Observed, plan},
+        instance::observed::{Detail, Now},
+    },
+};
+
+/// The reconciler of DcsBackups.
+pub struct Backups<O, I, S, N: ClientFactory> {
+    /// The objects in Kubernetes.
+    pub objects: O,
+    /// The DcsInstances that they are about.
+    pub instances: I,
+    /// What all kinds share.
+    pub shared: Arc<Shared<S, N>>,
+    /// What the process keeps per object.
+    pub local_states: LocalStateStore<DcsBackup, ()>,
+    /// The lists of backups.
+    pub lists: BackupLists,
+}
+
+impl<O, I, S, N> Reconciler for Backups<O, I, S, N>
+where
+    O: ObjectApi<DcsBackup>,
+    I: ObjectApi<DcsInstance>,
+    S: SecretApi,
+    N: ClientFactory,
+{
+    type Object = DcsBackup;
+    type Secrets = S;
+    type Clients = N;
+    type Observed = Observed;
+    type Scratch = ();
+    type LocalState = ();
+    type Lookup = Lookup;
+    type KubeAction = KubeAction;
+    type CloudAction = CloudAction;
+
+    const FINALIZER: &'static str = BACKUP_FINALIZER;
+
+    fn shared(&self) -> &Shared<S, N> {
+        &self.shared
+    }
+
+    fn objects(&self) -> &impl ObjectApi<DcsBackup> {
+        &self.objects
+    }
+
+    fn local_states(&self) -> &LocalStateStore<DcsBackup, ()> {
+        &self.local_states
+    }
+
+    fn credentials(&self, object: &DcsBackup) -> CredentialsChoice {
+        self.choose_credentials(object)
+    }
+
+    fn observe(&self, known: Known<Self>) -> Observed {
+        self.observed(known)
+    }
+
+    fn plan(&self, observed: &Observed) -> PlanOf<Self> {
+        plan(observed)
+    }
+
+    /// The lists of instances show nothing of a backup: the object visits the lists of backups itself.
+    fn subscription(&self, _: &Observed, plan: &PlanOf<Self>) -> Subscription {
+        Subscription { demand: plan.demand, ..Subscription::default() }
+    }
+
+    async fn lookup(&self, context: &mut ContextOf<Self>, lookup: &Lookup) -> Result<(), RetryAt> {
+        match lookup {
+            Lookup::Backups { instance, since } => {
+                let found = self.list(context, instance, *since).await?;
+                self.count_failure(context, matches!(found, backup::Backups::Failed(_)));
+                context.observed.lookups.backups = Some((instance.clone(), found));
+            }
+            Lookup::Instance { id } => {
+                let found = self.read_instance(context, id).await?;
+                self.count_failure(context, matches!(found, Detail::Failed(_)));
+                context.observed.lookups.instance = Some((id.clone(), found));
+            }
+            Lookup::Definition => {
+                let found = self.objects.definition().await.map_err(|error| Blocker {
+                    reason: Reason::ClusterError,
+                    message: format!("the CustomResourceDefinition cannot be read: {error}"),
+                });
+                self.count_failure(context, found.is_err());
+                context.observed.lookups.definition = Some(found);
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare(&self, context: &ContextOf<Self>, action: &KubeAction) -> Result<(), ClusterError> {
+        match action {
+            KubeAction::AddInUseFinalizer => {
+                let credentials = self.choose_credentials(&context.object);
+                self.shared.add_in_use_finalizer(&credentials.secret).await
+            }
+        }
+    }
+
+    async fn execute(
+        &self,
+        _: &ContextOf<Self>,
+        action: &CloudAction,
+        cloud: &N::Cloud,
+    ) -> Result<Option<String>, Error> {
+        match action {
+            CloudAction::Create { instance, remark, format } => {
+                let request =
+                    CreateBackup { remark: Some(remark.clone()), backup_format: Some(format.clone()) };
+                cloud.create_backup(instance, &request).await.map(Some)
+            }
+            CloudAction::Delete { instance, id, consent: _ } => match cloud.delete_backup(instance, id).await {
+                Err(error) if error.class() == Class::NotFound => Ok(None),
+                outcome => outcome.map(|()| None),
+            },
+        }
+    }
+}
+
+impl<O, I, S, N> Backups<O, I, S, N>
+where
+    O: ObjectApi<DcsBackup>,
+    I: ObjectApi<DcsInstance>,
+    S: SecretApi,
+    N: ClientFactory,
+{
+    /// The backups of an instance, by a list that began at `since` or later.
+    async fn list(
+        &self,
+        context: &ContextOf<Self>,
+        instance: &str,
+        since: Duration,
+    ) -> Result<backup::Backups, RetryAt> {
+        let Some((account, cloud)) = context.cloud.clone() else { return Ok(no_account()) };
+        if let Some(list) = self.lists.get(&account, instance, since) {
+            return Ok(backup::Backups::Listed(list));
+        }
+        request(self, context, Work::Read)?;
+        let begun = self.shared.clock.monotonic();
+        let answer = list_all_backups(cloud.as_ref(), instance, None).await;
+        self.shared.apply_throttling(&account, answer.as_ref().err());
+        Ok(match answer {
+            Ok(listing) if listing.complete => {
+                backup::Backups::Listed(self.lists.put(&account, instance, begun, listing.records))
+            }
+            Ok(_) => backup::Backups::Failed(Blocker {
+                reason: Reason::ListIncomplete,
+                message: "the list of backups is incomplete: it has fewer than the count that the cloud reports"
+                    .to_owned(),
+            }),
+            Err(error) if error.class() == Class::NotFound => backup::Backups::InstanceNotFound,
+            Err(error) => {
+                backup::Backups::Failed(Blocker::of("the backups of the instance cannot be listed", &error))
+            }
+        })
+    }
+
+    async fn read_instance(&self, context: &ContextOf<Self>, id: &str) -> Result<Detail, RetryAt> {
+        let Some((account, cloud)) = context.cloud.clone() else {
+            return Ok(Detail::Failed(unavailable()));
+        };
+        request(self, context, Work::Read)?;
+        let answer = cloud.show_instance(id).await;
+        self.shared.apply_throttling(&account, answer.as_ref().err());
+        Ok(match answer {
+            Ok(detail) => Detail::Found(Box::new(snapshot(&detail))),
+            Err(error) if error.class() == Class::NotFound => Detail::NotFound,
+            Err(error) => Detail::Failed(Blocker::of("the instance cannot be read", &error)),
+        })
+    }
+
+    fn count_failure(&self, context: &mut ContextOf<Self>, failed: bool) {
+        if failed {
+            context.observed.failures = self.local_states.failed(&context.object.object_id());
+        }
+    }
+}
+
+fn unavailable() -> Blocker {
+    Blocker { reason: Reason::CloudUnreachable, message: "no credentials lead to an account".to_owned() }
+}
+
+fn no_account() -> backup::Backups {
+    backup::Backups::Failed(unavailable())
+}
+
+impl ObservedState<DcsBackupStatus> for Observed {
+    fn status_mut(&mut self) -> &mut DcsBackupStatus {
+        &mut self.status
+    }
+
+    /// A person waits until the backup has ended.
+    fn is_urgent(&self) -> bool {
+        self.status.outcome.is_none() || self.subject.deleting
+    }
+
+    fn on_intent_recorded(&mut self, status: DcsBackupStatus, first_seen: Option<Duration>) {
+        (self.status, self.intent_seen) = (status, first_seen);
+    }
+
+    fn on_change(&mut self) {
+        (self.lookups.backups, self.lookups.instance) = (None, None);
+    }
+
+    fn set_time(&mut self, now: Time) {
+        self.now = Now { wall: now.wall, monotonic: now.monotonic };
+    }
+}

@@ -1,0 +1,79 @@
+//! DcsBackup as a managed resource.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+
+use crate::{
+    api::{
+        DcsBackup, DcsBackupSpec, DcsBackupStatus, DcsInstance,
+        instance::{CloudAccount, Holder},
+        time,
+    },
+    controller::{
+        ids::ObjectId,
+        links::{Link, Relation},
+        ports::ManagedResource,
+    },
+    plan::{
+        backup::claims_instance,
+        claims::{Claim, Urgency},
+    },
+};
+
+/// The DcsInstance that a backup is about.
+pub(super) fn instance_of(object: &DcsBackup) -> ObjectId {
+    let namespace = object.namespace().unwrap_or_default();
+    ObjectId::new(DcsInstance::KIND, &namespace, &object.spec.instance_ref.name)
+}
+
+impl ManagedResource for DcsBackup {
+    type Status = DcsBackupStatus;
+
+    const KIND: &'static str = "DcsBackup";
+
+    fn status(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    /// What the status has noted. Before that, the DcsInstance names it.
+    fn credentials_ref(&self) -> Option<&str> {
+        self.status.as_ref()?.account.as_ref()?.credentials.as_deref()
+    }
+
+    /// Before there is a backup, the DcsInstance holds its own.
+    fn holds_credentials(&self) -> bool {
+        self.credentials_ref().is_some()
+    }
+
+    /// Its deletion would delete the backup.
+    fn pins_instance(&self) -> bool {
+        let status = self.status.as_ref();
+        let exists = status.is_some_and(|status| status.id.is_some() && status.restorable == Some(true));
+        self.spec.pinned == Some(true) && exists && !self.is_deleting()
+    }
+
+    fn from_metadata(metadata: ObjectMeta) -> Self {
+        Self { metadata, spec: DcsBackupSpec::default(), status: None }
+    }
+
+    fn links(&self) -> BTreeSet<Link> {
+        [Link::object(Relation::Instance, instance_of(self))].into()
+    }
+
+    fn claim(&self) -> Option<Claim> {
+        claims_instance(self.status.as_ref()?).then_some(())?;
+        let holder = Holder {
+            kind: Self::KIND.to_owned(),
+            name: self.name_any(),
+            uid: self.uid().unwrap_or_default(),
+        };
+        let since = self.creation_timestamp().map(|since| time::from_kube(&since)).unwrap_or_default();
+        Some(Claim { holder, urgency: Urgency::Requested, since })
+    }
+
+    fn recorded_account(&self) -> Option<&CloudAccount> {
+        Some(&self.status.as_ref()?.account.as_ref()?.account)
+    }
+}

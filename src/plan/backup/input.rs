@@ -1,0 +1,269 @@
+//! The complete input of a plan. The reconciler gathers it and decides nothing; the planner reads nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    api::{
+        DcsBackupSpec, DcsBackupStatus,
+        instance::{DeletionPolicy, Holder},
+        operation::OperationStatus,
+        time,
+    },
+    dcs::model::BackupRecord,
+    formats::{Execution, JobMark},
+    plan::{
+        Blocker, Definition,
+        instance::observed::{Detail, Now, PlannerSettings, ResolvedAccount},
+        operation::{AttemptContext, Creation, is_unresolved},
+    },
+};
+
+/// The known state of an object, its instance and its account.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// The object itself.
+    pub subject: Subject,
+    /// The spec.
+    pub spec: DcsBackupSpec,
+    /// The last status.
+    pub status: DcsBackupStatus,
+    /// The account that the credentials resolve to, or why there is none.
+    pub account: Result<ResolvedAccount, Blocker>,
+    /// The DcsInstance that the object is about.
+    pub instance: InstanceObject,
+    /// The other DcsBackups of the same DcsInstance.
+    pub siblings: Vec<Sibling>,
+    /// The results of this reconcile's lookups.
+    pub lookups: LookupResults,
+    /// When this process first saw the object.
+    pub first_seen: Duration,
+    /// When this process first saw the present attempt in `status.operation`.
+    pub intent_seen: Option<Duration>,
+    /// The last backup that this process began, whatever the status says by now.
+    pub creation: Option<Creation>,
+    /// This process put its finalizer on the object.
+    pub finalizer_added: bool,
+    /// Consecutive reconciles that failed.
+    pub failures: u32,
+    /// The annotation asks for a retry that this process has not served.
+    pub retry: bool,
+    /// The current time.
+    pub now: Now,
+    /// The operator's settings.
+    pub settings: PlannerSettings,
+}
+
+/// The identity and the lifecycle of the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// metadata.namespace.
+    pub namespace: String,
+    /// metadata.name.
+    pub name: String,
+    /// metadata.uid.
+    pub uid: String,
+    /// metadata.generation.
+    pub generation: i64,
+    /// metadata.creationTimestamp.
+    pub created: DateTime<Utc>,
+    /// metadata.deletionTimestamp is set.
+    pub deleting: bool,
+    /// It carries the operator's finalizer.
+    pub finalizer: bool,
+    /// The value of the annotation that asks for a retry.
+    pub retry_token: Option<String>,
+}
+
+/// The DcsInstance that the object is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceObject {
+    /// Not every DcsInstance is known yet.
+    Unknown,
+    /// It does not exist.
+    Missing,
+    /// It exists.
+    Found(InstanceView),
+}
+
+/// What a DcsInstance says of its instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceView {
+    /// `status.id`.
+    pub id: Option<String>,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// `spec.paused`.
+    pub paused: bool,
+    /// `status.holder`.
+    pub holder: Option<Holder>,
+    /// The cache mode in status, else in spec.
+    pub cache_mode: Option<String>,
+    /// Name of the Secret in `spec.credentialsRef`.
+    pub credentials: Option<String>,
+}
+
+/// Another DcsBackup of the same DcsInstance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sibling {
+    /// metadata.name.
+    pub name: String,
+    /// `status.id`.
+    pub id: Option<String>,
+    /// The mark that its backup carries, if the instance is known.
+    pub mark: Option<JobMark>,
+    /// Its backup has to stay: it is pinned, or stays when the object is deleted.
+    pub keeps: bool,
+}
+
+/// The results of the lookups that the plans of this reconcile asked for.
+#[derive(Debug, Clone, Default)]
+pub struct LookupResults {
+    /// The instance whose backups were listed, and the result.
+    pub backups: Option<(String, Backups)>,
+    /// The instance whose detail was read, and the result.
+    pub instance: Option<(String, Detail)>,
+    /// The object's CustomResourceDefinition.
+    pub definition: Option<Result<Definition, Blocker>>,
+}
+
+/// The backups of an instance.
+#[derive(Debug, Clone)]
+pub enum Backups {
+    /// A complete list.
+    Listed(BackupList),
+    /// The cloud says that the instance does not exist.
+    InstanceNotFound,
+    /// They could not be listed completely.
+    Failed(Blocker),
+}
+
+/// A complete list. Times are monotonic.
+#[derive(Debug, Clone)]
+pub struct BackupList {
+    /// When it began.
+    pub begun: Duration,
+    /// When the complete list before it began.
+    pub before: Option<Duration>,
+    /// The backups.
+    pub records: Arc<[BackupRecord]>,
+}
+
+// === impl BackupList ===
+
+impl BackupList {
+    /// The backup with this id.
+    pub fn find(&self, id: &str) -> Option<&BackupRecord> {
+        self.records.iter().find(|record| record.backup_id == id)
+    }
+
+    /// The backup with this mark. Of several, the one that was made first.
+    pub fn marked(&self, mark: &JobMark) -> Option<&BackupRecord> {
+        let has_mark = |record: &&BackupRecord| record.remark.as_deref().is_some_and(|text| mark.is_in(text));
+        self.records.iter().filter(has_mark).min_by_key(|record| (record.created_at, record.backup_id.clone()))
+    }
+}
+
+/// The mark that an object's backup of an instance carries. With an absolute time in the spec it stands for one execution,
+/// whichever object asks.
+pub fn mark((namespace, name, uid): (&str, &str, &str), spec: &DcsBackupSpec, instance: &str) -> JobMark {
+    let Some(before) = &spec.start_before else { return JobMark::of_uid(uid) };
+    JobMark::of_execution(&Execution {
+        kind: "DcsBackup",
+        namespace,
+        name,
+        instances: &[instance],
+        time: &time::from_kube(before).to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        source: None,
+    })
+}
+
+// === impl Observed ===
+
+impl Observed {
+    /// The mark of the object's backup of an instance.
+    pub(super) fn mark(&self, instance: &str) -> JobMark {
+        let Subject { namespace, name, uid, .. } = &self.subject;
+        mark((namespace, name, uid), &self.spec, instance)
+    }
+
+    /// The id of the instance: the one that the backup was requested from, else that of the DcsInstance now.
+    pub(super) fn instance_id(&self) -> Option<&str> {
+        let recorded = self.status.instance.as_ref().and_then(|instance| instance.id.as_deref());
+        let current = match &self.instance {
+            InstanceObject::Found(view) => view.id.as_deref(),
+            InstanceObject::Unknown | InstanceObject::Missing => None,
+        };
+        if self.has_begun() { recorded.or(current) } else { current }
+    }
+
+    /// The backup exists, or was requested.
+    pub(super) fn has_begun(&self) -> bool {
+        self.status.id.is_some() || self.open_request().is_some()
+    }
+
+    /// The request for the backup, unless it was refused.
+    pub(super) fn open_request(&self) -> Option<&OperationStatus> {
+        use crate::api::words::{OperationOutcome, OperationType};
+        self.status.operation.as_ref().filter(|operation| {
+            operation.type_ == OperationType::Backup && operation.outcome != Some(OperationOutcome::Refused)
+        })
+    }
+
+    /// The id of the backup: the one recorded, else the one to adopt.
+    pub(super) fn known_id(&self) -> Option<&str> {
+        let adopted = self.spec.adopt.as_ref().map(|adopt| adopt.backup_id.as_str());
+        self.status.id.as_deref().or(adopted)
+    }
+
+    /// What happens to the backup when the object is deleted.
+    pub(super) fn deletion_policy(&self) -> DeletionPolicy {
+        let default =
+            if self.spec.adopt.is_some() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
+        self.spec.deletion_policy.unwrap_or(default)
+    }
+
+    /// What decides about the attempts of the object.
+    pub(super) fn attempts(&self) -> AttemptContext<'_> {
+        let account = self.account.as_ref().ok();
+        AttemptContext {
+            process: &self.settings.process,
+            generation: self.subject.generation,
+            account: account.map(|account| &account.account),
+            credentials_hash: account.map(|account| account.credentials_hash.as_str()),
+            retry_token: self.subject.retry_token.as_deref().filter(|_| self.retry),
+            window: self.settings.window(),
+            first_seen: self.intent_seen,
+            wall: self.now.wall,
+            monotonic: self.now.monotonic,
+            requeue: &self.settings.requeue,
+        }
+    }
+
+    /// Until when a request with an unknown outcome, or one of which the status has lost the trace, can take effect unseen.
+    pub(super) fn unseen_until(&self) -> Option<Duration> {
+        let window = self.settings.window();
+        let operation = self.status.operation.as_ref();
+        let open = self.open_request().filter(|operation| is_unresolved(operation));
+        let open = open.map(|operation| self.attempts().window_end(Some(operation)));
+        let own = self.creation.as_ref().filter(|creation| creation.id != self.status.id || creation.id.is_none());
+        let own = own.map(|creation| creation.begun.saturating_add(window));
+        let lost = operation.is_none()
+            && self.status.id.is_none()
+            && self.subject.finalizer
+            && !self.finalizer_added;
+        let lost = lost.then(|| self.first_seen.saturating_add(window));
+        open.max(own).max(lost)
+    }
+
+    /// How long ago the object was created.
+    pub(super) fn age(&self) -> Duration {
+        self.now.wall.signed_duration_since(self.subject.created).to_std().unwrap_or_default()
+    }
+
+    /// How fast to retry what failed for this reason.
+    pub(super) fn retry_delay(&self, blocker: &Blocker) -> Duration {
+        self.settings.requeue.retry_delay(blocker.retry_class(), self.failures.max(1))
+    }
+}

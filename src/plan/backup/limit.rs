@@ -1,0 +1,89 @@
+//! DCS keeps a number of backups of an instance, automatic and requested ones together: one more removes the earliest.
+
+use super::input::{BackupList, Observed, Sibling};
+use crate::dcs::model::{BackupRecord, BackupStatus};
+
+/// Whether another backup may be requested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// DCS removes none.
+    Room,
+    /// DCS removes one that no object needs.
+    PushesOut(String),
+    /// DCS would remove one that has to stay.
+    Blocked(String),
+}
+
+/// Finds the backup that DCS would remove. Whether failed ones count is not documented: both are assumed.
+pub(super) fn check(o: &Observed, list: &BackupList) -> Verdict {
+    let Some(limit) = o.settings.backup_limit.map(|limit| usize::try_from(limit.get()).unwrap_or(usize::MAX)) else {
+        return Verdict::Room;
+    };
+    let removed = |counts: fn(&BackupRecord) -> bool| {
+        let counted: Vec<_> = list.records.iter().filter(|record| counts(record)).collect();
+        let is_full = counted.len() >= limit;
+        counted.into_iter().filter(|_| is_full).min_by_key(|record| record.created_at)
+    };
+    let both = [removed(|record| is_kept(record)), removed(|record| is_kept(record) || is_failed(record))];
+    let verdicts = both.into_iter().flatten().map(|record| verdict(o, list, record, limit));
+    // A failed record that goes is no loss.
+    let mut pushes_out = Verdict::Room;
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Blocked(_) => return verdict,
+            Verdict::PushesOut(_) => pushes_out = verdict,
+            Verdict::Room => {}
+        }
+    }
+    pushes_out
+}
+
+/// It runs, or has files.
+fn is_kept(record: &BackupRecord) -> bool {
+    match &record.status {
+        Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Succeed) => true,
+        // An unknown word may be one of a backup with files.
+        Some(BackupStatus::Other(_)) | None => true,
+        Some(BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted) => false,
+    }
+}
+
+fn is_failed(record: &BackupRecord) -> bool {
+    record.status == Some(BackupStatus::Failed)
+}
+
+fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord, limit: usize) -> Verdict {
+    if is_failed(record) {
+        return Verdict::Room;
+    }
+    let id = &record.backup_id;
+    let full = format!("instance {} has {limit} backups, and DCS would remove the earliest", o.spec.instance_ref.name);
+    if let Some(sibling) = o.siblings.iter().find(|sibling| stands_for(sibling, record)) {
+        let name = &sibling.name;
+        return Verdict::Blocked(if sibling.keeps {
+            format!(
+                "{full}, {id}, which DcsBackup {name} keeps (pinned, or deletionPolicy Retain): delete another backup, or \
+                 change DcsBackup {name}"
+            )
+        } else {
+            format!(
+                "{full}, {id}, of DcsBackup {name}: if it is not needed, delete it by kubectl delete dcsbackup {name} -n {}",
+                o.subject.namespace
+            )
+        });
+    }
+    let newest = list.records.iter().filter(|record| record.is_restorable()).max_by_key(|record| record.created_at);
+    if newest.is_some_and(|newest| newest.backup_id == *id) {
+        return Verdict::Blocked(format!("{full}, {id}, the only one that can be restored: delete another backup"));
+    }
+    Verdict::PushesOut(format!("{full}: {id} goes, which no DcsBackup stands for"))
+}
+
+/// Whether a record is the backup of an object.
+fn stands_for(sibling: &Sibling, record: &BackupRecord) -> bool {
+    let has_mark = || {
+        let remark = record.remark.as_deref().unwrap_or_default();
+        sibling.mark.as_ref().is_some_and(|mark| mark.is_in(remark))
+    };
+    sibling.id.as_ref().map_or_else(has_mark, |id| *id == record.backup_id)
+}

@@ -1,0 +1,243 @@
+//! The backup was not made yet, as far as the status knows: it is looked for by its mark, and requested at most once.
+
+use std::time::Duration;
+
+use super::{
+    follow,
+    listed::{self, Unlisted},
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::{
+    api::{Reason, backup::BackedUpInstance, instance::OperationStatus, time},
+    dcs::model::{BackupFormat, CacheMode, InstanceStatus, Remark},
+    plan::{
+        backup::{
+            action::{CloudAction, Lookup, Step},
+            decision::Decision,
+            input::{BackupList, InstanceObject, InstanceView, Observed},
+            limit,
+        },
+        blocker::retry_class,
+        conditions::JobSituation,
+        instance::observed::{CredentialsSource, Detail, InstanceSnapshot},
+        operation::is_unresolved,
+        schedule::RetryClass,
+    },
+};
+
+/// How long a DcsInstance may take to appear: one `kubectl apply` creates objects in any order.
+const REFERENCE_GRACE: Duration = Duration::from_secs(600);
+
+pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
+    let view = match &o.instance {
+        InstanceObject::Unknown => {
+            return Decision::new(o, JobSituation::NotObservedYet, "the operator has just started")
+                .without_status_write();
+        }
+        InstanceObject::Found(view) => Some(view),
+        InstanceObject::Missing => None,
+    };
+    let Some(instance) = o.instance_id() else { return without_instance(o, view) };
+    let list = match listed::backups(o, instance, o.settings.requeue.job_check_interval) {
+        Ok(list) => list,
+        Err(Unlisted::Read(step)) => {
+            let message = "the backups of the instance are being listed";
+            return Decision::in_progress(o, Reason::WaitingForInstance, message).step(step);
+        }
+        Err(Unlisted::Failed(blocker)) => return Decision::lookup_failed(o, &blocker),
+        Err(Unlisted::InstanceNotFound) => return instance_not_found(o, instance, view),
+    };
+    if let Some(record) = list.marked(&o.mark(instance)) {
+        return follow::from_record(o, record);
+    }
+    if let Some(end) = o.unseen_until().filter(|end| !listed::proves_since(list, *end)) {
+        let message = "the outcome of the last request is not known yet: the list of backups has to show it";
+        return listed::until_proven(o, end, Decision::in_progress(o, Reason::Running, message));
+    }
+    if let Some(before) = o.spec.start_before.as_ref().filter(|at| time::from_kube(at) <= o.now.wall) {
+        let message = format!(
+            "the backup was not started before {}, and no backup of this manifest exists",
+            time::from_kube(before).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        );
+        return Decision::failed(o, Reason::Expired, message);
+    }
+    match view {
+        Some(view) => may_begin(o, view, instance, list),
+        None => without_instance(o, None),
+    }
+}
+
+/// There is no instance to back up.
+fn without_instance(o: &Observed, view: Option<&InstanceView>) -> Decision {
+    let name = &o.spec.instance_ref.name;
+    let poll = o.settings.requeue.resync_interval(&o.subject.uid);
+    match view {
+        Some(view) if view.deleting => {
+            Decision::failed(o, Reason::InstanceDeleted, format!("DcsInstance {name} is being deleted"))
+        }
+        Some(_) => {
+            let message = format!("DcsInstance {name} has no instance yet");
+            Decision::in_progress(o, Reason::WaitingForInstance, message).wait(poll)
+        }
+        None => match REFERENCE_GRACE.checked_sub(o.age()).filter(|rest| !rest.is_zero()) {
+            Some(rest) => {
+                let message = format!("DcsInstance {name} does not exist yet");
+                Decision::in_progress(o, Reason::WaitingForReference, message).wait(rest.min(poll))
+            }
+            None => {
+                let message = format!(
+                    "DcsInstance {name} does not exist in namespace {}: create it, or correct instanceRef",
+                    o.subject.namespace
+                );
+                Decision::blocked(o, Reason::ReferenceNotFound, message).wait(poll)
+            }
+        },
+    }
+}
+
+/// The cloud says that the instance does not exist.
+fn instance_not_found(o: &Observed, instance: &str, view: Option<&InstanceView>) -> Decision {
+    if o.has_begun() || view.is_none_or(|view| view.deleting) {
+        let message = format!("instance {instance} does not exist any more");
+        return Decision::failed(o, Reason::InstanceDeleted, message);
+    }
+    let message = format!("DCS does not know instance {instance}; see the DcsInstance");
+    Decision::in_progress(o, Reason::WaitingForInstance, message)
+        .wait(o.settings.requeue.operation_check_interval)
+}
+
+/// Nothing was requested. Everything is checked before the queue, and again once it is the object's turn.
+fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupList) -> Decision {
+    let name = &o.spec.instance_ref.name;
+    if view.deleting {
+        return Decision::failed(o, Reason::InstanceDeleted, format!("DcsInstance {name} is being deleted"));
+    }
+    if view.cache_mode.as_deref() == Some(CacheMode::Single.as_str()) {
+        return unsupported(o, instance);
+    }
+    if let Ok(account) = &o.account
+        && let CredentialsSource::Namespace { secret, deleting: true, .. } = &account.source
+    {
+        let message = format!("Secret {secret} with the credentials is being deleted");
+        return Decision::blocked(o, Reason::CredentialsMissing, message);
+    }
+    if let Some(operation) = &o.status.operation
+        && !is_unresolved(operation)
+        && let Some(rest) = o.attempts().retry_after(operation)
+    {
+        return refused(o, operation, rest);
+    }
+    let pushed_out = match limit::check(o, list) {
+        limit::Verdict::Room => None,
+        limit::Verdict::PushesOut(message) => Some(message),
+        limit::Verdict::Blocked(message) => {
+            return Decision::blocked(o, Reason::BackupLimitReached, message);
+        }
+    };
+    if view.paused {
+        let message = format!("spec.paused of DcsInstance {name} is true: the operator changes nothing in the cloud");
+        return Decision::in_progress(o, Reason::WaitingForInstance, message);
+    }
+    if view.holder.as_ref().is_none_or(|holder| holder.uid != o.subject.uid) {
+        return waits_for_turn(o, view);
+    }
+    let decision = request(o, instance);
+    match pushed_out {
+        Some(message) if matches!(decision.step, Step::CloudAction(_)) => decision.warn("BackupPushedOut", message),
+        Some(_) | None => decision,
+    }
+}
+
+/// Another object operates on the instance, or the instance has to be idle first. The object is woken when that changes.
+fn waits_for_turn(o: &Observed, view: &InstanceView) -> Decision {
+    let name = &o.spec.instance_ref.name;
+    let message = match &view.holder {
+        Some(holder) => format!("{} {} operates on instance {name}; this backup follows", holder.kind, holder.name),
+        None => format!("DcsInstance {name} has to be in sync, and its instance has to serve, before the backup begins"),
+    };
+    Decision::in_progress(o, Reason::WaitingForInstance, message)
+}
+
+/// DCS refused the request.
+fn refused(o: &Observed, operation: &OperationStatus, rest: Duration) -> Decision {
+    let message = operation.message.as_deref().unwrap_or("DCS refused the request");
+    let reason = operation.reason.as_deref().and_then(Reason::from_word);
+    match reason.filter(|reason| retry_class(*reason) == RetryClass::NeedsUser) {
+        Some(reason) => Decision::blocked(o, reason, message).wait(rest),
+        None => {
+            let reason = reason.unwrap_or(Reason::WaitingForInstance);
+            let message = format!("{message}; the request is repeated");
+            let situation = match reason {
+                Reason::WaitingForInstance => JobSituation::InProgress(reason),
+                other => JobSituation::Unreachable(other),
+            };
+            Decision::new(o, situation, message).wait(rest)
+        }
+    }
+}
+
+fn unsupported(o: &Observed, instance: &str) -> Decision {
+    let message = format!("instance {instance} is a single-node instance, which DCS does not back up");
+    Decision::blocked(o, Reason::UnsupportedMode, message)
+}
+
+/// It is the object's turn: requests the backup from an idle instance.
+fn request(o: &Observed, instance: &str) -> Decision {
+    let detail = o.lookups.instance.as_ref().filter(|(id, _)| id == instance).map(|(_, detail)| detail);
+    let busy = |message: String| {
+        Decision::in_progress(o, Reason::WaitingForInstance, message).wait(o.settings.requeue.job_check_interval)
+    };
+    let snapshot = match detail {
+        None => {
+            let step = Step::Lookup(Lookup::Instance { id: instance.to_owned() });
+            return busy("the instance is being read".to_owned()).step(step);
+        }
+        Some(Detail::NotFound) => return busy(format!("DCS does not know instance {instance}")),
+        Some(Detail::Failed(blocker)) => return Decision::lookup_failed(o, blocker),
+        Some(Detail::Found(snapshot)) => snapshot,
+    };
+    if snapshot.cache_mode.as_deref() == Some(CacheMode::Single.as_str()) {
+        return unsupported(o, instance);
+    }
+    if let Some(task) = &snapshot.task {
+        return busy(format!("instance {instance} has to finish {task}"));
+    }
+    if snapshot.facts.status != Some(InstanceStatus::Running) {
+        let status = snapshot.facts.status.as_ref().map_or("none", InstanceStatus::as_str);
+        return busy(format!("instance {instance} has to be RUNNING; its status is {status}"));
+    }
+    let text = o.mark(instance).with_text(o.spec.description.as_deref());
+    let Ok(remark) = Remark::try_from(text.as_str()) else {
+        let message = "description: write one line of at most 80 bytes";
+        return Decision::blocked(o, Reason::InvalidSpec, message);
+    };
+    let action = CloudAction::Create { instance: instance.to_owned(), remark, format: format(o, snapshot) };
+    let message = "the backup is being requested";
+    let decision = Decision::in_progress(o, Reason::Running, message).step(Step::CloudAction(action));
+    Decision { instance: Some(shape(instance, snapshot)), ..decision }
+}
+
+/// Redis 3.0 backs up as aof only; DCS has no documented default for others.
+fn format(o: &Observed, snapshot: &InstanceSnapshot) -> BackupFormat {
+    use crate::api::backup::BackupFormat::{Aof, Rdb};
+    let is_3 = snapshot.facts.engine_version.as_deref().is_some_and(|version| version.starts_with("3."));
+    match o.spec.format {
+        Some(Aof) => BackupFormat::Aof,
+        Some(Rdb) => BackupFormat::Rdb,
+        None if is_3 => BackupFormat::Aof,
+        None => BackupFormat::Rdb,
+    }
+}
+
+/// The instance as it is now.
+fn shape(instance: &str, snapshot: &InstanceSnapshot) -> BackedUpInstance {
+    BackedUpInstance {
+        id: Some(instance.to_owned()),
+        engine_version: snapshot.facts.engine_version.clone(),
+        cache_mode: snapshot.cache_mode.clone(),
+        capacity: snapshot.facts.capacity.map(|capacity| Quantity(capacity.to_string())),
+        shards: snapshot.shards.and_then(|shards| i32::try_from(shards).ok()),
+        spec_code: snapshot.facts.spec_code.clone(),
+    }
+}

@@ -1,0 +1,115 @@
+//! The job has ended. Whether its backup can still be restored is looked at from time to time.
+
+use std::time::Duration;
+
+use super::listed::{self, Unlisted};
+use crate::{
+    api::{ConditionType, Reason, words::JobOutcome},
+    dcs::model::{BackupRecord, BackupStatus},
+    plan::{
+        Blocker,
+        backup::{decision::Decision, input::Observed},
+        conditions::{JobResult, JobSituation},
+        schedule::RetryClass,
+    },
+};
+
+/// Failed looks in a row after which Ready says so, where the cause may pass.
+const TOLERATED_FAILURES: u32 = 6;
+
+pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
+    let succeeded = o.status.outcome == Some(JobOutcome::Succeeded);
+    let (Some(id), Some(instance), true) = (o.status.id.as_deref(), o.instance_id(), succeeded) else {
+        return unchanged(o, JobResult::Unchanged);
+    };
+    let list = match listed::backups(o, instance, o.settings.requeue.resync_interval) {
+        Ok(list) => list,
+        Err(Unlisted::Read(step)) => return unchanged(o, JobResult::Unchanged).step(step),
+        Err(Unlisted::Failed(blocker)) => return unobserved(o, &blocker),
+        Err(Unlisted::InstanceNotFound) => {
+            let message = format!("instance {instance} does not exist any more, and its backups with it");
+            return lost(o, Reason::InstanceDeleted, message);
+        }
+    };
+    match list.find(id) {
+        Some(record) => {
+            let again = word(o, ConditionType::Complete).as_deref() == Some(Reason::AlreadyCompleted.as_str());
+            of_record(o, record, again).with_record(record)
+        }
+        None => lost(o, Reason::ExternallyDeleted, format!("DCS does not list backup {id} any more")),
+    }
+}
+
+/// The conditions of a backup that was made.
+pub(super) fn of_record(o: &Observed, record: &BackupRecord, again: bool) -> Decision {
+    let id = &record.backup_id;
+    let (result, ready) = match &record.status {
+        Some(BackupStatus::Deleted) => {
+            (JobResult::Unusable(Reason::ExternallyDeleted), format!("backup {id} was deleted"))
+        }
+        Some(BackupStatus::Expired) => {
+            let message = format!("DCS removed backup {id}: its time was over, or newer backups took its place");
+            (JobResult::Unusable(Reason::ExternallyDeleted), message)
+        }
+        Some(BackupStatus::Succeed) if record.is_restorable() => {
+            (JobResult::Usable(Reason::Restorable), format!("backup {id} can be restored"))
+        }
+        Some(BackupStatus::Succeed) => {
+            let message = format!("DCS says that backup {id} cannot be restored to its instance as that is now");
+            (JobResult::Unusable(Reason::NotRestorable), message)
+        }
+        other => {
+            let word = other.as_ref().map_or("none", BackupStatus::as_str);
+            (JobResult::Unusable(Reason::NotRestorable), format!("the status of backup {id} is {word}"))
+        }
+    };
+    let message = match &o.spec.adopt {
+        Some(_) => format!("backup {id} is adopted"),
+        None if again => format!("backup {id} was made for an earlier object with this manifest"),
+        None => format!("backup {id} was made"),
+    };
+    let decision = Decision::new(o, JobSituation::Succeeded { again, result }, message);
+    Decision { ready_message: Some(ready), ..decision }
+}
+
+/// The backup is gone.
+fn lost(o: &Observed, reason: Reason, message: String) -> Decision {
+    let decision = unchanged(o, JobResult::Unusable(reason));
+    Decision { ready_message: Some(message), ..decision }
+}
+
+/// A look failed.
+fn unobserved(o: &Observed, blocker: &Blocker) -> Decision {
+    let passes = match blocker.retry_class() {
+        RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => true,
+        RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => false,
+    };
+    let wait: Duration = o.retry_delay(blocker);
+    if passes && o.failures < TOLERATED_FAILURES {
+        return unchanged(o, JobResult::Unchanged).wait(wait);
+    }
+    let decision = unchanged(o, JobResult::Unknown(blocker.reason));
+    Decision { ready_message: Some(blocker.message.clone()), ..decision }.wait(wait)
+}
+
+/// The end stays what it was.
+fn unchanged(o: &Observed, result: JobResult) -> Decision {
+    if o.status.outcome == Some(JobOutcome::Succeeded) {
+        let again = word(o, ConditionType::Complete).as_deref() == Some(Reason::AlreadyCompleted.as_str());
+        let message = message(o, ConditionType::Complete).unwrap_or_default();
+        return Decision::new(o, JobSituation::Succeeded { again, result }, message);
+    }
+    let reason = word(o, ConditionType::Failed).and_then(|word| Reason::from_word(&word));
+    let message = message(o, ConditionType::Failed).unwrap_or_default();
+    Decision::new(o, JobSituation::Failed(reason.unwrap_or(Reason::OperationFailed)), message)
+}
+
+fn word(o: &Observed, type_: ConditionType) -> Option<String> {
+    let found = o.status.conditions.iter().find(|condition| condition.type_ == type_.as_str());
+    found.map(|condition| condition.reason.clone())
+}
+
+fn message(o: &Observed, type_: ConditionType) -> Option<String> {
+    let found = o.status.conditions.iter().find(|condition| condition.type_ == type_.as_str());
+    found.map(|condition| condition.message.clone())
+}
