@@ -21,6 +21,7 @@ mod crds_rules;
 mod docs;
 mod layering;
 mod leader;
+mod loop_backups;
 mod loop_counts;
 mod loop_faults;
 mod loop_kinds;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dcs_operator::{
-    api::{DcsInstance, DcsInstanceSpec},
+    api::{DcsBackup, DcsInstance, DcsInstanceSpec},
     controller::{
         ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, SecretApi, prune_empty,
     },
@@ -83,7 +83,7 @@ impl Written {
 }
 
 /// The kinds of the objects.
-const KINDS: [&str; 2] = [DcsInstance::KIND, Probe::KIND];
+const KINDS: [&str; 3] = [DcsInstance::KIND, DcsBackup::KIND, Probe::KIND];
 
 fn id(key: &ObjectId) -> Id {
     (key.kind.to_owned(), NamespacedName::new(&key.namespace, &key.name))

@@ -124,6 +124,7 @@ fn observed(more: Value) -> Observed {
             },
         }),
         claims: Some(Vec::new()),
+        pins: Some(Vec::new()),
         notes: Default::default(),
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.

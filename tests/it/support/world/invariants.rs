@@ -7,7 +7,7 @@ use std::{
 
 use dcs_operator::{
     dcs::{HttpRequest, model::InstanceStatus},
-    formats::OwnerHash,
+    formats::{Execution, JobMark, OwnerHash},
     simulator::{http::Shared, service::Instance},
 };
 use http::Method;
@@ -149,6 +149,9 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpR
         let known = objects.iter().any(|object| has_uid(object, &uid) && intends(object, None));
         return (!known).then(|| format!("{process} creates for {uid:?}, which nobody wrote down"));
     }
+    if let Some((_, backup)) = path.split_once("/backups") {
+        return judge_backup(&objects, process, request, backup.strip_prefix('/'));
+    }
     let simulator = cloud.lock();
     // A call to a deleted instance does no harm.
     let instance = simulator.service().instances().find(|instance| path.contains(&instance.id))?;
@@ -170,6 +173,47 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpR
     (!known).then(|| format!("{process} sends {} {path}, marked {uid:?}, not written down", request.method))
 }
 
+/// A request for a backup carries the mark of the object that wrote it down, and a deletion is of the object's own backup.
+fn judge_backup(
+    objects: &[Arc<Value>],
+    process: &str,
+    request: &HttpRequest,
+    id: Option<&str>,
+) -> Option<String> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let intends = |object: &&Arc<Value>| {
+        let operation = &object["status"]["operation"];
+        let is_own = operation["process"] == process && operation["outcome"].is_null();
+        let names = match id {
+            Some(id) => operation["type"] == "DeleteBackup" && operation["instanceId"] == id,
+            None => operation["type"] == "Backup" && mark_of(object) == body["remark"].as_str().unwrap_or(""),
+        };
+        object["kind"] == "DcsBackup" && is_own && names
+    };
+    let known = objects.iter().any(|object| intends(&object));
+    (!known).then(|| format!("{process} sends {} {} {body}, not written down", request.method, request.url))
+}
+
+/// The remark of the backup of a DcsBackup.
+fn mark_of(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let metadata = &object["metadata"];
+    let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+    let instance = text(&object["status"]["instance"]["id"]);
+    let mark = match object["spec"]["startBefore"].as_str() {
+        None => JobMark::of_uid(&text(&metadata["uid"])),
+        Some(time) => JobMark::of_execution(&Execution {
+            kind: "DcsBackup",
+            namespace: &namespace,
+            name: &name,
+            instances: &[&instance],
+            time,
+            source: None,
+        }),
+    };
+    mark.with_text(object["spec"]["description"].as_str())
+}
+
 /// Invariant 5.
 #[track_caller]
 fn ready_only_if_told(
@@ -181,7 +225,7 @@ fn ready_only_if_told(
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
     };
-    if ready(before) || !ready(after) {
+    if ready(before) || !ready(after) || after["kind"] != "DcsInstance" {
         return;
     }
     let id = after["status"]["id"].as_str().unwrap_or_default();

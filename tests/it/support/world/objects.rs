@@ -59,7 +59,7 @@ pub(crate) fn setup() -> Setup {
     let rate = std::num::NonZeroU32::new(1000).unwrap();
     let inventory =
         InventorySettings { reads_per_second: rate, writes_per_second: rate, ..InventorySettings::default() };
-    Setup { inventory, lag: 0, lease: None }
+    Setup { inventory, lag: 0, lease: None, backup_limit: 24 }
 }
 
 /// A cloud where nothing takes long.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -11,11 +12,12 @@ use std::{
 };
 
 use dcs_operator::{
-    api::DcsInstance,
+    api::{DcsBackup, DcsInstance},
     clock::Clock,
     controller::{
         AlwaysAllowed, ClientFactory, Endpoints, LinkChange, LinkFacts, ManagedResource, NoRandomness,
-        NoopSink, ObjectId, Random, Requeue, Shared, WriteGuard, instance::Instances, reconcile,
+        NoopSink, ObjectId, Random, Requeue, Shared, WriteGuard, backup::Backups, instance::Instances,
+        reconcile,
     },
     dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -35,6 +37,7 @@ use crate::support::{
 pub(crate) struct Process {
     pub(crate) shared: Arc<Shared<MemoryView, Wire>>,
     instances: Arc<Instances<MemoryView, MemoryView, Wire>>,
+    backups: Arc<Backups<MemoryView, MemoryView, MemoryView, Wire>>,
     probes: Arc<Probes<MemoryView, MemoryView, MemoryView, Wire>>,
     /// When which object is visited next.
     queue: BTreeMap<ObjectId, Duration>,
@@ -94,6 +97,8 @@ pub(crate) struct Setup {
     pub(crate) lag: usize,
     /// The write guard; none allows everything.
     pub(crate) lease: Option<Lease>,
+    /// How many backups the operator believes that DCS keeps.
+    pub(crate) backup_limit: u32,
 }
 
 /// A lease that ends when a test wants it; clones share it.
@@ -152,7 +157,11 @@ impl Process {
             random: Arc::new(FromName(name.to_owned(), AtomicU64::new(0))),
             hash_key: HashKey::new(vec![7; 32]),
             cluster_id: "cluster".to_owned(),
-            settings: PlannerSettings { process: name.to_owned(), ..PlannerSettings::default() },
+            settings: PlannerSettings {
+                process: name.to_owned(),
+                backup_limit: NonZeroU32::new(setup.backup_limit),
+                ..PlannerSettings::default()
+            },
             endpoints: Endpoints {
                 insecure: vec!["127.0.0.1:8080".parse().unwrap()],
                 ..Endpoints::default()
@@ -172,6 +181,13 @@ impl Process {
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
+        let backups = Backups {
+            objects: view.clone(),
+            instances: view.clone(),
+            shared: Arc::clone(&shared),
+            local_states: Default::default(),
+            lists: Default::default(),
+        };
         let probes = Probes {
             objects: view.clone(),
             instances: view.clone(),
@@ -181,6 +197,7 @@ impl Process {
         Self {
             shared,
             instances: Arc::new(instances),
+            backups: Arc::new(backups),
             probes: Arc::new(probes),
             queue: BTreeMap::new(),
             news: BTreeMap::new(),
@@ -207,6 +224,7 @@ impl Process {
         }
         let facts = object.map(|object| match key.kind {
             Probe::KIND => facts::<Probe>(object),
+            DcsBackup::KIND => facts::<DcsBackup>(object),
             _ => facts::<DcsInstance>(object),
         });
         let links = &self.shared.links;
@@ -236,10 +254,12 @@ impl Process {
                 }
                 self.shared.secrets.lag(lag);
                 let key = key.clone();
-                let (instances, probes) = (Arc::clone(&self.instances), Arc::clone(&self.probes));
+                let (instances, backups, probes) =
+                    (Arc::clone(&self.instances), Arc::clone(&self.backups), Arc::clone(&self.probes));
                 Box::pin(async move {
                     let next = match key.kind {
                         Probe::KIND => reconcile(probes.as_ref(), &key).await,
+                        DcsBackup::KIND => reconcile(backups.as_ref(), &key).await,
                         _ => reconcile(instances.as_ref(), &key).await,
                     };
                     Done::Pass(key, next)
