@@ -160,3 +160,8 @@ pub struct PendingChange {
 pub(super) fn time_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "format": "date-time" })
 }
+
+/// A quantity that the operator writes.
+pub(super) fn quantity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "maxLength": 32 })
+}

@@ -50,7 +50,7 @@ fn object(name: &str, spec: &Value) -> DynamicObject {
 }
 
 /// The field and message of each violation that the API server reports.
-fn violations<T>(result: Result<T, kube::Error>) -> Vec<(String, String)> {
+pub(crate) fn violations<T>(result: Result<T, kube::Error>) -> Vec<(String, String)> {
     match result {
         Ok(_) => Vec::new(),
         Err(kube::Error::Api(status)) => {

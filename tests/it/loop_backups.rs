@@ -251,7 +251,10 @@ fn one_backup_follows_another() {
 
 #[test]
 fn a_single_node_instance_is_refused_before_any_call() {
-    let mut world = World::new(quick_cloud(), setup());
+    let settings = quick_cloud();
+    let mut service = settings.service;
+    service.listed_flavors.push("redis.single.xu1.".to_owned());
+    let mut world = World::new(dcs_operator::simulator::Settings { service, ..settings }, setup());
     world.apply("sessions", spec(json!({"cacheMode": "single"})));
     world.until("ready", LIMIT, |world| world.is_well(&key("sessions")));
     let changes = world.changes();

@@ -17,6 +17,7 @@ mod cluster_kinds;
 mod contract;
 mod contract_backups;
 mod crds;
+mod crds_backup;
 mod crds_rules;
 mod docs;
 mod layering;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::Namespace;
+use dcs_operator::api::DcsBackup;
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 
@@ -102,6 +103,27 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
     eventually("another password is published", DEADLINE, async || {
         let bound = binding(&tenant, "sessions").await;
         (bound["password"] != former && admits(&bound["password"])).then_some(())
+    })
+    .await;
+    tenant.wait_until_healthy("sessions").await;
+
+    // A backup is made, found restorable, and deleted with its object.
+    let backups: Api<DcsBackup> = Api::namespaced(cluster.client.clone(), "shop");
+    let wanted: DcsBackup = serde_json::from_value(json!({
+        "apiVersion": "dcs.huaweicloud.com/v1alpha1", "kind": "DcsBackup", "metadata": {"name": "nightly"},
+        "spec": {"instanceRef": {"name": "sessions"}},
+    }))
+    .unwrap();
+    let _ = backups.create(&Default::default(), &wanted).await.unwrap();
+    eventually("the backup is made", DEADLINE, async || {
+        let status = backups.get("nightly").await.unwrap().status?;
+        let is_ready = |condition: &Condition| condition.type_ == "Ready" && condition.reason == "Restorable";
+        status.conditions.iter().any(is_ready).then_some(())
+    })
+    .await;
+    let _ = backups.delete("nightly", &Default::default()).await.unwrap();
+    eventually("the backup is gone", DEADLINE, async || {
+        backups.get_opt("nightly").await.unwrap().is_none().then_some(())
     })
     .await;
     tenant.wait_until_healthy("sessions").await;

@@ -114,7 +114,7 @@ pub struct DcsBackupSpec {
     /// The backup is not started at this time or later: the object fails with the reason Expired instead. With this time, the
     /// manifest stands for one backup, however often it is applied or restored; write it where the manifest stays in Git. Not
     /// together with adopt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub start_before: Option<Time>,
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{
     conditions,
     job::JobAccount,
-    operation::{OperationStatus, time_schema},
+    operation::{OperationStatus, quantity_schema, time_schema},
     words::JobOutcome,
 };
 
@@ -130,7 +130,7 @@ pub struct BackedUpInstance {
     pub cache_mode: Option<String>,
     /// Memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::api::instance::status::quantity_schema")]
+    #[schemars(schema_with = "quantity_schema")]
     pub capacity: Option<Quantity>,
     /// Shards.
     #[serde(skip_serializing_if = "Option::is_none")]

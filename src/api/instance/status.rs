@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{
     conditions,
-    operation::{CloudAccount, Holder, OperationStatus, PendingChange, time_schema},
+    operation::{CloudAccount, Holder, OperationStatus, PendingChange, quantity_schema, time_schema},
 };
 
 /// What the operator observed in the cloud, and what it is doing about it.
@@ -304,10 +304,6 @@ fn fields_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "maxProperties": 32,
         "additionalProperties": { "type": "string", "maxLength": 1024 },
     })
-}
-
-pub(in crate::api) fn quantity_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "string", "maxLength": 32 })
 }
 
 #[cfg(test)]

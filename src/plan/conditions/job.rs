@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{ConditionValue, Writer};
+use super::writer::{ConditionValue, Writer};
 use crate::api::{ConditionType, Reason};
 
 /// A row of the table.

@@ -5,6 +5,7 @@
 
 mod job;
 mod transitions;
+mod writer;
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -13,13 +14,8 @@ pub use self::{
     job::{JobResult, JobSituation, job_conditions},
     transitions::{Transition, transitions},
 };
-use crate::{
-    api::{ConditionType, Reason, time},
-    dcs::model::text,
-};
-
-/// The longest message of a condition: it may list instances, and a status that the API server rejects says nothing.
-const MAX_MESSAGE: usize = 4096;
+use self::writer::{ConditionValue, Writer};
+use crate::api::{ConditionType, Reason};
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,16 +77,6 @@ pub struct Assessment {
     pub situation: Situation,
     /// What is the matter, and what happens next.
     pub message: String,
-}
-
-/// The value of one condition: a cell of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ConditionValue {
-    True(Reason),
-    False(Reason),
-    Unknown(Reason),
-    /// The previous value, or the one within if the condition does not exist yet.
-    KeepPrevious(&'static ConditionValue),
 }
 
 // === impl Situation ===
@@ -233,49 +219,6 @@ pub fn binding_published(
 ) -> Condition {
     let value = if published { ConditionValue::True(reason) } else { ConditionValue::False(reason) };
     Writer { before, generation, now }.write(ConditionType::BindingPublished, value, message)
-}
-
-/// Builds conditions from their previous values.
-struct Writer<'a> {
-    before: &'a [Condition],
-    generation: i64,
-    now: DateTime<Utc>,
-}
-
-// === impl Writer ===
-
-impl Writer<'_> {
-    fn write(&self, type_: ConditionType, value: ConditionValue, message: &str) -> Condition {
-        let before = self.before.iter().find(|condition| condition.type_ == type_.as_str());
-        let (status, reason) = match (value, before) {
-            (ConditionValue::KeepPrevious(_), Some(before)) => {
-                return Condition { observed_generation: Some(self.generation), ..before.clone() };
-            }
-            (ConditionValue::KeepPrevious(otherwise), None) => match otherwise {
-                ConditionValue::True(reason) => ("True", *reason),
-                ConditionValue::False(reason) => ("False", *reason),
-                ConditionValue::Unknown(reason) => ("Unknown", *reason),
-                ConditionValue::KeepPrevious(_) => ("Unknown", Reason::ObservationPending),
-            },
-            (ConditionValue::True(reason), _) => ("True", reason),
-            (ConditionValue::False(reason), _) => ("False", reason),
-            (ConditionValue::Unknown(reason), _) => ("Unknown", reason),
-        };
-        let unchanged = before.filter(|before| before.status == status);
-        Condition {
-            type_: type_.as_str().to_owned(),
-            status: status.to_owned(),
-            reason: reason.as_str().to_owned(),
-            message: if reason == Reason::AsExpected {
-                String::new()
-            } else {
-                text::bounded(message, MAX_MESSAGE)
-            },
-            observed_generation: Some(self.generation),
-            last_transition_time: unchanged
-                .map_or_else(|| time::to_kube(self.now), |before| before.last_transition_time.clone()),
-        }
-    }
 }
 
 #[cfg(test)]
