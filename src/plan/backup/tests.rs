@@ -1,1 +1,457 @@
-//! Tables and properties of the planner of DcsBackups.
+//! Tables of the planner of DcsBackups.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{action::Step, *};
+use crate::{
+    api::{
+        DcsBackupSpec, DcsBackupStatus, Reason,
+        backup::{AdoptBackup, BackedUpInstance},
+        instance::{CloudAccount, DeletionPolicy, Holder},
+        job::{InstanceRef, JobAccount},
+        time,
+        words::{JobOutcome, OperationOutcome},
+    },
+    dcs::model::{BackupRecord, BackupStatus, InstanceFacts, InstanceStatus},
+    plan::{
+        Blocker, Definition,
+        instance::observed::{
+            CredentialsSource, Detail, InstanceSnapshot, Now, PlannerSettings, ResolvedAccount,
+        },
+    },
+};
+
+const INSTANCE: &str = "4a9c5f0e-1b2c-4d3e-8f90-0123456789ab";
+const UID: &str = "961a292c-7592-4cf3-bb88-a695b53b2dc3";
+const BACKUP: &str = "4631832a-14c6-45b0-a0b3-3abd8f591ad1";
+
+/// Long after the start of the process.
+const NOW: Duration = Duration::from_secs(10_000);
+
+fn wall() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn account() -> CloudAccount {
+    CloudAccount {
+        region: Some("cn-north-4".to_owned()),
+        project_id: Some("p".to_owned()),
+        endpoint: Some("https://dcs.example.com/".to_owned()),
+    }
+}
+
+fn own_holder() -> Holder {
+    Holder { kind: "DcsBackup".to_owned(), name: "nightly".to_owned(), uid: UID.to_owned() }
+}
+
+/// A new object whose turn it is, with a list of no backups and an idle instance.
+fn ready_to_begin() -> Observed {
+    let snapshot = InstanceSnapshot {
+        facts: InstanceFacts {
+            id: INSTANCE.to_owned(),
+            status: Some(InstanceStatus::Running),
+            engine_version: Some("6.0".to_owned()),
+            ..InstanceFacts::default()
+        },
+        cache_mode: Some("ha".to_owned()),
+        ..InstanceSnapshot::default()
+    };
+    Observed {
+        subject: Subject {
+            namespace: "shop".to_owned(),
+            name: "nightly".to_owned(),
+            uid: UID.to_owned(),
+            generation: 1,
+            created: wall(),
+            deleting: false,
+            finalizer: true,
+            retry_token: None,
+        },
+        spec: DcsBackupSpec {
+            instance_ref: InstanceRef { name: "sessions".to_owned() },
+            ..DcsBackupSpec::default()
+        },
+        status: DcsBackupStatus::default(),
+        account: Ok(ResolvedAccount {
+            account: account(),
+            credentials_hash: "hash".to_owned(),
+            defaults: Default::default(),
+            source: CredentialsSource::Namespace {
+                secret: "dcs-credentials".to_owned(),
+                in_use: true,
+                deleting: false,
+            },
+        }),
+        instance: InstanceObject::Found(InstanceView {
+            id: Some(INSTANCE.to_owned()),
+            holder: Some(own_holder()),
+            cache_mode: Some("ha".to_owned()),
+            ..InstanceView::default()
+        }),
+        siblings: Vec::new(),
+        lookups: LookupResults {
+            backups: Some((INSTANCE.to_owned(), listed(&[]))),
+            instance: Some((INSTANCE.to_owned(), Detail::Found(Box::new(snapshot)))),
+            definition: Some(Ok(Definition::Complete)),
+        },
+        first_seen: Duration::ZERO,
+        intent_seen: None,
+        creation: None,
+        finalizer_added: true,
+        failures: 0,
+        retry: false,
+        now: Now { wall: wall(), monotonic: NOW },
+        settings: PlannerSettings::default(),
+    }
+}
+
+/// Two complete lists that began just now.
+fn listed(records: &[BackupRecord]) -> Backups {
+    Backups::Listed(BackupList { begun: NOW, before: Some(NOW), records: Arc::from(records) })
+}
+
+/// The backup number `n`, each made a minute after the one before.
+fn record(n: u32, status: BackupStatus) -> BackupRecord {
+    BackupRecord {
+        backup_id: format!("00000000-14c6-45b0-a0b3-0000000000{n:02}"),
+        status: Some(status),
+        is_support_restore: Some(true),
+        created_at: Some(wall() + TimeDelta::minutes(i64::from(n))),
+        ..serde_json::from_value(serde_json::json!({"backup_id": "x"})).unwrap()
+    }
+}
+
+fn with_records(o: Observed, records: &[BackupRecord]) -> Observed {
+    let lookups = LookupResults { backups: Some((INSTANCE.to_owned(), listed(records))), ..o.lookups.clone() };
+    Observed { lookups, ..o }
+}
+
+/// The status of an object whose backup was made.
+fn made(o: &Observed) -> DcsBackupStatus {
+    let status = plan(o).intent.map(|status| *status).unwrap();
+    let mut operation = status.operation.clone().unwrap();
+    operation.outcome = Some(OperationOutcome::Accepted);
+    operation.instance_id = Some(BACKUP.to_owned());
+    DcsBackupStatus { id: Some(BACKUP.to_owned()), operation: Some(operation), ..status }
+}
+
+fn own_record(status: BackupStatus) -> BackupRecord {
+    BackupRecord { backup_id: BACKUP.to_owned(), remark: Some(format!("dcso:{UID}")), ..record(1, status) }
+}
+
+fn condition(plan: &Plan, type_: &str) -> String {
+    let found = plan.status.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+    format!("{}/{}", found.status, found.reason)
+}
+
+#[test]
+fn an_idle_instance_is_backed_up_with_the_mark_of_the_object() {
+    let plan = plan(&ready_to_begin());
+    let Step::CloudAction(CloudAction::Create { instance, remark, format }) = &plan.step else {
+        panic!("{:?}", plan.step)
+    };
+    assert_eq!((instance.as_str(), format.as_str()), (INSTANCE, "rdb"));
+    assert_eq!(remark.as_str(), format!("dcso:{UID}"));
+    let intent = plan.intent.unwrap();
+    assert_eq!(intent.instance.as_ref().and_then(|instance| instance.id.as_deref()), Some(INSTANCE));
+    assert!(intent.started_at.is_some() && intent.outcome.is_none() && claims_instance(&intent));
+    assert_eq!(intent.account.unwrap().credentials.as_deref(), Some("dcs-credentials"));
+}
+
+/// What stands in the way of a request: nothing of it is sent.
+#[test]
+fn a_request_waits_or_is_refused() {
+    let o = ready_to_begin;
+    let view = |change: fn(&mut InstanceView)| {
+        let mut o = o();
+        if let InstanceObject::Found(view) = &mut o.instance {
+            change(view);
+        }
+        o
+    };
+    let detail = |change: fn(&mut InstanceSnapshot)| {
+        let mut o = o();
+        if let Some((_, Detail::Found(snapshot))) = &mut o.lookups.instance {
+            change(snapshot);
+        }
+        o
+    };
+    let spec = |change: fn(&mut DcsBackupSpec)| {
+        let mut o = o();
+        change(&mut o.spec);
+        o
+    };
+    let blocked = |reason| Err(Blocker { reason, message: "why".to_owned() });
+    let old = wall() - TimeDelta::minutes(11);
+    let waiting = "True/WaitingForInstance";
+    for (what, observed, type_, expected) in [
+        ("another holds it", view(|view| view.holder = None), "Reconciling", waiting),
+        ("no instance yet", view(|view| view.id = None), "Reconciling", waiting),
+        ("paused", view(|view| view.paused = true), "Reconciling", waiting),
+        ("deleting", view(|view| view.deleting = true), "Failed", "True/InstanceDeleted"),
+        ("single", view(|view| view.cache_mode = Some("single".to_owned())), "Stalled", "True/UnsupportedMode"),
+        ("busy", detail(|snapshot| snapshot.task = Some("RESIZING".to_owned())), "Reconciling", waiting),
+        (
+            "not running",
+            detail(|snapshot| snapshot.facts.status = Some(InstanceStatus::Restarting)),
+            "Reconciling",
+            waiting,
+        ),
+        (
+            "missing, just created",
+            Observed { instance: InstanceObject::Missing, ..o() },
+            "Reconciling",
+            "True/WaitingForReference",
+        ),
+        (
+            "missing for long",
+            Observed {
+                instance: InstanceObject::Missing,
+                subject: Subject { created: old, ..o().subject },
+                ..o()
+            },
+            "Stalled",
+            "True/ReferenceNotFound",
+        ),
+        (
+            "expired",
+            spec(|spec| spec.start_before = Some(time::to_kube(wall()))),
+            "Failed",
+            "True/Expired",
+        ),
+        (
+            "no credentials",
+            Observed { account: blocked(Reason::CredentialsMissing), ..o() },
+            "Stalled",
+            "True/CredentialsMissing",
+        ),
+        (
+            "unreachable",
+            Observed { account: blocked(Reason::CloudUnreachable), ..o() },
+            "Ready",
+            "Unknown/CloudUnreachable",
+        ),
+    ] {
+        let plan = plan(&observed);
+        assert_eq!(plan.step, Step::Nothing, "{what}");
+        assert_eq!(condition(&plan, type_), expected, "{what}");
+        assert!(plan.wait >= Duration::from_secs(5), "{what}: {:?}", plan.wait);
+        let waits = condition(&plan, "Reconciling") == waiting;
+        assert_eq!(claims_instance(&plan.status), waits, "{what}");
+    }
+}
+
+#[test]
+fn a_request_with_an_unknown_outcome_is_never_repeated_before_two_lists() {
+    let o = ready_to_begin();
+    let status = *plan(&o).intent.unwrap();
+    let seen = NOW - Duration::from_secs(10);
+    let lost = Observed { status, intent_seen: Some(seen), ..o };
+    let begun = |at: Duration, before: Option<Duration>| {
+        let list = BackupList { begun: at, before, records: Arc::from([]) };
+        let lookups = LookupResults {
+            backups: Some((INSTANCE.to_owned(), Backups::Listed(list))),
+            ..lost.lookups.clone()
+        };
+        Observed { lookups, ..lost.clone() }
+    };
+    let window = lost.settings.window();
+    for (at, before) in [
+        (NOW, Some(NOW)),
+        (seen + window, None),
+        (seen + window, Some(seen + window - Duration::from_secs(1))),
+    ] {
+        let plan = plan(&begun(at, before));
+        assert_eq!(plan.step, Step::Nothing, "{at:?} {before:?}");
+        assert_eq!(condition(&plan, "Reconciling"), "True/Running");
+    }
+    let proven = plan(&begun(seen + window, Some(seen + window)));
+    assert!(matches!(proven.step, Step::CloudAction(CloudAction::Create { .. })), "{:?}", proven.step);
+    // The list shows what became of it.
+    let found = plan(&with_records(lost.clone(), &[own_record(BackupStatus::Backuping)]));
+    assert_eq!((found.step, found.status.id.as_deref()), (Step::Nothing, Some(BACKUP)));
+    // A process that lost the status, or never had it, waits as long.
+    for o in [
+        Observed { finalizer_added: false, first_seen: NOW, ..ready_to_begin() },
+        Observed {
+            creation: Some(crate::plan::operation::Creation { begun: seen, id: None }),
+            ..ready_to_begin()
+        },
+    ] {
+        assert_eq!(plan(&o).step, Step::Nothing);
+    }
+}
+
+#[test]
+fn a_backup_is_followed_to_its_end() {
+    let o = ready_to_begin();
+    let status = made(&o);
+    let o = Observed { status, intent_seen: Some(NOW), ..o };
+    let late = Observed { now: Now { wall: wall() + TimeDelta::hours(5), monotonic: NOW }, ..o.clone() };
+    let running = || own_record(BackupStatus::Backuping);
+    for (observed, record, type_, expected, outcome) in [
+        (&o, own_record(BackupStatus::Waiting), "Reconciling", "True/Running", None),
+        (&o, running(), "Reconciling", "True/Running", None),
+        (&o, own_record(BackupStatus::Other("pausing".to_owned())), "Reconciling", "True/Running", None),
+        (&o, own_record(BackupStatus::Succeed), "Ready", "True/Restorable", Some(JobOutcome::Succeeded)),
+        (&o, own_record(BackupStatus::Expired), "Ready", "False/ExternallyDeleted", Some(JobOutcome::Succeeded)),
+        (&o, own_record(BackupStatus::Deleted), "Complete", "True/Completed", Some(JobOutcome::Succeeded)),
+        (&o, own_record(BackupStatus::Failed), "Failed", "True/OperationFailed", Some(JobOutcome::Failed)),
+        (&late, running(), "Failed", "True/DeadlineExceeded", Some(JobOutcome::Failed)),
+    ] {
+        let word = record.status.clone();
+        let plan = plan(&with_records(observed.clone(), &[record]));
+        assert_eq!(plan.step, Step::Nothing, "{word:?}");
+        assert_eq!(condition(&plan, type_), expected, "{word:?}");
+        assert_eq!(plan.status.outcome, outcome, "{word:?}");
+        assert_eq!(claims_instance(&plan.status), outcome.is_none(), "{word:?}");
+    }
+    let vanished = Observed { now: Now { monotonic: NOW + o.settings.window(), ..o.now }, ..o.clone() };
+    let lists = BackupList {
+        begun: vanished.now.monotonic,
+        before: Some(vanished.now.monotonic),
+        records: Arc::from([]),
+    };
+    let lookups = LookupResults { backups: Some((INSTANCE.to_owned(), Backups::Listed(lists))), ..o.lookups.clone() };
+    assert_eq!(condition(&plan(&Observed { lookups, ..vanished }), "Failed"), "True/OperationFailed");
+    assert_eq!(condition(&plan(&o), "Reconciling"), "True/Running", "the list may lag");
+}
+
+#[test]
+fn a_backup_that_another_object_made_is_taken_over_by_its_mark() {
+    let mut o = ready_to_begin();
+    o.spec.start_before = Some(time::to_kube(wall() - TimeDelta::hours(1)));
+    let mark = mark(("shop", "nightly", "another uid"), &o.spec, INSTANCE).with_text(Some("before"));
+    let record = BackupRecord { remark: Some(mark), ..own_record(BackupStatus::Succeed) };
+    let plan = plan(&with_records(o, &[record]));
+    assert_eq!(plan.step, Step::Nothing);
+    assert_eq!(condition(&plan, "Complete"), "True/AlreadyCompleted");
+    assert_eq!(condition(&plan, "Ready"), "True/Restorable");
+    assert_eq!(plan.status.id.as_deref(), Some(BACKUP));
+}
+
+/// Every backup of the list counts, and one more would push out the first.
+#[test]
+fn no_backup_that_must_stay_is_pushed_out() {
+    let full = |keeps: Option<bool>, first: BackupStatus, second: BackupStatus| {
+        let mut o = ready_to_begin();
+        o.settings.backup_limit = NonZeroU32::new(2);
+        let records = [record(1, first), record(2, second)];
+        let sibling = |keeps| Sibling {
+            name: "older".to_owned(),
+            id: Some(records[0].backup_id.clone()),
+            mark: None,
+            keeps,
+        };
+        o.siblings = keeps.map(sibling).into_iter().collect();
+        plan(&with_records(o, &records))
+    };
+    use BackupStatus::{Deleted, Expired, Failed, Succeed};
+    for (keeps, first, second, refused) in [
+        (None, Succeed, Succeed, false),
+        (Some(true), Succeed, Succeed, true),
+        (Some(false), Succeed, Succeed, true),
+        // The only one that can be restored.
+        (None, Succeed, Failed, true),
+        // One failed: it may count, and would go, or it does not, and there is room.
+        (None, Failed, Succeed, false),
+        (Some(true), Succeed, Failed, true),
+        (Some(true), Succeed, Expired, false),
+        (Some(true), Deleted, Succeed, false),
+    ] {
+        let what = format!("{keeps:?} {first:?} {second:?}");
+        let pushes_out = keeps.is_none() && (&first, &second) == (&Succeed, &Succeed);
+        let plan = full(keeps, first, second);
+        assert_eq!(condition(&plan, "Stalled") == "True/BackupLimitReached", refused, "{what}");
+        assert_eq!(matches!(plan.step, Step::CloudAction(_)), !refused, "{what}");
+        assert_eq!(plan.warnings.iter().any(|warning| warning.reason == "BackupPushedOut"), pushes_out, "{what}");
+    }
+}
+
+fn deleting(policy: Option<DeletionPolicy>) -> Observed {
+    let mut o = ready_to_begin();
+    let status = made(&o);
+    let ended = plan(&with_records(
+        Observed { status, intent_seen: Some(Duration::ZERO), ..o.clone() },
+        &[own_record(BackupStatus::Succeed)],
+    ));
+    o.status = ended.status;
+    (o.subject.deleting, o.spec.deletion_policy) = (true, policy);
+    Observed { intent_seen: Some(Duration::ZERO), ..o }
+}
+
+#[test]
+fn only_the_own_backup_is_deleted_and_only_with_consent() {
+    use BackupStatus::{Backuping, Deleted, Expired, Failed, Succeed};
+    let delete = |plan: &Plan| matches!(&plan.step, Step::CloudAction(CloudAction::Delete { id, .. }) if id == BACKUP);
+    for status in [Succeed, Failed, Expired] {
+        let plan = plan(&with_records(deleting(None), &[own_record(status.clone()), record(2, Succeed)]));
+        assert!(delete(&plan), "{status}: {:?}", plan.step);
+    }
+    let running = plan(&with_records(deleting(None), &[own_record(Backuping)]));
+    assert_eq!((running.step, running.wait), (Step::Nothing, Duration::from_secs(15)));
+    for observed in [
+        with_records(deleting(None), &[own_record(Deleted)]),
+        with_records(deleting(None), &[record(2, Succeed)]),
+        with_records(deleting(Some(DeletionPolicy::Retain)), &[own_record(Succeed)]),
+        Observed {
+            spec: DcsBackupSpec {
+                adopt: Some(AdoptBackup { backup_id: BACKUP.to_owned() }),
+                ..deleting(None).spec
+            },
+            ..with_records(deleting(None), &[own_record(Succeed)])
+        },
+    ] {
+        assert_eq!(plan(&observed).step, Step::RemoveFinalizer);
+    }
+    for (definition, step) in [
+        (Definition::BeingDeleted, Step::RemoveFinalizer),
+        (Definition::Lacks(vec!["spec.deletionPolicy".to_owned()]), Step::Nothing),
+    ] {
+        let mut o = with_records(deleting(None), &[own_record(Succeed)]);
+        o.lookups.definition = Some(Ok(definition));
+        assert_eq!(plan(&o).step, step);
+    }
+}
+
+#[test]
+fn a_deletion_waits_for_credentials_and_for_the_right_account() {
+    let o = with_records(deleting(None), &[own_record(BackupStatus::Succeed)]);
+    let missing = Blocker { reason: Reason::CredentialsMissing, message: "none".to_owned() };
+    let blocked = plan(&Observed { account: Err(missing), ..o.clone() });
+    assert_eq!((blocked.step.clone(), condition(&blocked, "Stalled")), (Step::Nothing, "True/CredentialsMissing".to_owned()));
+    let mut elsewhere = o;
+    let other = CloudAccount { project_id: Some("other".to_owned()), ..account() };
+    elsewhere.status.account = Some(JobAccount { account: other, credentials: None });
+    let blocked = plan(&elsewhere);
+    assert_eq!((blocked.step.clone(), condition(&blocked, "Stalled")), (Step::Nothing, "True/AccountChanged".to_owned()));
+}
+
+#[test]
+fn an_object_that_has_ended_is_a_fixpoint() {
+    let mut o = with_records(deleting(None), &[own_record(BackupStatus::Succeed)]);
+    o.subject.deleting = false;
+    for n in 0..3 {
+        let plan = plan(&o);
+        assert_eq!((plan.step, &plan.status), (Step::Nothing, &o.status), "visit {n}");
+        o.status = plan.status;
+        o.now.wall += TimeDelta::hours(1);
+    }
+}
+
+#[test]
+fn the_recorded_instance_counts_once_there_is_a_backup() {
+    let mut o = with_records(deleting(None), &[]);
+    o.subject.deleting = false;
+    if let InstanceObject::Found(view) = &mut o.instance {
+        view.id = Some("another".to_owned());
+    }
+    assert_eq!(o.instance_id(), Some(INSTANCE));
+    o.status = DcsBackupStatus {
+        instance: Some(BackedUpInstance { id: Some(INSTANCE.to_owned()), ..BackedUpInstance::default() }),
+        ..DcsBackupStatus::default()
+    };
+    assert_eq!(o.instance_id(), Some("another"), "nothing was requested");
+}
