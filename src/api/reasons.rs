@@ -173,8 +173,10 @@ reasons! {
 
     /// DCS carried the job out without success.
     OperationFailed => "See the message, then make a new object.",
-    /// The job was not started by its deadline.
+    /// The job was not started by its deadline, or DCS has removed what it made because its time was over.
     Expired => "Make a new object with a later deadline if the job is still wanted.",
+    /// What became of an earlier request cannot be found out any more, so the job is not asked for again.
+    OutcomeUnknown => "See the DCS console for what was done, then make a new object if it is still needed.",
     /// The job did not end in time.
     DeadlineExceeded => "See the DCS console, which shows whether it still runs; then make a new object.",
     /// The instance of the job does not exist any more, or is being deleted.

@@ -45,6 +45,8 @@ pub struct Link {
 pub struct Links {
     by_object: BTreeMap<ObjectId, Entry>,
     referrers: BTreeMap<Referent, BTreeSet<(ObjectId, Relation)>>,
+    /// Objects that exist and cannot be decoded: what they ask for is not known.
+    unreadable: BTreeSet<ObjectId>,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +98,7 @@ impl LinkIndex {
     pub fn on_object(&self, id: &ObjectId, facts: LinkFacts) -> LinkChange {
         let LinkFacts { links: new, projection, claim, pins } = facts;
         let mut links = self.lock();
+        links.unreadable.remove(id);
         let mut wake = BTreeSet::new();
         let before = links.asked_instances(id);
         let dropped = links.set(id, new);
@@ -110,13 +113,15 @@ impl LinkIndex {
         LinkChange { wake: wake.into_iter().collect(), dropped }
     }
 
-    /// Removes an object that is gone. It is woken itself, so that its state is dropped.
+    /// Removes an object that is gone, or cannot be decoded any more. It is woken itself, so that its state is dropped, and so
+    /// are the others that are about the same instance: there may be room for them.
     pub fn on_gone(&self, id: &ObjectId) -> LinkChange {
         let mut links = self.lock();
         let asked = links.asked_instances(id);
+        let others: BTreeSet<_> = links.instances_of(id).iter().flat_map(|of| links.about(of)).cloned().collect();
         let dropped = links.remove(id);
         let referrers = links.referrers(&Referent::Object(id.clone())).cloned();
-        LinkChange { wake: referrers.chain(asked).chain([id.clone()]).collect(), dropped }
+        LinkChange { wake: referrers.chain(asked).chain(others).chain([id.clone()]).collect(), dropped }
     }
 
     /// The first list of every kind is complete: what no watch shows does not exist. Returns the objects that may have waited
@@ -140,9 +145,24 @@ impl LinkIndex {
         self.is_complete.load(Ordering::Acquire)
     }
 
-    /// The names of the objects because of which an instance must not be deleted; `None` while some may be unknown.
-    pub fn pins(&self, instance: &ObjectId) -> Option<Vec<ObjectId>> {
-        self.is_complete().then(|| self.lock().pins(instance))
+    /// An object exists and cannot be decoded.
+    pub fn on_unreadable(&self, id: ObjectId) {
+        self.lock().unreadable.insert(id);
+    }
+
+    /// An object that could not be decoded does not exist any more.
+    pub fn on_unreadable_gone(&self, id: &ObjectId) {
+        self.lock().unreadable.remove(id);
+    }
+
+    /// A list of all objects of a kind begins.
+    pub fn on_list(&self, kind: &str) {
+        self.lock().unreadable.retain(|id| id.kind != kind);
+    }
+
+    /// Whether an object of another kind exists in the namespace of an instance that cannot be decoded.
+    pub fn has_unreadable(&self, instance: &ObjectId) -> bool {
+        self.lock().has_unreadable(instance)
     }
 
     /// The objects that are about an instance.
@@ -152,7 +172,8 @@ impl LinkIndex {
 
     /// The claims to operate on an instance; `None` while some may be unknown.
     pub fn claims(&self, instance: &ObjectId) -> Option<Vec<Claim>> {
-        self.is_complete().then(|| self.lock().claims(instance))
+        let links = self.lock();
+        (self.is_complete() && !links.has_unreadable(instance)).then(|| links.claims(instance))
     }
 
     /// The links, for reading more of them at once.
@@ -232,8 +253,13 @@ impl Links {
 
     /// The instances that an object claims or pins.
     fn asked_instances(&self, object: &ObjectId) -> Vec<ObjectId> {
-        let entry = self.by_object.get(object).filter(|entry| entry.claim.is_some() || entry.pins);
-        let links = entry.into_iter().flat_map(|entry| &entry.links);
+        let asks = self.by_object.get(object).is_some_and(|entry| entry.claim.is_some() || entry.pins);
+        if asks { self.instances_of(object) } else { Vec::new() }
+    }
+
+    /// The instances that an object is about.
+    fn instances_of(&self, object: &ObjectId) -> Vec<ObjectId> {
+        let links = self.by_object.get(object).into_iter().flat_map(|entry| &entry.links);
         links
             .filter(|link| link.relation == Relation::Instance)
             .filter_map(Link::object_id)
@@ -252,10 +278,9 @@ impl Links {
         self.about(instance).filter_map(|object| self.by_object.get(object)?.claim.as_deref().cloned()).collect()
     }
 
-    /// The objects that pin an instance.
-    fn pins(&self, instance: &ObjectId) -> Vec<ObjectId> {
-        let pins = |object: &&ObjectId| self.by_object.get(*object).is_some_and(|entry| entry.pins);
-        self.about(instance).filter(pins).cloned().collect()
+    fn has_unreadable(&self, instance: &ObjectId) -> bool {
+        let is_near = |id: &&ObjectId| id.kind != instance.kind && id.namespace == instance.namespace;
+        self.unreadable.iter().any(|id| is_near(&id))
     }
 
     /// Removes an object. Returns the links that it had.

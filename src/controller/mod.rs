@@ -40,7 +40,7 @@ pub use self::{
     },
     links::{Link, LinkChange, LinkFacts, LinkIndex, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},
-    ports::{ClusterError, ManagedResource, ObjectApi, SecretApi, prune_empty},
+    ports::{ClusterError, ManagedResource, ObjectApi, PinApi, SecretApi, prune_empty},
     projects::Projects,
     random::{NoRandomness, Random, SystemRandom},
     reconcile::{reconcile, request},

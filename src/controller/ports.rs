@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
+use futures::future::BoxFuture;
 use k8s_openapi::{
     NamespaceResourceScope, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -179,6 +180,13 @@ pub trait ObjectApi<K: ManagedResource>: Send + Sync {
         object: &K,
         finalizer: &str,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+}
+
+/// What keeps an instance from being deleted.
+pub trait PinApi: Send + Sync {
+    /// The names of the DcsBackups that pin an instance, as the API server has them now. [`ClusterError::Unavailable`] also
+    /// if one of its namespace cannot be decoded.
+    fn pins<'a>(&'a self, instance: &'a ObjectId) -> BoxFuture<'a, Result<Vec<String>, ClusterError>>;
 }
 
 /// The Secrets.

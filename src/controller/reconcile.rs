@@ -186,6 +186,7 @@ async fn execute<T: Reconciler>(
             Ok(now)
         }
         Step::RemoveFinalizer => {
+            tell_warnings(kind, object, &plan);
             kind.objects().remove_finalizer(object, T::FINALIZER).await?;
             // Only the API server knows whether the object still exists.
             kind.local_states().invalidate(object);

@@ -8,6 +8,7 @@ use super::{
     event_sink::EventSink,
     ids::ObjectId,
     links::LinkIndex,
+    ports::PinApi,
     projects::Projects,
     random::Random,
     write_guard::WriteGuard,
@@ -29,6 +30,8 @@ pub struct Shared<S, N: ClientFactory> {
     pub links: Arc<LinkIndex>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What keeps an instance from being deleted.
+    pub pins: Arc<dyn PinApi>,
     /// Random bytes.
     pub random: Arc<dyn Random>,
     /// The key of hashes of secrets.

@@ -113,6 +113,8 @@ pub struct AttemptContext<'a> {
     pub retry_token: Option<&'a str>,
     /// How long an attempt of this process may still take effect after its intent was written.
     pub window: Duration,
+    /// The part of it in which lists may not show the effect yet.
+    pub list_lag: Duration,
     /// When this process first saw the present attempt, by the monotonic clock.
     pub first_seen: Option<Duration>,
     /// The wall clock.
@@ -210,6 +212,7 @@ impl Intent<'_> {
             previous.type_ == self.type_ && previous.generation == Some(context.generation)
         });
         let now = time::to_kube(context.wall);
+        let window = context.window_of(&self.type_);
         OperationStatus {
             type_: self.type_,
             holder: self.holder,
@@ -219,7 +222,7 @@ impl Intent<'_> {
             generation: Some(context.generation),
             attempted_at: Some(now),
             process: Some(context.process.to_owned()),
-            window_seconds: i32::try_from(context.window.as_secs()).ok(),
+            window_seconds: i32::try_from(window.as_secs()).ok(),
             account: context.account.cloned(),
             credentials_hash: context.credentials_hash.map(str::to_owned),
             changes: self.changes,
@@ -268,13 +271,23 @@ pub fn is_unresolved(operation: &OperationStatus) -> bool {
 // === impl AttemptContext ===
 
 impl AttemptContext<'_> {
+    /// How long an attempt at an operation may still take effect. The outcome of some shows in no list: the same request is
+    /// sent again, and must only not overtake the one before.
+    fn window_of(&self, type_: &OperationType) -> Duration {
+        match type_ {
+            OperationType::ResetPassword => self.window.saturating_sub(self.list_lag),
+            _ => self.window,
+        }
+    }
+
     /// The monotonic time after which the present attempt can no longer take effect unseen.
     pub fn window_end(&self, operation: Option<&OperationStatus>) -> Duration {
         // Another process may have been configured with a longer window.
         let recorded = operation.and_then(|operation| operation.window_seconds);
         let recorded = recorded.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let seen = self.first_seen.unwrap_or(self.monotonic);
-        seen.saturating_add(self.window.max(recorded.unwrap_or_default()))
+        let own = operation.map_or(self.window, |operation| self.window_of(&operation.type_));
+        seen.saturating_add(own.max(recorded.unwrap_or_default()))
     }
 
     /// How long an attempt with an unknown outcome may still take effect; `None` if no longer.

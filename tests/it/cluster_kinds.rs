@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dcs_operator::{
-    api::DcsInstance,
+    api::{DcsBackup, DcsInstance},
     clock::{Clock, SystemClock},
     controller::{
         AlwaysAllowed, ClientFactory, Endpoints, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts,
@@ -86,6 +86,11 @@ fn manager(client: &Client) -> Manager<Http> {
         client_factory: Http(Arc::clone(&clock)),
         inventory: Inventory::new(inventory, Arc::clone(&clock)),
         links: Arc::default(),
+        pins: Arc::new(KubeObjects::<DcsBackup>::new(
+            client.clone(),
+            WatchedStore::new().reader(),
+            timeouts.answer,
+        )),
         clock,
         random: Arc::new(SystemRandom),
         hash_key: HashKey::new(vec![7; 32]),

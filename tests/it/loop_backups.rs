@@ -301,7 +301,7 @@ fn a_backup_that_goes_is_told() {
     with_backup(&mut world);
     let (instance, id) = (world.instances()[0].id.clone(), status(&world, "nightly").id.unwrap());
     for (word, reason) in [
-        (BackupStatus::Expired, "False/ExternallyDeleted"),
+        (BackupStatus::Expired, "False/Expired"),
         (BackupStatus::Deleted, "False/ExternallyDeleted"),
     ] {
         world.mutate_cloud(|service| service.force_backup(&instance, &id, &word)).unwrap();

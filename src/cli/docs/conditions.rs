@@ -218,9 +218,13 @@ fn source(reason: Reason) -> Source {
         Reason::ReferenceNotFound | Reason::UnsupportedMode | Reason::BackupLimitReached => {
             Job(vec![JobSituation::Blocked(reason)])
         }
-        Reason::OperationFailed | Reason::Expired | Reason::DeadlineExceeded => {
+        Reason::OperationFailed | Reason::DeadlineExceeded | Reason::OutcomeUnknown => {
             Job(vec![JobSituation::Failed(reason)])
         }
+        Reason::Expired => Job(vec![
+            JobSituation::Failed(reason),
+            JobSituation::Succeeded { again: false, result: JobResult::Unusable(reason) },
+        ]),
         Reason::InstanceDeleted => Job(vec![
             JobSituation::Failed(reason),
             JobSituation::Succeeded { again: false, result: JobResult::Unusable(reason) },

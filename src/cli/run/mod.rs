@@ -20,6 +20,7 @@ use self::{
 };
 use super::Failure;
 use crate::{
+    api::DcsBackup,
     clock::{Clock, SystemClock},
     controller::{
         ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchHealth,
@@ -281,6 +282,11 @@ impl Leader {
             },
             inventory: Inventory::new(self.args.inventory_settings(), Arc::clone(&clock)),
             links: Arc::default(),
+            pins: Arc::new(KubeObjects::<DcsBackup>::new(
+                client.clone(),
+                backup_store.reader(),
+                timeouts.answer,
+            )),
             clock,
             random: Arc::new(SystemRandom),
             hash_key,

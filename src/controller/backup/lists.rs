@@ -10,6 +10,8 @@ use crate::{dcs::model::BackupRecord, inventory::AccountKey, plan::backup::Backu
 
 /// A list that is older than this is of no use to any object.
 const MAX_AGE: Duration = Duration::from_secs(7200);
+/// The least time between the beginnings of two lists that count as two.
+const APART: Duration = Duration::from_secs(5);
 
 /// The newest complete list of each instance.
 #[derive(Debug, Default)]
@@ -35,9 +37,17 @@ impl BackupLists {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lists.retain(|_, list| begun.saturating_sub(list.begun) < MAX_AGE);
         let key = (account.clone(), instance.to_owned());
-        let before = lists.get(&key).map(|list| list.begun).filter(|before| *before < begun);
+        let known = lists.get(&key);
+        // Two lists that began together prove no more than one.
+        let apart = |list: &&BackupList| begun.saturating_sub(list.begun) >= APART;
+        let before = match known.filter(apart) {
+            Some(list) => Some(list.begun),
+            None => known.and_then(|list| list.before).filter(|before| *before < begun),
+        };
         let list = BackupList { begun, before, records: Arc::from(records) };
-        lists.insert(key, list.clone());
+        if known.is_none_or(|known| known.begun < begun) {
+            lists.insert(key, list.clone());
+        }
         list
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
         reconciler::Known,
     },
-    formats::BACKUP_FINALIZER,
+    formats::{BACKUP_FINALIZER, OwnerHash},
     plan::{
         backup::{InstanceObject, InstanceView, LookupResults, Observed, Sibling, Subject, mark},
         instance::observed::Now,
@@ -34,6 +34,7 @@ where
             spec: object.spec.clone(),
             instance: self.instance(&object),
             siblings: self.siblings(&object),
+            has_unreadable: self.shared.links.has_unreadable(&instance_of(&object)),
             status: known.status,
             account: known.account,
             lookups: LookupResults::default(),
@@ -80,7 +81,12 @@ where
             paused: instance.spec.paused == Some(true),
             holder: status.and_then(|status| status.holder.clone()),
             cache_mode: status.and_then(|status| status.resolved.as_ref()?.cache_mode.clone()),
-            credentials: instance.credentials_ref().map(str::to_owned),
+            account: status.and_then(|status| status.account.clone()),
+            owner: Some(OwnerHash::new(
+                &self.shared.cluster_id,
+                &instance.namespace().unwrap_or_default(),
+                &instance.name_any(),
+            )),
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::lists::BackupLists;
 use crate::{
     api::{DcsBackup, DcsBackupStatus, DcsInstance, Reason},
@@ -212,9 +214,11 @@ impl ObservedState<DcsBackupStatus> for Observed {
         &mut self.status
     }
 
-    /// A person waits until the backup has ended.
+    /// A person waits until the backup has ended, unless the operator waits for a person.
     fn is_urgent(&self) -> bool {
-        self.status.outcome.is_none() || self.subject.deleting
+        let is_stalled = |condition: &Condition| condition.type_ == "Stalled" && condition.status == "True";
+        let is_open = self.status.outcome.is_none() || self.subject.deleting;
+        is_open && !self.status.conditions.iter().any(is_stalled)
     }
 
     fn on_intent_recorded(&mut self, status: DcsBackupStatus, first_seen: Option<Duration>) {

@@ -10,12 +10,15 @@ use crate::{
         DcsBackup, DcsBackupSpec, DcsBackupStatus, DcsInstance,
         instance::{CloudAccount, Holder},
         time,
+        words::JobOutcome,
     },
     controller::{
         ids::ObjectId,
         links::{Link, Relation},
-        ports::ManagedResource,
+        ports::{ManagedResource, has_finalizer},
     },
+    dcs::model::BackupStatus,
+    formats::BACKUP_FINALIZER,
     plan::{
         backup::claims_instance,
         claims::{Claim, Urgency},
@@ -47,11 +50,14 @@ impl ManagedResource for DcsBackup {
         self.credentials_ref().is_some()
     }
 
-    /// Its deletion would delete the backup.
+    /// Its deletion would delete the backup, or one that is being made, or one of which the status lost the trace.
     fn pins_instance(&self) -> bool {
         let status = self.status.as_ref();
-        let exists = status.is_some_and(|status| status.id.is_some() && status.restorable == Some(true));
-        self.spec.pinned == Some(true) && exists && !self.is_deleting()
+        let has_failed = status.is_some_and(|status| status.outcome == Some(JobOutcome::Failed));
+        let word = status.and_then(|status| status.cloud_status.as_deref()).map(BackupStatus::from);
+        let is_gone = matches!(word, Some(BackupStatus::Deleted | BackupStatus::Expired));
+        let may_exist = has_finalizer(self, BACKUP_FINALIZER) && !has_failed && !is_gone;
+        self.spec.pinned == Some(true) && may_exist && !self.is_deleting()
     }
 
     fn from_metadata(metadata: ObjectMeta) -> Self {
@@ -63,7 +69,7 @@ impl ManagedResource for DcsBackup {
     }
 
     fn claim(&self) -> Option<Claim> {
-        claims_instance(self.status.as_ref()?).then_some(())?;
+        claims_instance(&self.spec, self.status.as_ref()?).then_some(())?;
         let holder = Holder {
             kind: Self::KIND.to_owned(),
             name: self.name_any(),

@@ -57,11 +57,6 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             lists: None,
             notes: self.notes(&object),
             claims: self.shared.links.claims(&object.object_id()),
-            pins: self
-                .shared
-                .links
-                .pins(&object.object_id())
-                .map(|pins| pins.iter().map(|id| id.name.clone()).collect()),
             lookups: LookupResults::default(),
             local,
             now: Now { wall: known.now.wall, monotonic: known.now.monotonic },

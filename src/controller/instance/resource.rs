@@ -46,7 +46,8 @@ impl ManagedResource for DcsInstance {
         names.map(|name| Link::secret(Relation::Content, id.secret(name))).collect()
     }
 
-    /// The instance, whether it serves, who operates on it, and whether it is being deleted.
+    /// The instance, its mode and credentials, whether it serves, who operates on it, and whether it is paused or being
+    /// deleted.
     fn projection(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let status = self.status.as_ref();
@@ -57,7 +58,8 @@ impl ManagedResource for DcsInstance {
         status.and_then(|status| status.id.as_ref()).hash(&mut hasher);
         ready.map(|ready| (&ready.status, &ready.reason)).hash(&mut hasher);
         holder.map(|holder| (&holder.kind, &holder.name, &holder.uid)).hash(&mut hasher);
-        self.is_deleting().hash(&mut hasher);
+        status.and_then(|status| status.resolved.as_ref()?.cache_mode.as_ref()).hash(&mut hasher);
+        (self.credentials_ref(), self.spec.paused, self.is_deleting()).hash(&mut hasher);
         hasher.finish()
     }
 }

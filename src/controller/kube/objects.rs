@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
+    core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
 use serde_json::{Value, json};
@@ -15,9 +17,10 @@ use super::{
     prune::prune_entries,
 };
 use crate::{
+    api::DcsBackup,
     controller::{
         ids::{NamespacedName, ObjectId},
-        ports::{ClusterError, ManagedResource, ObjectApi, has_finalizer, prune_empty},
+        ports::{ClusterError, ManagedResource, ObjectApi, PinApi, has_finalizer, prune_empty},
     },
     formats::FIELD_MANAGER,
     plan::Definition,
@@ -82,6 +85,30 @@ impl<K: ManagedResource> KubeObjects<K> {
     async fn present(&self, object: &K) -> Result<Option<K>, ClusterError> {
         let found = self.get(&object.object_id()).await?;
         Ok(found.filter(|found| found.meta().uid == object.meta().uid))
+    }
+}
+
+impl PinApi for KubeObjects<DcsBackup> {
+    fn pins<'a>(&'a self, instance: &'a ObjectId) -> BoxFuture<'a, Result<Vec<String>, ClusterError>> {
+        Box::pin(async move {
+            let api: Api<DeserializeGuard<DcsBackup>> =
+                Api::namespaced(self.client.clone(), &instance.namespace);
+            let listed = answer(self.timeout, api.list(&ListParams::default())).await?;
+            let mut pins = Vec::new();
+            for object in listed.map_err(|status| refusal(&status))?.items {
+                match object.0 {
+                    Ok(backup) if backup.pins_instance() && backup.spec.instance_ref.name == instance.name => {
+                        pins.push(backup.name_any());
+                    }
+                    Ok(_) => {}
+                    Err(invalid) => {
+                        let name = invalid.metadata.name.unwrap_or_default();
+                        return Err(ClusterError::Unavailable(format!("DcsBackup {name} cannot be decoded")));
+                    }
+                }
+            }
+            Ok(pins)
+        })
     }
 }
 

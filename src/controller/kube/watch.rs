@@ -276,11 +276,15 @@ impl Watches {
         };
         let unreadable = |invalid: InvalidObject| {
             let object = K::from_metadata(invalid.metadata);
+            self.links.on_unreadable(object.object_id());
             self.error_handler.on_unreadable_object(K::KIND, &object.object_ref(&()), &invalid.error);
             object
         };
         Some(Ok(match event {
-            Event::Init => Event::Init,
+            Event::Init => {
+                self.links.on_list(K::KIND);
+                Event::Init
+            }
             Event::InitDone => Event::InitDone,
             Event::InitApply(DeserializeGuard(Ok(object))) => Event::InitApply(object),
             Event::Apply(DeserializeGuard(Ok(object))) => Event::Apply(object),
@@ -291,7 +295,9 @@ impl Watches {
             }
             Event::Apply(DeserializeGuard(Err(invalid))) => Event::Delete(unreadable(invalid)),
             Event::Delete(DeserializeGuard(Err(invalid))) => {
-                Event::Delete(K::from_metadata(invalid.metadata))
+                let object = K::from_metadata(invalid.metadata);
+                self.links.on_unreadable_gone(&object.object_id());
+                Event::Delete(object)
             }
         }))
     }

@@ -8,7 +8,7 @@ use crate::{
     dcs::model::BackupRecord,
     plan::{
         Blocker, Warning,
-        conditions::{JobResult, JobSituation},
+        conditions::JobSituation,
         schedule::RetryClass,
     },
 };
@@ -26,6 +26,8 @@ pub(super) struct Decision {
     /// The instance as it is when the backup is requested.
     pub(super) instance: Option<BackedUpInstance>,
     pub(super) outcome: Option<JobOutcome>,
+    /// DCS does not list the backup any more.
+    pub(super) is_lost: bool,
     pub(super) warnings: Vec<Warning>,
     /// The next visit is due after this at the latest.
     pub(super) wait: Duration,
@@ -45,6 +47,7 @@ impl Decision {
             record: None,
             instance: None,
             outcome: o.status.outcome.clone(),
+            is_lost: false,
             warnings: Vec::new(),
             wait: o.settings.requeue.resync_interval(&o.subject.uid),
             publish: true,
@@ -58,16 +61,15 @@ impl Decision {
 
     /// A person has to act.
     pub(super) fn blocked(o: &Observed, reason: Reason, message: impl Into<String>) -> Self {
-        Self::new(o, JobSituation::Blocked(reason), message)
-            .wait(o.settings.requeue.retry_delay(RetryClass::AccountLimit, o.failures.max(1)))
+        Self::new(o, JobSituation::Blocked(reason), message).wait(o.settings.requeue.needs_user.first)
     }
 
     /// A lookup failed. It is repeated, and blocks the object if only a person can mend the cause.
     pub(super) fn lookup_failed(o: &Observed, blocker: &Blocker) -> Self {
-        let situation = match (o.status.outcome.is_some(), needs_person(blocker)) {
-            (true, _) => JobSituation::Succeeded { again: false, result: JobResult::Unknown(blocker.reason) },
-            (false, true) => JobSituation::Blocked(blocker.reason),
-            (false, false) => JobSituation::Unreachable(blocker.reason),
+        let situation = if needs_person(blocker) {
+            JobSituation::Blocked(blocker.reason)
+        } else {
+            JobSituation::Unreachable(blocker.reason)
         };
         Self::new(o, situation, &blocker.message).wait(o.retry_delay(blocker))
     }
@@ -120,7 +122,8 @@ impl Decision {
     }
 }
 
-fn needs_person(blocker: &Blocker) -> bool {
+/// Whether only a person can mend the cause.
+pub(super) fn needs_person(blocker: &Blocker) -> bool {
     match blocker.retry_class() {
         RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => true,
         RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => {

@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use crate::{
     api::{
         DcsBackupSpec, DcsBackupStatus,
-        instance::{DeletionPolicy, Holder},
+        instance::{CloudAccount, DeletionPolicy, Holder},
         operation::OperationStatus,
         time,
     },
-    dcs::model::BackupRecord,
-    formats::{Execution, JobMark},
+    dcs::model::{BackupRecord, BackupStatus},
+    formats::{Execution, JobMark, OwnerHash},
     plan::{
         Blocker, Definition,
         instance::observed::{Detail, Now, PlannerSettings, ResolvedAccount},
@@ -35,6 +35,8 @@ pub struct Observed {
     pub instance: InstanceObject,
     /// The other DcsBackups of the same DcsInstance.
     pub siblings: Vec<Sibling>,
+    /// An object of the namespace cannot be decoded: it may be another one.
+    pub has_unreadable: bool,
     /// The results of this reconcile's lookups.
     pub lookups: LookupResults,
     /// When this process first saw the object.
@@ -100,8 +102,10 @@ pub struct InstanceView {
     pub holder: Option<Holder>,
     /// The cache mode in status, else in spec.
     pub cache_mode: Option<String>,
-    /// Name of the Secret in `spec.credentialsRef`.
-    pub credentials: Option<String>,
+    /// `status.account`.
+    pub account: Option<CloudAccount>,
+    /// The hash of its owner in the tags of its instance.
+    pub owner: Option<OwnerHash>,
 }
 
 /// Another DcsBackup of the same DcsInstance.
@@ -158,10 +162,14 @@ impl BackupList {
         self.records.iter().find(|record| record.backup_id == id)
     }
 
-    /// The backup with this mark. Of several, the one that was made first.
+    /// The backup with this mark. Of several, one that exists, and of those the one that was made first.
     pub fn marked(&self, mark: &JobMark) -> Option<&BackupRecord> {
         let has_mark = |record: &&BackupRecord| record.remark.as_deref().is_some_and(|text| mark.is_in(text));
-        self.records.iter().filter(has_mark).min_by_key(|record| (record.created_at, record.backup_id.clone()))
+        let order = |record: &&BackupRecord| {
+            let is_gone = matches!(record.status, Some(BackupStatus::Deleted | BackupStatus::Expired));
+            (is_gone, record.created_at, record.backup_id.clone())
+        };
+        self.records.iter().filter(has_mark).min_by_key(order)
     }
 }
 
@@ -234,6 +242,7 @@ impl Observed {
             credentials_hash: account.map(|account| account.credentials_hash.as_str()),
             retry_token: self.subject.retry_token.as_deref().filter(|_| self.retry),
             window: self.settings.window(),
+            list_lag: self.settings.list_lag(),
             first_seen: self.intent_seen,
             wall: self.now.wall,
             monotonic: self.now.monotonic,
@@ -249,12 +258,37 @@ impl Observed {
         let open = open.map(|operation| self.attempts().window_end(Some(operation)));
         let own = self.creation.as_ref().filter(|creation| creation.id != self.status.id || creation.id.is_none());
         let own = own.map(|creation| creation.begun.saturating_add(window));
-        let lost = operation.is_none()
-            && self.status.id.is_none()
-            && self.subject.finalizer
-            && !self.finalizer_added;
+        let lost = operation.is_none() && self.has_foreign_finalizer();
         let lost = lost.then(|| self.first_seen.saturating_add(window));
         open.max(own).max(lost)
+    }
+
+    /// An earlier process put the finalizer on the object, and the status does not say what for.
+    pub(super) fn has_foreign_finalizer(&self) -> bool {
+        self.status.id.is_none() && self.subject.finalizer && !self.finalizer_added
+    }
+
+    /// The status was lost: an object has conditions before it has the finalizer.
+    pub(super) fn has_lost_status(&self) -> bool {
+        self.has_foreign_finalizer() && self.status.conditions.is_empty() && self.status.operation.is_none()
+    }
+
+    /// How long the backup may take, by the spec.
+    pub(super) fn running_limit(&self) -> Duration {
+        let seconds = self.spec.running_deadline_seconds.unwrap_or(14_400);
+        Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    }
+
+    /// How long ago the backup was requested, or began.
+    pub(super) fn running_for(&self) -> Option<Duration> {
+        let began = time::from_kube(self.status.started_at.as_ref()?);
+        Some(self.now.wall.signed_duration_since(began).to_std().unwrap_or_default())
+    }
+
+    /// The backup should have ended. An adopted one has no deadline.
+    pub(super) fn is_overdue(&self) -> bool {
+        let over = self.running_for().is_some_and(|elapsed| elapsed >= self.running_limit());
+        over && self.open_request().is_some() && self.status.outcome.is_none()
     }
 
     /// How long ago the object was created.

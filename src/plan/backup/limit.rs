@@ -72,6 +72,12 @@ fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord, limit: usize)
             )
         });
     }
+    if o.has_unreadable {
+        return Verdict::Blocked(format!(
+            "{full}, {id}; an object of namespace {} cannot be decoded, and may be the DcsBackup of it",
+            o.subject.namespace
+        ));
+    }
     let newest = list.records.iter().filter(|record| record.is_restorable()).max_by_key(|record| record.created_at);
     if newest.is_some_and(|newest| newest.backup_id == *id) {
         return Verdict::Blocked(format!("{full}, {id}, the only one that can be restored: delete another backup"));

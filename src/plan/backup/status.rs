@@ -9,11 +9,12 @@ use super::{
 };
 use crate::{
     api::{
-        ConditionType, DcsBackupStatus, Reason,
+        ConditionType, DcsBackupSpec, DcsBackupStatus, Reason,
         backup::{BackedUpInstance, ResolvedBackup},
-        instance::{Holder, OperationStatus},
+        instance::{CloudAccount, Holder, OperationStatus},
         job::JobAccount,
         time,
+        words::{OperationOutcome, OperationType},
     },
     dcs::model::{BackupRecord, BackupStatus, text},
     inventory::demand::Demand,
@@ -42,17 +43,25 @@ impl HasOperation for DcsBackupStatus {
     }
 }
 
-/// Whether the object has to operate on the instance alone: it waits for its turn, or its backup runs.
-pub fn claims_instance(status: &DcsBackupStatus) -> bool {
-    let reconciling = |condition: &&Condition| {
-        condition.type_ == ConditionType::Reconciling.as_str() && condition.status == "True"
+/// Whether the object has to operate on the instance alone: it waits for its turn, or its backup was requested and has not
+/// ended. An adopted backup is only looked at.
+pub fn claims_instance(spec: &DcsBackupSpec, status: &DcsBackupStatus) -> bool {
+    if spec.adopt.is_some() || status.outcome.is_some() {
+        return false;
+    }
+    let is_running = |word: &str| match BackupStatus::from(word) {
+        BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Other(_) => true,
+        BackupStatus::Succeed | BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted => false,
     };
-    let word = status.conditions.iter().find(reconciling).map(|condition| condition.reason.as_str());
-    let is_open = status.outcome.is_none();
-    let runs = [BackupStatus::Waiting, BackupStatus::Backuping];
-    let runs = status.cloud_status.as_deref().is_some_and(|word| runs.iter().any(|known| known.as_str() == word));
-    let reasons = [(Reason::WaitingForInstance, is_open), (Reason::Running, is_open), (Reason::Deleting, runs)];
-    reasons.into_iter().any(|(reason, needs)| needs && word == Some(reason.as_str()))
+    let is_requested = status.operation.as_ref().is_some_and(|operation| {
+        operation.type_ == OperationType::Backup && operation.outcome != Some(OperationOutcome::Refused)
+    });
+    let waits = |condition: &Condition| {
+        condition.type_ == ConditionType::Reconciling.as_str()
+            && condition.status == "True"
+            && condition.reason == Reason::WaitingForInstance.as_str()
+    };
+    (is_requested && status.cloud_status.as_deref().is_none_or(is_running)) || status.conditions.iter().any(waits)
 }
 
 /// Composes the plan from a decision.
@@ -78,17 +87,18 @@ pub(super) fn compose(o: &Observed, decision: Decision) -> Plan {
 fn prepend_kube_action(o: &Observed, mut decision: Decision) -> Decision {
     let begins = matches!(decision.step, Step::CloudAction(CloudAction::Create { .. }));
     let rests = decision.step == Step::Nothing && decision.record.is_some() && !o.subject.deleting;
-    if !(begins || rests) {
+    if !(begins || rests || decision.step == Step::AddFinalizer) {
         return decision;
     }
     let in_use = match o.account.as_ref().map(|account| &account.source) {
         Ok(CredentialsSource::Namespace { in_use, deleting, .. }) => *in_use || *deleting,
         Ok(CredentialsSource::Operator { .. }) | Err(_) => true,
     };
-    if !o.subject.finalizer {
-        decision.step = Step::AddFinalizer;
-    } else if !in_use {
+    // An object with the finalizer needs its credentials until it is gone, and a deleted namespace takes the Secret first.
+    if !in_use {
         decision.step = Step::Prepare(KubeAction::AddInUseFinalizer);
+    } else if !o.subject.finalizer {
+        decision.step = Step::AddFinalizer;
     }
     decision
 }
@@ -107,6 +117,12 @@ fn status(o: &Observed, decision: &Decision) -> DcsBackupStatus {
     // What a refused request noted does not hold any more.
     if !is_requested && status.id.is_none() && o.open_request().is_none() {
         (status.instance, status.account, status.started_at) = (None, None, None);
+    }
+    if decision.is_lost {
+        (status.restorable, status.cloud_status) = (Some(false), Some(BackupStatus::Deleted.as_str().to_owned()));
+    }
+    if status.account.is_some() {
+        note_account(o, &mut status);
     }
     resolve(o, decision, &mut status);
     let ready = decision.ready_message.as_deref().unwrap_or(&decision.message);
@@ -134,12 +150,11 @@ fn observe(o: &Observed, record: &BackupRecord, status: &mut DcsBackupStatus) {
     status.started_at = began.or(status.started_at.take());
     let has_ended = match &record.status {
         Some(BackupStatus::Succeed | BackupStatus::Failed) => true,
-        // A later change of the record is no end of the backup.
-        Some(BackupStatus::Expired | BackupStatus::Deleted) => status.completed_at.is_none(),
+        Some(BackupStatus::Expired | BackupStatus::Deleted) => true,
         Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Other(_)) | None => false,
     };
-    if has_ended {
-        status.completed_at = record.updated_at.map(time::to_kube).or(status.completed_at.take());
+    if has_ended && status.completed_at.is_none() {
+        status.completed_at = record.updated_at.map(time::to_kube);
     }
     let id = o.instance_id().map(str::to_owned);
     status.instance.get_or_insert_with(|| BackedUpInstance { id, ..BackedUpInstance::default() });
@@ -151,6 +166,11 @@ fn observe(o: &Observed, record: &BackupRecord, status: &mut DcsBackupStatus) {
 /// Keeps where the backup is, and by which credentials: the DcsInstance may be gone when they are needed.
 fn note_account(o: &Observed, status: &mut DcsBackupStatus) {
     let Ok(account) = &o.account else { return };
+    let place = |account: &CloudAccount| (account.project_id.clone(), account.endpoint.clone());
+    let recorded = status.account.as_ref().filter(|_| o.has_begun());
+    if recorded.is_some_and(|recorded| place(&recorded.account) != place(&account.account)) {
+        return;
+    }
     let credentials = match &account.source {
         CredentialsSource::Namespace { secret, .. } => Some(secret.clone()),
         CredentialsSource::Operator { .. } => None,
@@ -203,7 +223,7 @@ pub(super) fn progress(record: &BackupRecord) -> Option<i32> {
     Some(whole - whole % 5)
 }
 
-/// Whether an object's mark is in the remark.
+/// Whether the remark begins with the mark of an object of any cluster.
 pub(super) fn has_mark(record: &BackupRecord) -> bool {
     record.remark.as_deref().is_some_and(|remark| remark.starts_with("dcso:"))
 }

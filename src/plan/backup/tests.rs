@@ -14,7 +14,8 @@ use crate::{
         time,
         words::{JobOutcome, OperationOutcome},
     },
-    dcs::model::{BackupRecord, BackupStatus, InstanceFacts, InstanceStatus},
+    dcs::model::{BackupRecord, BackupStatus, InstanceFacts, InstanceStatus, Tag},
+    formats::OwnerHash,
     plan::{
         Blocker, Definition,
         instance::observed::{
@@ -91,6 +92,7 @@ fn ready_to_begin() -> Observed {
             ..InstanceView::default()
         }),
         siblings: Vec::new(),
+        has_unreadable: false,
         lookups: LookupResults {
             backups: Some((INSTANCE.to_owned(), listed(&[]))),
             instance: Some((INSTANCE.to_owned(), Detail::Found(Box::new(snapshot)))),
@@ -156,7 +158,7 @@ fn an_idle_instance_is_backed_up_with_the_mark_of_the_object() {
     assert_eq!(remark.as_str(), format!("dcso:{UID}"));
     let intent = plan.intent.unwrap();
     assert_eq!(intent.instance.as_ref().and_then(|instance| instance.id.as_deref()), Some(INSTANCE));
-    assert!(intent.started_at.is_some() && intent.outcome.is_none() && claims_instance(&intent));
+    assert!(intent.started_at.is_some() && intent.outcome.is_none() && claims_instance(&DcsBackupSpec::default(), &intent));
     assert_eq!(intent.account.unwrap().credentials.as_deref(), Some("dcs-credentials"));
 }
 
@@ -195,9 +197,9 @@ fn a_request_waits_or_is_refused() {
         ("busy", detail(|snapshot| snapshot.task = Some("RESIZING".to_owned())), "Reconciling", waiting),
         (
             "not running",
-            detail(|snapshot| snapshot.facts.status = Some(InstanceStatus::Restarting)),
+            detail(|snapshot| snapshot.facts.status = Some(InstanceStatus::Frozen)),
             "Reconciling",
-            waiting,
+            "True/NotServing",
         ),
         (
             "missing, just created",
@@ -239,7 +241,7 @@ fn a_request_waits_or_is_refused() {
         assert_eq!(condition(&plan, type_), expected, "{what}");
         assert!(plan.wait >= Duration::from_secs(5), "{what}: {:?}", plan.wait);
         let waits = condition(&plan, "Reconciling") == waiting;
-        assert_eq!(claims_instance(&plan.status), waits, "{what}");
+        assert_eq!(claims_instance(&observed.spec, &plan.status), waits, "{what}");
     }
 }
 
@@ -296,7 +298,7 @@ fn a_backup_is_followed_to_its_end() {
         (&o, running(), "Reconciling", "True/Running", None),
         (&o, own_record(BackupStatus::Other("pausing".to_owned())), "Reconciling", "True/Running", None),
         (&o, own_record(BackupStatus::Succeed), "Ready", "True/Restorable", Some(JobOutcome::Succeeded)),
-        (&o, own_record(BackupStatus::Expired), "Ready", "False/ExternallyDeleted", Some(JobOutcome::Succeeded)),
+        (&o, own_record(BackupStatus::Expired), "Ready", "False/Expired", Some(JobOutcome::Succeeded)),
         (&o, own_record(BackupStatus::Deleted), "Complete", "True/Completed", Some(JobOutcome::Succeeded)),
         (&o, own_record(BackupStatus::Failed), "Failed", "True/OperationFailed", Some(JobOutcome::Failed)),
         (&late, running(), "Failed", "True/DeadlineExceeded", Some(JobOutcome::Failed)),
@@ -306,7 +308,7 @@ fn a_backup_is_followed_to_its_end() {
         assert_eq!(plan.step, Step::Nothing, "{word:?}");
         assert_eq!(condition(&plan, type_), expected, "{word:?}");
         assert_eq!(plan.status.outcome, outcome, "{word:?}");
-        assert_eq!(claims_instance(&plan.status), outcome.is_none(), "{word:?}");
+        assert_eq!(claims_instance(&observed.spec, &plan.status), outcome.is_none(), "{word:?}");
     }
     let vanished = Observed { now: Now { monotonic: NOW + o.settings.window(), ..o.now }, ..o.clone() };
     let lists = BackupList {
@@ -370,6 +372,84 @@ fn no_backup_that_must_stay_is_pushed_out() {
     }
 }
 
+/// With the operator's own credentials a forged id must not lead to what belongs to others.
+#[test]
+fn only_the_instance_of_the_object_is_used_with_the_credentials_of_the_operator() {
+    let owner = OwnerHash::new("cluster", "shop", "sessions");
+    let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: Some(value.to_owned()) };
+    for (tags, trusted, is_allowed) in [
+        (vec![], false, false),
+        (vec![], true, true),
+        (vec![tag("dcs-operator-owner", owner.as_str())], false, true),
+        (vec![tag("dcs-operator-owner", "another")], false, false),
+        (vec![tag("dcs-operator-allow-namespace", "shop")], false, true),
+    ] {
+        let mut o = ready_to_begin();
+        if let Ok(account) = &mut o.account {
+            account.source = CredentialsSource::Operator { trusted };
+        }
+        if let InstanceObject::Found(view) = &mut o.instance {
+            view.owner = Some(owner.clone());
+        }
+        if let Some((_, Detail::Found(snapshot))) = &mut o.lookups.instance {
+            snapshot.facts.tags = tags.clone();
+        }
+        let plan = plan(&o);
+        assert_eq!(matches!(plan.step, Step::CloudAction(_)), is_allowed, "{tags:?} {trusted}");
+        assert_eq!(condition(&plan, "Stalled") == "True/NotAllowed", !is_allowed);
+    }
+}
+
+/// An object with a finalizer and without conditions has lost its status.
+#[test]
+fn what_a_lost_status_may_have_asked_for_is_not_asked_for_again() {
+    let lost = Observed { finalizer_added: false, ..ready_to_begin() };
+    let plan = plan(&lost);
+    assert_eq!((plan.step.clone(), condition(&plan, "Failed")), (Step::Nothing, "True/OutcomeUnknown".to_owned()));
+    // The DcsInstance has another instance by now: the request was for the first one.
+    let mut moved = ready_to_begin();
+    moved.status = *super::plan(&moved).intent.unwrap();
+    moved.intent_seen = Some(Duration::ZERO);
+    if let InstanceObject::Found(view) = &mut moved.instance {
+        view.id = Some("another".to_owned());
+    }
+    let plan = super::plan(&moved);
+    assert_eq!((plan.step.clone(), condition(&plan, "Failed")), (Step::Nothing, "True/InstanceDeleted".to_owned()));
+}
+
+#[test]
+fn an_adopted_backup_is_only_looked_at() {
+    let mut o = ready_to_begin();
+    o.spec.adopt = Some(AdoptBackup { backup_id: BACKUP.to_owned() });
+    let began = Some(wall() - TimeDelta::days(2));
+    for status in [BackupStatus::Waiting, BackupStatus::Backuping, BackupStatus::Other("pausing".to_owned())] {
+        let record = BackupRecord { execution_at: began, ..own_record(status) };
+        let plan = plan(&with_records(o.clone(), &[record]));
+        assert_eq!((plan.step.clone(), plan.wait), (Step::Nothing, Duration::from_secs(15)));
+        assert!(!claims_instance(&o.spec, &plan.status), "nothing is going to be requested");
+        // It vanishes while it runs.
+        let gone = Observed { status: plan.status, ..with_records(o.clone(), &[]) };
+        assert_eq!(condition(&super::plan(&gone), "Failed"), "True/OperationFailed");
+    }
+}
+
+#[test]
+fn a_backup_that_cannot_be_looked_up_keeps_its_turn_until_its_deadline() {
+    let o = ready_to_begin();
+    let failed = Blocker { reason: Reason::Forbidden, message: "no".to_owned() };
+    let lookups = LookupResults { backups: Some((INSTANCE.to_owned(), Backups::Failed(failed))), ..o.lookups.clone() };
+    let blind = Observed { status: made(&o), intent_seen: Some(NOW), lookups, ..o };
+    let plan = plan(&blind);
+    assert_eq!(condition(&plan, "Stalled"), "True/Forbidden");
+    assert!(claims_instance(&blind.spec, &plan.status), "it runs");
+    for deleting in [false, true] {
+        let mut late = Observed { now: Now { wall: wall() + TimeDelta::hours(5), ..blind.now }, ..blind.clone() };
+        late.subject.deleting = deleting;
+        let plan = super::plan(&late);
+        assert!(!claims_instance(&late.spec, &plan.status), "others go on");
+    }
+}
+
 fn deleting(policy: Option<DeletionPolicy>) -> Observed {
     let mut o = ready_to_begin();
     let status = made(&o);
@@ -392,6 +472,10 @@ fn only_the_own_backup_is_deleted_and_only_with_consent() {
     }
     let running = plan(&with_records(deleting(None), &[own_record(Backuping)]));
     assert_eq!((running.step, running.wait), (Step::Nothing, Duration::from_secs(15)));
+    // The status may have been edited, or come from elsewhere.
+    let foreign = BackupRecord { remark: Some("dcso:another".to_owned()), ..own_record(Succeed) };
+    let left = plan(&with_records(deleting(None), &[foreign]));
+    assert_eq!((left.step, left.warnings[0].reason), (Step::RemoveFinalizer, "BackupNotDeleted"));
     for observed in [
         with_records(deleting(None), &[own_record(Deleted)]),
         with_records(deleting(None), &[record(2, Succeed)]),
@@ -411,8 +495,12 @@ fn only_the_own_backup_is_deleted_and_only_with_consent() {
         (Definition::Lacks(vec!["spec.deletionPolicy".to_owned()]), Step::Nothing),
     ] {
         let mut o = with_records(deleting(None), &[own_record(Succeed)]);
-        o.lookups.definition = Some(Ok(definition));
+        o.lookups.definition = Some(Ok(definition.clone()));
         assert_eq!(plan(&o).step, step);
+        if definition == Definition::BeingDeleted {
+            o.account = Err(Blocker { reason: Reason::CredentialsMissing, message: "none".to_owned() });
+            assert_eq!(plan(&o).step, step, "nothing is looked up");
+        }
     }
 }
 

@@ -73,7 +73,13 @@ impl JobSituation {
                     JobResult::Unknown(reason) => Unknown(reason),
                     JobResult::Unchanged => KeepPrevious(&NOT_OBSERVED),
                 };
-                [True(why), AS_EXPECTED, ready, AS_EXPECTED, AS_EXPECTED]
+                // kstatus takes an object that is neither ready nor stalled for one in progress.
+                let stalled = match result {
+                    JobResult::Unusable(reason) => True(reason),
+                    JobResult::Usable(_) | JobResult::Unknown(_) => AS_EXPECTED,
+                    JobResult::Unchanged => KeepPrevious(&AS_EXPECTED),
+                };
+                [True(why), AS_EXPECTED, ready, AS_EXPECTED, stalled]
             }
             Self::Failed(reason) => [False(reason), True(reason), False(reason), AS_EXPECTED, True(reason)],
             Self::Deleting => {
@@ -106,8 +112,13 @@ pub fn job_conditions(
         writer.write(Failed, failed, message),
         writer.write(Ready, ready, ready_message),
         writer.write(Reconciling, reconciling, message),
-        writer.write(Stalled, stalled, message),
+        writer.write(Stalled, stalled, if is_unusable(situation) { ready_message } else { message }),
     ]
+}
+
+/// The message of Ready explains why a person is needed.
+fn is_unusable(situation: JobSituation) -> bool {
+    matches!(situation, JobSituation::Succeeded { result: JobResult::Unusable(_), .. })
 }
 
 #[cfg(test)]
@@ -168,7 +179,7 @@ mod tests {
             (
                 succeeded(true, gone),
                 &[],
-                ["True/AlreadyCompleted", FINE, "False/ExternallyDeleted", FINE, FINE],
+                ["True/AlreadyCompleted", FINE, "False/ExternallyDeleted", FINE, "True/ExternallyDeleted"],
             ),
             (
                 succeeded(false, JobResult::Unchanged),

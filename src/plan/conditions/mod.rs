@@ -141,7 +141,9 @@ impl Situation {
                 [KeepPrevious(&NOT_COMPARED), AS_EXPECTED, KeepPrevious(&AS_EXPECTED)]
             }
             Self::Waiting(reason) => [False(reason), AS_EXPECTED, AS_EXPECTED],
-            Self::Paused | Self::DeletionPaused => [Unknown(Reason::Paused), AS_EXPECTED, AS_EXPECTED],
+            Self::Paused => [Unknown(Reason::Paused), AS_EXPECTED, AS_EXPECTED],
+            // Somebody waits for the deletion.
+            Self::DeletionPaused => [Unknown(Reason::Paused), AS_EXPECTED, True(Reason::Paused)],
             Self::Unreachable(reason) => [Unknown(reason), KeepPrevious(&NOT_STARTED), AS_EXPECTED],
             Self::TooOld => [Unknown(Reason::ObservationTooOld), KeepPrevious(&NOT_STARTED), AS_EXPECTED],
             Self::Blocked(reason) | Self::DeletionBlocked(reason) => {
@@ -154,7 +156,8 @@ impl Situation {
     fn ready(self, readiness: Readiness) -> ConditionValue {
         const NOT_OBSERVED: ConditionValue = ConditionValue::Unknown(Reason::ObservationPending);
         match (self, readiness) {
-            (Self::Deleting | Self::DeletionPaused | Self::DeletionBlocked(_), _) => {
+            (Self::DeletionPaused, _) => ConditionValue::False(Reason::Paused),
+            (Self::Deleting | Self::DeletionBlocked(_), _) => {
                 ConditionValue::False(Reason::Deleting)
             }
             (Self::TooOld, _) | (_, Readiness::TooOld) => ConditionValue::Unknown(Reason::ObservationTooOld),

@@ -98,7 +98,7 @@ fn conditions_follow_the_table() {
             ["False/ExternallyDeleted", "False/ExternallyDeleted", FINE, "True/ExternallyDeleted"],
         ),
         (S::Deleting, R::Serving, ["False/Deleting", "False/Deleting", "True/Deleting", FINE]),
-        (S::DeletionPaused, R::Serving, ["False/Deleting", "Unknown/Paused", FINE, FINE]),
+        (S::DeletionPaused, R::Serving, ["False/Paused", "Unknown/Paused", FINE, "True/Paused"]),
         (
             S::DeletionBlocked(Reason::PrepaidNotDeletable),
             R::Serving,

@@ -98,6 +98,8 @@ pub enum Lookup {
     },
     /// The object's CustomResourceDefinition.
     Definition,
+    /// The DcsBackups that are pinned.
+    Pins,
     /// The flavors on offer.
     Flavors,
     /// The maintenance windows on offer.

@@ -77,6 +77,7 @@ impl Observed {
             credentials_hash: account.map(|account| account.credentials_hash.as_str()),
             retry_token: self.retry_token(),
             window: self.settings.window(),
+            list_lag: self.settings.list_lag(),
             first_seen: self.local.intent_seen,
             wall: self.now.wall,
             monotonic: self.now.monotonic,

@@ -27,6 +27,7 @@ fn context(requeue: &RequeuePolicy) -> AttemptContext<'_> {
         credentials_hash: Some("h"),
         retry_token: None,
         window: Duration::from_secs(80),
+        list_lag: Duration::from_secs(45),
         first_seen: Some(Duration::from_secs(100)),
         wall: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
         monotonic: Duration::from_secs(130),

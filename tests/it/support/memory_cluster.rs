@@ -11,11 +11,12 @@ use std::{
 use dcs_operator::{
     api::{DcsBackup, DcsInstance, DcsInstanceSpec},
     controller::{
-        ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, SecretApi, prune_empty,
+        ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, PinApi, SecretApi, prune_empty,
     },
     formats::FIELD_MANAGER,
     plan::Definition,
 };
+use futures::future::BoxFuture;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -391,6 +392,20 @@ impl<K: ManagedResource> ObjectApi<K> for MemoryView {
         self.cluster
             .call(|store| store.remove_finalizer("finalizer", &id, (&seen.0, &seen.1), finalizer))
             .await
+    }
+}
+
+impl PinApi for MemoryView {
+    fn pins<'a>(&'a self, instance: &'a ObjectId) -> BoxFuture<'a, Result<Vec<String>, ClusterError>> {
+        Box::pin(self.cluster.call(|store| {
+            let all = store.all(DcsBackup::KIND).into_iter().map(|object| decode::<DcsBackup>(&object));
+            let pins = all.filter(|backup| {
+                backup.pins_instance()
+                    && backup.namespace().as_ref() == Some(&instance.namespace)
+                    && backup.spec.instance_ref.name == instance.name
+            });
+            Ok(pins.map(|backup| backup.name_any()).collect())
+        }))
     }
 }
 

@@ -9,8 +9,9 @@ use super::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::{
-    api::{Reason, backup::BackedUpInstance, instance::OperationStatus, time},
-    dcs::model::{BackupFormat, CacheMode, InstanceStatus, Remark},
+    api::{ConditionType, Reason, backup::BackedUpInstance, instance::OperationStatus, time},
+    dcs::model::{BackupFormat, CacheMode, InstanceFacts, InstanceStatus, Remark},
+    formats::{ALLOW_NAMESPACE_TAG, OWNER_TAG, OwnerHash, allow_namespace_value},
     plan::{
         backup::{
             action::{CloudAction, Lookup, Step},
@@ -29,7 +30,24 @@ use crate::{
 /// How long a DcsInstance may take to appear: one `kubectl apply` creates objects in any order.
 const REFERENCE_GRACE: Duration = Duration::from_secs(600);
 
+/// The age of a list that is as good as a new one.
+const FRESH: Duration = Duration::from_secs(2);
+
 pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
+    let decision = look(o);
+    match until_expiry(o) {
+        Some(rest) => Decision { wait: decision.wait.min(rest), ..decision },
+        None => decision,
+    }
+}
+
+/// How long the backup may still begin.
+fn until_expiry(o: &Observed) -> Option<Duration> {
+    let before = time::from_kube(o.spec.start_before.as_ref()?);
+    before.signed_duration_since(o.now.wall).to_std().ok().filter(|rest| !rest.is_zero())
+}
+
+fn look(o: &Observed) -> Decision {
     let view = match &o.instance {
         InstanceObject::Unknown => {
             return Decision::new(o, JobSituation::NotObservedYet, "the operator has just started")
@@ -39,6 +57,14 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         InstanceObject::Missing => None,
     };
     let Some(instance) = o.instance_id() else { return without_instance(o, view) };
+    if let Some(view) = view.filter(|_| o.unseen_until().is_none()) {
+        if view.deleting {
+            return deleting(o);
+        }
+        if is_single(view.cache_mode.as_ref()) {
+            return unsupported(o, instance);
+        }
+    }
     let list = match listed::backups(o, instance, o.settings.requeue.job_check_interval) {
         Ok(list) => list,
         Err(Unlisted::Read(step)) => {
@@ -62,10 +88,29 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         );
         return Decision::failed(o, Reason::Expired, message);
     }
+    if o.has_lost_status() {
+        let message = "the status of the object was lost, and no backup with its mark exists any more: it may have been made \
+                       and removed, so it is not made again";
+        return Decision::failed(o, Reason::OutcomeUnknown, message);
+    }
     match view {
-        Some(view) => may_begin(o, view, instance, list),
+        Some(view) if view.id.as_deref() == Some(instance) => may_begin(o, view, instance, list),
+        // The request was for an instance that the DcsInstance does not stand for any more.
+        Some(_) => {
+            let message = format!("DcsInstance {} has another instance than {instance} now", o.spec.instance_ref.name);
+            Decision::failed(o, Reason::InstanceDeleted, message)
+        }
         None => without_instance(o, None),
     }
+}
+
+fn deleting(o: &Observed) -> Decision {
+    let message = format!("DcsInstance {} is being deleted", o.spec.instance_ref.name);
+    Decision::failed(o, Reason::InstanceDeleted, message)
+}
+
+fn is_single(mode: Option<&String>) -> bool {
+    mode.is_some_and(|mode| mode == CacheMode::Single.as_str())
 }
 
 /// There is no instance to back up.
@@ -73,9 +118,7 @@ fn without_instance(o: &Observed, view: Option<&InstanceView>) -> Decision {
     let name = &o.spec.instance_ref.name;
     let poll = o.settings.requeue.resync_interval(&o.subject.uid);
     match view {
-        Some(view) if view.deleting => {
-            Decision::failed(o, Reason::InstanceDeleted, format!("DcsInstance {name} is being deleted"))
-        }
+        Some(view) if view.deleting => deleting(o),
         Some(_) => {
             let message = format!("DcsInstance {name} has no instance yet");
             Decision::in_progress(o, Reason::WaitingForInstance, message).wait(poll)
@@ -99,8 +142,7 @@ fn without_instance(o: &Observed, view: Option<&InstanceView>) -> Decision {
 /// The cloud says that the instance does not exist.
 fn instance_not_found(o: &Observed, instance: &str, view: Option<&InstanceView>) -> Decision {
     if o.has_begun() || view.is_none_or(|view| view.deleting) {
-        let message = format!("instance {instance} does not exist any more");
-        return Decision::failed(o, Reason::InstanceDeleted, message);
+        return follow::instance_not_found(o, instance);
     }
     let message = format!("DCS does not know instance {instance}; see the DcsInstance");
     Decision::in_progress(o, Reason::WaitingForInstance, message)
@@ -111,11 +153,16 @@ fn instance_not_found(o: &Observed, instance: &str, view: Option<&InstanceView>)
 fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupList) -> Decision {
     let name = &o.spec.instance_ref.name;
     if view.deleting {
-        return Decision::failed(o, Reason::InstanceDeleted, format!("DcsInstance {name} is being deleted"));
+        return deleting(o);
     }
-    if view.cache_mode.as_deref() == Some(CacheMode::Single.as_str()) {
+    if is_single(view.cache_mode.as_ref()) {
         return unsupported(o, instance);
     }
+    let text = o.mark(instance).with_text(o.spec.description.as_deref());
+    let Ok(remark) = Remark::try_from(text.as_str()) else {
+        let message = "description: write one line of at most 80 bytes, without invisible characters";
+        return Decision::blocked(o, Reason::InvalidSpec, message);
+    };
     if let Ok(account) = &o.account
         && let CredentialsSource::Namespace { secret, deleting: true, .. } = &account.source
     {
@@ -140,13 +187,32 @@ fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupLis
         return Decision::in_progress(o, Reason::WaitingForInstance, message);
     }
     if view.holder.as_ref().is_none_or(|holder| holder.uid != o.subject.uid) {
-        return waits_for_turn(o, view);
+        return still_blocked(o).unwrap_or_else(|| waits_for_turn(o, view));
     }
-    let decision = request(o, instance);
+    if !o.subject.finalizer {
+        let message = "it is the turn of this backup";
+        return Decision::in_progress(o, Reason::WaitingForInstance, message).step(Step::AddFinalizer);
+    }
+    let decision = request(o, (view, instance), list, remark);
     match pushed_out {
         Some(message) if matches!(decision.step, Step::CloudAction(_)) => decision.warn("BackupPushedOut", message),
         Some(_) | None => decision,
     }
+}
+
+/// What blocked the request when it was the object's turn is looked at again after a while: each look takes a turn.
+fn still_blocked(o: &Observed) -> Option<Decision> {
+    let found_late = [Reason::Forbidden, Reason::CredentialsInvalid, Reason::NotAllowed, Reason::UnsupportedMode];
+    let stalled = o.status.conditions.iter().find(|condition| {
+        condition.type_ == ConditionType::Stalled.as_str()
+            && condition.status == "True"
+            && condition.observed_generation == Some(o.subject.generation)
+    })?;
+    let reason = Reason::from_word(&stalled.reason).filter(|reason| found_late.contains(reason) && !o.retry)?;
+    let since = time::from_kube(&stalled.last_transition_time);
+    let elapsed = o.now.wall.signed_duration_since(since).to_std().unwrap_or_default();
+    let rest = o.settings.requeue.needs_user.first.checked_sub(elapsed).filter(|rest| !rest.is_zero())?;
+    Some(Decision::blocked(o, reason, &stalled.message).wait(rest))
 }
 
 /// Another object operates on the instance, or the instance has to be idle first. The object is woken when that changes.
@@ -183,10 +249,15 @@ fn unsupported(o: &Observed, instance: &str) -> Decision {
 }
 
 /// It is the object's turn: requests the backup from an idle instance.
-fn request(o: &Observed, instance: &str) -> Decision {
+fn request(
+    o: &Observed,
+    (view, instance): (&InstanceView, &str),
+    list: &BackupList,
+    remark: Remark,
+) -> Decision {
     let detail = o.lookups.instance.as_ref().filter(|(id, _)| id == instance).map(|(_, detail)| detail);
     let busy = |message: String| {
-        Decision::in_progress(o, Reason::WaitingForInstance, message).wait(o.settings.requeue.job_check_interval)
+        Decision::in_progress(o, Reason::WaitingForInstance, message).wait(o.settings.requeue.busy)
     };
     let snapshot = match detail {
         None => {
@@ -197,7 +268,10 @@ fn request(o: &Observed, instance: &str) -> Decision {
         Some(Detail::Failed(blocker)) => return Decision::lookup_failed(o, blocker),
         Some(Detail::Found(snapshot)) => snapshot,
     };
-    if snapshot.cache_mode.as_deref() == Some(CacheMode::Single.as_str()) {
+    if let Some(message) = not_allowed(o, view, &snapshot.facts) {
+        return Decision::blocked(o, Reason::NotAllowed, message);
+    }
+    if is_single(snapshot.cache_mode.as_ref()) {
         return unsupported(o, instance);
     }
     if let Some(task) = &snapshot.task {
@@ -205,17 +279,39 @@ fn request(o: &Observed, instance: &str) -> Decision {
     }
     if snapshot.facts.status != Some(InstanceStatus::Running) {
         let status = snapshot.facts.status.as_ref().map_or("none", InstanceStatus::as_str);
-        return busy(format!("instance {instance} has to be RUNNING; its status is {status}"));
+        // The turn is given back: this may last. The DcsInstance wakes the object when the instance serves again.
+        let message = format!("instance {instance} has to be RUNNING; its status is {status}");
+        return Decision::in_progress(o, Reason::NotServing, message);
     }
-    let text = o.mark(instance).with_text(o.spec.description.as_deref());
-    let Ok(remark) = Remark::try_from(text.as_str()) else {
-        let message = "description: write one line of at most 80 bytes";
-        return Decision::blocked(o, Reason::InvalidSpec, message);
-    };
+    // The list that the limit was checked by must be as new as the detail.
+    if list.begun.saturating_add(FRESH) < o.now.monotonic {
+        let since = o.now.monotonic.saturating_sub(FRESH);
+        let step = Step::Lookup(Lookup::Backups { instance: instance.to_owned(), since });
+        return busy("the backups of the instance are being listed".to_owned()).step(step);
+    }
     let action = CloudAction::Create { instance: instance.to_owned(), remark, format: format(o, snapshot) };
     let message = "the backup is being requested";
     let decision = Decision::in_progress(o, Reason::Running, message).step(Step::CloudAction(action));
     Decision { instance: Some(shape(instance, snapshot)), ..decision }
+}
+
+/// With the operator's own credentials, the id in the status of a DcsInstance leads to an instance of its own only.
+pub(super) fn not_allowed(o: &Observed, view: &InstanceView, facts: &InstanceFacts) -> Option<String> {
+    let is_limited = matches!(
+        o.account.as_ref().map(|account| &account.source),
+        Ok(CredentialsSource::Operator { trusted: false })
+    );
+    let owner = view.owner.as_ref().map(OwnerHash::as_str);
+    let is_own = owner.is_some() && facts.tag(OWNER_TAG) == owner;
+    let namespace = allow_namespace_value(&o.subject.namespace);
+    let is_allowed = facts.tag(ALLOW_NAMESPACE_TAG) == Some(&namespace);
+    (is_limited && !is_own && !is_allowed).then(|| {
+        format!(
+            "with the operator's own credentials an object can use instance {} only if its tags name DcsInstance {}, or the \
+             installer tags it {ALLOW_NAMESPACE_TAG}={namespace}",
+            facts.id, o.spec.instance_ref.name
+        )
+    })
 }
 
 /// Redis 3.0 backs up as aof only; DCS has no documented default for others.

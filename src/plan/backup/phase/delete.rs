@@ -1,15 +1,18 @@
 //! The object is being deleted: its backup is deleted first, unless it stays.
 
-use super::listed::{self, Unlisted};
+use super::{
+    begin,
+    listed::{self, Confirmation, Unlisted},
+};
 use crate::{
     api::{
         Reason,
         instance::{DeletionPolicy, ManagementPolicy, OperationStatus},
-        words::{OperationOutcome, OperationType},
+        words::{JobOutcome, OperationOutcome, OperationType},
     },
     dcs::model::{BackupRecord, BackupStatus},
     plan::{
-        Consent, Definition,
+        Blocker, Consent, Definition,
         backup::{
             action::{CloudAction, Lookup, Step},
             decision::Decision,
@@ -17,6 +20,7 @@ use crate::{
         },
         blocker::retry_class,
         conditions::JobSituation,
+        instance::observed::Detail,
         schedule::RetryClass,
     },
 };
@@ -28,11 +32,42 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
     if o.deletion_policy() == DeletionPolicy::Retain || !(o.has_begun() || may_have_lost_trace(o)) {
         return done(o);
     }
+    // The operator has seen that it is gone.
+    if o.status.cloud_status.as_deref() == Some(BackupStatus::Deleted.as_str()) {
+        return done(o);
+    }
+    let definition = match &o.lookups.definition {
+        None => {
+            let step = Step::Lookup(Lookup::Definition);
+            return Decision::deleting(o, "the backup is being deleted").step(step);
+        }
+        Some(Err(blocker)) => return Decision::deletion_failed(o, blocker),
+        Some(Ok(definition)) => definition,
+    };
+    // That is no consent to delete data.
+    if *definition == Definition::BeingDeleted {
+        return done(o);
+    }
+    let decision = look(o, definition);
+    // What runs for too long does not keep the instance from others.
+    let outcome = o.is_overdue().then_some(JobOutcome::Failed);
+    Decision { outcome: decision.outcome.clone().or(outcome), ..decision }
+}
+
+/// Looks for the backup.
+fn look(o: &Observed, definition: &Definition) -> Decision {
     // What cannot be found without the DcsInstance has no id in the status: nothing can be called for it.
     let Some(instance) = o.instance_id() else {
         return match o.instance {
             InstanceObject::Unknown => Decision::deleting(o, "the operator has just started").without_status_write(),
-            InstanceObject::Missing | InstanceObject::Found(_) => done(o),
+            InstanceObject::Found(_) => {
+                let message = "whether the object has a backup is found out once its DcsInstance has an instance";
+                Decision::deleting(o, message)
+            }
+            InstanceObject::Missing => {
+                let message = "the status was lost and the DcsInstance does not exist: a backup of the object may be left";
+                done(o).warn("BackupMayBeLeft", message.to_owned())
+            }
         };
     };
     let list = match listed::backups(o, instance, o.settings.requeue.job_check_interval) {
@@ -40,8 +75,16 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         Err(Unlisted::Read(step)) => return Decision::deleting(o, "the backup is being looked up").step(step),
         Err(Unlisted::Failed(blocker)) => return Decision::deletion_failed(o, &blocker),
         Err(Unlisted::InstanceNotFound) => {
-            let message = format!("instance {instance} does not exist any more, and its backups with it");
-            return done(o).warn("BackupGoneWithInstance", message);
+            return match listed::is_gone(o, instance) {
+                Ok(()) => {
+                    let message = format!("instance {instance} does not exist any more, and its backups with it");
+                    done(o).warn("BackupGoneWithInstance", message)
+                }
+                Err(Confirmation::Read(step)) => {
+                    Decision::deleting(o, "the instance is being looked up").step(step)
+                }
+                Err(Confirmation::Failed(blocker)) => Decision::deletion_failed(o, &blocker),
+            };
         }
     };
     let record = match &o.status.id {
@@ -73,7 +116,13 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         }
         Some(
             BackupStatus::Succeed | BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Other(_),
-        ) => remove(o, instance, record),
+        ) => match may_delete(o, instance, record) {
+            Ok(()) => remove(o, definition, instance, record),
+            Err(Confirmation::Read(step)) => Decision::deleting(o, "the instance is being looked up").step(step),
+            Err(Confirmation::Failed(blocker)) => {
+                done(o).warn("BackupNotDeleted", format!("backup {} stays: {}", record.backup_id, blocker.message))
+            }
+        },
     }
 }
 
@@ -87,27 +136,42 @@ fn done(o: &Observed) -> Decision {
     Decision::deleting(o, "nothing is left to delete").without_status_write().step(Step::RemoveFinalizer)
 }
 
+/// The status alone is no permission to delete: it may have been edited, or come from elsewhere. The mark in the remark
+/// names the object, or the spec the backup.
+fn may_delete(o: &Observed, instance: &str, record: &BackupRecord) -> Result<(), Confirmation> {
+    let refused = |message: String| Err(Confirmation::Failed(Blocker { reason: Reason::NotAllowed, message }));
+    let Some(adopt) = &o.spec.adopt else {
+        let is_own = record.remark.as_deref().is_some_and(|remark| o.mark(instance).is_in(remark));
+        return if is_own { Ok(()) } else { refused("its remark does not name this object".to_owned()) };
+    };
+    let InstanceObject::Found(view) = &o.instance else {
+        return refused("it was adopted, and its DcsInstance does not exist".to_owned());
+    };
+    if adopt.backup_id != record.backup_id || view.id.as_deref() != Some(instance) {
+        return refused("it is not the backup that adopt.backupId and instanceRef name".to_owned());
+    }
+    match o.lookups.instance.as_ref().filter(|(id, _)| id == instance) {
+        None => Err(Confirmation::Read(Step::Lookup(Lookup::Instance { id: instance.to_owned() }))),
+        Some((_, Detail::Found(snapshot))) => match begin::not_allowed(o, view, &snapshot.facts) {
+            None => Ok(()),
+            Some(message) => refused(message),
+        },
+        Some((_, Detail::NotFound | Detail::Failed(_))) => refused("its instance cannot be read".to_owned()),
+    }
+}
+
 /// Deletes the backup.
-fn remove(o: &Observed, instance: &str, record: &BackupRecord) -> Decision {
+fn remove(o: &Observed, definition: &Definition, instance: &str, record: &BackupRecord) -> Decision {
     let id = &record.backup_id;
     let message = format!("backup {id} is being deleted");
-    let definition = match &o.lookups.definition {
-        None => return Decision::deleting(o, message).step(Step::Lookup(Lookup::Definition)),
-        Some(Err(blocker)) => return Decision::deletion_failed(o, blocker),
-        Some(Ok(definition)) => definition,
-    };
-    match definition {
-        Definition::Complete => {}
-        // That is no consent to delete data.
-        Definition::BeingDeleted => return done(o),
-        Definition::Lacks(fields) => {
-            let message = format!(
-                "the CustomResourceDefinition lacks {}, so the API server may have dropped a policy of this object: apply the \
-                 CustomResourceDefinitions of this version of the operator",
-                fields.join(", ")
-            );
-            return Decision::new(o, JobSituation::DeletionBlocked(Reason::DefinitionOutdated), message);
-        }
+    if let Definition::Lacks(fields) = definition {
+        let message = format!(
+            "the CustomResourceDefinition lacks {}, so the API server may have dropped a policy of this object: apply the \
+             CustomResourceDefinitions of this version of the operator",
+            fields.join(", ")
+        );
+        return Decision::new(o, JobSituation::DeletionBlocked(Reason::DefinitionOutdated), message)
+            .wait(o.settings.requeue.needs_user.first);
     }
     let consent = Consent::by_deletion(
         o.subject.deleting,
@@ -122,7 +186,7 @@ fn remove(o: &Observed, instance: &str, record: &BackupRecord) -> Decision {
     if let Some(operation) = o.status.operation.as_ref().filter(same) {
         let is_refused = operation.outcome == Some(OperationOutcome::Refused);
         // A record of a failure or of removed files is all that is left: it does not keep the object.
-        let has_files = record.status == Some(BackupStatus::Succeed);
+        let has_files = !matches!(record.status, Some(BackupStatus::Failed | BackupStatus::Expired));
         if is_refused && !has_files {
             let why = operation.message.as_deref().unwrap_or("DCS refused the request");
             return done(o).warn("BackupRecordLeft", format!("the record of backup {id} is left: {why}"));

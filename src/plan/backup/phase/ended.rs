@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use super::listed::{self, Unlisted};
+use super::listed::{self, Confirmation, Unlisted};
 use crate::{
     api::{ConditionType, Reason, words::JobOutcome},
     dcs::model::{BackupRecord, BackupStatus},
     plan::{
         Blocker,
-        backup::{decision::Decision, input::Observed},
+        backup::{
+            decision::{Decision, needs_person},
+            input::Observed,
+        },
         conditions::{JobResult, JobSituation},
-        schedule::RetryClass,
     },
 };
 
@@ -18,23 +20,35 @@ use crate::{
 const TOLERATED_FAILURES: u32 = 6;
 
 pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
-    let succeeded = o.status.outcome == Some(JobOutcome::Succeeded);
-    let (Some(id), Some(instance), true) = (o.status.id.as_deref(), o.instance_id(), succeeded) else {
+    let (Some(id), Some(instance)) = (o.status.id.as_deref(), o.instance_id()) else {
         return unchanged(o, JobResult::Unchanged);
     };
+    // A failed record does not change any more.
+    if o.status.cloud_status.as_deref() == Some(BackupStatus::Failed.as_str()) {
+        return unchanged(o, JobResult::Unchanged);
+    }
     let list = match listed::backups(o, instance, o.settings.requeue.resync_interval) {
         Ok(list) => list,
         Err(Unlisted::Read(step)) => return unchanged(o, JobResult::Unchanged).step(step),
         Err(Unlisted::Failed(blocker)) => return unobserved(o, &blocker),
         Err(Unlisted::InstanceNotFound) => {
-            let message = format!("instance {instance} does not exist any more, and its backups with it");
-            return lost(o, Reason::InstanceDeleted, message);
+            return match listed::is_gone(o, instance) {
+                Ok(()) => {
+                    let message = format!("instance {instance} does not exist any more, and its backups with it");
+                    lost(o, Reason::InstanceDeleted, message)
+                }
+                Err(Confirmation::Read(step)) => unchanged(o, JobResult::Unchanged).step(step),
+                Err(Confirmation::Failed(blocker)) => unobserved(o, &blocker),
+            };
         }
     };
     match list.find(id) {
+        // It ended after the object gave up: the end stays what it was.
+        Some(record) if o.status.outcome != Some(JobOutcome::Succeeded) => {
+            unchanged(o, JobResult::Unchanged).with_record(record)
+        }
         Some(record) => {
-            let again = word(o, ConditionType::Complete).as_deref() == Some(Reason::AlreadyCompleted.as_str());
-            of_record(o, record, again).with_record(record)
+            of_record(o, record, was_made_before(o)).with_record(record)
         }
         None => lost(o, Reason::ExternallyDeleted, format!("DCS does not list backup {id} any more")),
     }
@@ -49,7 +63,7 @@ pub(super) fn of_record(o: &Observed, record: &BackupRecord, again: bool) -> Dec
         }
         Some(BackupStatus::Expired) => {
             let message = format!("DCS removed backup {id}: its time was over, or newer backups took its place");
-            (JobResult::Unusable(Reason::ExternallyDeleted), message)
+            (JobResult::Unusable(Reason::Expired), message)
         }
         Some(BackupStatus::Succeed) if record.is_restorable() => {
             (JobResult::Usable(Reason::Restorable), format!("backup {id} can be restored"))
@@ -75,15 +89,12 @@ pub(super) fn of_record(o: &Observed, record: &BackupRecord, again: bool) -> Dec
 /// The backup is gone.
 fn lost(o: &Observed, reason: Reason, message: String) -> Decision {
     let decision = unchanged(o, JobResult::Unusable(reason));
-    Decision { ready_message: Some(message), ..decision }
+    Decision { ready_message: Some(message), is_lost: true, ..decision }
 }
 
 /// A look failed.
 fn unobserved(o: &Observed, blocker: &Blocker) -> Decision {
-    let passes = match blocker.retry_class() {
-        RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => true,
-        RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => false,
-    };
+    let passes = !needs_person(blocker);
     let wait: Duration = o.retry_delay(blocker);
     if passes && o.failures < TOLERATED_FAILURES {
         return unchanged(o, JobResult::Unchanged).wait(wait);
@@ -95,21 +106,21 @@ fn unobserved(o: &Observed, blocker: &Blocker) -> Decision {
 /// The end stays what it was.
 fn unchanged(o: &Observed, result: JobResult) -> Decision {
     if o.status.outcome == Some(JobOutcome::Succeeded) {
-        let again = word(o, ConditionType::Complete).as_deref() == Some(Reason::AlreadyCompleted.as_str());
-        let message = message(o, ConditionType::Complete).unwrap_or_default();
+        let (again, message) = (was_made_before(o), last(o, ConditionType::Complete).1);
         return Decision::new(o, JobSituation::Succeeded { again, result }, message);
     }
-    let reason = word(o, ConditionType::Failed).and_then(|word| Reason::from_word(&word));
-    let message = message(o, ConditionType::Failed).unwrap_or_default();
-    Decision::new(o, JobSituation::Failed(reason.unwrap_or(Reason::OperationFailed)), message)
+    let (word, message) = last(o, ConditionType::Failed);
+    let reason = Reason::from_word(&word).unwrap_or(Reason::OperationFailed);
+    Decision::new(o, JobSituation::Failed(reason), message)
 }
 
-fn word(o: &Observed, type_: ConditionType) -> Option<String> {
-    let found = o.status.conditions.iter().find(|condition| condition.type_ == type_.as_str());
-    found.map(|condition| condition.reason.clone())
+/// The object took over the backup of an earlier one.
+fn was_made_before(o: &Observed) -> bool {
+    last(o, ConditionType::Complete).0 == Reason::AlreadyCompleted.as_str()
 }
 
-fn message(o: &Observed, type_: ConditionType) -> Option<String> {
+/// Reason and message of a condition.
+fn last(o: &Observed, type_: ConditionType) -> (String, String) {
     let found = o.status.conditions.iter().find(|condition| condition.type_ == type_.as_str());
-    found.map(|condition| condition.message.clone())
+    found.map(|condition| (condition.reason.clone(), condition.message.clone())).unwrap_or_default()
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     ended,
-    listed::{self, Unlisted},
+    listed::{self, Confirmation, Unlisted},
 };
 use crate::{
-    api::{Reason, time, words::JobOutcome},
+    api::{Reason, words::JobOutcome},
     dcs::model::{BackupRecord, BackupStatus, failure_meaning},
     plan::{
         backup::{
@@ -21,16 +21,16 @@ use crate::{
 
 pub(in crate::plan::backup) fn decide(o: &Observed, id: &str) -> Decision {
     let Some(instance) = o.instance_id() else { return without_instance(o) };
+    if o.is_overdue() {
+        return overdue(o);
+    }
     let list = match listed::backups(o, instance, poll(o)) {
         Ok(list) => list,
         Err(Unlisted::Read(step)) => {
             return Decision::in_progress(o, Reason::Running, "the backup is being looked up").step(step);
         }
         Err(Unlisted::Failed(blocker)) => return Decision::lookup_failed(o, &blocker),
-        Err(Unlisted::InstanceNotFound) => {
-            let message = format!("instance {instance} does not exist any more, and its backups with it");
-            return Decision::failed(o, Reason::InstanceDeleted, message);
-        }
+        Err(Unlisted::InstanceNotFound) => return instance_not_found(o, instance),
     };
     if let Some(record) = list.find(id) {
         return from_record(o, record);
@@ -41,13 +41,28 @@ pub(in crate::plan::backup) fn decide(o: &Observed, id: &str) -> Decision {
         );
         return Decision::blocked(o, Reason::ReferenceNotFound, message);
     }
-    let end = o.attempts().window_end(o.status.operation.as_ref());
+    let requested = o.open_request().map(|operation| o.attempts().window_end(Some(operation)));
+    let end = requested.unwrap_or(o.first_seen);
     if listed::proves_since(list, end) {
         let message = format!("DCS does not list backup {id} of instance {instance}");
         return Decision::failed(o, Reason::OperationFailed, message);
     }
     let message = format!("DCS does not list backup {id} yet");
     listed::until_proven(o, end, Decision::in_progress(o, Reason::Running, message))
+}
+
+/// The cloud says that the instance does not exist.
+pub(super) fn instance_not_found(o: &Observed, instance: &str) -> Decision {
+    match listed::is_gone(o, instance) {
+        Ok(()) => {
+            let message = format!("instance {instance} does not exist any more, and its backups with it");
+            Decision::failed(o, Reason::InstanceDeleted, message)
+        }
+        Err(Confirmation::Read(step)) => {
+            Decision::in_progress(o, Reason::Running, "the instance is being looked up").step(step)
+        }
+        Err(Confirmation::Failed(blocker)) => Decision::lookup_failed(o, &blocker),
+    }
 }
 
 /// How often a running backup is looked at.
@@ -79,8 +94,9 @@ pub(super) fn from_record(o: &Observed, record: &BackupRecord) -> Decision {
         None | Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Other(_)) => {
             running(o, record)
         }
-        Some(BackupStatus::Succeed | BackupStatus::Expired | BackupStatus::Deleted) => succeeded(o, record),
-        Some(BackupStatus::Failed) => {
+        Some(BackupStatus::Expired | BackupStatus::Deleted) if record.error_code.is_none() => succeeded(o, record),
+        Some(BackupStatus::Succeed) => succeeded(o, record),
+        Some(BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted) => {
             let code = record.error_code.as_deref();
             let why = code.and_then(failure_meaning).or(code).unwrap_or("DCS gives no reason");
             Decision::failed(o, Reason::OperationFailed, format!("DCS could not make the backup: {why}"))
@@ -97,19 +113,20 @@ fn succeeded(o: &Observed, record: &BackupRecord) -> Decision {
 }
 
 fn running(o: &Observed, record: &BackupRecord) -> Decision {
-    let limit = u64::try_from(o.spec.running_deadline_seconds.unwrap_or(14_400)).unwrap_or_default();
-    let limit = Duration::from_secs(limit);
-    let began = o.status.started_at.as_ref().map(time::from_kube).or(record.execution_at).or(record.created_at);
-    let elapsed = began.and_then(|began| o.now.wall.signed_duration_since(began).to_std().ok());
-    if elapsed.is_some_and(|elapsed| elapsed >= limit) && o.spec.adopt.is_none() {
-        let message = format!(
-            "the backup did not end within {} s. DCS may still make it: a backup cannot be stopped",
-            limit.as_secs()
-        );
-        return Decision::failed(o, Reason::DeadlineExceeded, message);
+    if o.is_overdue() {
+        return overdue(o);
     }
     let done = progress(record).map_or_else(String::new, |percent| format!("; {percent} % are done"));
     let message = format!("DCS is making backup {}{done}", record.backup_id);
-    let rest = elapsed.map_or(limit, |elapsed| limit.saturating_sub(elapsed));
+    let rest = o.running_for().map(|elapsed| o.running_limit().saturating_sub(elapsed));
+    let rest = rest.filter(|rest| !rest.is_zero()).unwrap_or(Duration::MAX);
     Decision::in_progress(o, Reason::Running, message).wait(poll(o).min(rest))
+}
+
+fn overdue(o: &Observed) -> Decision {
+    let message = format!(
+        "the backup did not end within {} s. DCS may still make it: a backup cannot be stopped",
+        o.running_limit().as_secs()
+    );
+    Decision::failed(o, Reason::DeadlineExceeded, message)
 }

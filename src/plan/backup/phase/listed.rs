@@ -6,10 +6,11 @@ use crate::{
     api::Reason,
     plan::{
         Blocker,
+        instance::observed::Detail,
         backup::{
             action::{Lookup, Step},
             decision::Decision,
-            input::{BackupList, Backups, Observed},
+            input::{BackupList, Backups, InstanceObject, Observed},
         },
     },
 };
@@ -38,7 +39,10 @@ pub(in crate::plan::backup) fn backups<'a>(
         Some((_, Backups::InstanceNotFound)) => Err(Unlisted::InstanceNotFound),
         Some((_, Backups::Failed(blocker))) => Err(Unlisted::Failed(blocker.clone())),
         None => {
+            // What is known to exist need not be proven anew after a restart.
+            let has_ended = o.status.outcome.is_some() && !o.subject.deleting;
             let known = o.first_seen.max(o.intent_seen.unwrap_or_default());
+            let known = if has_ended { Duration::ZERO } else { known };
             let since = known.max(o.now.monotonic.saturating_sub(max_age));
             Err(Unlisted::Read(Step::Lookup(Lookup::Backups { instance: instance.to_owned(), since })))
         }
@@ -48,7 +52,11 @@ pub(in crate::plan::backup) fn backups<'a>(
 /// Credentials that lead to the account with the backup.
 fn account(o: &Observed) -> Result<(), Blocker> {
     let account = o.account.as_ref().map_err(Clone::clone)?;
-    let recorded = o.status.account.as_ref().map(|recorded| &recorded.account).filter(|_| o.has_begun());
+    let recorded = match (&o.status.account, &o.instance) {
+        (Some(recorded), _) if o.has_begun() => Some(&recorded.account),
+        (_, InstanceObject::Found(view)) => view.account.as_ref(),
+        (_, InstanceObject::Unknown | InstanceObject::Missing) => None,
+    };
     let differs = |recorded: &Option<String>, now: &Option<String>| recorded.is_some() && recorded != now;
     let other = recorded.filter(|recorded| {
         differs(&recorded.project_id, &account.account.project_id)
@@ -65,6 +73,27 @@ fn account(o: &Observed) -> Result<(), Blocker> {
             ),
         }),
     }
+}
+
+/// Whether DCS says by another read that the instance does not exist. One answer may be wrong.
+pub(in crate::plan::backup) fn is_gone(o: &Observed, instance: &str) -> Result<(), Confirmation> {
+    match o.lookups.instance.as_ref().filter(|(id, _)| id == instance) {
+        None => Err(Confirmation::Read(Step::Lookup(Lookup::Instance { id: instance.to_owned() }))),
+        Some((_, Detail::NotFound)) => Ok(()),
+        Some((_, Detail::Failed(blocker))) => Err(Confirmation::Failed(blocker.clone())),
+        Some((_, Detail::Found(_))) => Err(Confirmation::Failed(Blocker {
+            reason: Reason::CloudError,
+            message: format!("DCS shows instance {instance}, and does not know it for its backups"),
+        })),
+    }
+}
+
+/// Why it is not known yet that an instance does not exist.
+pub(in crate::plan::backup) enum Confirmation {
+    /// It has to be read.
+    Read(Step),
+    /// The read failed, or shows the instance.
+    Failed(Blocker),
 }
 
 /// Whether two complete lists that began after `end` lack what could still have arrived until then.

@@ -46,8 +46,6 @@ pub struct Observed {
     pub account: Result<ResolvedAccount, Blocker>,
     /// The claims of other objects to operate on the instance; `None` while some may be unknown.
     pub claims: Option<Vec<Claim>>,
-    /// The DcsBackups that are pinned: deleting the instance would delete their backups. `None` while some may be unknown.
-    pub pins: Option<Vec<String>>,
     /// The object's part of the account's lists; `None` while there is no account to list.
     pub lists: Option<AccountLists>,
     /// The object's Secrets: what the operator noted in their metadata.
@@ -126,6 +124,8 @@ pub struct LookupResults {
     pub candidate: Option<(String, Detail)>,
     /// The object's CustomResourceDefinition.
     pub definition: Option<Result<Definition, Blocker>>,
+    /// The names of the DcsBackups that are pinned: deleting the instance would delete their backups.
+    pub pins: Option<Result<Vec<String>, Blocker>>,
     /// The flavors on offer.
     pub flavors: Option<Result<Arc<[Flavor]>, Blocker>>,
     /// The maintenance windows on offer.
@@ -358,6 +358,12 @@ impl CredentialsSource {
 // === impl PlannerSettings ===
 
 impl PlannerSettings {
+    /// The part of [`window`](Self::window) in which lists may not show an effect yet. A request may be carried out some time
+    /// after the operator stopped waiting for its answer: as long again counts for that.
+    pub fn list_lag(&self) -> Duration {
+        self.list_consistency_window.saturating_sub(self.call_timeout)
+    }
+
     /// How long after its intent was recorded an attempt may have an effect that lists do not show.
     pub fn window(&self) -> Duration {
         self.intent_ttl + self.call_timeout + self.list_consistency_window

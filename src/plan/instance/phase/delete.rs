@@ -8,7 +8,7 @@ use crate::{
     formats::{auth_secret_name, binding_secret_name},
     plan::{
         Consent, Definition,
-        conditions::Situation,
+        conditions::{Readiness, Situation},
         instance::{
             absence,
             action::{CloudAction, KubeAction, Lookup, Step},
@@ -41,7 +41,7 @@ pub(in crate::plan::instance) fn decide(o: &Observed) -> Decision {
     }
     if o.policies.paused {
         let message = "spec.paused is true: the operator neither deletes nor releases the instance until it is false or removed";
-        return Decision::new(o, Situation::DeletionPaused, message);
+        return Decision::new(o, Situation::DeletionPaused, message).ready(Readiness::Unchanged, message);
     }
     if let Some(guard) = &o.subject.guard {
         let message = format!(
@@ -182,12 +182,15 @@ fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> De
         );
         return Decision::deletion_blocked(o, Reason::PrepaidNotDeletable, message);
     }
-    match &o.pins {
-        None => {
-            let message = "the deletion waits until every DcsBackup of the instance is known";
-            return Decision::deleting(o, message).wait(o.settings.requeue.kube.first);
-        }
-        Some(pins) if !pins.is_empty() => {
+    if let Some(task) = busy_with(snapshot) {
+        return Decision::deleting(o, &format!("the deletion waits for the instance to finish {task}"))
+            .wait(o.settings.requeue.busy);
+    }
+    // The last look before the request: a pin may be seconds old.
+    match &o.lookups.pins {
+        None => return Decision::deleting(o, BEING_DELETED).step(Step::Lookup(Lookup::Pins)),
+        Some(Err(blocker)) => return Decision::deletion_failed(o, blocker),
+        Some(Ok(pins)) if !pins.is_empty() => {
             let message = format!(
                 "deleting instance {id} would delete its backups, and DcsBackup {} is pinned: set pinned to false there, or \
                  delete it; or set deletionPolicy to Retain here",
@@ -195,11 +198,7 @@ fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> De
             );
             return Decision::deletion_blocked(o, Reason::BackupPinned, message);
         }
-        Some(_) => {}
-    }
-    if let Some(task) = busy_with(snapshot) {
-        return Decision::deleting(o, &format!("the deletion waits for the instance to finish {task}"))
-            .wait(o.settings.requeue.busy);
+        Some(Ok(_)) => {}
     }
     let consent = Consent::never_created(facts.status.as_ref()).or_else(|| {
         Consent::by_deletion(o.subject.deleting, o.policies.management, DeletionPolicy::Delete, definition)

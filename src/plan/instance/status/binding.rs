@@ -9,6 +9,7 @@ use crate::{
     api::{
         ConditionType, DcsInstanceStatus, Reason,
         instance::{Binding, Endpoints},
+        words::OperationType,
     },
     dcs::model::InstanceFacts,
     formats::{INSTANCE_LABEL, auth_secret_name, binding_secret_name},
@@ -22,6 +23,7 @@ use crate::{
                 observed::Blocker,
                 secrets::{MadeFrom, PasswordFacts, Record, RecordState, SecretNotes},
             },
+            intent::is_unresolved,
             status::observation,
         },
         schedule::RetryClass,
@@ -45,6 +47,18 @@ pub(super) struct BindingAssessment {
 
 /// Assesses the binding Secret. `status` is the one being composed; `serving` means that clients can use the instance.
 pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> BindingAssessment {
+    let assessment = compare(o, status, serving);
+    if !(assessment.published && has_unanswered_reset(o)) {
+        return assessment;
+    }
+    let message = "a new password was sent, and whether DCS has taken it is not known yet: the one in the Secret may be \
+                   refused until then";
+    let not_yet = BindingAssessment::not_yet(Reason::Applying, message, assessment.binding);
+    BindingAssessment { step: assessment.step, wait: assessment.wait, ..not_yet }
+}
+
+/// Compares the binding Secret with the record and with what the instance shows.
+fn compare(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> BindingAssessment {
     let known = status.binding.clone();
     // The address may still change before the instance serves for the first time.
     let begun = last_condition(o).is_some_and(|last| last.reason != Reason::WaitingForEndpoint.as_str());
@@ -79,6 +93,12 @@ pub(super) fn assess(o: &Observed, status: &DcsInstanceStatus, serving: bool) ->
             None => from_record(o, record, content, known),
         },
     }
+}
+
+/// A request to set another password was not answered.
+fn has_unanswered_reset(o: &Observed) -> bool {
+    let operation = o.status.operation.as_ref();
+    operation.is_some_and(|operation| operation.type_ == OperationType::ResetPassword && is_unresolved(operation))
 }
 
 fn other_instance(notes: &SecretNotes, content: &Content) -> Option<String> {

@@ -118,11 +118,12 @@ fn report_only_own(o: &Observed, mut decision: Decision) -> Decision {
 /// Puts what a cloud action needs in Kubernetes before it, unless Kubernetes just refused that. The finalizer comes last
 /// of all that an object without an instance does, so that one that never worked can be deleted at any time.
 fn prepend_kube_action(o: &Observed, mut decision: Decision) -> Decision {
-    if needs_finalizer(o, &decision) {
-        return Decision { step: Step::AddFinalizer, ..decision }.without_status_write();
-    }
-    if needs_in_use_finalizer(o, &decision) {
+    let needs_finalizer = needs_finalizer(o, &decision);
+    // An object with the finalizer needs its credentials until it is gone, and a deleted namespace takes the Secret first.
+    if needs_in_use_finalizer(o, &decision, needs_finalizer) {
         decision.step = Step::Prepare(KubeAction::AddInUseFinalizer);
+    } else if needs_finalizer {
+        return Decision { step: Step::AddFinalizer, ..decision }.without_status_write();
     }
     let needed = matches!(
         decision.step,
@@ -212,9 +213,9 @@ fn needs_finalizer(o: &Observed, decision: &Decision) -> bool {
 }
 
 /// The object has an instance, or is about to, while the Secret with its credentials could be deleted.
-fn needs_in_use_finalizer(o: &Observed, decision: &Decision) -> bool {
-    let begins =
-        matches!(decision.step, Step::CloudAction(CloudAction::Create(_) | CloudAction::Adopt { .. }));
+fn needs_in_use_finalizer(o: &Observed, decision: &Decision, needs_finalizer: bool) -> bool {
+    let begins = needs_finalizer
+        || matches!(decision.step, Step::CloudAction(CloudAction::Create(_) | CloudAction::Adopt { .. }));
     // The finalizer may have been removed before this object was known to use the Secret.
     let has_instance = o.subject.finalizer
         && o.status.id.is_some()

@@ -1,6 +1,6 @@
 use super::*;
 
-const DELETION_PAUSED: [&str; 4] = ["False/Deleting", "Unknown/Paused", FINE, FINE];
+const DELETION_PAUSED: [&str; 4] = ["False/Paused", "Unknown/Paused", FINE, "True/Paused"];
 
 /// In sync, then deleted; the instance's detail was read.
 fn deleted(more: Value, facts: InstanceFacts) -> Observed {
@@ -321,6 +321,22 @@ fn a_paused_object_is_not_deleted() {
     let mut o = deleted(json!({}), ours(ID));
     o.policies.paused = true;
     expect(&o, "nothing", DELETION_PAUSED, "idle", resync_interval());
+    let ready = plan(&o).status.conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
+    assert!(ready.message.contains("spec.paused is true"), "{}", ready.message);
+}
+
+#[test]
+fn an_instance_with_a_pinned_backup_is_not_deleted() {
+    let mut o = deleted(json!({}), ours(ID));
+    o.lookups.pins = None;
+    assert_eq!(step_of(&plan(&o)), "read pins");
+    o.lookups.pins = Some(Ok(vec!["nightly".to_owned()]));
+    expect_blocked(&o, "BackupPinned", "idle", resync_interval());
+    o.lookups.pins = Some(Err(blocker(Reason::ClusterError)));
+    assert_eq!(step_of(&plan(&o)), "nothing");
+    // Nothing is deleted where the instance is released.
+    o.policies = Policies { deletion: Some(crate::api::instance::DeletionPolicy::Retain), ..o.policies };
+    assert_eq!(step_of(&plan(&o)), format!("remove uid {ID}"));
 }
 
 #[test]

@@ -124,7 +124,6 @@ fn observed(more: Value) -> Observed {
             },
         }),
         claims: Some(Vec::new()),
-        pins: Some(Vec::new()),
         notes: Default::default(),
         lists: Some(listed_at(945, 950)),
         // The tests in `binding` cover the binding Secret.
@@ -141,6 +140,7 @@ fn lookups() -> LookupResults {
         binding: Some(Ok(BindingState::Current)),
         record: Some(Ok(PasswordFacts { record: RecordState::Present(record()), chosen: None })),
         definition: Some(Ok(Definition::Complete)),
+        pins: Some(Ok(Vec::new())),
         ..LookupResults::default()
     }
 }
@@ -342,6 +342,7 @@ fn step_of(plan: &Plan) -> String {
         Step::Lookup(Lookup::Detail { id }) => format!("read detail {id}"),
         Step::Lookup(Lookup::Candidate { id }) => format!("read candidate {id}"),
         Step::Lookup(Lookup::Definition) => "read definition".to_owned(),
+        Step::Lookup(Lookup::Pins) => "read pins".to_owned(),
         Step::Lookup(Lookup::Flavors) => "read flavors".to_owned(),
         Step::Lookup(Lookup::Windows) => "read windows".to_owned(),
         Step::Lookup(Lookup::Password(_)) => "read password".to_owned(),

@@ -255,3 +255,24 @@ fn a_password_is_not_removed() {
     let refused = expect_stalled_serving(&o, "UnsupportedChange", resync_interval());
     assert_eq!(refused.status.pending_changes[0].to.as_deref(), Some("None"));
 }
+
+/// While it is not known which password DCS has, the Secret may hold the wrong one.
+#[test]
+fn an_unanswered_password_is_said_and_sent_again_soon() {
+    let mut o = with(json!({}), rotating(Source::Generated), None);
+    let binding = |o: &Observed| {
+        let conditions = plan(o).status.conditions;
+        let found = conditions.into_iter().find(|condition| condition.type_ == "BindingPublished").unwrap();
+        (found.status, found.reason)
+    };
+    let published = ("True".to_owned(), "Published".to_owned());
+    assert_eq!(binding(&o), published);
+    sent(&mut o, 1, None, None);
+    o.status.operation.as_mut().unwrap().window_seconds = None;
+    assert_eq!(binding(&o), ("False".to_owned(), "Applying".to_owned()));
+    // No list shows the outcome, so none is waited for: 5 s to send it, 15 s for the answer, and as long again.
+    for (seen, step) in [(966, "nothing"), (965, "reset password p")] {
+        o.local.intent_seen = Some(s(seen));
+        assert_eq!(step_of(&plan(&o)), step, "first seen {} s ago", 1000 - seen);
+    }
+}

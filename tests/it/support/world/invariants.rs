@@ -7,10 +7,12 @@ use std::{
 
 use dcs_operator::{
     dcs::{HttpRequest, model::InstanceStatus},
-    formats::{Execution, JobMark, OwnerHash},
+    controller::NamespacedName,
+    formats::{BACKUP_FINALIZER, Execution, IN_USE_FINALIZER, INSTANCE_FINALIZER, JobMark, OwnerHash},
     simulator::{http::Shared, service::Instance},
 };
 use http::Method;
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::Value;
 
@@ -54,6 +56,7 @@ impl Invariants {
             if let (Some(before), Some(after)) = (&write.before, &write.after) {
                 assert_no_canary(&after.to_string());
                 ready_only_if_told(before, after, &traffic.reported);
+                self.credentials_are_kept_first(before, after);
             }
             if write.after.is_none() {
                 self.nothing_left_of(&write.uid, write.before.as_deref());
@@ -95,6 +98,26 @@ impl Invariants {
                 self.held.insert(instance.id.clone());
             }
         }
+    }
+
+    /// An object that cannot go without its credentials gets its finalizer after the Secret got one: a deleted namespace
+    /// takes what has none.
+    #[track_caller]
+    fn credentials_are_kept_first(&self, before: &Value, after: &Value) {
+        let is_held = |object: &Value| {
+            let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+            let own = [INSTANCE_FINALIZER, BACKUP_FINALIZER];
+            finalizers.iter().any(|finalizer| own.iter().any(|own| finalizer == own))
+        };
+        if is_held(before) || !is_held(after) {
+            return;
+        }
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let name = text(&after["spec"]["credentialsRef"]["name"]).unwrap_or("dcs-credentials".to_owned());
+        let key = NamespacedName::new(&text(&after["metadata"]["namespace"]).unwrap(), &name);
+        let secret = self.cluster.read_secret(&key);
+        let is_kept = |secret: Secret| secret.finalizers().iter().any(|own| own == IN_USE_FINALIZER);
+        assert!(secret.is_none_or(is_kept), "{after} has its finalizer before {key}");
     }
 
     /// Invariant 1.

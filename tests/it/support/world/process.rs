@@ -153,6 +153,7 @@ impl Process {
             client_factory: wire,
             inventory: Inventory::new(setup.inventory.clone(), Arc::clone(&clock)),
             links: Arc::default(),
+            pins: Arc::new(view.clone()),
             clock,
             random: Arc::new(FromName(name.to_owned(), AtomicU64::new(0))),
             hash_key: HashKey::new(vec![7; 32]),
