@@ -118,7 +118,8 @@ impl LinkIndex {
     pub fn on_gone(&self, id: &ObjectId) -> LinkChange {
         let mut links = self.lock();
         let asked = links.asked_instances(id);
-        let others: BTreeSet<_> = links.instances_of(id).iter().flat_map(|of| links.about(of)).cloned().collect();
+        let others: BTreeSet<_> =
+            links.instances_of(id).iter().flat_map(|of| links.about(of)).cloned().collect();
         let dropped = links.remove(id);
         let referrers = links.referrers(&Referent::Object(id.clone())).cloned();
         LinkChange { wake: referrers.chain(asked).chain(others).chain([id.clone()]).collect(), dropped }
@@ -131,7 +132,8 @@ impl LinkIndex {
             return Vec::new();
         }
         let links = self.lock();
-        let about = |link: &Link| (link.relation == Relation::Instance).then(|| link.object_id()).flatten().cloned();
+        let about =
+            |link: &Link| (link.relation == Relation::Instance).then(|| link.object_id()).flatten().cloned();
         let both = |(object, entry): (&ObjectId, &Entry)| {
             let instances: Vec<_> = entry.links.iter().filter_map(about).collect();
             let own = (!instances.is_empty()).then(|| object.clone());
@@ -275,7 +277,9 @@ impl Links {
 
     /// The claims to operate on an instance.
     fn claims(&self, instance: &ObjectId) -> Vec<Claim> {
-        self.about(instance).filter_map(|object| self.by_object.get(object)?.claim.as_deref().cloned()).collect()
+        self.about(instance)
+            .filter_map(|object| self.by_object.get(object)?.claim.as_deref().cloned())
+            .collect()
     }
 
     fn has_unreadable(&self, instance: &ObjectId) -> bool {

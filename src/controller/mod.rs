@@ -27,16 +27,16 @@ mod write_guard;
 pub use self::{
     account_limits::AccountLimits,
     accounts::{
-        ClientFactory, CredentialsCache, CredentialsChoice, Endpoints, HostPattern, HostPort, Namespaces, OwnCredentials,
-        ParsedCredentials, read_credentials,
+        ClientFactory, CredentialsCache, CredentialsChoice, Endpoints, HostPattern, HostPort, Namespaces,
+        OwnCredentials, ParsedCredentials, read_credentials,
     },
     calls::RetryAt,
     dispatch::Dispatch,
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId, ObjectNames},
     kube::{
-        Deadlines, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver, SecretMeta,
-        WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
+        Deadlines, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver,
+        SecretMeta, WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
     },
     links::{Link, LinkChange, LinkFacts, LinkIndex, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},

@@ -93,12 +93,7 @@ pub trait ManagedResource:
         if self.holds_credentials() {
             links.insert(Link::secret(Relation::Credentials, self.credentials_secret()));
         }
-        LinkFacts {
-            links,
-            projection: self.projection(),
-            claim: self.claim(),
-            pins: self.pins_instance(),
-        }
+        LinkFacts { links, projection: self.projection(), claim: self.claim(), pins: self.pins_instance() }
     }
 
     /// The token of the annotation that asks for a retry, shortened to what a status holds.

@@ -17,10 +17,11 @@ pub use self::{
     job_mark::{Execution, JobMark},
     name::cloud_name,
     object::{
-        ADDRESS_ANNOTATION, APPROVE_ANNOTATION, BACKUP_FINALIZER, FIELD_MANAGER, IN_USE_FINALIZER, INSTANCE_FINALIZER,
-        INSTANCE_ID_ANNOTATION, INSTANCE_LABEL, PASSWORD_SOURCE_ANNOTATION, PENDING_PASSWORD_ANNOTATION,
-        RECORD_ANNOTATION, RETRY_ANNOTATION, ROTATE_PASSWORD_ANNOTATION, auth_secret_name, binding_keys,
-        binding_secret_name, former_auth_secret_name, pending_auth_secret_name,
+        ADDRESS_ANNOTATION, APPROVE_ANNOTATION, BACKUP_FINALIZER, FIELD_MANAGER, IN_USE_FINALIZER,
+        INSTANCE_FINALIZER, INSTANCE_ID_ANNOTATION, INSTANCE_LABEL, PASSWORD_SOURCE_ANNOTATION,
+        PENDING_PASSWORD_ANNOTATION, RECORD_ANNOTATION, RETRY_ANNOTATION, ROTATE_PASSWORD_ANNOTATION,
+        auth_secret_name, binding_keys, binding_secret_name, former_auth_secret_name,
+        pending_auth_secret_name,
     },
     owner::OwnerHash,
     ownership::{

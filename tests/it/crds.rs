@@ -50,7 +50,11 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 /// Waits until the output of kubectl contains the expected parts: discovery and OpenAPI lag behind the CRD.
-pub(crate) async fn eventually_prints(control_plane: &ControlPlane, arguments: &[&str], expected: &[&str]) -> String {
+pub(crate) async fn eventually_prints(
+    control_plane: &ControlPlane,
+    arguments: &[&str],
+    expected: &[&str],
+) -> String {
     eventually(&format!("kubectl {arguments:?} prints {expected:?}"), DEADLINE, || async {
         let output = text(&control_plane.kubectl(arguments).stdout);
         // kubectl wraps lines to the width of a terminal.
@@ -147,13 +151,20 @@ fn every_field_has_bounds_and_a_description_and_no_default() {
         let is_top = !path.contains('.');
         assert!(path.ends_with("[]") || has("description") || is_top, "{path} has no description");
         assert!(!has("nullable"), "{path}: the API server would store null");
-        let default =
-            if path.ends_with(".status") && path.matches('.').count() == 1 { json!({"observedGeneration": -1}) } else { Value::Null };
+        let default = if path.ends_with(".status") && path.matches('.').count() == 1 {
+            json!({"observedGeneration": -1})
+        } else {
+            Value::Null
+        };
         assert_eq!(node["default"], default, "{path}");
     }
     for manifest in manifests().unwrap() {
         let size = manifest.content.len();
-        assert!(size < 64 * 1024, "{}: {size} bytes: API servers and clients keep the CRDs in memory", manifest.file);
+        assert!(
+            size < 64 * 1024,
+            "{}: {size} bytes: API servers and clients keep the CRDs in memory",
+            manifest.file
+        );
     }
 }
 

@@ -122,21 +122,46 @@ async fn each_violation_has_its_message() {
     let adopt = json!({"backupId": ID});
     let alone = json!({"instanceRef": {"name": "sessions"}, "adopt": adopt});
     let mut reported = BTreeSet::new();
-    for valid in [with(json!({})), json!({"instanceRef": {"name": "sessions"}}), alone, with(json!({"description": "缓".repeat(26)}))] {
+    for valid in [
+        with(json!({})),
+        json!({"instanceRef": {"name": "sessions"}}),
+        alone,
+        with(json!({"description": "缓".repeat(26)})),
+    ] {
         assert_eq!(violations(api.create(&dry_run, &object("valid", &valid)).await), [], "{valid}");
     }
     let only_whole = "a backup that exists is only looked at";
     let one_line = "write one line of at most 80 bytes";
     for (name, spec, field, message) in [
         ("a", json!({}), "spec.instanceRef", "Required value"),
-        ("a", with(json!({"instanceRef": {"name": "Not A Name"}})), "spec.instanceRef.name", "in the same namespace"),
+        (
+            "a",
+            with(json!({"instanceRef": {"name": "Not A Name"}})),
+            "spec.instanceRef.name",
+            "in the same namespace",
+        ),
         ("a", with(json!({"adopt": adopt})), "spec.adopt", only_whole),
-        ("a", json!({"instanceRef": {"name": "x"}, "adopt": adopt, "format": "rdb"}), "spec.adopt", only_whole),
-        ("a", json!({"instanceRef": {"name": "x"}, "adopt": {"backupId": "mine"}}), "spec.adopt.backupId", "write the ID"),
+        (
+            "a",
+            json!({"instanceRef": {"name": "x"}, "adopt": adopt, "format": "rdb"}),
+            "spec.adopt",
+            only_whole,
+        ),
+        (
+            "a",
+            json!({"instanceRef": {"name": "x"}, "adopt": {"backupId": "mine"}}),
+            "spec.adopt.backupId",
+            "write the ID",
+        ),
         ("a", with(json!({"description": "缓".repeat(27)})), "spec.description", one_line),
         ("a", with(json!({"description": "two\nlines"})), "spec.description", one_line),
         ("a", with(json!({"format": "zip"})), "spec.format", "supported values: \"rdb\", \"aof\""),
-        ("a", with(json!({"runningDeadlineSeconds": 599})), "spec.runningDeadlineSeconds", "greater than or equal to 600"),
+        (
+            "a",
+            with(json!({"runningDeadlineSeconds": 599})),
+            "spec.runningDeadlineSeconds",
+            "greater than or equal to 600",
+        ),
         ("a", with(json!({"startBefore": "tomorrow"})), "spec.startBefore", "date-time"),
         (&"n".repeat(64), with(json!({})), "<nil>", "at most 63 characters"),
     ] {
@@ -154,7 +179,11 @@ async fn each_violation_has_its_message() {
         json!({"startBefore": null}),
         json!({"runningDeadlineSeconds": 700}),
     ];
-    for (begun, status) in [(true, json!({"startedAt": "2026-11-30T22:00:04Z"})), (true, json!({"outcome": "Failed"})), (false, json!({}))] {
+    for (begun, status) in [
+        (true, json!({"startedAt": "2026-11-30T22:00:04Z"})),
+        (true, json!({"outcome": "Failed"})),
+        (false, json!({})),
+    ] {
         for (n, change) in changes.iter().enumerate() {
             let name = format!("change-{n}-{begun}-{}", status.as_object().unwrap().len());
             let _ = api.delete(&name, &Default::default()).await;
@@ -165,11 +194,16 @@ async fn each_violation_has_its_message() {
             assert_eq!(!found.is_empty(), begun, "{change}: {found:?}");
             reported.extend(found.into_iter().map(|(_, text)| text));
             let policies = json!({"deletionPolicy": "Retain", "pinned": false});
-            let found = violations(api.patch(&name, &PatchParams::default(), &merge("spec", &policies)).await);
+            let found =
+                violations(api.patch(&name, &PatchParams::default(), &merge("spec", &policies)).await);
             assert_eq!(found, [], "policies can change");
         }
     }
     for rule in [rules::DESCRIPTION, rules::SPEC, rules::OBJECT].into_iter().flatten() {
-        assert!(reported.iter().any(|text| text.contains(rule.message)), "no object violates: {}", rule.message);
+        assert!(
+            reported.iter().any(|text| text.contains(rule.message)),
+            "no object violates: {}",
+            rule.message
+        );
     }
 }

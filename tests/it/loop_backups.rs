@@ -63,7 +63,9 @@ fn message(world: &World, name: &str, type_: &str) -> String {
 fn records(world: &World) -> Vec<BackupRecord> {
     let instances = world.instances();
     let Some(instance) = instances.first() else { return Vec::new() };
-    drive(list_all_backups(&world.client(), &instance.id, None)).map(|listing| listing.records).unwrap_or_default()
+    drive(list_all_backups(&world.client(), &instance.id, None))
+        .map(|listing| listing.records)
+        .unwrap_or_default()
 }
 
 /// Backups that exist.
@@ -85,8 +87,10 @@ fn with_backup(world: &mut World) {
 }
 
 fn is_made(world: &World, name: &str) -> bool {
-    let rows = ["Complete", "Failed", "Ready", "Reconciling", "Stalled"].map(|type_| condition(world, name, type_));
-    let done = ["True/Completed", "False/AsExpected", "True/Restorable", "False/AsExpected", "False/AsExpected"];
+    let rows =
+        ["Complete", "Failed", "Ready", "Reconciling", "Stalled"].map(|type_| condition(world, name, type_));
+    let done =
+        ["True/Completed", "False/AsExpected", "True/Restorable", "False/AsExpected", "False/AsExpected"];
     rows == done && status(world, name).outcome == Some(JobOutcome::Succeeded)
 }
 
@@ -187,7 +191,10 @@ fn the_status_tells_what_was_made() {
     assert_eq!(instance.capacity.map(|capacity| capacity.0).as_deref(), Some("1Gi"));
     let resolved = resolved.unwrap();
     assert_eq!(resolved.format.as_deref(), Some("aof"));
-    assert_eq!((resolved.origin.as_deref(), resolved.deletion_policy.as_deref()), (Some("Created"), Some("Delete")));
+    assert_eq!(
+        (resolved.origin.as_deref(), resolved.deletion_policy.as_deref()),
+        (Some("Created"), Some("Delete"))
+    );
     assert_eq!(account.unwrap().credentials.as_deref(), Some("dcs-credentials"));
     assert!(started_at < completed_at && size.is_some() && restorable == Some(true));
     let remark = records(&world)[0].remark.clone().unwrap();
@@ -240,7 +247,8 @@ fn one_backup_follows_another() {
     world.edit(&key("sessions"), |spec| spec.description = Some("carts".to_owned()));
     let all = |world: &World| ["a", "b", "c"].iter().all(|name| is_made(world, name));
     world.until("all made", LIMIT, |world| {
-        let runs = ["a", "b", "c"].iter().filter(|name| condition(world, name, "Reconciling") == "True/Running");
+        let runs =
+            ["a", "b", "c"].iter().filter(|name| condition(world, name, "Reconciling") == "True/Running");
         assert!(runs.count() <= 1);
         all(world)
     });
@@ -270,7 +278,11 @@ fn a_failed_backup_is_the_end() {
     world.mutate_cloud(|service| service.fail_next_backups(1));
     back_up(&mut world, "nightly", json!({}));
     world.until("failed", LIMIT, |world| condition(world, "nightly", "Failed") == "True/OperationFailed");
-    assert!(message(&world, "nightly", "Failed").contains("did not start"), "{}", message(&world, "nightly", "Failed"));
+    assert!(
+        message(&world, "nightly", "Failed").contains("did not start"),
+        "{}",
+        message(&world, "nightly", "Failed")
+    );
     world.until("free", LIMIT, |world| holder(world).is_none());
     world.run_for(Duration::from_secs(7200));
     assert_eq!(records(&world).len(), 1);
@@ -300,12 +312,13 @@ fn a_backup_that_goes_is_told() {
     let mut world = World::new(quick_cloud(), setup());
     with_backup(&mut world);
     let (instance, id) = (world.instances()[0].id.clone(), status(&world, "nightly").id.unwrap());
-    for (word, reason) in [
-        (BackupStatus::Expired, "False/Expired"),
-        (BackupStatus::Deleted, "False/ExternallyDeleted"),
-    ] {
+    for (word, reason) in
+        [(BackupStatus::Expired, "False/Expired"), (BackupStatus::Deleted, "False/ExternallyDeleted")]
+    {
         world.mutate_cloud(|service| service.force_backup(&instance, &id, &word)).unwrap();
-        world.until("told", Duration::from_secs(2 * 3600), |world| condition(world, "nightly", "Ready") == reason);
+        world.until("told", Duration::from_secs(2 * 3600), |world| {
+            condition(world, "nightly", "Ready") == reason
+        });
         assert_eq!(condition(&world, "nightly", "Complete"), "True/Completed");
     }
     world.delete(&backup_key("nightly"));
@@ -330,7 +343,8 @@ fn an_existing_backup_is_adopted_and_kept() {
     world.until("refused", LIMIT, |world| condition(world, "other", "Stalled") == "True/ReferenceNotFound");
     world.delete(&backup_key("nightly"));
     world.delete(&backup_key("other"));
-    world.until("gone", LIMIT, |world| object(world, "nightly").is_none() && object(world, "other").is_none());
+    world
+        .until("gone", LIMIT, |world| object(world, "nightly").is_none() && object(world, "other").is_none());
     assert_eq!(live(&world).len(), 1, "an adopted backup stays");
 }
 
@@ -423,7 +437,10 @@ fn no_request_pushes_out_a_backup_that_an_object_stands_for() {
         back_up(&mut world, "d", json!({}));
         world.until("refused", LIMIT, |world| condition(world, "d", "Stalled") == "True/BackupLimitReached");
         let said = message(&world, "d", "Stalled");
-        assert!(said.contains("DcsBackup a") && said.contains(if pinned { "pinned" } else { "kubectl delete" }), "{said}");
+        assert!(
+            said.contains("DcsBackup a") && said.contains(if pinned { "pinned" } else { "kubectl delete" }),
+            "{said}"
+        );
         world.run_for(Duration::from_secs(3600));
         assert_eq!((live(&world).len(), holder(&world)), (3, None));
         world.delete(&backup_key("a"));
@@ -437,7 +454,11 @@ fn a_request_pushes_out_what_no_object_stands_for() {
     let mut world = limited();
     let instance = world.instances()[0].id.clone();
     for _ in 0..3 {
-        world.mutate_cloud(|service| service.make_backup(&instance, dcs_operator::dcs::model::BackupType::Auto, None)).unwrap();
+        world
+            .mutate_cloud(|service| {
+                service.make_backup(&instance, dcs_operator::dcs::model::BackupType::Auto, None)
+            })
+            .unwrap();
         world.run_for(Duration::from_secs(120));
     }
     assert_eq!(live(&world).len(), 3);

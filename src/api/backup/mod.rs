@@ -58,7 +58,12 @@ use super::{
         json_path = ".status.progressPercent",
         description = "percent that are done"
     ),
-    printcolumn(name = "Size", type_ = "string", json_path = ".status.size", description = "size of the files"),
+    printcolumn(
+        name = "Size",
+        type_ = "string",
+        json_path = ".status.size",
+        description = "size of the files"
+    ),
     printcolumn(
         name = "Completed",
         type_ = "date",
@@ -87,7 +92,13 @@ use super::{
         description = "manual or auto",
         priority = 1
     ),
-    printcolumn(name = "ID", type_ = "string", json_path = ".status.id", description = "backup ID", priority = 1),
+    printcolumn(
+        name = "ID",
+        type_ = "string",
+        json_path = ".status.id",
+        description = "backup ID",
+        priority = 1
+    ),
     printcolumn(
         name = "Cloud-Status",
         type_ = "string",

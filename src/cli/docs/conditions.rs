@@ -63,11 +63,7 @@ const JOB_TYPES: [(ConditionType, &str, &str); 5] = [
         "The backup waits for something or is being made, or is being deleted.",
         "False: nothing is in progress. Never True together with Stalled.",
     ),
-    (
-        ConditionType::Stalled,
-        "A person is needed, or the end was a failure.",
-        "False: no action is needed.",
-    ),
+    (ConditionType::Stalled, "A person is needed, or the end was a failure.", "False: no action is needed."),
 ];
 
 const JOBS: &str = "

@@ -23,8 +23,8 @@ use crate::{
     api::DcsBackup,
     clock::{Clock, SystemClock},
     controller::{
-        ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom, WatchHealth,
-        WatchedStore, Watches, WriteGuard,
+        ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom,
+        WatchHealth, WatchedStore, Watches, WriteGuard,
     },
     dcs::{AccountConfig, Client, HttpClients, RetryPolicy, account::InvalidAccount},
     inventory::Inventory,

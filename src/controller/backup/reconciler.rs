@@ -134,7 +134,8 @@ where
                     CreateBackup { remark: Some(remark.clone()), backup_format: Some(format.clone()) };
                 cloud.create_backup(instance, &request).await.map(Some)
             }
-            CloudAction::Delete { instance, id, consent: _ } => match cloud.delete_backup(instance, id).await {
+            CloudAction::Delete { instance, id, consent: _ } => match cloud.delete_backup(instance, id).await
+            {
                 Err(error) if error.class() == Class::NotFound => Ok(None),
                 outcome => outcome.map(|()| None),
             },
@@ -170,8 +171,9 @@ where
             }
             Ok(_) => backup::Backups::Failed(Blocker {
                 reason: Reason::ListIncomplete,
-                message: "the list of backups is incomplete: it has fewer than the count that the cloud reports"
-                    .to_owned(),
+                message:
+                    "the list of backups is incomplete: it has fewer than the count that the cloud reports"
+                        .to_owned(),
             }),
             Err(error) if error.class() == Class::NotFound => backup::Backups::InstanceNotFound,
             Err(error) => {

@@ -80,7 +80,9 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Reconciler for I
             KubeAction::DropPending { pending } => self.drop_pending(context, pending).await,
             KubeAction::KeepSecrets { id } => self.keep_secrets(context, id).await,
             KubeAction::DeleteSecrets(names) => self.delete_secrets(context, names).await,
-            KubeAction::AddInUseFinalizer => self.shared.add_in_use_finalizer(&context.object.credentials_secret()).await,
+            KubeAction::AddInUseFinalizer => {
+                self.shared.add_in_use_finalizer(&context.object.credentials_secret()).await
+            }
             KubeAction::WriteBindingSecret(content) => self.write_binding(context, content).await,
             KubeAction::DeletePendingSecret => self.delete_legacy(context).await,
         };

@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     api::{DcsBackup, DcsInstance},
-    controller::{accounts::ClientFactory, backup::Backups, instance::Instances, reconciler::Reconciler, shared::Shared},
+    controller::{
+        accounts::ClientFactory, backup::Backups, instance::Instances, reconciler::Reconciler, shared::Shared,
+    },
 };
 
 /// DcsInstances over kube.

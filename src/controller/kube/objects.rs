@@ -97,7 +97,9 @@ impl PinApi for KubeObjects<DcsBackup> {
             let mut pins = Vec::new();
             for object in listed.map_err(|status| refusal(&status))?.items {
                 match object.0 {
-                    Ok(backup) if backup.pins_instance() && backup.spec.instance_ref.name == instance.name => {
+                    Ok(backup)
+                        if backup.pins_instance() && backup.spec.instance_ref.name == instance.name =>
+                    {
                         pins.push(backup.name_any());
                     }
                     Ok(_) => {}

@@ -6,11 +6,7 @@ use super::{action::Step, input::Observed};
 use crate::{
     api::{Reason, backup::BackedUpInstance, words::JobOutcome},
     dcs::model::BackupRecord,
-    plan::{
-        Blocker, Warning,
-        conditions::JobSituation,
-        schedule::RetryClass,
-    },
+    plan::{Blocker, Warning, conditions::JobSituation, schedule::RetryClass},
 };
 
 /// What a phase decided. What a decision does not set stays as the status has it.

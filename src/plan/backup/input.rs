@@ -227,8 +227,7 @@ impl Observed {
 
     /// What happens to the backup when the object is deleted.
     pub(super) fn deletion_policy(&self) -> DeletionPolicy {
-        let default =
-            if self.spec.adopt.is_some() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
+        let default = if self.spec.adopt.is_some() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
         self.spec.deletion_policy.unwrap_or(default)
     }
 
@@ -256,7 +255,8 @@ impl Observed {
         let operation = self.status.operation.as_ref();
         let open = self.open_request().filter(|operation| is_unresolved(operation));
         let open = open.map(|operation| self.attempts().window_end(Some(operation)));
-        let own = self.creation.as_ref().filter(|creation| creation.id != self.status.id || creation.id.is_none());
+        let own =
+            self.creation.as_ref().filter(|creation| creation.id != self.status.id || creation.id.is_none());
         let own = own.map(|creation| creation.begun.saturating_add(window));
         let lost = operation.is_none() && self.has_foreign_finalizer();
         let lost = lost.then(|| self.first_seen.saturating_add(window));

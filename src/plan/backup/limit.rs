@@ -16,7 +16,8 @@ pub(super) enum Verdict {
 
 /// Finds the backup that DCS would remove. Whether failed ones count is not documented: both are assumed.
 pub(super) fn check(o: &Observed, list: &BackupList) -> Verdict {
-    let Some(limit) = o.settings.backup_limit.map(|limit| usize::try_from(limit.get()).unwrap_or(usize::MAX)) else {
+    let Some(limit) = o.settings.backup_limit.map(|limit| usize::try_from(limit.get()).unwrap_or(usize::MAX))
+    else {
         return Verdict::Room;
     };
     let removed = |counts: fn(&BackupRecord) -> bool| {
@@ -57,7 +58,10 @@ fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord, limit: usize)
         return Verdict::Room;
     }
     let id = &record.backup_id;
-    let full = format!("instance {} has {limit} backups, and DCS would remove the earliest", o.spec.instance_ref.name);
+    let full = format!(
+        "instance {} has {limit} backups, and DCS would remove the earliest",
+        o.spec.instance_ref.name
+    );
     if let Some(sibling) = o.siblings.iter().find(|sibling| stands_for(sibling, record)) {
         let name = &sibling.name;
         return Verdict::Blocked(if sibling.keeps {
@@ -78,9 +82,12 @@ fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord, limit: usize)
             o.subject.namespace
         ));
     }
-    let newest = list.records.iter().filter(|record| record.is_restorable()).max_by_key(|record| record.created_at);
+    let newest =
+        list.records.iter().filter(|record| record.is_restorable()).max_by_key(|record| record.created_at);
     if newest.is_some_and(|newest| newest.backup_id == *id) {
-        return Verdict::Blocked(format!("{full}, {id}, the only one that can be restored: delete another backup"));
+        return Verdict::Blocked(format!(
+            "{full}, {id}, the only one that can be restored: delete another backup"
+        ));
     }
     Verdict::PushesOut(format!("{full}: {id} goes, which no DcsBackup stands for"))
 }

@@ -13,7 +13,9 @@ mod status;
 
 pub use self::{
     action::{CloudAction, KubeAction, Lookup, Plan},
-    input::{BackupList, Backups, InstanceObject, InstanceView, LookupResults, Observed, Sibling, Subject, mark},
+    input::{
+        BackupList, Backups, InstanceObject, InstanceView, LookupResults, Observed, Sibling, Subject, mark,
+    },
     plan::plan,
     status::claims_instance,
 };

@@ -61,7 +61,8 @@ pub fn claims_instance(spec: &DcsBackupSpec, status: &DcsBackupStatus) -> bool {
             && condition.status == "True"
             && condition.reason == Reason::WaitingForInstance.as_str()
     };
-    (is_requested && status.cloud_status.as_deref().is_none_or(is_running)) || status.conditions.iter().any(waits)
+    (is_requested && status.cloud_status.as_deref().is_none_or(is_running))
+        || status.conditions.iter().any(waits)
 }
 
 /// Composes the plan from a decision.
@@ -70,7 +71,9 @@ pub(super) fn compose(o: &Observed, decision: Decision) -> Plan {
     let status = status(o, &decision);
     let intent = match &decision.step {
         Step::CloudAction(action) => Some(Box::new(intent(o, action, &status))),
-        Step::Nothing | Step::Lookup(_) | Step::AddFinalizer | Step::RemoveFinalizer | Step::Prepare(_) => None,
+        Step::Nothing | Step::Lookup(_) | Step::AddFinalizer | Step::RemoveFinalizer | Step::Prepare(_) => {
+            None
+        }
     };
     Plan {
         step: decision.step,
@@ -119,7 +122,8 @@ fn status(o: &Observed, decision: &Decision) -> DcsBackupStatus {
         (status.instance, status.account, status.started_at) = (None, None, None);
     }
     if decision.is_lost {
-        (status.restorable, status.cloud_status) = (Some(false), Some(BackupStatus::Deleted.as_str().to_owned()));
+        (status.restorable, status.cloud_status) =
+            (Some(false), Some(BackupStatus::Deleted.as_str().to_owned()));
     }
     if status.account.is_some() {
         note_account(o, &mut status);

@@ -126,7 +126,8 @@ fn record(n: u32, status: BackupStatus) -> BackupRecord {
 }
 
 fn with_records(o: Observed, records: &[BackupRecord]) -> Observed {
-    let lookups = LookupResults { backups: Some((INSTANCE.to_owned(), listed(records))), ..o.lookups.clone() };
+    let lookups =
+        LookupResults { backups: Some((INSTANCE.to_owned(), listed(records))), ..o.lookups.clone() };
     Observed { lookups, ..o }
 }
 
@@ -158,7 +159,11 @@ fn an_idle_instance_is_backed_up_with_the_mark_of_the_object() {
     assert_eq!(remark.as_str(), format!("dcso:{UID}"));
     let intent = plan.intent.unwrap();
     assert_eq!(intent.instance.as_ref().and_then(|instance| instance.id.as_deref()), Some(INSTANCE));
-    assert!(intent.started_at.is_some() && intent.outcome.is_none() && claims_instance(&DcsBackupSpec::default(), &intent));
+    assert!(
+        intent.started_at.is_some()
+            && intent.outcome.is_none()
+            && claims_instance(&DcsBackupSpec::default(), &intent)
+    );
     assert_eq!(intent.account.unwrap().credentials.as_deref(), Some("dcs-credentials"));
 }
 
@@ -193,7 +198,12 @@ fn a_request_waits_or_is_refused() {
         ("no instance yet", view(|view| view.id = None), "Reconciling", waiting),
         ("paused", view(|view| view.paused = true), "Reconciling", waiting),
         ("deleting", view(|view| view.deleting = true), "Failed", "True/InstanceDeleted"),
-        ("single", view(|view| view.cache_mode = Some("single".to_owned())), "Stalled", "True/UnsupportedMode"),
+        (
+            "single",
+            view(|view| view.cache_mode = Some("single".to_owned())),
+            "Stalled",
+            "True/UnsupportedMode",
+        ),
         ("busy", detail(|snapshot| snapshot.task = Some("RESIZING".to_owned())), "Reconciling", waiting),
         (
             "not running",
@@ -217,12 +227,7 @@ fn a_request_waits_or_is_refused() {
             "Stalled",
             "True/ReferenceNotFound",
         ),
-        (
-            "expired",
-            spec(|spec| spec.start_before = Some(time::to_kube(wall()))),
-            "Failed",
-            "True/Expired",
-        ),
+        ("expired", spec(|spec| spec.start_before = Some(time::to_kube(wall()))), "Failed", "True/Expired"),
         (
             "no credentials",
             Observed { account: blocked(Reason::CredentialsMissing), ..o() },
@@ -316,7 +321,8 @@ fn a_backup_is_followed_to_its_end() {
         before: Some(vanished.now.monotonic),
         records: Arc::from([]),
     };
-    let lookups = LookupResults { backups: Some((INSTANCE.to_owned(), Backups::Listed(lists))), ..o.lookups.clone() };
+    let lookups =
+        LookupResults { backups: Some((INSTANCE.to_owned(), Backups::Listed(lists))), ..o.lookups.clone() };
     assert_eq!(condition(&plan(&Observed { lookups, ..vanished }), "Failed"), "True/OperationFailed");
     assert_eq!(condition(&plan(&o), "Reconciling"), "True/Running", "the list may lag");
 }
@@ -368,7 +374,11 @@ fn no_backup_that_must_stay_is_pushed_out() {
         let plan = full(keeps, first, second);
         assert_eq!(condition(&plan, "Stalled") == "True/BackupLimitReached", refused, "{what}");
         assert_eq!(matches!(plan.step, Step::CloudAction(_)), !refused, "{what}");
-        assert_eq!(plan.warnings.iter().any(|warning| warning.reason == "BackupPushedOut"), pushes_out, "{what}");
+        assert_eq!(
+            plan.warnings.iter().any(|warning| warning.reason == "BackupPushedOut"),
+            pushes_out,
+            "{what}"
+        );
     }
 }
 
@@ -405,7 +415,10 @@ fn only_the_instance_of_the_object_is_used_with_the_credentials_of_the_operator(
 fn what_a_lost_status_may_have_asked_for_is_not_asked_for_again() {
     let lost = Observed { finalizer_added: false, ..ready_to_begin() };
     let plan = plan(&lost);
-    assert_eq!((plan.step.clone(), condition(&plan, "Failed")), (Step::Nothing, "True/OutcomeUnknown".to_owned()));
+    assert_eq!(
+        (plan.step.clone(), condition(&plan, "Failed")),
+        (Step::Nothing, "True/OutcomeUnknown".to_owned())
+    );
     // The DcsInstance has another instance by now: the request was for the first one.
     let mut moved = ready_to_begin();
     moved.status = *super::plan(&moved).intent.unwrap();
@@ -414,7 +427,10 @@ fn what_a_lost_status_may_have_asked_for_is_not_asked_for_again() {
         view.id = Some("another".to_owned());
     }
     let plan = super::plan(&moved);
-    assert_eq!((plan.step.clone(), condition(&plan, "Failed")), (Step::Nothing, "True/InstanceDeleted".to_owned()));
+    assert_eq!(
+        (plan.step.clone(), condition(&plan, "Failed")),
+        (Step::Nothing, "True/InstanceDeleted".to_owned())
+    );
 }
 
 #[test]
@@ -422,7 +438,8 @@ fn an_adopted_backup_is_only_looked_at() {
     let mut o = ready_to_begin();
     o.spec.adopt = Some(AdoptBackup { backup_id: BACKUP.to_owned() });
     let began = Some(wall() - TimeDelta::days(2));
-    for status in [BackupStatus::Waiting, BackupStatus::Backuping, BackupStatus::Other("pausing".to_owned())] {
+    for status in [BackupStatus::Waiting, BackupStatus::Backuping, BackupStatus::Other("pausing".to_owned())]
+    {
         let record = BackupRecord { execution_at: began, ..own_record(status) };
         let plan = plan(&with_records(o.clone(), &[record]));
         assert_eq!((plan.step.clone(), plan.wait), (Step::Nothing, Duration::from_secs(15)));
@@ -437,13 +454,15 @@ fn an_adopted_backup_is_only_looked_at() {
 fn a_backup_that_cannot_be_looked_up_keeps_its_turn_until_its_deadline() {
     let o = ready_to_begin();
     let failed = Blocker { reason: Reason::Forbidden, message: "no".to_owned() };
-    let lookups = LookupResults { backups: Some((INSTANCE.to_owned(), Backups::Failed(failed))), ..o.lookups.clone() };
+    let lookups =
+        LookupResults { backups: Some((INSTANCE.to_owned(), Backups::Failed(failed))), ..o.lookups.clone() };
     let blind = Observed { status: made(&o), intent_seen: Some(NOW), lookups, ..o };
     let plan = plan(&blind);
     assert_eq!(condition(&plan, "Stalled"), "True/Forbidden");
     assert!(claims_instance(&blind.spec, &plan.status), "it runs");
     for deleting in [false, true] {
-        let mut late = Observed { now: Now { wall: wall() + TimeDelta::hours(5), ..blind.now }, ..blind.clone() };
+        let mut late =
+            Observed { now: Now { wall: wall() + TimeDelta::hours(5), ..blind.now }, ..blind.clone() };
         late.subject.deleting = deleting;
         let plan = super::plan(&late);
         assert!(!claims_instance(&late.spec, &plan.status), "others go on");
@@ -465,7 +484,8 @@ fn deleting(policy: Option<DeletionPolicy>) -> Observed {
 #[test]
 fn only_the_own_backup_is_deleted_and_only_with_consent() {
     use BackupStatus::{Backuping, Deleted, Expired, Failed, Succeed};
-    let delete = |plan: &Plan| matches!(&plan.step, Step::CloudAction(CloudAction::Delete { id, .. }) if id == BACKUP);
+    let delete =
+        |plan: &Plan| matches!(&plan.step, Step::CloudAction(CloudAction::Delete { id, .. }) if id == BACKUP);
     for status in [Succeed, Failed, Expired] {
         let plan = plan(&with_records(deleting(None), &[own_record(status.clone()), record(2, Succeed)]));
         assert!(delete(&plan), "{status}: {:?}", plan.step);
@@ -509,12 +529,18 @@ fn a_deletion_waits_for_credentials_and_for_the_right_account() {
     let o = with_records(deleting(None), &[own_record(BackupStatus::Succeed)]);
     let missing = Blocker { reason: Reason::CredentialsMissing, message: "none".to_owned() };
     let blocked = plan(&Observed { account: Err(missing), ..o.clone() });
-    assert_eq!((blocked.step.clone(), condition(&blocked, "Stalled")), (Step::Nothing, "True/CredentialsMissing".to_owned()));
+    assert_eq!(
+        (blocked.step.clone(), condition(&blocked, "Stalled")),
+        (Step::Nothing, "True/CredentialsMissing".to_owned())
+    );
     let mut elsewhere = o;
     let other = CloudAccount { project_id: Some("other".to_owned()), ..account() };
     elsewhere.status.account = Some(JobAccount { account: other, credentials: None });
     let blocked = plan(&elsewhere);
-    assert_eq!((blocked.step.clone(), condition(&blocked, "Stalled")), (Step::Nothing, "True/AccountChanged".to_owned()));
+    assert_eq!(
+        (blocked.step.clone(), condition(&blocked, "Stalled")),
+        (Step::Nothing, "True/AccountChanged".to_owned())
+    );
 }
 
 #[test]

@@ -149,11 +149,7 @@ mod tests {
         let succeeded = |again, result| JobSituation::Succeeded { again, result };
         let gone = JobResult::Unusable(Reason::ExternallyDeleted);
         let rows: &[(JobSituation, &[Condition], [&str; 5])] = &[
-            (
-                JobSituation::NotObservedYet,
-                &[],
-                [UNSEEN, FINE, UNSEEN, "True/ObservationPending", FINE],
-            ),
+            (JobSituation::NotObservedYet, &[], [UNSEEN, FINE, UNSEEN, "True/ObservationPending", FINE]),
             (
                 JobSituation::InProgress(Reason::Running),
                 &[],

@@ -10,11 +10,11 @@ mod writer;
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use self::writer::{ConditionValue, Writer};
 pub use self::{
     job::{JobResult, JobSituation, job_conditions},
     transitions::{Transition, transitions},
 };
-use self::writer::{ConditionValue, Writer};
 use crate::api::{ConditionType, Reason};
 
 /// A row of the table.
@@ -157,9 +157,7 @@ impl Situation {
         const NOT_OBSERVED: ConditionValue = ConditionValue::Unknown(Reason::ObservationPending);
         match (self, readiness) {
             (Self::DeletionPaused, _) => ConditionValue::False(Reason::Paused),
-            (Self::Deleting | Self::DeletionBlocked(_), _) => {
-                ConditionValue::False(Reason::Deleting)
-            }
+            (Self::Deleting | Self::DeletionBlocked(_), _) => ConditionValue::False(Reason::Deleting),
             (Self::TooOld, _) | (_, Readiness::TooOld) => ConditionValue::Unknown(Reason::ObservationTooOld),
             (Self::NotObservedYet, _) => NOT_OBSERVED,
             (_, Readiness::Serving) => ConditionValue::True(Reason::Available),

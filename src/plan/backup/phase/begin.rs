@@ -97,7 +97,8 @@ fn look(o: &Observed) -> Decision {
         Some(view) if view.id.as_deref() == Some(instance) => may_begin(o, view, instance, list),
         // The request was for an instance that the DcsInstance does not stand for any more.
         Some(_) => {
-            let message = format!("DcsInstance {} has another instance than {instance} now", o.spec.instance_ref.name);
+            let message =
+                format!("DcsInstance {} has another instance than {instance} now", o.spec.instance_ref.name);
             Decision::failed(o, Reason::InstanceDeleted, message)
         }
         None => without_instance(o, None),
@@ -183,7 +184,8 @@ fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupLis
         }
     };
     if view.paused {
-        let message = format!("spec.paused of DcsInstance {name} is true: the operator changes nothing in the cloud");
+        let message =
+            format!("spec.paused of DcsInstance {name} is true: the operator changes nothing in the cloud");
         return Decision::in_progress(o, Reason::WaitingForInstance, message);
     }
     if view.holder.as_ref().is_none_or(|holder| holder.uid != o.subject.uid) {
@@ -195,20 +197,24 @@ fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupLis
     }
     let decision = request(o, (view, instance), list, remark);
     match pushed_out {
-        Some(message) if matches!(decision.step, Step::CloudAction(_)) => decision.warn("BackupPushedOut", message),
+        Some(message) if matches!(decision.step, Step::CloudAction(_)) => {
+            decision.warn("BackupPushedOut", message)
+        }
         Some(_) | None => decision,
     }
 }
 
 /// What blocked the request when it was the object's turn is looked at again after a while: each look takes a turn.
 fn still_blocked(o: &Observed) -> Option<Decision> {
-    let found_late = [Reason::Forbidden, Reason::CredentialsInvalid, Reason::NotAllowed, Reason::UnsupportedMode];
+    let found_late =
+        [Reason::Forbidden, Reason::CredentialsInvalid, Reason::NotAllowed, Reason::UnsupportedMode];
     let stalled = o.status.conditions.iter().find(|condition| {
         condition.type_ == ConditionType::Stalled.as_str()
             && condition.status == "True"
             && condition.observed_generation == Some(o.subject.generation)
     })?;
-    let reason = Reason::from_word(&stalled.reason).filter(|reason| found_late.contains(reason) && !o.retry)?;
+    let reason =
+        Reason::from_word(&stalled.reason).filter(|reason| found_late.contains(reason) && !o.retry)?;
     let since = time::from_kube(&stalled.last_transition_time);
     let elapsed = o.now.wall.signed_duration_since(since).to_std().unwrap_or_default();
     let rest = o.settings.requeue.needs_user.first.checked_sub(elapsed).filter(|rest| !rest.is_zero())?;
@@ -219,8 +225,12 @@ fn still_blocked(o: &Observed) -> Option<Decision> {
 fn waits_for_turn(o: &Observed, view: &InstanceView) -> Decision {
     let name = &o.spec.instance_ref.name;
     let message = match &view.holder {
-        Some(holder) => format!("{} {} operates on instance {name}; this backup follows", holder.kind, holder.name),
-        None => format!("DcsInstance {name} has to be in sync, and its instance has to serve, before the backup begins"),
+        Some(holder) => {
+            format!("{} {} operates on instance {name}; this backup follows", holder.kind, holder.name)
+        }
+        None => format!(
+            "DcsInstance {name} has to be in sync, and its instance has to serve, before the backup begins"
+        ),
     };
     Decision::in_progress(o, Reason::WaitingForInstance, message)
 }

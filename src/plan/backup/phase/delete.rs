@@ -59,9 +59,12 @@ fn look(o: &Observed, definition: &Definition) -> Decision {
     // What cannot be found without the DcsInstance has no id in the status: nothing can be called for it.
     let Some(instance) = o.instance_id() else {
         return match o.instance {
-            InstanceObject::Unknown => Decision::deleting(o, "the operator has just started").without_status_write(),
+            InstanceObject::Unknown => {
+                Decision::deleting(o, "the operator has just started").without_status_write()
+            }
             InstanceObject::Found(_) => {
-                let message = "whether the object has a backup is found out once its DcsInstance has an instance";
+                let message =
+                    "whether the object has a backup is found out once its DcsInstance has an instance";
                 Decision::deleting(o, message)
             }
             InstanceObject::Missing => {
@@ -72,12 +75,15 @@ fn look(o: &Observed, definition: &Definition) -> Decision {
     };
     let list = match listed::backups(o, instance, o.settings.requeue.job_check_interval) {
         Ok(list) => list,
-        Err(Unlisted::Read(step)) => return Decision::deleting(o, "the backup is being looked up").step(step),
+        Err(Unlisted::Read(step)) => {
+            return Decision::deleting(o, "the backup is being looked up").step(step);
+        }
         Err(Unlisted::Failed(blocker)) => return Decision::deletion_failed(o, &blocker),
         Err(Unlisted::InstanceNotFound) => {
             return match listed::is_gone(o, instance) {
                 Ok(()) => {
-                    let message = format!("instance {instance} does not exist any more, and its backups with it");
+                    let message =
+                        format!("instance {instance} does not exist any more, and its backups with it");
                     done(o).warn("BackupGoneWithInstance", message)
                 }
                 Err(Confirmation::Read(step)) => {
@@ -99,7 +105,8 @@ fn look(o: &Observed, definition: &Definition) -> Decision {
         };
         return match end.filter(|end| !listed::proves_since(list, *end)) {
             Some(end) => {
-                let message = "the outcome of the last request is not known yet: the list of backups has to show it";
+                let message =
+                    "the outcome of the last request is not known yet: the list of backups has to show it";
                 listed::until_proven(o, end, Decision::deleting(o, message))
             }
             None => done(o),
@@ -118,10 +125,11 @@ fn look(o: &Observed, definition: &Definition) -> Decision {
             BackupStatus::Succeed | BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Other(_),
         ) => match may_delete(o, instance, record) {
             Ok(()) => remove(o, definition, instance, record),
-            Err(Confirmation::Read(step)) => Decision::deleting(o, "the instance is being looked up").step(step),
-            Err(Confirmation::Failed(blocker)) => {
-                done(o).warn("BackupNotDeleted", format!("backup {} stays: {}", record.backup_id, blocker.message))
+            Err(Confirmation::Read(step)) => {
+                Decision::deleting(o, "the instance is being looked up").step(step)
             }
+            Err(Confirmation::Failed(blocker)) => done(o)
+                .warn("BackupNotDeleted", format!("backup {} stays: {}", record.backup_id, blocker.message)),
         },
     }
 }
@@ -139,7 +147,8 @@ fn done(o: &Observed) -> Decision {
 /// The status alone is no permission to delete: it may have been edited, or come from elsewhere. The mark in the remark
 /// names the object, or the spec the backup.
 fn may_delete(o: &Observed, instance: &str, record: &BackupRecord) -> Result<(), Confirmation> {
-    let refused = |message: String| Err(Confirmation::Failed(Blocker { reason: Reason::NotAllowed, message }));
+    let refused =
+        |message: String| Err(Confirmation::Failed(Blocker { reason: Reason::NotAllowed, message }));
     let Some(adopt) = &o.spec.adopt else {
         let is_own = record.remark.as_deref().is_some_and(|remark| o.mark(instance).is_in(remark));
         return if is_own { Ok(()) } else { refused("its remark does not name this object".to_owned()) };
@@ -173,12 +182,8 @@ fn remove(o: &Observed, definition: &Definition, instance: &str, record: &Backup
         return Decision::new(o, JobSituation::DeletionBlocked(Reason::DefinitionOutdated), message)
             .wait(o.settings.requeue.needs_user.first);
     }
-    let consent = Consent::by_deletion(
-        o.subject.deleting,
-        ManagementPolicy::Managed,
-        o.deletion_policy(),
-        definition,
-    );
+    let consent =
+        Consent::by_deletion(o.subject.deleting, ManagementPolicy::Managed, o.deletion_policy(), definition);
     let Some(consent) = consent else { return done(o) };
     let same = |operation: &&OperationStatus| {
         operation.type_ == OperationType::DeleteBackup && operation.instance_id.as_deref() == Some(id)

@@ -34,7 +34,8 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         Err(Unlisted::InstanceNotFound) => {
             return match listed::is_gone(o, instance) {
                 Ok(()) => {
-                    let message = format!("instance {instance} does not exist any more, and its backups with it");
+                    let message =
+                        format!("instance {instance} does not exist any more, and its backups with it");
                     lost(o, Reason::InstanceDeleted, message)
                 }
                 Err(Confirmation::Read(step)) => unchanged(o, JobResult::Unchanged).step(step),
@@ -47,9 +48,7 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         Some(record) if o.status.outcome != Some(JobOutcome::Succeeded) => {
             unchanged(o, JobResult::Unchanged).with_record(record)
         }
-        Some(record) => {
-            of_record(o, record, was_made_before(o)).with_record(record)
-        }
+        Some(record) => of_record(o, record, was_made_before(o)).with_record(record),
         None => lost(o, Reason::ExternallyDeleted, format!("DCS does not list backup {id} any more")),
     }
 }
@@ -62,14 +61,16 @@ pub(super) fn of_record(o: &Observed, record: &BackupRecord, again: bool) -> Dec
             (JobResult::Unusable(Reason::ExternallyDeleted), format!("backup {id} was deleted"))
         }
         Some(BackupStatus::Expired) => {
-            let message = format!("DCS removed backup {id}: its time was over, or newer backups took its place");
+            let message =
+                format!("DCS removed backup {id}: its time was over, or newer backups took its place");
             (JobResult::Unusable(Reason::Expired), message)
         }
         Some(BackupStatus::Succeed) if record.is_restorable() => {
             (JobResult::Usable(Reason::Restorable), format!("backup {id} can be restored"))
         }
         Some(BackupStatus::Succeed) => {
-            let message = format!("DCS says that backup {id} cannot be restored to its instance as that is now");
+            let message =
+                format!("DCS says that backup {id} cannot be restored to its instance as that is now");
             (JobResult::Unusable(Reason::NotRestorable), message)
         }
         other => {

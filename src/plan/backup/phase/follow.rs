@@ -75,7 +75,8 @@ fn without_instance(o: &Observed) -> Decision {
     let name = &o.spec.instance_ref.name;
     match o.instance {
         InstanceObject::Unknown => {
-            Decision::new(o, JobSituation::NotObservedYet, "the operator has just started").without_status_write()
+            Decision::new(o, JobSituation::NotObservedYet, "the operator has just started")
+                .without_status_write()
         }
         InstanceObject::Missing => {
             let message = format!("DcsInstance {name} does not exist: create it, or correct instanceRef");
@@ -94,7 +95,9 @@ pub(super) fn from_record(o: &Observed, record: &BackupRecord) -> Decision {
         None | Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Other(_)) => {
             running(o, record)
         }
-        Some(BackupStatus::Expired | BackupStatus::Deleted) if record.error_code.is_none() => succeeded(o, record),
+        Some(BackupStatus::Expired | BackupStatus::Deleted) if record.error_code.is_none() => {
+            succeeded(o, record)
+        }
         Some(BackupStatus::Succeed) => succeeded(o, record),
         Some(BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted) => {
             let code = record.error_code.as_deref();
@@ -107,7 +110,8 @@ pub(super) fn from_record(o: &Observed, record: &BackupRecord) -> Decision {
 
 fn succeeded(o: &Observed, record: &BackupRecord) -> Decision {
     // The object did not ask for it: an earlier one did, or it is adopted.
-    let again = o.open_request().is_none() && o.status.id.is_none() && o.spec.adopt.is_none() && has_mark(record);
+    let again =
+        o.open_request().is_none() && o.status.id.is_none() && o.spec.adopt.is_none() && has_mark(record);
     let decision = ended::of_record(o, record, again);
     Decision { outcome: Some(JobOutcome::Succeeded), ..decision }
 }

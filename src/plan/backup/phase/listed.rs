@@ -6,12 +6,12 @@ use crate::{
     api::Reason,
     plan::{
         Blocker,
-        instance::observed::Detail,
         backup::{
             action::{Lookup, Step},
             decision::Decision,
             input::{BackupList, Backups, InstanceObject, Observed},
         },
+        instance::observed::Detail,
     },
 };
 

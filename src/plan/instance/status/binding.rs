@@ -98,7 +98,8 @@ fn compare(o: &Observed, status: &DcsInstanceStatus, serving: bool) -> BindingAs
 /// A request to set another password was not answered.
 fn has_unanswered_reset(o: &Observed) -> bool {
     let operation = o.status.operation.as_ref();
-    operation.is_some_and(|operation| operation.type_ == OperationType::ResetPassword && is_unresolved(operation))
+    operation
+        .is_some_and(|operation| operation.type_ == OperationType::ResetPassword && is_unresolved(operation))
 }
 
 fn other_instance(notes: &SecretNotes, content: &Content) -> Option<String> {

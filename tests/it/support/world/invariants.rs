@@ -6,8 +6,8 @@ use std::{
 };
 
 use dcs_operator::{
-    dcs::{HttpRequest, model::InstanceStatus},
     controller::NamespacedName,
+    dcs::{HttpRequest, model::InstanceStatus},
     formats::{BACKUP_FINALIZER, Execution, IN_USE_FINALIZER, INSTANCE_FINALIZER, JobMark, OwnerHash},
     simulator::{http::Shared, service::Instance},
 };
