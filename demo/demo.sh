@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Creates two instances, updates one, reverts a change made outside the operator, and deletes both: in half a minute, on
-# this machine alone.
+# Creates two instances and a backup, updates an instance, reverts a change made outside the operator, and deletes all: in
+# less than a minute, on this machine alone.
 set -euo pipefail
 # shellcheck source=demo/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 started=$SECONDS
-start demo 127.0.0.1:0 10 --poll-interval-active 1s --poll-interval-idle 2s
+start demo 127.0.0.1:0 10 --poll-interval-active 1s --poll-interval-idle 2s --job-check-interval 1s
 
 column() { kubectl get dcsi "$1" --namespace shop --output "jsonpath=$2"; }
 in_the_cloud() { cloud show "$id" | sed -n 's/^Description: *//p'; }
@@ -17,7 +17,7 @@ logged_revert() {
         detected && /cloud request sent.*action="Update"/ { updated = 1; print } END { exit !updated }' "$work/operator.log"
 }
 
-say "create two instances: a minimal one, and one with optional fields"
+say "create two instances, a minimal one and one with optional fields, and a backup of the first"
 run kubectl apply --server-side --filename target/demo/samples/
 say "wait until both are Ready"
 shown=
@@ -48,6 +48,11 @@ secrets=("secret/$(column sessions '{.status.binding.name}')" "secret/$(column c
 # shellcheck disable=SC2016 # $key is a variable of the template
 run kubectl get "${secrets[@]}" --namespace shop --output \
     'go-template={{range .items}}{{.metadata.name}} ({{.type}}):{{range $key, $value := .data}} {{$key}}{{end}}{{"\n"}}{{end}}'
+
+say "the backup: made once the instance serves, and deleted with its object"
+run kubectl wait dcsb first --namespace shop --for 'jsonpath={.status.outcome}' --timeout 60s
+run kubectl get dcsb --namespace shop
+run kubectl delete dcsb first --namespace shop --timeout 60s
 
 say "update a description"
 id=$(column catalogue '{.status.id}')

@@ -336,7 +336,7 @@ fn an_existing_backup_is_adopted_and_kept() {
     });
     world.delete(&backup_key("nightly"));
     world.until("gone", LIMIT, |world| object(world, "nightly").is_none());
-    assert_eq!(live(&world), [id.clone()], "it is kept");
+    assert_eq!(live(&world), std::slice::from_ref(&id), "it is kept");
     back_up(&mut world, "other", json!({"adopt": {"backupId": "4631832a-14c6-45b0-a0b3-3abd8f591ad1"}}));
     back_up(&mut world, "nightly", json!({"adopt": {"backupId": id}}));
     world.until("adopted", LIMIT, |world| is_made(world, "nightly"));

@@ -75,7 +75,7 @@ where
             };
         };
         let status = instance.status.as_ref();
-        InstanceObject::Found(InstanceView {
+        InstanceObject::Found(Box::new(InstanceView {
             id: status.and_then(|status| status.id.clone()),
             deleting: instance.is_deleting(),
             paused: instance.spec.paused == Some(true),
@@ -87,7 +87,7 @@ where
                 &instance.namespace().unwrap_or_default(),
                 &instance.name_any(),
             )),
-        })
+        }))
     }
 
     /// The other DcsBackups of the same DcsInstance.

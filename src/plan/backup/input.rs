@@ -86,7 +86,7 @@ pub enum InstanceObject {
     /// It does not exist.
     Missing,
     /// It exists.
-    Found(InstanceView),
+    Found(Box<InstanceView>),
 }
 
 /// What a DcsInstance says of its instance.

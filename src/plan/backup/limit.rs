@@ -25,7 +25,7 @@ pub(super) fn check(o: &Observed, list: &BackupList) -> Verdict {
         let is_full = counted.len() >= limit;
         counted.into_iter().filter(|_| is_full).min_by_key(|record| record.created_at)
     };
-    let both = [removed(|record| is_kept(record)), removed(|record| is_kept(record) || is_failed(record))];
+    let both = [removed(is_kept), removed(|record| is_kept(record) || is_failed(record))];
     let verdicts = both.into_iter().flatten().map(|record| verdict(o, list, record, limit));
     // A failed record that goes is no loss.
     let mut pushes_out = Verdict::Room;

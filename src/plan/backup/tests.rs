@@ -85,12 +85,12 @@ fn ready_to_begin() -> Observed {
                 deleting: false,
             },
         }),
-        instance: InstanceObject::Found(InstanceView {
+        instance: InstanceObject::Found(Box::new(InstanceView {
             id: Some(INSTANCE.to_owned()),
             holder: Some(own_holder()),
             cache_mode: Some("ha".to_owned()),
             ..InstanceView::default()
-        }),
+        })),
         siblings: Vec::new(),
         has_unreadable: false,
         lookups: LookupResults {

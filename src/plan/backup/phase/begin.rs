@@ -53,7 +53,7 @@ fn look(o: &Observed) -> Decision {
             return Decision::new(o, JobSituation::NotObservedYet, "the operator has just started")
                 .without_status_write();
         }
-        InstanceObject::Found(view) => Some(view),
+        InstanceObject::Found(view) => Some(view.as_ref()),
         InstanceObject::Missing => None,
     };
     let Some(instance) = o.instance_id() else { return without_instance(o, view) };
