@@ -1,8 +1,9 @@
 //! The account of a command, from flags, the environment or a file, in this order.
 
-use std::{convert::Infallible, fs, path::PathBuf};
+use std::{collections::BTreeMap, convert::Infallible, fs, path::PathBuf};
 
 use clap::Args;
+use k8s_openapi::ByteString;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
@@ -82,6 +83,12 @@ impl AccountArgs {
     pub(crate) fn resolve(mut self) -> Result<AccountConfig, Failure> {
         self.credentials = self.credentials.filter(|path| !path.as_os_str().is_empty());
         let file = self.read_file()?;
+        self.merge(file)
+    }
+
+    fn merge(self, file: Option<CredentialsFile>) -> Result<AccountConfig, Failure> {
+        let has_file = file.is_some();
+        let file = file.unwrap_or_default();
         let region = set(self.region).or(set(file.region)).ok_or_else(|| {
             Failure::Usage(
                 "the region is missing: set --region, HUAWEICLOUD_SDK_REGION or region in the credentials file".into(),
@@ -92,12 +99,13 @@ impl AccountArgs {
         let iam = set(self.iam_endpoint).or(set(file.iam_endpoint));
         let iam_endpoint = endpoint_or(iam.as_deref(), || iam_endpoint(&region))?;
         // All keys come from one source: an access key with the secret of another fails, and failures lock the key.
-        let credentials = match self.credentials {
-            Some(_) => credentials(
+        let credentials = if has_file {
+            credentials(
                 [file.access_key, file.secret_key, file.security_token, file.password],
                 [file.domain_name, file.username],
-            ),
-            None => credentials([self.access_key, self.secret_key, self.security_token, None], [None, None]),
+            )
+        } else {
+            credentials([self.access_key, self.secret_key, self.security_token, None], [None, None])
         }?;
         let project_id = set(self.project_id).or(set(file.project_id));
         Ok(AccountConfig {
@@ -110,19 +118,47 @@ impl AccountArgs {
         })
     }
 
-    fn read_file(&self) -> Result<CredentialsFile, Failure> {
-        let Some(path) = &self.credentials else { return Ok(CredentialsFile::default()) };
+    fn read_file(&self) -> Result<Option<CredentialsFile>, Failure> {
+        let Some(path) = &self.credentials else { return Ok(None) };
         let shown = path.display();
         let text = fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("credentials file {shown}: {error}")))?;
         // The message of the parser may quote a secret.
-        serde_saphyr::from_str(&text).map_err(|_| {
+        serde_saphyr::from_str(&text).map(Some).map_err(|_| {
             Failure::Usage(format!(
                 "credentials file {shown} is not YAML or JSON with the keys accessKey, secretKey, securityToken, \
                  username, password, domainName, region, projectId, endpoint, iamEndpoint, caBundle"
             ))
         })
     }
+}
+
+/// The account of a Secret with credentials: its keys are those of a credentials file, and defaults for new instances.
+///
+/// # Errors
+/// [`Failure::Usage`] with the missing or invalid key, never its value.
+pub(super) fn account_of_secret(data: BTreeMap<String, ByteString>) -> Result<AccountConfig, Failure> {
+    let text = |value: ByteString| String::from_utf8(value.0).ok().map(SecretString::from);
+    let mut values: BTreeMap<String, SecretString> =
+        data.into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect();
+    let mut secret = |key: &str| values.remove(key);
+    let (access_key, secret_key) = (secret("accessKey"), secret("secretKey"));
+    let (security_token, password) = (secret("securityToken"), secret("password"));
+    let mut plain = |key: &str| secret(key).map(|value| value.expose_secret().to_owned());
+    let file = CredentialsFile {
+        access_key,
+        secret_key,
+        security_token,
+        username: plain("username"),
+        password,
+        domain_name: plain("domainName"),
+        region: plain("region"),
+        project_id: plain("projectId"),
+        endpoint: plain("endpoint"),
+        iam_endpoint: plain("iamEndpoint"),
+        ca_bundle: plain("caBundle"),
+    };
+    AccountArgs::default().merge(Some(file))
 }
 
 /// Treats an empty value as absent, because scripts pass on unset variables.

@@ -1,6 +1,7 @@
 //! The command line: parses arguments, runs the command, and maps its result to an exit code.
 
 mod account;
+mod backups;
 mod cloud;
 pub mod crds;
 pub mod docs;
@@ -37,6 +38,16 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Show an account through the operator's client of the cloud API. Read-only.
     Cloud(Box<cloud::CloudArgs>),
+    /// List the backups of an instance, those of the backup policy and of the console too. Read-only.
+    ///
+    /// It uses your own rights in the cluster (KUBECONFIG), which must allow to read the object and the Secret with its
+    /// credentials.
+    Backups(backups::BackupsArgs),
+    /// Print links to the files of a backup. They expire.
+    ///
+    /// It uses your own rights in the cluster (KUBECONFIG), which must allow to read the object and the Secret with its
+    /// credentials. Who has a link can read all data.
+    BackupLinks(backups::LinksArgs),
     /// Serve a simulated cloud on this machine, for tests and for the development of manifests.
     Simulate(Box<simulate::SimulateArgs>),
     /// Print the CustomResourceDefinitions for `kubectl apply --server-side -f -`.
@@ -101,6 +112,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cloud(args) => {
             telemetry::init("warn", telemetry::Format::Text);
             runtime()?.block_on(cloud::run(*args))
+        }
+        Command::Backups(args) => {
+            telemetry::init("warn", telemetry::Format::Text);
+            runtime()?.block_on(backups::list(args))
+        }
+        Command::BackupLinks(args) => {
+            telemetry::init("warn", telemetry::Format::Text);
+            runtime()?.block_on(backups::links(args))
         }
         Command::Simulate(args) => {
             telemetry::init("info", telemetry::Format::Text);

@@ -47,7 +47,7 @@ fn used(audit: &[Value]) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permissions() {
     let cluster = TestCluster::start().await;
-    let mut operator = cluster.operator(&[]).await;
+    let mut operator = cluster.operator(&["--job-check-interval", "300ms"]).await;
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     eventually("ready", DEADLINE, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
 
@@ -121,6 +121,17 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
         status.conditions.iter().any(is_ready).then_some(())
     })
     .await;
+    let print = |arguments: &[&str]| {
+        let kubeconfig = &cluster.control_plane.ready.kubeconfig;
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dcs-operator"));
+        let output = command.env("KUBECONFIG", kubeconfig).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = tokio::task::block_in_place(|| print(&["backups", "shop/sessions"]));
+    assert!(listed.contains("manual") && listed.trim_end().ends_with("nightly"), "{listed}");
+    let links = tokio::task::block_in_place(|| print(&["backup-links", "shop/nightly"]));
+    assert!(links.starts_with("http"), "{links}");
     let _ = backups.delete("nightly", &Default::default()).await.unwrap();
     eventually("the backup is gone", DEADLINE, async || {
         backups.get_opt("nightly").await.unwrap().is_none().then_some(())

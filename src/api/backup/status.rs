@@ -61,12 +61,12 @@ pub struct DcsBackupStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restorable: Option<bool>,
 
-    /// When DCS took the request for the backup.
+    /// When DCS began the backup; before that, when it was requested. Never a time in the future, whatever clock DCS has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub started_at: Option<Time>,
 
-    /// When the backup ended, by DCS.
+    /// When the backup ended, by DCS. Never a time in the future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub completed_at: Option<Time>,

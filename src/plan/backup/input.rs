@@ -279,16 +279,16 @@ impl Observed {
         Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
     }
 
-    /// How long ago the backup was requested, or began.
+    /// How long ago the backup was requested, by the clocks of operator processes: that of the cloud may differ.
     pub(super) fn running_for(&self) -> Option<Duration> {
-        let began = time::from_kube(self.status.started_at.as_ref()?);
+        let began = time::from_kube(self.open_request()?.attempted_at.as_ref()?);
         Some(self.now.wall.signed_duration_since(began).to_std().unwrap_or_default())
     }
 
     /// The backup should have ended. An adopted one has no deadline.
     pub(super) fn is_overdue(&self) -> bool {
         let over = self.running_for().is_some_and(|elapsed| elapsed >= self.running_limit());
-        over && self.open_request().is_some() && self.status.outcome.is_none()
+        over && self.status.outcome.is_none()
     }
 
     /// How long ago the object was created.

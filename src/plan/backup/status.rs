@@ -1,5 +1,6 @@
 //! Composes the plan from a decision.
 
+use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
@@ -150,7 +151,11 @@ fn observe(o: &Observed, record: &BackupRecord, status: &mut DcsBackupStatus) {
     status.size_bytes = record.size.filter(|size| *size >= 0);
     status.size = status.size_bytes.map(readable);
     status.restorable = Some(record.is_restorable());
-    let began = record.execution_at.or(record.created_at).map(time::to_kube);
+    // A clock that is ahead must not show times in the future.
+    let shown = |at: DateTime<Utc>| time::to_kube(at.min(o.now.wall));
+    // Only the first look tells: a time that lies in the future would move with each look.
+    let is_first = o.status.cloud_status.is_none();
+    let began = record.execution_at.or(record.created_at).filter(|_| is_first).map(shown);
     status.started_at = began.or(status.started_at.take());
     let has_ended = match &record.status {
         Some(BackupStatus::Succeed | BackupStatus::Failed) => true,
@@ -158,7 +163,7 @@ fn observe(o: &Observed, record: &BackupRecord, status: &mut DcsBackupStatus) {
         Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Other(_)) | None => false,
     };
     if has_ended && status.completed_at.is_none() {
-        status.completed_at = record.updated_at.map(time::to_kube);
+        status.completed_at = record.updated_at.map(shown);
     }
     let id = o.instance_id().map(str::to_owned);
     status.instance.get_or_insert_with(|| BackedUpInstance { id, ..BackedUpInstance::default() });
