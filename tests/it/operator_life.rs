@@ -132,6 +132,11 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
     assert!(listed.contains("manual") && listed.trim_end().ends_with("nightly"), "{listed}");
     let links = tokio::task::block_in_place(|| print(&["backup-links", "shop/nightly"]));
     assert!(links.starts_with("http"), "{links}");
+    let metrics = operator.get("/metrics").await.1;
+    assert!(
+        metrics.contains("kind=\"DcsBackup\",condition=\"Ready\",status=\"True\",reason=\"Restorable\""),
+        "{metrics}"
+    );
     let _ = backups.delete("nightly", &Default::default()).await.unwrap();
     eventually("the backup is gone", DEADLINE, async || {
         backups.get_opt("nightly").await.unwrap().is_none().then_some(())

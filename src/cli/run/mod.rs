@@ -320,6 +320,7 @@ impl Leader {
         self.probes.watch(requirements::watch_checks(health, timeouts.standstill()));
         self.metrics.set_snapshot_source(telemetry_sink::snapshot(
             instance_store.reader(),
+            backup_store.reader(),
             Arc::clone(&shared),
             self.leadership.clone(),
         ));

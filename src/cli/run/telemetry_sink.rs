@@ -18,10 +18,11 @@ use kube::{
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
-    api::{ConditionType, DcsInstance, Reason},
+    api::{ConditionType, DcsBackup, DcsInstance, Reason},
     clock::Clock,
     controller::{
-        Action, ClientFactory, EventSink, KubeSecrets, Requeue, RunObserver, Shared, WatchErrorHandler,
+        Action, ClientFactory, EventSink, KubeSecrets, ManagedResource, Requeue, RunObserver, Shared,
+        WatchErrorHandler,
     },
     dcs::{Class, RequestObserver, model::InstanceStatus},
     inventory::Work,
@@ -203,11 +204,11 @@ pub(super) async fn publish(
 }
 
 /// The labels of a condition. Whoever may write a status chooses its words, so only known ones become series.
-fn labels(condition: &Condition) -> ObjectLabels {
+fn labels(kind: &str, condition: &Condition) -> ObjectLabels {
     let types: Vec<_> = ConditionType::ALL.iter().map(|type_| type_.as_str()).collect();
     let reason = Reason::from_word(&condition.reason).map_or(OTHER, Reason::as_str);
     ObjectLabels {
-        kind: "DcsInstance".to_owned(),
+        kind: kind.to_owned(),
         condition: known(&condition.type_, &types),
         status: known(&condition.status, &["True", "False", "Unknown"]),
         reason: reason.to_owned(),
@@ -222,6 +223,7 @@ fn known(word: &str, words: &[&str]) -> String {
 /// Computes the gauges of a scrape.
 pub(super) fn snapshot<N: ClientFactory + 'static>(
     objects: Store<DcsInstance>,
+    backups: Store<DcsBackup>,
     shared: Arc<Shared<KubeSecrets, N>>,
     leadership: Option<Leadership>,
 ) -> impl Fn() -> Snapshot + Send + 'static
@@ -234,10 +236,15 @@ where
         for object in objects.state() {
             let Some(status) = &object.status else { continue };
             for condition in &status.conditions {
-                *conditions.entry(labels(condition)).or_insert(0) += 1;
+                *conditions.entry(labels(DcsInstance::KIND, condition)).or_insert(0) += 1;
             }
             if let Some(cloud_status) = &status.cloud_status {
                 *cloud_statuses.entry(known(cloud_status, InstanceStatus::KNOWN)).or_insert(0) += 1;
+            }
+        }
+        for object in backups.state() {
+            for condition in object.status.iter().flat_map(|status| &status.conditions) {
+                *conditions.entry(labels(DcsBackup::KIND, condition)).or_insert(0) += 1;
             }
         }
         let ages = shared.inventory.ages();
@@ -300,7 +307,7 @@ mod tests {
         let condition = |type_: &str, status: &str, reason: &str| -> ObjectLabels {
             let condition = json!({"type": type_, "status": status, "reason": reason, "message": "",
                 "lastTransitionTime": "2026-11-24T10:00:00Z"});
-            labels(&serde_json::from_value(condition).unwrap())
+            labels("DcsInstance", &serde_json::from_value(condition).unwrap())
         };
         let own = condition("Ready", "True", "Available");
         assert_eq!(
