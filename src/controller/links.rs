@@ -167,9 +167,12 @@ impl LinkIndex {
         self.lock().has_unreadable(instance)
     }
 
-    /// The objects that are about an instance.
-    pub fn about(&self, instance: &ObjectId) -> Vec<ObjectId> {
-        self.lock().about(instance).cloned().collect()
+    /// The objects of a kind in a namespace.
+    pub fn in_namespace(&self, kind: &'static str, namespace: &str) -> Vec<ObjectId> {
+        let first = ObjectId::new(kind, namespace, "");
+        let links = self.lock();
+        let is_in = |id: &&ObjectId| id.kind == kind && id.namespace == namespace;
+        links.by_object.range(first..).map(|(id, _)| id).take_while(is_in).cloned().collect()
     }
 
     /// The claims to operate on an instance; `None` while some may be unknown.

@@ -179,9 +179,13 @@ pub trait ObjectApi<K: ManagedResource>: Send + Sync {
 
 /// What keeps an instance from being deleted.
 pub trait PinApi: Send + Sync {
-    /// The names of the DcsBackups that pin an instance, as the API server has them now. [`ClusterError::Unavailable`] also
-    /// if one of its namespace cannot be decoded.
-    fn pins<'a>(&'a self, instance: &'a ObjectId) -> BoxFuture<'a, Result<Vec<String>, ClusterError>>;
+    /// The names of the DcsBackups in the namespace of a DcsInstance that pin the instance `id`, as the API server has them
+    /// now. [`ClusterError::Unavailable`] also if one of the namespace cannot be decoded.
+    fn pins<'a>(
+        &'a self,
+        instance: &'a ObjectId,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, ClusterError>>;
 }
 
 /// The Secrets.

@@ -9,6 +9,7 @@ use dcs_operator::{
         list_all_backups,
         model::{BackupRecord, BackupStatus},
     },
+    inventory::InventorySettings,
     plan::Definition,
     simulator::Site,
 };
@@ -22,6 +23,7 @@ use crate::{
     support::world::{
         World, drive,
         objects::{NAMESPACE, key, quick_cloud, setup, spec},
+        process::Setup,
     },
 };
 
@@ -382,7 +384,7 @@ fn backups_go_with_their_instance() {
     with_backup(&mut world);
     world.delete(&key("sessions"));
     world.until("gone", LIMIT, |world| world.object(&key("sessions")).is_none());
-    world.until("told", Duration::from_secs(2 * 3600), |world| {
+    world.until("told", Duration::from_secs(60), |world| {
         condition(world, "nightly", "Ready") == "False/InstanceDeleted"
     });
     world.delete(&backup_key("nightly"));
@@ -419,7 +421,7 @@ fn limited() -> World {
     service.backups.limit = 3;
     let mut world = World::new(
         dcs_operator::simulator::Settings { service, ..settings },
-        crate::support::world::process::Setup { backup_limit: 3, ..setup() },
+        Setup { backup_limit: 3, ..setup() },
     );
     with_instance(&mut world);
     world
@@ -465,4 +467,50 @@ fn a_request_pushes_out_what_no_object_stands_for() {
     back_up(&mut world, "nightly", json!({}));
     world.until("made", LIMIT, |world| is_made(world, "nightly"));
     assert_eq!(live(&world).len(), 3);
+}
+
+/// Lists and details of instances that are gone must not use up the budget of the account, however many objects ask.
+#[test]
+fn backups_of_instances_that_are_gone_come_to_rest_within_a_small_budget() {
+    let rate = std::num::NonZeroU32::MIN;
+    let inventory = InventorySettings { reads_per_second: rate, ..setup().inventory };
+    let mut world = World::new(quick_cloud(), Setup { inventory, ..setup() });
+    let names = ["a", "b", "c", "d", "e"];
+    for name in names {
+        world.apply(name, spec(json!({})));
+        back_up(&mut world, name, json!({"instanceRef": {"name": name}}));
+        world.until("made", LIMIT, |world| is_made(world, name));
+    }
+    names.iter().for_each(|name| world.delete(&key(name)));
+    world.until("gone", LIMIT, |world| names.iter().all(|name| world.object(&key(name)).is_none()));
+    world.restart();
+    world.until("told", Duration::from_secs(300), |world| {
+        names.iter().all(|name| condition(world, name, "Ready") == "False/InstanceDeleted")
+    });
+    world.run_for(Duration::from_secs(60));
+    let before = world.traffic.lock().unwrap().calls;
+    world.run_for(Duration::from_secs(1800));
+    let calls = world.traffic.lock().unwrap().calls - before;
+    assert!(calls <= 40, "{calls} calls in half an hour, with a list of the account each minute");
+    names.iter().for_each(|name| world.delete(&backup_key(name)));
+    world.until("gone", Duration::from_secs(120), |world| {
+        names.iter().all(|name| object(world, name).is_none())
+    });
+}
+
+/// Two DcsInstances name one instance: a pin holds, whichever of them it names.
+#[test]
+fn a_backup_that_names_an_observing_object_pins_the_instance_too() {
+    let mut world = started();
+    let id = world.instances()[0].id.clone();
+    let observing = json!({"adopt": {"instanceId": id}, "managementPolicy": "Observe", "engineVersion": null,
+        "capacity": null, "tags": null, "description": null});
+    world.apply("watched", spec(observing));
+    world.until("observed", LIMIT, |world| world.condition(&key("watched"), "Ready") == "True/Available");
+    back_up(&mut world, "nightly", json!({"instanceRef": {"name": "watched"}, "pinned": true}));
+    world.until("made", LIMIT, |world| is_made(world, "nightly"));
+    world.delete(&key("sessions"));
+    world.until("kept", LIMIT, |world| world.condition(&key("sessions"), "Stalled") == "True/BackupPinned");
+    world.run_for(Duration::from_secs(3600));
+    assert_eq!(live(&world).len(), 1);
 }

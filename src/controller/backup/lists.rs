@@ -6,49 +6,82 @@ use std::{
     time::Duration,
 };
 
-use crate::{dcs::model::BackupRecord, inventory::AccountKey, plan::backup::BackupList};
+use crate::{
+    dcs::model::BackupRecord,
+    inventory::AccountKey,
+    plan::backup::{BackupList, Backups},
+};
 
 /// A list that is older than this is of no use to any object.
 const MAX_AGE: Duration = Duration::from_secs(7200);
 /// The least time between the beginnings of two lists that count as two.
 const APART: Duration = Duration::from_secs(5);
 
-/// The newest complete list of each instance.
+/// The newest answer about the backups of each instance.
 #[derive(Debug, Default)]
-pub struct BackupLists(Mutex<HashMap<(AccountKey, String), BackupList>>);
+pub struct BackupLists(Mutex<HashMap<(AccountKey, String), Entry>>);
+
+/// What is kept of an instance.
+#[derive(Debug)]
+struct Entry {
+    /// When the newest answer was asked for.
+    begun: Duration,
+    /// Its backups; `None` if the cloud says that it does not exist.
+    records: Option<Arc<[BackupRecord]>>,
+    /// When complete lists began, in order: the newest, those less than [`APART`] before it, and one more.
+    times: Vec<Duration>,
+}
 
 // === impl BackupLists ===
 
 impl BackupLists {
-    /// The list of an instance, if it began at `since` or later.
-    pub fn get(&self, account: &AccountKey, instance: &str, since: Duration) -> Option<BackupList> {
-        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.get(&(account.clone(), instance.to_owned())).filter(|list| list.begun >= since).cloned()
+    /// The newest answer about an instance, if it was asked for at `since` or later.
+    pub fn get(&self, account: &AccountKey, instance: &str, since: Duration) -> Option<Backups> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.get(&(account.clone(), instance.to_owned()))?;
+        (entry.begun >= since).then(|| entry.answer())
     }
 
-    /// Keeps a complete list that began at `begun`.
+    /// Keeps an answer that was asked for at `begun`: the backups, or `None` if the instance does not exist.
     pub fn put(
         &self,
         account: &AccountKey,
         instance: &str,
         begun: Duration,
-        records: Vec<BackupRecord>,
-    ) -> BackupList {
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.retain(|_, list| begun.saturating_sub(list.begun) < MAX_AGE);
+        records: Option<Vec<BackupRecord>>,
+    ) -> Backups {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|_, entry| begun.saturating_sub(entry.begun) < MAX_AGE);
         let key = (account.clone(), instance.to_owned());
-        let known = lists.get(&key);
-        // Two lists that began together prove no more than one.
-        let apart = |list: &&BackupList| begun.saturating_sub(list.begun) >= APART;
-        let before = match known.filter(apart) {
-            Some(list) => Some(list.begun),
-            None => known.and_then(|list| list.before).filter(|before| *before < begun),
-        };
-        let list = BackupList { begun, before, records: Arc::from(records) };
-        if known.is_none_or(|known| known.begun < begun) {
-            lists.insert(key, list.clone());
+        let entry = entries.entry(key).or_insert_with(|| Entry { begun, records: None, times: Vec::new() });
+        // A slower request may have been answered by less.
+        if begun >= entry.begun {
+            entry.renew(begun, records.map(Arc::from));
         }
-        list
+        entry.answer()
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn renew(&mut self, begun: Duration, records: Option<Arc<[BackupRecord]>>) {
+        (self.begun, self.records) = (begun, records);
+        if self.records.is_none() {
+            self.times.clear();
+            return;
+        }
+        self.times.push(begun);
+        let is_apart = |time: &Duration| begun.saturating_sub(*time) >= APART;
+        let last = self.times.iter().rposition(is_apart).unwrap_or_default();
+        self.times.drain(..last);
+    }
+
+    fn answer(&self) -> Backups {
+        let Some(records) = &self.records else { return Backups::InstanceNotFound };
+        let is_apart = |time: &Duration| self.begun.saturating_sub(*time) >= APART;
+        let before = self.times.first().copied().filter(is_apart);
+        Backups::Listed(BackupList { begun: self.begun, before, records: Arc::clone(records) })
     }
 }
 
@@ -64,16 +97,47 @@ mod tests {
         }
     }
 
+    fn before(answer: &Backups) -> Option<u64> {
+        match answer {
+            Backups::Listed(list) => list.before.map(|before| before.as_secs()),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_list_serves_all_that_need_none_newer() {
         let lists = BackupLists::default();
         let (a, at) = (account("a"), Duration::from_secs);
         assert!(lists.get(&a, "i", at(0)).is_none());
-        assert_eq!(lists.put(&a, "i", at(10), Vec::new()).before, None);
+        lists.put(&a, "i", at(10), Some(Vec::new()));
         assert!(lists.get(&a, "i", at(10)).is_some() && lists.get(&a, "i", at(11)).is_none());
         assert!(lists.get(&account("b"), "i", at(0)).is_none() && lists.get(&a, "j", at(0)).is_none());
-        assert_eq!(lists.put(&a, "i", at(20), Vec::new()).before, Some(at(10)));
-        lists.put(&a, "j", at(20) + MAX_AGE, Vec::new());
+        lists.put(&a, "j", at(10) + MAX_AGE, Some(Vec::new()));
         assert!(lists.get(&a, "i", at(0)).is_none(), "it is dropped");
+    }
+
+    /// However often lists are read, there is an earlier one that proves as much as the newest.
+    #[test]
+    fn the_list_before_is_some_seconds_older() {
+        for step in [1, 2, 4, 5, 15] {
+            let lists = BackupLists::default();
+            for n in 0..20 {
+                let now = n * step;
+                let answer = lists.put(&account("a"), "i", Duration::from_secs(now), Some(Vec::new()));
+                let expected = (now >= 5).then(|| now - 5_u64.div_ceil(step) * step);
+                assert_eq!(before(&answer), expected, "each {step} s, at {now} s");
+            }
+        }
+    }
+
+    #[test]
+    fn an_instance_that_does_not_exist_is_kept_too() {
+        let (lists, a, at) = (BackupLists::default(), account("a"), Duration::from_secs);
+        lists.put(&a, "i", at(0), Some(Vec::new()));
+        lists.put(&a, "i", at(10), None);
+        assert!(matches!(lists.get(&a, "i", at(10)), Some(Backups::InstanceNotFound)));
+        let slower = lists.put(&a, "i", at(9), Some(Vec::new()));
+        assert!(matches!(slower, Backups::InstanceNotFound));
+        assert_eq!(before(&lists.put(&a, "i", at(20), Some(Vec::new()))), None);
     }
 }

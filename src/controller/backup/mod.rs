@@ -5,4 +5,4 @@ mod observe;
 mod reconciler;
 mod resource;
 
-pub use self::{lists::BackupLists, reconciler::Backups};
+pub use self::{lists::BackupLists, reconciler::Backups, resource::is_about};

@@ -2,12 +2,14 @@
 
 use kube::ResourceExt;
 
-use super::{reconciler::Backups, resource::instance_of};
+use super::{
+    reconciler::Backups,
+    resource::{instance_of, is_about},
+};
 use crate::{
     api::{DcsBackup, DcsInstance, instance::DeletionPolicy, time},
     controller::{
         accounts::{ClientFactory, CredentialsChoice},
-        ids::ObjectId,
         ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
         reconciler::Known,
     },
@@ -90,15 +92,18 @@ where
         }))
     }
 
-    /// The other DcsBackups of the same DcsInstance.
+    /// The other DcsBackups of the same instance in the namespace.
     fn siblings(&self, object: &DcsBackup) -> Vec<Sibling> {
-        let own = object.object_id();
-        let others = self.shared.links.about(&instance_of(object));
-        let is_other = |id: &ObjectId| id.kind == DcsBackup::KIND && *id != own;
-        let instance = self.instances.cached(&instance_of(object));
+        let (own, about) = (object.object_id(), instance_of(object));
+        let instance = self.instances.cached(&about);
         let instance = instance.and_then(|instance| instance.status.as_ref()?.id.clone());
-        let others = others.iter().filter(|id| is_other(id)).filter_map(|id| self.objects.cached(id));
-        others.map(|other| sibling(&other, instance.as_deref())).collect()
+        let others = self.shared.links.in_namespace(DcsBackup::KIND, &own.namespace);
+        let others = others.iter().filter(|id| **id != own).filter_map(|id| self.objects.cached(id));
+        let id = instance.as_deref();
+        others
+            .filter(|other| is_about(other, &about, id.unwrap_or_default()))
+            .map(|other| sibling(&other, id))
+            .collect()
     }
 }
 

@@ -159,7 +159,7 @@ where
     ) -> Result<backup::Backups, RetryAt> {
         let Some((account, cloud)) = context.cloud.clone() else { return Ok(no_account()) };
         if let Some(list) = self.lists.get(&account, instance, since) {
-            return Ok(backup::Backups::Listed(list));
+            return Ok(list);
         }
         request(self, context, Work::Read)?;
         let begun = self.shared.clock.monotonic();
@@ -167,7 +167,7 @@ where
         self.shared.apply_throttling(&account, answer.as_ref().err());
         Ok(match answer {
             Ok(listing) if listing.complete => {
-                backup::Backups::Listed(self.lists.put(&account, instance, begun, listing.records))
+                self.lists.put(&account, instance, begun, Some(listing.records))
             }
             Ok(_) => backup::Backups::Failed(Blocker {
                 reason: Reason::ListIncomplete,
@@ -175,7 +175,7 @@ where
                     "the list of backups is incomplete: it has fewer than the count that the cloud reports"
                         .to_owned(),
             }),
-            Err(error) if error.class() == Class::NotFound => backup::Backups::InstanceNotFound,
+            Err(error) if error.class() == Class::NotFound => self.lists.put(&account, instance, begun, None),
             Err(error) => {
                 backup::Backups::Failed(Blocker::of("the backups of the instance cannot be listed", &error))
             }

@@ -31,6 +31,13 @@ pub(super) fn instance_of(object: &DcsBackup) -> ObjectId {
     ObjectId::new(DcsInstance::KIND, &namespace, &object.spec.instance_ref.name)
 }
 
+/// Whether a DcsBackup is about the instance `id`, or about the DcsInstance that manages it. Several DcsInstances can name one
+/// instance.
+pub fn is_about(backup: &DcsBackup, instance: &ObjectId, id: &str) -> bool {
+    let recorded = backup.status.as_ref().and_then(|status| status.instance.as_ref()?.id.as_deref());
+    backup.spec.instance_ref.name == instance.name || recorded == Some(id)
+}
+
 impl ManagedResource for DcsBackup {
     type Status = DcsBackupStatus;
 

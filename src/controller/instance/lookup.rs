@@ -66,8 +66,8 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 let found = found.map_err(|error| self.cluster_blocker(context, what, &error));
                 context.observed.lookups.definition = Some(found);
             }
-            Lookup::Pins => {
-                let found = self.shared.pins.pins(&context.object.object_id()).await;
+            Lookup::Pins { id } => {
+                let found = self.shared.pins.pins(&context.object.object_id(), id).await;
                 let what = "the DcsBackups of the instance cannot be read";
                 let found = found.map_err(|error| self.cluster_blocker(context, what, &error));
                 context.observed.lookups.pins = Some(found);

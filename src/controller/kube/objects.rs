@@ -19,6 +19,7 @@ use super::{
 use crate::{
     api::DcsBackup,
     controller::{
+        backup::is_about,
         ids::{NamespacedName, ObjectId},
         ports::{ClusterError, ManagedResource, ObjectApi, PinApi, has_finalizer, prune_empty},
     },
@@ -89,7 +90,11 @@ impl<K: ManagedResource> KubeObjects<K> {
 }
 
 impl PinApi for KubeObjects<DcsBackup> {
-    fn pins<'a>(&'a self, instance: &'a ObjectId) -> BoxFuture<'a, Result<Vec<String>, ClusterError>> {
+    fn pins<'a>(
+        &'a self,
+        instance: &'a ObjectId,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, ClusterError>> {
         Box::pin(async move {
             let api: Api<DeserializeGuard<DcsBackup>> =
                 Api::namespaced(self.client.clone(), &instance.namespace);
@@ -97,9 +102,7 @@ impl PinApi for KubeObjects<DcsBackup> {
             let mut pins = Vec::new();
             for object in listed.map_err(|status| refusal(&status))?.items {
                 match object.0 {
-                    Ok(backup)
-                        if backup.pins_instance() && backup.spec.instance_ref.name == instance.name =>
-                    {
+                    Ok(backup) if backup.pins_instance() && is_about(&backup, instance, id) => {
                         pins.push(backup.name_any());
                     }
                     Ok(_) => {}

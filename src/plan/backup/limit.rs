@@ -89,7 +89,7 @@ fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord, limit: usize)
             "{full}, {id}, the only one that can be restored: delete another backup"
         ));
     }
-    Verdict::PushesOut(format!("{full}: {id} goes, which no DcsBackup stands for"))
+    Verdict::PushesOut(format!("{full}: {id} goes, which no DcsBackup of the namespace stands for"))
 }
 
 /// Whether a record is the backup of an object.

@@ -232,11 +232,6 @@ pub(super) fn progress(record: &BackupRecord) -> Option<i32> {
     Some(whole - whole % 5)
 }
 
-/// Whether the remark begins with the mark of an object of any cluster.
-pub(super) fn has_mark(record: &BackupRecord) -> bool {
-    record.remark.as_deref().is_some_and(|remark| remark.starts_with("dcso:"))
-}
-
 /// A size for people: `859Mi`.
 fn readable(bytes: i64) -> String {
     const UNITS: [(&str, i64); 4] = [("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];

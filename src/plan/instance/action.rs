@@ -98,8 +98,11 @@ pub enum Lookup {
     },
     /// The object's CustomResourceDefinition.
     Definition,
-    /// The DcsBackups that are pinned.
-    Pins,
+    /// The DcsBackups of an instance that are pinned.
+    Pins {
+        /// Its id.
+        id: String,
+    },
     /// The flavors on offer.
     Flavors,
     /// The maintenance windows on offer.

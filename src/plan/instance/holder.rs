@@ -44,9 +44,11 @@ fn is_idle(o: &Observed, decision: &Decision) -> bool {
     let is_usable = decision.facts.as_ref().is_some_and(|facts| {
         let is_allowed = match ownership_of(facts, &o.subject) {
             Ownership::Ours(_) => true,
-            // The object that manages the instance grants it.
-            Ownership::Foreign => false,
-            Ownership::Unowned | Ownership::Released | Ownership::Orphaned => !o.policies.manages(),
+            // An object that only observes asks for nothing of its own. Whoever manages the instance may: DCS does not begin
+            // two tasks at once.
+            Ownership::Foreign | Ownership::Unowned | Ownership::Released | Ownership::Orphaned => {
+                !o.policies.manages()
+            }
         };
         is_allowed && observation::serves(facts.status.as_ref()).is_ok()
     });

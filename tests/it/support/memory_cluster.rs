@@ -11,7 +11,8 @@ use std::{
 use dcs_operator::{
     api::{DcsBackup, DcsInstance, DcsInstanceSpec},
     controller::{
-        ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, PinApi, SecretApi, prune_empty,
+        ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, PinApi, SecretApi,
+        backup::is_about, prune_empty,
     },
     formats::FIELD_MANAGER,
     plan::Definition,
@@ -396,13 +397,17 @@ impl<K: ManagedResource> ObjectApi<K> for MemoryView {
 }
 
 impl PinApi for MemoryView {
-    fn pins<'a>(&'a self, instance: &'a ObjectId) -> BoxFuture<'a, Result<Vec<String>, ClusterError>> {
-        Box::pin(self.cluster.call(|store| {
+    fn pins<'a>(
+        &'a self,
+        instance: &'a ObjectId,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, ClusterError>> {
+        Box::pin(self.cluster.call(move |store| {
             let all = store.all(DcsBackup::KIND).into_iter().map(|object| decode::<DcsBackup>(&object));
             let pins = all.filter(|backup| {
                 backup.pins_instance()
                     && backup.namespace().as_ref() == Some(&instance.namespace)
-                    && backup.spec.instance_ref.name == instance.name
+                    && is_about(backup, instance, id)
             });
             Ok(pins.map(|backup| backup.name_any()).collect())
         }))

@@ -10,7 +10,7 @@ use crate::{
         Blocker,
         backup::{
             decision::{Decision, needs_person},
-            input::Observed,
+            input::{InstanceObject, Observed},
         },
         conditions::{JobResult, JobSituation},
     },
@@ -27,7 +27,14 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
     if o.status.cloud_status.as_deref() == Some(BackupStatus::Failed.as_str()) {
         return unchanged(o, JobResult::Unchanged);
     }
-    let list = match listed::backups(o, instance, o.settings.requeue.resync_interval) {
+    // The object is woken when its DcsInstance is gone: the instance mostly went with it.
+    let max_age = match &o.instance {
+        InstanceObject::Found(view) if view.id.as_deref() == Some(instance) => {
+            o.settings.requeue.resync_interval
+        }
+        InstanceObject::Found(_) | InstanceObject::Missing | InstanceObject::Unknown => Duration::ZERO,
+    };
+    let list = match listed::backups(o, instance, max_age) {
         Ok(list) => list,
         Err(Unlisted::Read(step)) => return unchanged(o, JobResult::Unchanged).step(step),
         Err(Unlisted::Failed(blocker)) => return unobserved(o, &blocker),

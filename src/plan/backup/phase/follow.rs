@@ -13,7 +13,7 @@ use crate::{
         backup::{
             decision::Decision,
             input::{InstanceObject, Observed},
-            status::{has_mark, progress},
+            status::progress,
         },
         conditions::JobSituation,
     },
@@ -109,9 +109,8 @@ pub(super) fn from_record(o: &Observed, record: &BackupRecord) -> Decision {
 }
 
 fn succeeded(o: &Observed, record: &BackupRecord) -> Decision {
-    // The object did not ask for it: an earlier one did, or it is adopted.
-    let again =
-        o.open_request().is_none() && o.status.id.is_none() && o.spec.adopt.is_none() && has_mark(record);
+    // The manifest stands for one backup, and this object did not ask for it: an earlier one did.
+    let again = o.spec.start_before.is_some() && o.open_request().is_none() && o.status.id.is_none();
     let decision = ended::of_record(o, record, again);
     Decision { outcome: Some(JobOutcome::Succeeded), ..decision }
 }

@@ -188,7 +188,9 @@ fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> De
     }
     // The last look before the request: a pin may be seconds old.
     match &o.lookups.pins {
-        None => return Decision::deleting(o, BEING_DELETED).step(Step::Lookup(Lookup::Pins)),
+        None => {
+            return Decision::deleting(o, BEING_DELETED).step(Step::Lookup(Lookup::Pins { id: id.clone() }));
+        }
         Some(Err(blocker)) => return Decision::deletion_failed(o, blocker),
         Some(Ok(pins)) if !pins.is_empty() => {
             let message = format!(

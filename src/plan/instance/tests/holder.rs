@@ -92,3 +92,18 @@ fn a_deletion_waits_for_the_holder_and_for_no_other_claim() {
     assert_eq!(holder(&plan), Some("late"));
     assert!(step_of(&super::plan(&claimed(o))).starts_with("delete"));
 }
+
+/// Another object manages the instance: who only observes it may still have it backed up.
+#[test]
+fn an_observed_instance_of_another_object_is_granted() {
+    let facts = instance(
+        ID,
+        owner_tags_of("another-uid", &OwnerHash::new("cluster", "shop", "other"), Origin::Created),
+    );
+    let mut o = observed(json!({"managementPolicy": "Observe", "adopt": {"instanceId": ID}}));
+    o.subject.finalizer = false;
+    list(&mut o, std::slice::from_ref(&facts));
+    o.lookups.detail = found(facts);
+    let plan = plan(&claimed(o));
+    assert_eq!(holder(&plan), Some("first"), "{:?}", values(&plan.status));
+}

@@ -342,7 +342,7 @@ fn step_of(plan: &Plan) -> String {
         Step::Lookup(Lookup::Detail { id }) => format!("read detail {id}"),
         Step::Lookup(Lookup::Candidate { id }) => format!("read candidate {id}"),
         Step::Lookup(Lookup::Definition) => "read definition".to_owned(),
-        Step::Lookup(Lookup::Pins) => "read pins".to_owned(),
+        Step::Lookup(Lookup::Pins { .. }) => "read pins".to_owned(),
         Step::Lookup(Lookup::Flavors) => "read flavors".to_owned(),
         Step::Lookup(Lookup::Windows) => "read windows".to_owned(),
         Step::Lookup(Lookup::Password(_)) => "read password".to_owned(),

@@ -412,7 +412,7 @@ pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
                 o.lookups.candidate = Some((id, detail));
             }
             Step::Lookup(Lookup::Definition) => o.lookups.definition = Some(world.definition.clone()),
-            Step::Lookup(Lookup::Pins) => o.lookups.pins = Some(Ok(Vec::new())),
+            Step::Lookup(Lookup::Pins { .. }) => o.lookups.pins = Some(Ok(Vec::new())),
             Step::Lookup(Lookup::Flavors) => o.lookups.flavors = Some(world.flavors.clone()),
             Step::Lookup(Lookup::Windows) => o.lookups.windows = Some(Ok(Vec::new().into())),
             Step::Lookup(Lookup::Record(_)) => o.lookups.record = Some(world.record.clone()),
