@@ -30,8 +30,8 @@ use crate::{
 /// How long a DcsInstance may take to appear: one `kubectl apply` creates objects in any order.
 const REFERENCE_GRACE: Duration = Duration::from_secs(600);
 
-/// The age of a list that is as good as a new one.
-const FRESH: Duration = Duration::from_secs(2);
+/// The age of the list by which the limit is checked before a request, at most.
+const FRESH: Duration = Duration::from_secs(5);
 
 pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
     let decision = look(o);
@@ -65,7 +65,10 @@ fn look(o: &Observed) -> Decision {
             return unsupported(o, instance);
         }
     }
-    let list = match listed::backups(o, instance, o.settings.requeue.job_check_interval) {
+    let is_turn =
+        view.and_then(|view| view.holder.as_ref()).is_some_and(|holder| holder.uid == o.subject.uid);
+    let poll = o.settings.requeue.job_check_interval;
+    let list = match listed::backups(o, instance, if is_turn { poll.min(FRESH) } else { poll }) {
         Ok(list) => list,
         Err(Unlisted::Read(step)) => {
             let message = "the backups of the instance are being listed";
@@ -195,7 +198,7 @@ fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupLis
         let message = "it is the turn of this backup";
         return Decision::in_progress(o, Reason::WaitingForInstance, message).step(Step::AddFinalizer);
     }
-    let decision = request(o, (view, instance), list, remark);
+    let decision = request(o, (view, instance), remark);
     match pushed_out {
         Some(message) if matches!(decision.step, Step::CloudAction(_)) => {
             decision.warn("BackupPushedOut", message)
@@ -259,12 +262,7 @@ fn unsupported(o: &Observed, instance: &str) -> Decision {
 }
 
 /// It is the object's turn: requests the backup from an idle instance.
-fn request(
-    o: &Observed,
-    (view, instance): (&InstanceView, &str),
-    list: &BackupList,
-    remark: Remark,
-) -> Decision {
+fn request(o: &Observed, (view, instance): (&InstanceView, &str), remark: Remark) -> Decision {
     let detail = o.lookups.instance.as_ref().filter(|(id, _)| id == instance).map(|(_, detail)| detail);
     let busy = |message: String| {
         Decision::in_progress(o, Reason::WaitingForInstance, message).wait(o.settings.requeue.busy)
@@ -292,12 +290,6 @@ fn request(
         // The turn is given back: this may last. The DcsInstance wakes the object when the instance serves again.
         let message = format!("instance {instance} has to be RUNNING; its status is {status}");
         return Decision::in_progress(o, Reason::NotServing, message);
-    }
-    // The list that the limit was checked by must be as new as the detail.
-    if list.begun.saturating_add(FRESH) < o.now.monotonic {
-        let since = o.now.monotonic.saturating_sub(FRESH);
-        let step = Step::Lookup(Lookup::Backups { instance: instance.to_owned(), since });
-        return busy("the backups of the instance are being listed".to_owned()).step(step);
     }
     let action = CloudAction::Create { instance: instance.to_owned(), remark, format: format(o, snapshot) };
     let message = "the backup is being requested";

@@ -9,10 +9,12 @@ use crate::{
     plan::{
         Blocker,
         backup::{
+            action::{Lookup, Step},
             decision::{Decision, needs_person},
             input::{InstanceObject, Observed},
         },
         conditions::{JobResult, JobSituation},
+        instance::observed::Detail,
     },
 };
 
@@ -27,14 +29,7 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
     if o.status.cloud_status.as_deref() == Some(BackupStatus::Failed.as_str()) {
         return unchanged(o, JobResult::Unchanged);
     }
-    // The object is woken when its DcsInstance is gone: the instance mostly went with it.
-    let max_age = match &o.instance {
-        InstanceObject::Found(view) if view.id.as_deref() == Some(instance) => {
-            o.settings.requeue.resync_interval
-        }
-        InstanceObject::Found(_) | InstanceObject::Missing | InstanceObject::Unknown => Duration::ZERO,
-    };
-    let list = match listed::backups(o, instance, max_age) {
+    let list = match listed::backups(o, instance, o.settings.requeue.resync_interval) {
         Ok(list) => list,
         Err(Unlisted::Read(step)) => return unchanged(o, JobResult::Unchanged).step(step),
         Err(Unlisted::Failed(blocker)) => return unobserved(o, &blocker),
@@ -50,6 +45,20 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
             };
         }
     };
+    // The object is woken when its DcsInstance is gone: mostly the instance went with it. The list may be older.
+    if !is_stood_for(o, instance) {
+        match &o.lookups.instance {
+            None => {
+                let step = Step::Lookup(Lookup::Instance { id: instance.to_owned() });
+                return unchanged(o, JobResult::Unchanged).step(step);
+            }
+            Some((_, Detail::NotFound)) => {
+                let message = format!("instance {instance} does not exist any more, and its backups with it");
+                return lost(o, Reason::InstanceDeleted, message);
+            }
+            Some((_, Detail::Found(_) | Detail::Failed(_))) => {}
+        }
+    }
     match list.find(id) {
         // It ended after the object gave up: the end stays what it was.
         Some(record) if o.status.outcome != Some(JobOutcome::Succeeded) => {
@@ -57,6 +66,16 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         }
         Some(record) => of_record(o, record, was_made_before(o)).with_record(record),
         None => lost(o, Reason::ExternallyDeleted, format!("DCS does not list backup {id} any more")),
+    }
+}
+
+/// The DcsInstance stands for the instance of the backup.
+fn is_stood_for(o: &Observed, instance: &str) -> bool {
+    match &o.instance {
+        InstanceObject::Found(view) => view.id.as_deref() == Some(instance),
+        // It may be there.
+        InstanceObject::Unknown => true,
+        InstanceObject::Missing => false,
     }
 }
 
