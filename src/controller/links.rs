@@ -381,4 +381,43 @@ mod tests {
         let referrers: Vec<_> = links.referrers(&Referent::Object(instance)).collect();
         assert_eq!(referrers, [&backup]);
     }
+
+    /// What an object that cannot be decoded asks for is not known.
+    #[test]
+    fn claims_are_unknown_while_an_object_of_the_namespace_cannot_be_decoded() {
+        let index = LinkIndex::default();
+        let (instance, backup) = (id("DcsInstance", "a"), id("DcsBackup", "b"));
+        assert_eq!(index.claims(&instance), None, "not every kind is listed");
+        index.on_complete();
+        assert_eq!(index.claims(&instance), Some(Vec::new()));
+        index.on_unreadable(backup.clone());
+        assert_eq!(index.claims(&instance), None);
+        assert!(index.claims(&ObjectId::new("DcsInstance", "another", "a")).is_some());
+        index.on_object(&backup, LinkFacts::default());
+        assert!(index.claims(&instance).is_some(), "it can be decoded");
+        index.on_unreadable(backup.clone());
+        index.on_unreadable_gone(&backup);
+        assert!(index.claims(&instance).is_some(), "it is gone");
+        index.on_unreadable(backup);
+        index.on_list("DcsBackup");
+        assert!(index.claims(&instance).is_some(), "the list that begins shows it again, if it exists");
+    }
+
+    #[test]
+    fn an_object_that_goes_wakes_the_others_of_its_instance() {
+        let index = LinkIndex::default();
+        let instance = id("DcsInstance", "a");
+        let facts = || LinkFacts {
+            links: [Link::object(Relation::Instance, instance.clone())].into(),
+            ..LinkFacts::default()
+        };
+        let (one, other) = (id("DcsBackup", "one"), id("DcsBackup", "other"));
+        for backup in [&one, &other] {
+            index.on_object(backup, facts());
+        }
+        let woken = index.on_gone(&one).wake;
+        assert!(woken.contains(&one) && woken.contains(&other), "{woken:?}");
+        assert_eq!(index.in_namespace("DcsBackup", "shop"), [other]);
+        assert_eq!(index.in_namespace("DcsBackup", "sho"), []);
+    }
 }
