@@ -1,6 +1,6 @@
 //! The account of a command, from flags, the environment or a file, in this order.
 
-use std::{collections::BTreeMap, convert::Infallible, fs, path::PathBuf};
+use std::{collections::BTreeMap, convert::Infallible, fs, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use k8s_openapi::ByteString;
@@ -8,9 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::Failure;
-use crate::dcs::{
-    AccountConfig, Credentials,
-    account::{dcs_endpoint, endpoint_or, iam_endpoint},
+use crate::{
+    clock::{Clock, SystemClock},
+    dcs::{
+        AccountConfig, Client, Credentials, RetryPolicy,
+        account::{dcs_endpoint, endpoint_or, iam_endpoint},
+    },
 };
 
 /// The account of a command.
@@ -159,6 +162,17 @@ pub(super) fn account_of_secret(data: BTreeMap<String, ByteString>) -> Result<Ac
         ca_bundle: plain("caBundle"),
     };
     AccountArgs::default().merge(Some(file))
+}
+
+/// A client of an account for one command.
+///
+/// # Errors
+/// [`Failure::Usage`] if a setting of the account is invalid.
+pub(super) fn client(account: AccountConfig) -> Result<Client, Failure> {
+    let clock = SystemClock::default();
+    // The seed spreads the retries of commands that start together.
+    let seed = clock.now().timestamp_subsec_nanos().into();
+    Ok(Client::new(account, RetryPolicy::default(), Arc::new(clock), seed)?)
 }
 
 /// Treats an empty value as absent, because scripts pass on unset variables.

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
@@ -15,20 +14,17 @@ use serde_json::json;
 
 use super::{
     Failure,
-    account::account_of_secret,
+    account::{account_of_secret, client},
     output::{self, or_dash},
 };
 use crate::{
     api::{DcsBackup, DcsInstance},
-    clock::{Clock, SystemClock},
+    controller::CredentialsChoice,
     dcs::{
-        Client, Cloud, RetryPolicy, list_all_backups,
+        Client, Cloud, list_all_backups,
         model::{BackupRecord, LinksRequest, time},
     },
 };
-
-/// The Secret with credentials if an object names none.
-const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
 
 /// Output of `backups`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -172,11 +168,9 @@ impl Cluster {
 
     /// A client with the credentials in a Secret.
     async fn cloud(&self, secret: Option<&str>) -> Result<Client, Failure> {
-        let secret: Secret = self.get(secret.unwrap_or(DEFAULT_CREDENTIALS)).await?;
-        let account = account_of_secret(secret.data.unwrap_or_default())?;
-        let clock = SystemClock::default();
-        let seed = clock.now().timestamp_subsec_nanos().into();
-        Ok(Client::new(account, RetryPolicy::default(), Arc::new(clock), seed)?)
+        let named = CredentialsChoice::named(&self.namespace, secret).secret;
+        let secret: Secret = self.get(&named.name).await?;
+        client(account_of_secret(secret.data.unwrap_or_default())?)
     }
 }
 

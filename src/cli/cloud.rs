@@ -1,27 +1,21 @@
 //! `dcs-operator cloud`: read-only view of an account through the operator's own client.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-};
+use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
 use super::{
     Failure,
-    account::AccountArgs,
+    account::{AccountArgs, client},
     output::{self, Format, joined, or_dash},
 };
-use crate::{
-    clock::{Clock, SystemClock},
-    dcs::{
-        Client, Cloud, RetryPolicy,
-        error::{self, codes},
-        list_all,
-        model::{
-            AvailabilityZone, CacheMode, Capacity, CpuType, Flavor, FlavorQuery, InstanceDetail,
-            InstanceQuery, InstanceSummary, QuotaResource, time,
-        },
+use crate::dcs::{
+    Cloud,
+    error::{self, codes},
+    list_all,
+    model::{
+        AvailabilityZone, CacheMode, Capacity, CpuType, Flavor, FlavorQuery, InstanceDetail, InstanceQuery,
+        InstanceSummary, QuotaResource, time,
     },
 };
 
@@ -100,10 +94,7 @@ pub(crate) async fn run(args: CloudArgs) -> Result<(), Failure> {
     match query {
         Query::Errors { code } => errors(&mut result, output, code.as_deref())?,
         Query::AccountConfig(query) => {
-            let clock = SystemClock::default();
-            // The seed spreads the retries of commands that start together.
-            let seed = clock.now().timestamp_subsec_nanos().into();
-            let client = Client::new(account.resolve()?, RetryPolicy::default(), Arc::new(clock), seed)?;
+            let client = client(account.resolve()?)?;
             answer(&mut result, output, &client, query).await?;
         }
     }

@@ -132,14 +132,14 @@ impl LinkIndex {
             return Vec::new();
         }
         let links = self.lock();
-        let about =
-            |link: &Link| (link.relation == Relation::Instance).then(|| link.object_id()).flatten().cloned();
-        let both = |(object, entry): (&ObjectId, &Entry)| {
-            let instances: Vec<_> = entry.links.iter().filter_map(about).collect();
-            let own = (!instances.is_empty()).then(|| object.clone());
-            instances.into_iter().chain(own).collect::<Vec<_>>()
+        let both = |object: &ObjectId| {
+            let mut all = links.instances_of(object);
+            if !all.is_empty() {
+                all.push(object.clone());
+            }
+            all
         };
-        links.by_object.iter().flat_map(both).collect()
+        links.by_object.keys().flat_map(both).collect()
     }
 
     /// Whether the first list of every kind is complete.
@@ -286,8 +286,7 @@ impl Links {
     }
 
     fn has_unreadable(&self, instance: &ObjectId) -> bool {
-        let is_near = |id: &&ObjectId| id.kind != instance.kind && id.namespace == instance.namespace;
-        self.unreadable.iter().any(|id| is_near(&id))
+        self.unreadable.iter().any(|id| id.kind != instance.kind && id.namespace == instance.namespace)
     }
 
     /// Removes an object. Returns the links that it had.

@@ -59,6 +59,16 @@ impl Blocker {
         Self { reason: Reason::CredentialsInvalid, message }
     }
 
+    /// Whether only a person can mend the cause.
+    pub fn needs_person(&self) -> bool {
+        match self.retry_class() {
+            RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => true,
+            RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => {
+                false
+            }
+        }
+    }
+
     /// How fast to retry.
     pub fn retry_class(&self) -> RetryClass {
         retry_class(self.reason)

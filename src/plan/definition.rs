@@ -19,6 +19,15 @@ pub enum Definition {
 // === impl Definition ===
 
 impl Definition {
+    /// What to do about a definition that lacks fields.
+    pub(crate) fn outdated(fields: &[String]) -> String {
+        format!(
+            "the CustomResourceDefinition lacks {}, so the API server may have dropped a policy of this object: apply the \
+             CustomResourceDefinitions of this version of the operator",
+            fields.join(", ")
+        )
+    }
+
     /// Compares the definition in the API server with the one of this version.
     pub fn of(live: &CustomResourceDefinition, own: &CustomResourceDefinition) -> Self {
         if live.metadata.deletion_timestamp.is_some() {

@@ -6,7 +6,7 @@ use super::{action::Step, input::Observed};
 use crate::{
     api::{Reason, backup::BackedUpInstance, words::JobOutcome},
     dcs::model::BackupRecord,
-    plan::{Blocker, Warning, conditions::JobSituation, schedule::RetryClass},
+    plan::{Blocker, Warning, conditions::JobSituation},
 };
 
 /// What a phase decided. What a decision does not set stays as the status has it.
@@ -62,7 +62,7 @@ impl Decision {
 
     /// A lookup failed. It is repeated, and blocks the object if only a person can mend the cause.
     pub(super) fn lookup_failed(o: &Observed, blocker: &Blocker) -> Self {
-        let situation = if needs_person(blocker) {
+        let situation = if blocker.needs_person() {
             JobSituation::Blocked(blocker.reason)
         } else {
             JobSituation::Unreachable(blocker.reason)
@@ -87,7 +87,7 @@ impl Decision {
             "{}; until then the backup is not deleted. To leave it, set deletionPolicy to Retain",
             blocker.message
         );
-        let situation = if needs_person(blocker) {
+        let situation = if blocker.needs_person() {
             JobSituation::DeletionBlocked(blocker.reason)
         } else {
             JobSituation::Deleting
@@ -115,15 +115,5 @@ impl Decision {
     pub(super) fn warn(mut self, reason: &'static str, message: String) -> Self {
         self.warnings.push(Warning { reason, message });
         self
-    }
-}
-
-/// Whether only a person can mend the cause.
-pub(super) fn needs_person(blocker: &Blocker) -> bool {
-    match blocker.retry_class() {
-        RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => true,
-        RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => {
-            false
-        }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         instance::{CloudAccount, DeletionPolicy, Holder},
         operation::OperationStatus,
         time,
+        words::{OperationOutcome, OperationType},
     },
     dcs::model::{BackupRecord, BackupStatus},
     formats::{Execution, JobMark, OwnerHash},
@@ -100,7 +101,7 @@ pub struct InstanceView {
     pub paused: bool,
     /// `status.holder`.
     pub holder: Option<Holder>,
-    /// The cache mode in status, else in spec.
+    /// The cache mode in `status.resolved`.
     pub cache_mode: Option<String>,
     /// `status.account`.
     pub account: Option<CloudAccount>,
@@ -187,6 +188,13 @@ pub fn mark((namespace, name, uid): (&str, &str, &str), spec: &DcsBackupSpec, in
     })
 }
 
+/// The request for the backup that a status records, unless it was refused.
+pub(super) fn open_request(status: &DcsBackupStatus) -> Option<&OperationStatus> {
+    status.operation.as_ref().filter(|operation| {
+        operation.type_ == OperationType::Backup && operation.outcome != Some(OperationOutcome::Refused)
+    })
+}
+
 // === impl Observed ===
 
 impl Observed {
@@ -213,10 +221,12 @@ impl Observed {
 
     /// The request for the backup, unless it was refused.
     pub(super) fn open_request(&self) -> Option<&OperationStatus> {
-        use crate::api::words::{OperationOutcome, OperationType};
-        self.status.operation.as_ref().filter(|operation| {
-            operation.type_ == OperationType::Backup && operation.outcome != Some(OperationOutcome::Refused)
-        })
+        open_request(&self.status)
+    }
+
+    /// The detail of an instance, if this reconcile has read it.
+    pub(super) fn detail(&self, instance: &str) -> Option<&Detail> {
+        self.lookups.instance.as_ref().filter(|(id, _)| id == instance).map(|(_, detail)| detail)
     }
 
     /// The id of the backup: the one recorded, else the one to adopt.

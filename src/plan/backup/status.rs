@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{
     action::{CloudAction, KubeAction, Plan, Step},
     decision::Decision,
-    input::Observed,
+    input::{Observed, open_request},
 };
 use crate::{
     api::{
@@ -15,7 +15,6 @@ use crate::{
         instance::{CloudAccount, Holder, OperationStatus},
         job::JobAccount,
         time,
-        words::{OperationOutcome, OperationType},
     },
     dcs::model::{BackupRecord, BackupStatus, text},
     inventory::demand::Demand,
@@ -54,15 +53,12 @@ pub fn claims_instance(spec: &DcsBackupSpec, status: &DcsBackupStatus) -> bool {
         BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Other(_) => true,
         BackupStatus::Succeed | BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted => false,
     };
-    let is_requested = status.operation.as_ref().is_some_and(|operation| {
-        operation.type_ == OperationType::Backup && operation.outcome != Some(OperationOutcome::Refused)
-    });
     let waits = |condition: &Condition| {
         condition.type_ == ConditionType::Reconciling.as_str()
             && condition.status == "True"
             && condition.reason == Reason::WaitingForInstance.as_str()
     };
-    (is_requested && status.cloud_status.as_deref().is_none_or(is_running))
+    (open_request(status).is_some() && status.cloud_status.as_deref().is_none_or(is_running))
         || status.conditions.iter().any(waits)
 }
 

@@ -142,7 +142,7 @@ impl Situation {
             }
             Self::Waiting(reason) => [False(reason), AS_EXPECTED, AS_EXPECTED],
             Self::Paused => [Unknown(Reason::Paused), AS_EXPECTED, AS_EXPECTED],
-            // Somebody waits for the deletion.
+            // A person waits for the deletion.
             Self::DeletionPaused => [Unknown(Reason::Paused), AS_EXPECTED, True(Reason::Paused)],
             Self::Unreachable(reason) => [Unknown(reason), KeepPrevious(&NOT_STARTED), AS_EXPECTED],
             Self::TooOld => [Unknown(Reason::ObservationTooOld), KeepPrevious(&NOT_STARTED), AS_EXPECTED],

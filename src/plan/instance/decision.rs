@@ -123,13 +123,10 @@ impl Decision {
     /// Something that the deletion needs failed. It is repeated, and blocks the deletion if only a person can mend it.
     pub(super) fn deletion_failed(o: &Observed, blocker: &Blocker) -> Self {
         let message = format!("{}; until then the instance is not deleted", blocker.message);
-        let decision = match blocker.retry_class() {
-            RetryClass::Kube | RetryClass::Transient | RetryClass::CreateFailed | RetryClass::Ineffective => {
-                Self::deleting(o, &message)
-            }
-            RetryClass::NeedsUser | RetryClass::AccountLimit | RetryClass::Rejected => {
-                Self::deletion_blocked(o, blocker.reason, message)
-            }
+        let decision = if blocker.needs_person() {
+            Self::deletion_blocked(o, blocker.reason, message)
+        } else {
+            Self::deleting(o, &message)
         };
         decision.wait(o.retry_delay_for(blocker))
     }

@@ -44,8 +44,8 @@ fn is_idle(o: &Observed, decision: &Decision) -> bool {
     let is_usable = decision.facts.as_ref().is_some_and(|facts| {
         let is_allowed = match ownership_of(facts, &o.subject) {
             Ownership::Ours(_) => true,
-            // An object that only observes asks for nothing of its own. Whoever manages the instance may: DCS does not begin
-            // two tasks at once.
+            // An object that only observes makes no change of its own. Another object may manage the instance: DCS does not
+            // begin two tasks at once.
             Ownership::Foreign | Ownership::Unowned | Ownership::Released | Ownership::Orphaned => {
                 !o.policies.manages()
             }

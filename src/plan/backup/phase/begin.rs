@@ -263,11 +263,10 @@ fn unsupported(o: &Observed, instance: &str) -> Decision {
 
 /// It is the object's turn: requests the backup from an idle instance.
 fn request(o: &Observed, (view, instance): (&InstanceView, &str), remark: Remark) -> Decision {
-    let detail = o.lookups.instance.as_ref().filter(|(id, _)| id == instance).map(|(_, detail)| detail);
     let busy = |message: String| {
         Decision::in_progress(o, Reason::WaitingForInstance, message).wait(o.settings.requeue.busy)
     };
-    let snapshot = match detail {
+    let snapshot = match o.detail(instance) {
         None => {
             let step = Step::Lookup(Lookup::Instance { id: instance.to_owned() });
             return busy("the instance is being read".to_owned()).step(step);

@@ -81,11 +81,7 @@ fn look(o: &Observed, definition: &Definition) -> Decision {
         Err(Unlisted::Failed(blocker)) => return Decision::deletion_failed(o, &blocker),
         Err(Unlisted::InstanceNotFound) => {
             return match listed::is_gone(o, instance) {
-                Ok(()) => {
-                    let message =
-                        format!("instance {instance} does not exist any more, and its backups with it");
-                    done(o).warn("BackupGoneWithInstance", message)
-                }
+                Ok(()) => done(o).warn("BackupGoneWithInstance", listed::gone_with(instance)),
                 Err(Confirmation::Read(step)) => {
                     Decision::deleting(o, "the instance is being looked up").step(step)
                 }
@@ -159,13 +155,13 @@ fn may_delete(o: &Observed, instance: &str, record: &BackupRecord) -> Result<(),
     if adopt.backup_id != record.backup_id || view.id.as_deref() != Some(instance) {
         return refused("it is not the backup that adopt.backupId and instanceRef name".to_owned());
     }
-    match o.lookups.instance.as_ref().filter(|(id, _)| id == instance) {
+    match o.detail(instance) {
         None => Err(Confirmation::Read(Step::Lookup(Lookup::Instance { id: instance.to_owned() }))),
-        Some((_, Detail::Found(snapshot))) => match begin::not_allowed(o, view, &snapshot.facts) {
+        Some(Detail::Found(snapshot)) => match begin::not_allowed(o, view, &snapshot.facts) {
             None => Ok(()),
             Some(message) => refused(message),
         },
-        Some((_, Detail::NotFound | Detail::Failed(_))) => refused("its instance cannot be read".to_owned()),
+        Some(Detail::NotFound | Detail::Failed(_)) => refused("its instance cannot be read".to_owned()),
     }
 }
 
@@ -174,11 +170,7 @@ fn remove(o: &Observed, definition: &Definition, instance: &str, record: &Backup
     let id = &record.backup_id;
     let message = format!("backup {id} is being deleted");
     if let Definition::Lacks(fields) = definition {
-        let message = format!(
-            "the CustomResourceDefinition lacks {}, so the API server may have dropped a policy of this object: apply the \
-             CustomResourceDefinitions of this version of the operator",
-            fields.join(", ")
-        );
+        let message = Definition::outdated(fields);
         return Decision::new(o, JobSituation::DeletionBlocked(Reason::DefinitionOutdated), message)
             .wait(o.settings.requeue.needs_user.first);
     }

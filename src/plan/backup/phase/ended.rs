@@ -1,7 +1,5 @@
 //! The job has ended. Whether its backup can still be restored is looked at from time to time.
 
-use std::time::Duration;
-
 use super::listed::{self, Confirmation, Unlisted};
 use crate::{
     api::{ConditionType, Reason, words::JobOutcome},
@@ -10,7 +8,7 @@ use crate::{
         Blocker,
         backup::{
             action::{Lookup, Step},
-            decision::{Decision, needs_person},
+            decision::Decision,
             input::{InstanceObject, Observed},
         },
         conditions::{JobResult, JobSituation},
@@ -35,11 +33,7 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
         Err(Unlisted::Failed(blocker)) => return unobserved(o, &blocker),
         Err(Unlisted::InstanceNotFound) => {
             return match listed::is_gone(o, instance) {
-                Ok(()) => {
-                    let message =
-                        format!("instance {instance} does not exist any more, and its backups with it");
-                    lost(o, Reason::InstanceDeleted, message)
-                }
+                Ok(()) => lost(o, Reason::InstanceDeleted, listed::gone_with(instance)),
                 Err(Confirmation::Read(step)) => unchanged(o, JobResult::Unchanged).step(step),
                 Err(Confirmation::Failed(blocker)) => unobserved(o, &blocker),
             };
@@ -47,16 +41,15 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
     };
     // The object is woken when its DcsInstance is gone: mostly the instance went with it. The list may be older.
     if !is_stood_for(o, instance) {
-        match &o.lookups.instance {
+        match o.detail(instance) {
             None => {
                 let step = Step::Lookup(Lookup::Instance { id: instance.to_owned() });
                 return unchanged(o, JobResult::Unchanged).step(step);
             }
-            Some((_, Detail::NotFound)) => {
-                let message = format!("instance {instance} does not exist any more, and its backups with it");
-                return lost(o, Reason::InstanceDeleted, message);
+            Some(Detail::NotFound) => {
+                return lost(o, Reason::InstanceDeleted, listed::gone_with(instance));
             }
-            Some((_, Detail::Found(_) | Detail::Failed(_))) => {}
+            Some(Detail::Found(_) | Detail::Failed(_)) => {}
         }
     }
     match list.find(id) {
@@ -121,9 +114,8 @@ fn lost(o: &Observed, reason: Reason, message: String) -> Decision {
 
 /// A look failed.
 fn unobserved(o: &Observed, blocker: &Blocker) -> Decision {
-    let passes = !needs_person(blocker);
-    let wait: Duration = o.retry_delay(blocker);
-    if passes && o.failures < TOLERATED_FAILURES {
+    let wait = o.retry_delay(blocker);
+    if !blocker.needs_person() && o.failures < TOLERATED_FAILURES {
         return unchanged(o, JobResult::Unchanged).wait(wait);
     }
     let decision = unchanged(o, JobResult::Unknown(blocker.reason));

@@ -54,10 +54,7 @@ pub(in crate::plan::backup) fn decide(o: &Observed, id: &str) -> Decision {
 /// The cloud says that the instance does not exist.
 pub(super) fn instance_not_found(o: &Observed, instance: &str) -> Decision {
     match listed::is_gone(o, instance) {
-        Ok(()) => {
-            let message = format!("instance {instance} does not exist any more, and its backups with it");
-            Decision::failed(o, Reason::InstanceDeleted, message)
-        }
+        Ok(()) => Decision::failed(o, Reason::InstanceDeleted, listed::gone_with(instance)),
         Err(Confirmation::Read(step)) => {
             Decision::in_progress(o, Reason::Running, "the instance is being looked up").step(step)
         }

@@ -39,7 +39,7 @@ pub(in crate::plan::backup) fn backups<'a>(
         Some((_, Backups::InstanceNotFound)) => Err(Unlisted::InstanceNotFound),
         Some((_, Backups::Failed(blocker))) => Err(Unlisted::Failed(blocker.clone())),
         None => {
-            // What is known to exist need not be proven anew after a restart.
+            // A restart needs no new proof of what the status records.
             let has_ended = o.status.outcome.is_some() && !o.subject.deleting;
             let known = o.first_seen.max(o.intent_seen.unwrap_or_default());
             let known = if has_ended { Duration::ZERO } else { known };
@@ -77,15 +77,20 @@ fn account(o: &Observed) -> Result<(), Blocker> {
 
 /// Whether DCS says by another read that the instance does not exist. One answer may be wrong.
 pub(in crate::plan::backup) fn is_gone(o: &Observed, instance: &str) -> Result<(), Confirmation> {
-    match o.lookups.instance.as_ref().filter(|(id, _)| id == instance) {
+    match o.detail(instance) {
         None => Err(Confirmation::Read(Step::Lookup(Lookup::Instance { id: instance.to_owned() }))),
-        Some((_, Detail::NotFound)) => Ok(()),
-        Some((_, Detail::Failed(blocker))) => Err(Confirmation::Failed(blocker.clone())),
-        Some((_, Detail::Found(_))) => Err(Confirmation::Failed(Blocker {
+        Some(Detail::NotFound) => Ok(()),
+        Some(Detail::Failed(blocker)) => Err(Confirmation::Failed(blocker.clone())),
+        Some(Detail::Found(_)) => Err(Confirmation::Failed(Blocker {
             reason: Reason::CloudError,
             message: format!("DCS shows instance {instance}, and does not know it for its backups"),
         })),
     }
+}
+
+/// What is said of a backup whose instance does not exist.
+pub(in crate::plan::backup) fn gone_with(instance: &str) -> String {
+    format!("instance {instance} does not exist any more, and its backups with it")
 }
 
 /// Why it is not known yet that an instance does not exist.

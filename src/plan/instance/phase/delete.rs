@@ -167,11 +167,7 @@ fn delete(o: &Observed, lists: &AccountLists, snapshot: &InstanceSnapshot) -> De
             );
         }
         Definition::Lacks(fields) => {
-            let message = format!(
-                "the CustomResourceDefinition lacks {}, so the API server may have dropped a policy of this object: apply the \
-                 CustomResourceDefinitions of this version of the operator",
-                fields.join(", ")
-            );
+            let message = Definition::outdated(fields);
             return Decision::deletion_blocked(o, Reason::DefinitionOutdated, message).wait(o.needs_user());
         }
     }
