@@ -30,3 +30,18 @@ pub struct JobAccount {
     #[schemars(length(max = 253))]
     pub credentials: Option<String>,
 }
+
+/// A step that waits for approval by the annotation dcs.huaweicloud.com/approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingApproval {
+    /// The value of the annotation that approves the step of this object, and no other one.
+    #[schemars(length(max = 63))]
+    pub token: String,
+    /// What the step does.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+    /// Makes the token one that cannot be known before.
+    #[schemars(length(max = 63))]
+    pub nonce: String,
+}

@@ -29,6 +29,10 @@ pub enum Relation {
     Content,
     /// The object is about this DcsInstance.
     Instance,
+    /// The object was made by this one, which follows it.
+    Owner,
+    /// The object needs this one until it has ended.
+    Source,
 }
 
 /// One reference of an object.
@@ -59,6 +63,8 @@ struct Entry {
     claim: Option<Box<Claim>>,
     /// The instance must not be deleted while the object exists.
     pins: bool,
+    /// The id of the backup that the object needs until it has ended.
+    backup: Option<Box<str>>,
 }
 
 /// What the index keeps of an object.
@@ -72,6 +78,8 @@ pub struct LinkFacts {
     pub claim: Option<Claim>,
     /// The instance must not be deleted while the object exists.
     pub pins: bool,
+    /// The id of the backup that the object needs until it has ended.
+    pub backup: Option<String>,
 }
 
 /// What follows from a change of an object.
@@ -96,7 +104,7 @@ pub struct LinkIndex {
 impl LinkIndex {
     /// Records an object as a watch shows it.
     pub fn on_object(&self, id: &ObjectId, facts: LinkFacts) -> LinkChange {
-        let LinkFacts { links: new, projection, claim, pins } = facts;
+        let LinkFacts { links: new, projection, claim, pins, backup } = facts;
         let mut links = self.lock();
         links.unreadable.remove(id);
         let mut wake = BTreeSet::new();
@@ -104,7 +112,12 @@ impl LinkIndex {
         let dropped = links.set(id, new);
         if links.set_projection(id, projection) {
             wake.extend(links.referrers(&Referent::Object(id.clone())).cloned());
+            wake.extend(links.linked(id, Relation::Owner));
         }
+        links.set_backup(id, backup);
+        // Something may have waited until it was not needed any more.
+        let sources = dropped.iter().filter(|link| link.relation == Relation::Source);
+        wake.extend(sources.filter_map(Link::object_id).cloned());
         let is_new = links.set_asks(id, claim, pins);
         let asked = links.asked_instances(id);
         if is_new || before != asked {
@@ -117,7 +130,9 @@ impl LinkIndex {
     /// are the others that are about the same instance: there may be room for them.
     pub fn on_gone(&self, id: &ObjectId) -> LinkChange {
         let mut links = self.lock();
-        let asked = links.asked_instances(id);
+        let mut asked = links.asked_instances(id);
+        asked.extend(links.linked(id, Relation::Owner));
+        asked.extend(links.linked(id, Relation::Source));
         let others: BTreeSet<_> =
             links.instances_of(id).iter().flat_map(|of| links.about(of)).cloned().collect();
         let dropped = links.remove(id);
@@ -175,6 +190,33 @@ impl LinkIndex {
         links.by_object.range(first..).map(|(id, _)| id).take_while(is_in).cloned().collect()
     }
 
+    /// The objects that an object has made.
+    pub fn owned(&self, owner: &ObjectId) -> Vec<ObjectId> {
+        self.lock().with_relation(owner, Relation::Owner).cloned().collect()
+    }
+
+    /// The object that needs a backup until it has ended, if there is one: it names the DcsBackup, or the id of the backup.
+    pub fn user_of(&self, backup: &ObjectId, id: Option<&str>) -> Option<ObjectId> {
+        let links = self.lock();
+        let by_name = links.with_relation(backup, Relation::Source).next().cloned();
+        by_name.or_else(|| {
+            let instances = links.instances_of(backup);
+            let mut needs = instances.iter().flat_map(|instance| links.needed_backups(instance));
+            needs.find(|(_, needed)| Some(*needed) == id).map(|(object, _)| object.clone())
+        })
+    }
+
+    /// Whether an object that has not ended needs a backup.
+    pub fn is_used(&self, backup: &ObjectId, id: Option<&str>) -> bool {
+        self.user_of(backup, id).is_some()
+    }
+
+    /// The ids of the backups that objects about an instance need until they have ended, and those objects.
+    pub fn needed_backups(&self, instance: &ObjectId) -> Vec<(ObjectId, String)> {
+        let links = self.lock();
+        links.needed_backups(instance).map(|(object, id)| (object.clone(), id.to_owned())).collect()
+    }
+
     /// The claims to operate on an instance; `None` while some may be unknown.
     pub fn claims(&self, instance: &ObjectId) -> Option<Vec<Claim>> {
         let links = self.lock();
@@ -212,7 +254,14 @@ impl Link {
     pub fn credentials(&self) -> Option<&NamespacedName> {
         match (self.relation, &self.referent) {
             (Relation::Credentials, Referent::Secret(secret)) => Some(secret),
-            (Relation::Credentials | Relation::Content | Relation::Instance, _) => None,
+            (
+                Relation::Credentials
+                | Relation::Content
+                | Relation::Instance
+                | Relation::Owner
+                | Relation::Source,
+                _,
+            ) => None,
         }
     }
 }
@@ -262,20 +311,38 @@ impl Links {
         if asks { self.instances_of(object) } else { Vec::new() }
     }
 
+    fn set_backup(&mut self, object: &ObjectId, backup: Option<String>) {
+        if let Some(entry) = self.by_object.get_mut(object) {
+            entry.backup = backup.map(String::into_boxed_str);
+        }
+    }
+
+    /// The objects that an object refers to in this relation.
+    fn linked(&self, object: &ObjectId, relation: Relation) -> Vec<ObjectId> {
+        let links = self.by_object.get(object).into_iter().flat_map(|entry| &entry.links);
+        links.filter(|link| link.relation == relation).filter_map(Link::object_id).cloned().collect()
+    }
+
     /// The instances that an object is about.
     fn instances_of(&self, object: &ObjectId) -> Vec<ObjectId> {
-        let links = self.by_object.get(object).into_iter().flat_map(|entry| &entry.links);
-        links
-            .filter(|link| link.relation == Relation::Instance)
-            .filter_map(Link::object_id)
-            .cloned()
-            .collect()
+        self.linked(object, Relation::Instance)
+    }
+
+    /// The objects that refer to an object in this relation.
+    fn with_relation(&self, object: &ObjectId, relation: Relation) -> impl Iterator<Item = &ObjectId> {
+        let referrers = self.referrers.get(&Referent::Object(object.clone())).into_iter().flatten();
+        referrers.filter(move |(_, own)| *own == relation).map(|(object, _)| object)
     }
 
     /// The objects that are about an instance.
     fn about(&self, instance: &ObjectId) -> impl Iterator<Item = &ObjectId> {
-        let referrers = self.referrers.get(&Referent::Object(instance.clone())).into_iter().flatten();
-        referrers.filter(|(_, relation)| *relation == Relation::Instance).map(|(object, _)| object)
+        self.with_relation(instance, Relation::Instance)
+    }
+
+    /// The objects about an instance that need a backup, and its id.
+    fn needed_backups(&self, instance: &ObjectId) -> impl Iterator<Item = (&ObjectId, &str)> {
+        let needed = |object| Some((object, self.by_object.get(object)?.backup.as_deref()?));
+        self.about(instance).filter_map(needed)
     }
 
     /// The claims to operate on an instance.
@@ -379,6 +446,60 @@ mod tests {
         assert!(links.set_projection(&instance, 8));
         let referrers: Vec<_> = links.referrers(&Referent::Object(instance)).collect();
         assert_eq!(referrers, [&backup]);
+    }
+
+    fn facts(links: impl IntoIterator<Item = Link>, backup: Option<&str>) -> LinkFacts {
+        LinkFacts {
+            links: links.into_iter().collect(),
+            backup: backup.map(str::to_owned),
+            ..LinkFacts::default()
+        }
+    }
+
+    #[test]
+    fn who_made_an_object_follows_it() {
+        let index = LinkIndex::default();
+        let (schedule, backup) = (id("DcsBackupSchedule", "nightly"), id("DcsBackup", "nightly-1"));
+        index.on_object(&schedule, LinkFacts::default());
+        let made_by = || facts([Link::object(Relation::Owner, schedule.clone())], None);
+        assert_eq!(
+            index.on_object(&backup, LinkFacts { projection: 7, ..made_by() }).wake,
+            [schedule.clone()]
+        );
+        assert_eq!(index.owned(&schedule), [backup.clone()]);
+        assert!(index.on_object(&backup, LinkFacts { projection: 7, ..made_by() }).wake.is_empty());
+        assert_eq!(
+            index.on_object(&backup, LinkFacts { projection: 8, ..made_by() }).wake,
+            [schedule.clone()]
+        );
+        assert_eq!(index.on_gone(&backup).wake, [schedule.clone(), backup]);
+        assert!(index.owned(&schedule).is_empty());
+    }
+
+    /// By its object, or by its id where no object stands for it yet.
+    #[test]
+    fn a_backup_is_used_until_the_job_has_ended() {
+        let index = LinkIndex::default();
+        let (instance, backup) = (id("DcsInstance", "a"), id("DcsBackup", "b"));
+        let (by_name, by_id) = (id("DcsRestore", "r"), id("DcsRestore", "s"));
+        let about = || Link::object(Relation::Instance, instance.clone());
+        index.on_object(&backup, facts([about()], None));
+        assert!(!index.is_used(&backup, Some("1")));
+        index.on_object(&by_id, facts([about()], Some("1")));
+        assert_eq!(index.user_of(&backup, Some("1")), Some(by_id.clone()));
+        assert!(!index.is_used(&backup, Some("2")) && !index.is_used(&backup, None));
+        assert_eq!(index.needed_backups(&instance), [(by_id.clone(), "1".to_owned())]);
+        index.on_object(&by_id, facts([about()], None));
+        assert!(!index.is_used(&backup, Some("1")));
+        let source = Link::object(Relation::Source, backup.clone());
+        index.on_object(&by_name, facts([about(), source], None));
+        assert_eq!(index.user_of(&backup, None), Some(by_name.clone()));
+        assert_eq!(
+            index.on_object(&by_name, facts([about()], None)).wake,
+            [backup.clone()],
+            "it may have waited"
+        );
+        assert!(!index.is_used(&backup, None));
     }
 
     /// What an object that cannot be decoded asks for is not known.

@@ -13,6 +13,7 @@ mod event_sink;
 mod field_managers;
 mod ids;
 pub mod instance;
+mod job;
 mod kube;
 mod links;
 mod local_state;
@@ -21,6 +22,7 @@ mod projects;
 mod random;
 mod reconcile;
 mod reconciler;
+mod record_lists;
 mod shared;
 mod write_guard;
 
@@ -47,6 +49,7 @@ pub use self::{
     reconciler::{
         CloudOf, ContextOf, Known, ObservedState, PlanOf, ReconcileContext, Reconciler, StatusOf, Time,
     },
+    record_lists::RecordLists,
     shared::Shared,
     write_guard::{AlwaysAllowed, WriteGuard},
 };

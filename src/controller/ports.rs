@@ -16,14 +16,14 @@ use super::{
 };
 use crate::{
     api::instance::CloudAccount,
-    formats::RETRY_ANNOTATION,
+    formats::{APPROVE_ANNOTATION, RETRY_ANNOTATION},
     plan::{Definition, claims::Claim, operation::HasOperation},
 };
 
 /// The Secret with credentials if a spec names none.
 pub(super) const DEFAULT_CREDENTIALS: &str = "dcs-credentials";
 
-/// The longest retry token that a status holds.
+/// The longest token of an annotation that a status holds.
 const MAX_TOKEN_CHARS: usize = 253;
 
 /// A kind that the operator manages: namespaced, with a status that only the operator writes.
@@ -69,6 +69,11 @@ pub trait ManagedResource:
         false
     }
 
+    /// The id of the backup that the object needs until it has ended.
+    fn needed_backup(&self) -> Option<&str> {
+        None
+    }
+
     /// An object of which only the metadata is known.
     fn from_metadata(metadata: ObjectMeta) -> Self;
 
@@ -93,14 +98,23 @@ pub trait ManagedResource:
         if self.holds_credentials() {
             links.insert(Link::secret(Relation::Credentials, self.credentials_secret()));
         }
-        LinkFacts { links, projection: self.projection(), claim: self.claim(), pins: self.pins_instance() }
+        LinkFacts {
+            links,
+            projection: self.projection(),
+            claim: self.claim(),
+            pins: self.pins_instance(),
+            backup: self.needed_backup().map(str::to_owned),
+        }
     }
 
     /// The token of the annotation that asks for a retry, shortened to what a status holds.
     fn retry_token(&self) -> Option<String> {
-        let token = self.annotations().get(RETRY_ANNOTATION)?;
-        let token: String = token.trim().chars().take(MAX_TOKEN_CHARS).collect();
-        (!token.is_empty()).then_some(token)
+        token(self, RETRY_ANNOTATION)
+    }
+
+    /// The token of the annotation that approves what the status says is pending.
+    fn approval_token(&self) -> Option<String> {
+        token(self, APPROVE_ANNOTATION)
     }
 
     /// The account in which the object has something, as its status records it.
@@ -130,6 +144,12 @@ pub trait ManagedResource:
     }
 }
 
+fn token(object: &impl Resource, annotation: &str) -> Option<String> {
+    let token = object.annotations().get(annotation)?;
+    let token: String = token.trim().chars().take(MAX_TOKEN_CHARS).collect();
+    (!token.is_empty()).then_some(token)
+}
+
 /// Whether an object carries a finalizer.
 pub(super) fn has_finalizer<K: Resource>(object: &K, finalizer: &str) -> bool {
     object.finalizers().iter().any(|own| own == finalizer)
@@ -146,6 +166,13 @@ pub trait ObjectApi<K: ManagedResource>: Send + Sync {
 
     /// Whether the object exists in the API server, readable or not.
     fn exists(&self, id: &ObjectId) -> impl Future<Output = Result<bool, ClusterError>> + Send;
+
+    /// Creates an object; [`ClusterError::Conflict`] if one of that name exists.
+    fn create(&self, object: &K) -> impl Future<Output = Result<K, ClusterError>> + Send;
+
+    /// Deletes an object that was read before. Succeeds if it does not exist. [`ClusterError::Conflict`] if it has changed
+    /// since, or if another one has the name.
+    fn delete(&self, object: &K) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
     /// Writes the whole status of `object`: fields of our earlier writes that this one lacks are removed. Empty objects
     /// and lists count as absent (see [`prune_empty`]). Returns the object as written.

@@ -16,7 +16,7 @@ use super::{
     reconciler::{ContextOf, Known, ObservedState, PlanOf, ReconcileContext, Reconciler, StatusOf, Time},
 };
 use crate::{
-    api::words::OperationType,
+    api::{Reason, words::OperationType},
     inventory::{AccountKey, Priority, Work},
     plan::{
         Blocker, Step,
@@ -104,7 +104,12 @@ async fn gather<T: Reconciler>(
     let shared = kind.shared();
     let token = object.retry_token();
     let retry = kind.local_states().with(object, |entry| entry.asks_retry(token.as_ref()));
-    let (account, cloud) = match shared.resolve_account(&kind.credentials(object), retry).await? {
+    let credentials = kind.credentials(object);
+    let resolved = match &credentials {
+        Some(credentials) => shared.resolve_account(credentials, retry).await?,
+        None => Err(AccountUnavailable::Blocker(no_account())),
+    };
+    let (account, cloud) = match resolved {
         Ok((account, cloud)) => (Ok(account), Some(cloud)),
         Err(AccountUnavailable::Blocker(blocker)) => (Err(blocker), None),
         Err(AccountUnavailable::InProgress) => return Ok(None),
@@ -119,7 +124,7 @@ async fn gather<T: Reconciler>(
     }
     let known = kind.local_states().with(object, |entry| {
         entry.read(object);
-        if account.is_err() {
+        if account.is_err() && credentials.is_some() {
             entry.count_failure();
         }
         entry.attempts.observe(status.operation(), now.monotonic);
@@ -143,6 +148,11 @@ async fn gather<T: Reconciler>(
     let observed = kind.observe(known);
     let (object, scratch) = (Arc::clone(object), T::Scratch::default());
     Ok(Some(ReconcileContext { object, cloud, limit, observed, scratch }))
+}
+
+/// Why an object without credentials has no account.
+pub(super) fn no_account() -> Blocker {
+    Blocker { reason: Reason::CloudUnreachable, message: "no credentials lead to an account".to_owned() }
 }
 
 async fn run<T: Reconciler>(kind: &T, object: &Arc<T::Object>) -> Result<Duration, ClusterError> {

@@ -74,9 +74,9 @@ pub trait Reconciler: Send + Sync + Sized {
     /// Their local state.
     fn local_states(&self) -> &LocalStateStore<Self::Object, Self::LocalState>;
 
-    /// The Secret that an object takes its credentials from.
-    fn credentials(&self, object: &Self::Object) -> CredentialsChoice {
-        CredentialsChoice::of(object)
+    /// The Secret that an object takes its credentials from; `None` if it needs no account.
+    fn credentials(&self, object: &Self::Object) -> Option<CredentialsChoice> {
+        Some(CredentialsChoice::of(object))
     }
 
     /// Puts together what the planner decides from.
@@ -139,7 +139,7 @@ pub struct Known<T: Reconciler> {
     pub object: Arc<T::Object>,
     /// Its status, with the outcome of the last attempt even where the write of it failed.
     pub status: StatusOf<T>,
-    /// The account, or why there is none.
+    /// The account, or why there is none. Of no meaning for an object that needs none.
     pub account: Result<ResolvedAccount, Blocker>,
     /// The lists of the account.
     pub snapshot: Option<AccountSnapshot>,

@@ -11,10 +11,15 @@ use super::{
     ports::PinApi,
     projects::Projects,
     random::Random,
+    record_lists::RecordLists,
     write_guard::WriteGuard,
 };
 use crate::{
-    clock::Clock, formats::HashKey, inventory::Inventory, plan::instance::observed::PlannerSettings,
+    clock::Clock,
+    dcs::model::{BackupRecord, RestoreRecord},
+    formats::HashKey,
+    inventory::Inventory,
+    plan::instance::observed::PlannerSettings,
 };
 
 /// What the reconcilers of all kinds share. A kind adds its objects, their local states, and its part of the
@@ -28,6 +33,10 @@ pub struct Shared<S, N: ClientFactory> {
     pub inventory: Inventory<N::Cloud, ObjectId>,
     /// Which objects refer to what, and which claim an instance.
     pub links: Arc<LinkIndex>,
+    /// The lists of backups.
+    pub backup_lists: RecordLists<BackupRecord>,
+    /// The lists of restores.
+    pub restore_lists: RecordLists<RestoreRecord>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What keeps an instance from being deleted.

@@ -4,6 +4,7 @@
 //! Pure. **Outputs must never change**; a new format gets a new name beside the old one. Golden tests compare the
 //! outputs with values computed by other tools.
 
+mod approval;
 mod digest;
 mod hash;
 mod job_mark;
@@ -13,15 +14,16 @@ mod owner;
 mod ownership;
 
 pub use self::{
+    approval::approval_token,
     hash::{HashKey, Purpose},
     job_mark::{Execution, JobMark},
     name::cloud_name,
     object::{
         ADDRESS_ANNOTATION, APPROVE_ANNOTATION, BACKUP_FINALIZER, FIELD_MANAGER, IN_USE_FINALIZER,
         INSTANCE_FINALIZER, INSTANCE_ID_ANNOTATION, INSTANCE_LABEL, PASSWORD_SOURCE_ANNOTATION,
-        PENDING_PASSWORD_ANNOTATION, RECORD_ANNOTATION, RETRY_ANNOTATION, ROTATE_PASSWORD_ANNOTATION,
-        auth_secret_name, binding_keys, binding_secret_name, former_auth_secret_name,
-        pending_auth_secret_name,
+        PENDING_PASSWORD_ANNOTATION, RECORD_ANNOTATION, RESTORE_LABEL, RETRY_ANNOTATION,
+        ROTATE_PASSWORD_ANNOTATION, SCHEDULE_LABEL, auth_secret_name, binding_keys, binding_secret_name,
+        former_auth_secret_name, pending_auth_secret_name,
     },
     owner::OwnerHash,
     ownership::{

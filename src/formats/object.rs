@@ -25,6 +25,10 @@ pub const ADDRESS_ANNOTATION: &str = "dcs.huaweicloud.com/address";
 pub const INSTANCE_FINALIZER: &str = "dcs.huaweicloud.com/instance";
 /// Finalizer of a DcsBackup that may have a backup in the cloud.
 pub const BACKUP_FINALIZER: &str = "dcs.huaweicloud.com/backup";
+/// Label of a DcsBackup that a DcsBackupSchedule has made: the name of that object.
+pub const SCHEDULE_LABEL: &str = "dcs.huaweicloud.com/schedule";
+/// Label of a DcsBackup that a DcsRestore has made: the name of that object.
+pub const RESTORE_LABEL: &str = "dcs.huaweicloud.com/restore";
 /// Finalizer of a Secret that the operator needs until no object uses it.
 pub const IN_USE_FINALIZER: &str = "dcs.huaweicloud.com/in-use";
 /// Field manager of status and Secrets.
@@ -70,6 +74,8 @@ mod tests {
         assert_eq!(RETRY_ANNOTATION, "dcs.huaweicloud.com/retry");
         assert_eq!(INSTANCE_FINALIZER, "dcs.huaweicloud.com/instance");
         assert_eq!(BACKUP_FINALIZER, "dcs.huaweicloud.com/backup");
+        assert_eq!(SCHEDULE_LABEL, "dcs.huaweicloud.com/schedule");
+        assert_eq!(RESTORE_LABEL, "dcs.huaweicloud.com/restore");
         assert_eq!(IN_USE_FINALIZER, "dcs.huaweicloud.com/in-use");
         assert_eq!(FIELD_MANAGER, "dcs-operator");
         assert_eq!(ROTATE_PASSWORD_ANNOTATION, "dcs.huaweicloud.com/rotate-password");

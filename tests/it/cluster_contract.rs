@@ -184,6 +184,8 @@ on_both! {
     finalizers_are_removed_from_the_right_object;
     a_deletion_waits_for_the_finalizers;
     the_watch_shows_it_in_the_end;
+    objects_are_made_once;
+    objects_are_deleted_by_who_has_read_them;
     secrets_are_made_once;
     secrets_are_changed_only_by_who_has_read_them;
 }
@@ -323,6 +325,39 @@ async fn a_deletion_waits_for_the_finalizers<O: ObjectApi<DcsInstance>, S: Secre
     assert_eq!(version(&side.get().await.unwrap()), version(&said), "a second deletion changes nothing");
     side.objects.remove_finalizer(&said, OURS).await.unwrap();
     gone(&side).await;
+}
+
+async fn objects_are_made_once<O: ObjectApi<DcsInstance>, S: SecretApi>(side: Side<O, S, impl User>) {
+    let mut object = DcsInstance::new("sessions", spec());
+    object.metadata.namespace = Some(side.namespace.clone());
+    let (label, value) = ("dcs.huaweicloud.com/schedule", "nightly".to_owned());
+    object.labels_mut().insert(label.to_owned(), value.clone());
+    let made = side.objects.create(&object).await.unwrap();
+    assert_eq!((made.spec.clone(), made.labels().get(label)), (spec(), Some(&value)));
+    assert_eq!(made.metadata.generation, Some(1));
+    let refused = side.objects.create(&object).await;
+    assert!(matches!(refused, Err(ClusterError::Conflict(_))), "{refused:?}");
+    assert_eq!(side.get().await, Some(made));
+}
+
+async fn objects_are_deleted_by_who_has_read_them<O: ObjectApi<DcsInstance>, S: SecretApi>(
+    side: Side<O, S, impl User>,
+) {
+    let old = side.create(&[OURS]).await;
+    let new = side.objects.publish_status(&old, &status("one")).await.unwrap();
+    let refused = side.objects.delete(&old).await;
+    assert!(matches!(refused, Err(ClusterError::Conflict(_))), "{refused:?}");
+    side.objects.delete(&new).await.unwrap();
+    let marked = side.get().await.unwrap();
+    assert!(marked.metadata.deletion_timestamp.is_some(), "the finalizer keeps it");
+    side.objects.delete(&marked).await.unwrap();
+    side.objects.remove_finalizer(&marked, OURS).await.unwrap();
+    gone(&side).await;
+    side.objects.delete(&marked).await.unwrap();
+    let another = side.create(&[]).await;
+    let refused = side.objects.delete(&new).await;
+    assert!(matches!(refused, Err(ClusterError::Conflict(_))), "{refused:?}");
+    assert_eq!(side.get().await, Some(another), "one made later is another object");
 }
 
 async fn the_watch_shows_it_in_the_end<O: ObjectApi<DcsInstance>, S: SecretApi>(side: Side<O, S, impl User>) {

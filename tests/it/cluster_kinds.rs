@@ -86,6 +86,8 @@ fn manager(client: &Client) -> Manager<Http> {
         client_factory: Http(Arc::clone(&clock)),
         inventory: Inventory::new(inventory, Arc::clone(&clock)),
         links: Arc::default(),
+        backup_lists: Default::default(),
+        restore_lists: Default::default(),
         pins: Arc::new(KubeObjects::<DcsBackup>::new(
             client.clone(),
             WatchedStore::new().reader(),

@@ -282,6 +282,8 @@ impl Leader {
             },
             inventory: Inventory::new(self.args.inventory_settings(), Arc::clone(&clock)),
             links: Arc::default(),
+            backup_lists: Default::default(),
+            restore_lists: Default::default(),
             pins: Arc::new(KubeObjects::<DcsBackup>::new(
                 client.clone(),
                 backup_store.reader(),
@@ -310,7 +312,6 @@ impl Leader {
             instances: KubeObjects::new(client.clone(), instance_store.reader(), timeouts.answer),
             shared: Arc::clone(&shared),
             local_states: Default::default(),
-            lists: Default::default(),
         };
         let own_secret = self.args.own_credentials().map(|own| own.secret);
         let health = self.health.clone();

@@ -1,8 +1,7 @@
 //! DcsBackups: what the kind adds to the generic reconcile.
 
-mod lists;
 mod observe;
 mod reconciler;
 mod resource;
 
-pub use self::{lists::BackupLists, reconciler::Backups, resource::is_about};
+pub use self::{reconciler::Backups, resource::is_about};

@@ -7,15 +7,16 @@ use super::{
     resource::{instance_of, is_about},
 };
 use crate::{
-    api::{DcsBackup, DcsInstance, instance::DeletionPolicy, time},
+    api::{DcsBackup, DcsInstance, instance::DeletionPolicy},
     controller::{
         accounts::{ClientFactory, CredentialsChoice},
-        ports::{ManagedResource, ObjectApi, SecretApi, has_finalizer},
+        job::{instance_object, subject},
+        ports::{ManagedResource, ObjectApi, SecretApi},
         reconciler::Known,
     },
-    formats::{BACKUP_FINALIZER, OwnerHash},
+    formats::BACKUP_FINALIZER,
     plan::{
-        backup::{InstanceObject, InstanceView, LookupResults, Observed, Sibling, Subject, mark},
+        backup::{LookupResults, Observed, Sibling, mark},
         instance::observed::Now,
     },
 };
@@ -32,9 +33,9 @@ where
     pub(super) fn observed(&self, known: Known<Self>) -> Observed {
         let object = known.object;
         Observed {
-            subject: subject(&object),
+            subject: subject(object.as_ref(), BACKUP_FINALIZER),
             spec: object.spec.clone(),
-            instance: self.instance(&object),
+            instance: instance_object(&self.shared, &self.instances, &instance_of(&object)),
             siblings: self.siblings(&object),
             has_unreadable: self.shared.links.has_unreadable(&instance_of(&object)),
             status: known.status,
@@ -67,31 +68,6 @@ where
         CredentialsChoice::named(&namespace, name)
     }
 
-    fn instance(&self, object: &DcsBackup) -> InstanceObject {
-        let Some(instance) = self.instances.cached(&instance_of(object)) else {
-            // Its watch may not have shown it yet.
-            return if self.shared.links.is_complete() {
-                InstanceObject::Missing
-            } else {
-                InstanceObject::Unknown
-            };
-        };
-        let status = instance.status.as_ref();
-        InstanceObject::Found(Box::new(InstanceView {
-            id: status.and_then(|status| status.id.clone()),
-            deleting: instance.is_deleting(),
-            paused: instance.spec.paused == Some(true),
-            holder: status.and_then(|status| status.holder.clone()),
-            cache_mode: status.and_then(|status| status.resolved.as_ref()?.cache_mode.clone()),
-            account: status.and_then(|status| status.account.clone()),
-            owner: Some(OwnerHash::new(
-                &self.shared.cluster_id,
-                &instance.namespace().unwrap_or_default(),
-                &instance.name_any(),
-            )),
-        }))
-    }
-
     /// The other DcsBackups of the same instance in the namespace.
     fn siblings(&self, object: &DcsBackup) -> Vec<Sibling> {
         let (own, about) = (object.object_id(), instance_of(object));
@@ -104,20 +80,6 @@ where
             .filter(|other| is_about(other, &about, id.unwrap_or_default()))
             .map(|other| sibling(&other, id))
             .collect()
-    }
-}
-
-fn subject(object: &DcsBackup) -> Subject {
-    let id = object.object_id();
-    Subject {
-        namespace: id.namespace.clone(),
-        name: id.name.clone(),
-        uid: object.uid().unwrap_or_default(),
-        generation: object.metadata.generation.unwrap_or_default(),
-        created: object.creation_timestamp().map(|at| time::from_kube(&at)).unwrap_or_default(),
-        deleting: object.is_deleting(),
-        finalizer: has_finalizer(object, BACKUP_FINALIZER),
-        retry_token: object.retry_token(),
     }
 }
 

@@ -4,26 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::lists::BackupLists;
 use crate::{
-    api::{DcsBackup, DcsBackupStatus, DcsInstance, Reason},
+    api::{DcsBackup, DcsBackupStatus, DcsInstance},
     controller::{
         accounts::{ClientFactory, CredentialsChoice},
         calls::RetryAt,
-        instance::snapshot,
+        job::{list_backups, read_definition, read_instance},
         local_state::LocalStateStore,
         ports::{ClusterError, ManagedResource, ObjectApi, SecretApi},
-        reconcile::request,
         reconciler::{ContextOf, Known, ObservedState, PlanOf, Reconciler, Time},
         shared::Shared,
     },
-    dcs::{Class, Cloud, Error, list_all_backups, model::CreateBackup},
+    dcs::{Class, Cloud, Error, model::CreateBackup},
     formats::BACKUP_FINALIZER,
-    inventory::{Subscription, Work},
+    inventory::Subscription,
     plan::{
-        Blocker,
-        backup::{self, CloudAction, KubeAction, Lookup, Observed, plan},
+        backup::{CloudAction, KubeAction, Lookup, Observed, plan},
         instance::observed::{Detail, Now},
+        job::Records,
     },
 };
 
@@ -37,8 +35,6 @@ pub struct Backups<O, I, S, N: ClientFactory> {
     pub shared: Arc<Shared<S, N>>,
     /// What the process keeps per object.
     pub local_states: LocalStateStore<DcsBackup, ()>,
-    /// The lists of backups.
-    pub lists: BackupLists,
 }
 
 impl<O, I, S, N> Reconciler for Backups<O, I, S, N>
@@ -72,8 +68,8 @@ where
         &self.local_states
     }
 
-    fn credentials(&self, object: &DcsBackup) -> CredentialsChoice {
-        self.choose_credentials(object)
+    fn credentials(&self, object: &DcsBackup) -> Option<CredentialsChoice> {
+        Some(self.choose_credentials(object))
     }
 
     fn observe(&self, known: Known<Self>) -> Observed {
@@ -92,20 +88,17 @@ where
     async fn lookup(&self, context: &mut ContextOf<Self>, lookup: &Lookup) -> Result<(), RetryAt> {
         match lookup {
             Lookup::Backups { instance, since } => {
-                let found = self.list(context, instance, *since).await?;
-                self.count_failure(context, matches!(found, backup::Backups::Failed(_)));
+                let found = list_backups(self, context, instance, *since).await?;
+                self.count_failure(context, matches!(found, Records::Failed(_)));
                 context.observed.lookups.backups = Some((instance.clone(), found));
             }
             Lookup::Instance { id } => {
-                let found = self.read_instance(context, id).await?;
+                let found = read_instance(self, context, id).await?;
                 self.count_failure(context, matches!(found, Detail::Failed(_)));
                 context.observed.lookups.instance = Some((id.clone(), found));
             }
             Lookup::Definition => {
-                let found = self.objects.definition().await.map_err(|error| Blocker {
-                    reason: Reason::ClusterError,
-                    message: format!("the CustomResourceDefinition cannot be read: {error}"),
-                });
+                let found = read_definition(self).await;
                 self.count_failure(context, found.is_err());
                 context.observed.lookups.definition = Some(found);
             }
@@ -150,65 +143,11 @@ where
     S: SecretApi,
     N: ClientFactory,
 {
-    /// The backups of an instance, by a list that began at `since` or later.
-    async fn list(
-        &self,
-        context: &ContextOf<Self>,
-        instance: &str,
-        since: Duration,
-    ) -> Result<backup::Backups, RetryAt> {
-        let Some((account, cloud)) = context.cloud.clone() else { return Ok(no_account()) };
-        if let Some(list) = self.lists.get(&account, instance, since) {
-            return Ok(list);
-        }
-        request(self, context, Work::Read)?;
-        let begun = self.shared.clock.monotonic();
-        let answer = list_all_backups(cloud.as_ref(), instance, None).await;
-        self.shared.apply_throttling(&account, answer.as_ref().err());
-        Ok(match answer {
-            Ok(listing) if listing.complete => {
-                self.lists.put(&account, instance, begun, Some(listing.records))
-            }
-            Ok(_) => backup::Backups::Failed(Blocker {
-                reason: Reason::ListIncomplete,
-                message:
-                    "the list of backups is incomplete: it has fewer than the count that the cloud reports"
-                        .to_owned(),
-            }),
-            Err(error) if error.class() == Class::NotFound => self.lists.put(&account, instance, begun, None),
-            Err(error) => {
-                backup::Backups::Failed(Blocker::of("the backups of the instance cannot be listed", &error))
-            }
-        })
-    }
-
-    async fn read_instance(&self, context: &ContextOf<Self>, id: &str) -> Result<Detail, RetryAt> {
-        let Some((account, cloud)) = context.cloud.clone() else {
-            return Ok(Detail::Failed(unavailable()));
-        };
-        request(self, context, Work::Read)?;
-        let answer = cloud.show_instance(id).await;
-        self.shared.apply_throttling(&account, answer.as_ref().err());
-        Ok(match answer {
-            Ok(detail) => Detail::Found(Box::new(snapshot(&detail))),
-            Err(error) if error.class() == Class::NotFound => Detail::NotFound,
-            Err(error) => Detail::Failed(Blocker::of("the instance cannot be read", &error)),
-        })
-    }
-
     fn count_failure(&self, context: &mut ContextOf<Self>, failed: bool) {
         if failed {
             context.observed.failures = self.local_states.failed(&context.object.object_id());
         }
     }
-}
-
-fn unavailable() -> Blocker {
-    Blocker { reason: Reason::CloudUnreachable, message: "no credentials lead to an account".to_owned() }
-}
-
-fn no_account() -> backup::Backups {
-    backup::Backups::Failed(unavailable())
 }
 
 impl ObservedState<DcsBackupStatus> for Observed {

@@ -1,6 +1,9 @@
 //! DcsBackup as a managed resource.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
@@ -8,7 +11,7 @@ use kube::ResourceExt;
 use crate::{
     api::{
         DcsBackup, DcsBackupSpec, DcsBackupStatus, DcsInstance,
-        instance::{CloudAccount, Holder},
+        instance::{CloudAccount, DeletionPolicy, Holder},
         time,
         words::JobOutcome,
     },
@@ -18,10 +21,11 @@ use crate::{
         ports::{ManagedResource, has_finalizer},
     },
     dcs::model::BackupStatus,
-    formats::BACKUP_FINALIZER,
+    formats::{BACKUP_FINALIZER, RESTORE_LABEL, SCHEDULE_LABEL},
     plan::{
         backup::claims_instance,
         claims::{Claim, Urgency},
+        operation::HasOperation,
     },
 };
 
@@ -29,6 +33,17 @@ use crate::{
 pub(super) fn instance_of(object: &DcsBackup) -> ObjectId {
     let namespace = object.namespace().unwrap_or_default();
     ObjectId::new(DcsInstance::KIND, &namespace, &object.spec.instance_ref.name)
+}
+
+/// The conditions that the objects follow which have made a backup.
+const WATCHED: [&str; 2] = ["Ready", "Stalled"];
+
+/// The objects that have made a backup, by its labels.
+fn owners(object: &DcsBackup) -> impl Iterator<Item = ObjectId> {
+    let namespace = object.namespace().unwrap_or_default();
+    [(SCHEDULE_LABEL, "DcsBackupSchedule"), (RESTORE_LABEL, "DcsRestore")]
+        .into_iter()
+        .filter_map(move |(label, kind)| Some(ObjectId::new(kind, &namespace, object.labels().get(label)?)))
 }
 
 /// Whether a DcsBackup is about the instance `id`, or about the DcsInstance that manages it. Several DcsInstances can name one
@@ -72,7 +87,25 @@ impl ManagedResource for DcsBackup {
     }
 
     fn links(&self) -> BTreeSet<Link> {
-        [Link::object(Relation::Instance, instance_of(self))].into()
+        let instance = Link::object(Relation::Instance, instance_of(self));
+        let owners = owners(self).map(|owner| Link::object(Relation::Owner, owner));
+        owners.chain([instance]).collect()
+    }
+
+    /// Its end, its backup, whether that can be restored, and what keeps it.
+    fn projection(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let status = self.status.as_ref();
+        status.and_then(|status| status.outcome.as_ref()).map(JobOutcome::as_str).hash(&mut hasher);
+        status.and_then(|status| status.id.as_ref()).hash(&mut hasher);
+        status.and_then(|status| status.restorable).hash(&mut hasher);
+        let conditions = status.map(DcsBackupStatus::conditions).unwrap_or_default();
+        for condition in conditions.iter().filter(|condition| WATCHED.contains(&condition.type_.as_str())) {
+            (&condition.type_, &condition.status, &condition.reason).hash(&mut hasher);
+        }
+        let keeps = self.spec.deletion_policy == Some(DeletionPolicy::Retain);
+        (self.spec.pinned, keeps, self.is_deleting()).hash(&mut hasher);
+        hasher.finish()
     }
 
     fn claim(&self) -> Option<Claim> {
@@ -83,7 +116,9 @@ impl ManagedResource for DcsBackup {
             uid: self.uid().unwrap_or_default(),
         };
         let since = self.creation_timestamp().map(|since| time::from_kube(&since)).unwrap_or_default();
-        Some(Claim { holder, urgency: Urgency::Requested, since })
+        let is_scheduled = self.labels().contains_key(SCHEDULE_LABEL);
+        let urgency = if is_scheduled { Urgency::Scheduled } else { Urgency::Requested };
+        Some(Claim { holder, urgency, since })
     }
 
     fn recorded_account(&self) -> Option<&CloudAccount> {

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
@@ -136,6 +136,26 @@ impl<K: ManagedResource> ObjectApi<K> for KubeObjects<K> {
         let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         let found = answer(self.timeout, api.get(K::crd_name())).await?;
         found.map(|live| Definition::of(&live, &K::crd())).map_err(|status| refusal(&status))
+    }
+
+    async fn create(&self, object: &K) -> Result<K, ClusterError> {
+        let api = self.api(object.meta().namespace.as_deref().unwrap_or_default());
+        let parameters =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let created = answer(self.timeout, api.create(&parameters, object)).await?;
+        created.map(pruned).map_err(|status| refusal(&status))
+    }
+
+    async fn delete(&self, object: &K) -> Result<(), ClusterError> {
+        let key = NamespacedName::of(object);
+        let preconditions = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
+        let parameters = DeleteParams::default().preconditions(preconditions);
+        let api = self.api(&key.namespace);
+        match answer(self.timeout, api.delete(&key.name, &parameters)).await? {
+            Ok(_) => Ok(()),
+            Err(status) if is_missing(&status) => Ok(()),
+            Err(status) => Err(refusal(&status)),
+        }
     }
 
     /// By server-side apply. The resourceVersion also guards the object's identity, since no two objects share one. The

@@ -12,13 +12,17 @@ use kube::api::PartialObjectMeta;
 use crate::{
     api::GROUP,
     controller::field_managers::{keeps_own_value, sets_data},
-    formats::{ADDRESS_ANNOTATION, IN_USE_FINALIZER, INSTANCE_FINALIZER, RECORD_ANNOTATION, binding_keys},
+    formats::{
+        ADDRESS_ANNOTATION, BACKUP_FINALIZER, IN_USE_FINALIZER, INSTANCE_FINALIZER, RECORD_ANNOTATION,
+        binding_keys,
+    },
 };
 
 /// The longest kept value of an annotation or label, and name of a finalizer, in bytes.
 const MAX_VALUE: usize = 1024;
 /// Finalizers that are kept wherever they stand: the operator's own, and those of Kubernetes.
-const KNOWN_FINALIZERS: [&str; 4] = [INSTANCE_FINALIZER, IN_USE_FINALIZER, "foregroundDeletion", "orphan"];
+const KNOWN_FINALIZERS: [&str; 5] =
+    [INSTANCE_FINALIZER, BACKUP_FINALIZER, IN_USE_FINALIZER, "foregroundDeletion", "orphan"];
 /// Kept annotations, labels and foreign finalizers each, at most.
 const MAX_ENTRIES: usize = 16;
 

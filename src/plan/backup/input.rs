@@ -1,22 +1,21 @@
 //! The complete input of a plan. The reconciler gathers it and decides nothing; the planner reads nothing else.
 
-use std::{sync::Arc, time::Duration};
-
-use chrono::{DateTime, Utc};
+use std::time::Duration;
 
 use crate::{
     api::{
         DcsBackupSpec, DcsBackupStatus,
-        instance::{CloudAccount, DeletionPolicy, Holder},
+        instance::DeletionPolicy,
         operation::OperationStatus,
         time,
         words::{OperationOutcome, OperationType},
     },
     dcs::model::{BackupRecord, BackupStatus},
-    formats::{Execution, JobMark, OwnerHash},
+    formats::{Execution, JobMark},
     plan::{
         Blocker, Definition,
         instance::observed::{Detail, Now, PlannerSettings, ResolvedAccount},
+        job::{InstanceObject, RecordList, Records, Subject},
         operation::{AttemptContext, Creation, is_unresolved},
     },
 };
@@ -58,57 +57,6 @@ pub struct Observed {
     pub settings: PlannerSettings,
 }
 
-/// The identity and the lifecycle of the object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
-    /// metadata.namespace.
-    pub namespace: String,
-    /// metadata.name.
-    pub name: String,
-    /// metadata.uid.
-    pub uid: String,
-    /// metadata.generation.
-    pub generation: i64,
-    /// metadata.creationTimestamp.
-    pub created: DateTime<Utc>,
-    /// metadata.deletionTimestamp is set.
-    pub deleting: bool,
-    /// It carries the operator's finalizer.
-    pub finalizer: bool,
-    /// The value of the annotation that asks for a retry.
-    pub retry_token: Option<String>,
-}
-
-/// The DcsInstance that the object is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InstanceObject {
-    /// Not every DcsInstance is known yet.
-    Unknown,
-    /// It does not exist.
-    Missing,
-    /// It exists.
-    Found(Box<InstanceView>),
-}
-
-/// What a DcsInstance says of its instance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InstanceView {
-    /// `status.id`.
-    pub id: Option<String>,
-    /// It is being deleted.
-    pub deleting: bool,
-    /// `spec.paused`.
-    pub paused: bool,
-    /// `status.holder`.
-    pub holder: Option<Holder>,
-    /// The cache mode in `status.resolved`.
-    pub cache_mode: Option<String>,
-    /// `status.account`.
-    pub account: Option<CloudAccount>,
-    /// The hash of its owner in the tags of its instance.
-    pub owner: Option<OwnerHash>,
-}
-
 /// Another DcsBackup of the same DcsInstance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sibling {
@@ -134,26 +82,9 @@ pub struct LookupResults {
 }
 
 /// The backups of an instance.
-#[derive(Debug, Clone)]
-pub enum Backups {
-    /// A complete list.
-    Listed(BackupList),
-    /// The cloud says that the instance does not exist.
-    InstanceNotFound,
-    /// They could not be listed completely.
-    Failed(Blocker),
-}
-
-/// A complete list. Times are monotonic.
-#[derive(Debug, Clone)]
-pub struct BackupList {
-    /// When it began.
-    pub begun: Duration,
-    /// When the complete list before it began.
-    pub before: Option<Duration>,
-    /// The backups.
-    pub records: Arc<[BackupRecord]>,
-}
+pub type Backups = Records<BackupRecord>;
+/// A complete list of them.
+pub type BackupList = RecordList<BackupRecord>;
 
 // === impl BackupList ===
 

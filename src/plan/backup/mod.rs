@@ -13,9 +13,7 @@ mod status;
 
 pub use self::{
     action::{CloudAction, KubeAction, Lookup, Plan},
-    input::{
-        BackupList, Backups, InstanceObject, InstanceView, LookupResults, Observed, Sibling, Subject, mark,
-    },
+    input::{BackupList, Backups, LookupResults, Observed, Sibling, mark},
     plan::plan,
     status::claims_instance,
 };

@@ -132,6 +132,25 @@ fn id_of(write: &Write) -> Id {
     (write.kind.clone(), write.key.clone())
 }
 
+/// Deletes the version that was read: its uid and resourceVersion.
+fn delete_read(
+    store: &mut Store,
+    by: &'static str,
+    id: &Id,
+    (uid, version): &(String, String),
+) -> Result<(), ClusterError> {
+    match store.get(id) {
+        None => Ok(()),
+        Some(now) if now["metadata"]["uid"] != **uid => {
+            Err(ClusterError::Conflict("another one has the name".to_owned()))
+        }
+        Some(now) if now["metadata"]["resourceVersion"] != **version => {
+            Err(ClusterError::Conflict("it is another version".to_owned()))
+        }
+        Some(_) => store.delete(by, id),
+    }
+}
+
 impl MemoryCluster {
     pub(crate) fn new() -> Self {
         Self {
@@ -362,6 +381,18 @@ impl<K: ManagedResource> ObjectApi<K> for MemoryView {
         self.cluster.call(|store| Ok(store.get(&id).is_some())).await
     }
 
+    async fn create(&self, object: &K) -> Result<K, ClusterError> {
+        let id = id(&object.object_id());
+        let object = serde_json::to_value(object).unwrap();
+        self.cluster.call(|store| Ok(decode(store.create("create", &id, object)?.as_ref()))).await
+    }
+
+    async fn delete(&self, object: &K) -> Result<(), ClusterError> {
+        let id = id(&object.object_id());
+        let read = (object.uid().unwrap(), object.resource_version().unwrap());
+        self.cluster.call(|store| delete_read(store, "delete", &id, &read)).await
+    }
+
     async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
         let id = id(&object.object_id());
         let version = object.resource_version().unwrap();
@@ -438,18 +469,7 @@ impl SecretApi for MemoryView {
 
     async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
         let id = secret_id(&NamespacedName::of(secret));
-        let (uid, version) = (secret.uid().unwrap(), secret.resource_version().unwrap());
-        self.cluster
-            .call(|store| match store.get(&id) {
-                None => Ok(()),
-                Some(now) if now["metadata"]["uid"] != *uid => {
-                    Err(ClusterError::Conflict("another one has the name".to_owned()))
-                }
-                Some(now) if now["metadata"]["resourceVersion"] != *version => {
-                    Err(ClusterError::Conflict("it is another version".to_owned()))
-                }
-                Some(_) => store.delete("secret", &id),
-            })
-            .await
+        let read = (secret.uid().unwrap(), secret.resource_version().unwrap());
+        self.cluster.call(|store| delete_read(store, "secret", &id, &read)).await
     }
 }

@@ -16,12 +16,13 @@ use crate::{
         backup::{
             action::{CloudAction, Lookup, Step},
             decision::Decision,
-            input::{BackupList, InstanceObject, InstanceView, Observed},
+            input::{BackupList, Observed},
             limit,
         },
         blocker::retry_class,
         conditions::JobSituation,
         instance::observed::{CredentialsSource, Detail, InstanceSnapshot},
+        job::{InstanceObject, InstanceView},
         operation::is_unresolved,
         schedule::RetryClass,
     },
@@ -80,7 +81,7 @@ fn look(o: &Observed) -> Decision {
     if let Some(record) = list.marked(&o.mark(instance)) {
         return follow::from_record(o, record);
     }
-    if let Some(end) = o.unseen_until().filter(|end| !listed::proves_since(list, *end)) {
+    if let Some(end) = o.unseen_until().filter(|end| !list.proves_since(*end)) {
         let message = "the outcome of the last request is not known yet: the list of backups has to show it";
         return listed::until_proven(o, end, Decision::in_progress(o, Reason::Running, message));
     }

@@ -16,11 +16,12 @@ use crate::{
         backup::{
             action::{CloudAction, Lookup, Step},
             decision::Decision,
-            input::{InstanceObject, Observed},
+            input::Observed,
         },
         blocker::retry_class,
         conditions::JobSituation,
         instance::observed::Detail,
+        job::InstanceObject,
         schedule::RetryClass,
     },
 };
@@ -99,7 +100,7 @@ fn look(o: &Observed, definition: &Definition) -> Decision {
             Some(_) => o.open_request().map(|operation| o.attempts().window_end(Some(operation))),
             None => o.unseen_until(),
         };
-        return match end.filter(|end| !listed::proves_since(list, *end)) {
+        return match end.filter(|end| !list.proves_since(*end)) {
             Some(end) => {
                 let message =
                     "the outcome of the last request is not known yet: the list of backups has to show it";

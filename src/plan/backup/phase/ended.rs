@@ -9,10 +9,11 @@ use crate::{
         backup::{
             action::{Lookup, Step},
             decision::Decision,
-            input::{InstanceObject, Observed},
+            input::Observed,
         },
         conditions::{JobResult, JobSituation},
         instance::observed::Detail,
+        job::InstanceObject,
     },
 };
 

@@ -10,12 +10,9 @@ use crate::{
     api::{Reason, words::JobOutcome},
     dcs::model::{BackupRecord, BackupStatus, failure_meaning},
     plan::{
-        backup::{
-            decision::Decision,
-            input::{InstanceObject, Observed},
-            status::progress,
-        },
+        backup::{decision::Decision, input::Observed, status::progress},
         conditions::JobSituation,
+        job::InstanceObject,
     },
 };
 
@@ -43,7 +40,7 @@ pub(in crate::plan::backup) fn decide(o: &Observed, id: &str) -> Decision {
     }
     let requested = o.open_request().map(|operation| o.attempts().window_end(Some(operation)));
     let end = requested.unwrap_or(o.first_seen);
-    if listed::proves_since(list, end) {
+    if list.proves_since(end) {
         let message = format!("DCS does not list backup {id} of instance {instance}");
         return Decision::failed(o, Reason::OperationFailed, message);
     }

@@ -9,9 +9,10 @@ use crate::{
         backup::{
             action::{Lookup, Step},
             decision::Decision,
-            input::{BackupList, Backups, InstanceObject, Observed},
+            input::{BackupList, Backups, Observed},
         },
         instance::observed::Detail,
+        job::InstanceObject,
     },
 };
 
@@ -99,11 +100,6 @@ pub(in crate::plan::backup) enum Confirmation {
     Read(Step),
     /// The read failed, or shows the instance.
     Failed(Blocker),
-}
-
-/// Whether two complete lists that began after `end` lack what could still have arrived until then.
-pub(in crate::plan::backup) fn proves_since(list: &BackupList, end: Duration) -> bool {
-    list.begun >= end && list.before.is_some_and(|before| before >= end)
 }
 
 /// The decision of a phase that waits for newer lists.

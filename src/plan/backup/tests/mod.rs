@@ -23,6 +23,7 @@ use crate::{
         instance::observed::{
             CredentialsSource, Detail, InstanceSnapshot, Now, PlannerSettings, ResolvedAccount,
         },
+        job::{InstanceObject, InstanceView, Subject},
     },
 };
 

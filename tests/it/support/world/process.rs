@@ -153,6 +153,8 @@ impl Process {
             client_factory: wire,
             inventory: Inventory::new(setup.inventory.clone(), Arc::clone(&clock)),
             links: Arc::default(),
+            backup_lists: Default::default(),
+            restore_lists: Default::default(),
             pins: Arc::new(view.clone()),
             clock,
             random: Arc::new(FromName(name.to_owned(), AtomicU64::new(0))),
@@ -187,7 +189,6 @@ impl Process {
             instances: view.clone(),
             shared: Arc::clone(&shared),
             local_states: Default::default(),
-            lists: Default::default(),
         };
         let probes = Probes {
             objects: view.clone(),

@@ -1,4 +1,4 @@
-//! The lists of backups, by instance: the objects about one instance share them.
+//! The lists of backups and of restores, by instance: the objects about one instance share them.
 
 use std::{
     collections::HashMap,
@@ -7,9 +7,8 @@ use std::{
 };
 
 use crate::{
-    dcs::model::BackupRecord,
     inventory::AccountKey,
-    plan::backup::{BackupList, Backups},
+    plan::job::{RecordList, Records},
 };
 
 /// A list that is older than this is of no use to any object.
@@ -17,39 +16,39 @@ const MAX_AGE: Duration = Duration::from_secs(7200);
 /// The least time between the beginnings of two lists that count as two.
 const APART: Duration = Duration::from_secs(5);
 
-/// The newest answer about the backups of each instance.
-#[derive(Debug, Default)]
-pub struct BackupLists(Mutex<HashMap<(AccountKey, String), Entry>>);
+/// The newest answer about the records of each instance.
+#[derive(Debug)]
+pub struct RecordLists<R>(Mutex<HashMap<(AccountKey, String), Entry<R>>>);
 
 /// What is kept of an instance.
 #[derive(Debug)]
-struct Entry {
+struct Entry<R> {
     /// When the newest answer was asked for.
     begun: Duration,
-    /// Its backups; `None` if the cloud says that it does not exist.
-    records: Option<Arc<[BackupRecord]>>,
+    /// Its records; `None` if the cloud says that it does not exist.
+    records: Option<Arc<[R]>>,
     /// When complete lists began, in order: the newest, those less than [`APART`] before it, and one more.
     times: Vec<Duration>,
 }
 
-// === impl BackupLists ===
+// === impl RecordLists ===
 
-impl BackupLists {
+impl<R> RecordLists<R> {
     /// The newest answer about an instance, if it was asked for at `since` or later.
-    pub fn get(&self, account: &AccountKey, instance: &str, since: Duration) -> Option<Backups> {
+    pub fn get(&self, account: &AccountKey, instance: &str, since: Duration) -> Option<Records<R>> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(&(account.clone(), instance.to_owned()))?;
         (entry.begun >= since).then(|| entry.answer())
     }
 
-    /// Keeps an answer that was asked for at `begun`: the backups, or `None` if the instance does not exist.
+    /// Keeps an answer that was asked for at `begun`: the records, or `None` if the instance does not exist.
     pub fn put(
         &self,
         account: &AccountKey,
         instance: &str,
         begun: Duration,
-        records: Option<Vec<BackupRecord>>,
-    ) -> Backups {
+        records: Option<Vec<R>>,
+    ) -> Records<R> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| begun.saturating_sub(entry.begun) < MAX_AGE);
         let key = (account.clone(), instance.to_owned());
@@ -62,10 +61,16 @@ impl BackupLists {
     }
 }
 
+impl<R> Default for RecordLists<R> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
 // === impl Entry ===
 
-impl Entry {
-    fn renew(&mut self, begun: Duration, records: Option<Arc<[BackupRecord]>>) {
+impl<R> Entry<R> {
+    fn renew(&mut self, begun: Duration, records: Option<Arc<[R]>>) {
         (self.begun, self.records) = (begun, records);
         if self.records.is_none() {
             self.times.clear();
@@ -77,11 +82,11 @@ impl Entry {
         self.times.drain(..last);
     }
 
-    fn answer(&self) -> Backups {
-        let Some(records) = &self.records else { return Backups::InstanceNotFound };
+    fn answer(&self) -> Records<R> {
+        let Some(records) = &self.records else { return Records::InstanceNotFound };
         let is_apart = |time: &Duration| self.begun.saturating_sub(*time) >= APART;
         let before = self.times.first().copied().filter(is_apart);
-        Backups::Listed(BackupList { begun: self.begun, before, records: Arc::clone(records) })
+        Records::Listed(RecordList { begun: self.begun, before, records: Arc::clone(records) })
     }
 }
 
@@ -97,16 +102,16 @@ mod tests {
         }
     }
 
-    fn before(answer: &Backups) -> Option<u64> {
+    fn before(answer: &Records<u32>) -> Option<u64> {
         match answer {
-            Backups::Listed(list) => list.before.map(|before| before.as_secs()),
+            Records::Listed(list) => list.before.map(|before| before.as_secs()),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn a_list_serves_all_that_need_none_newer() {
-        let lists = BackupLists::default();
+        let lists = RecordLists::<u32>::default();
         let (a, at) = (account("a"), Duration::from_secs);
         assert!(lists.get(&a, "i", at(0)).is_none());
         lists.put(&a, "i", at(10), Some(Vec::new()));
@@ -120,7 +125,7 @@ mod tests {
     #[test]
     fn the_list_before_is_some_seconds_older() {
         for step in [1, 2, 4, 5, 15] {
-            let lists = BackupLists::default();
+            let lists = RecordLists::<u32>::default();
             for n in 0..20 {
                 let now = n * step;
                 let answer = lists.put(&account("a"), "i", Duration::from_secs(now), Some(Vec::new()));
@@ -132,12 +137,12 @@ mod tests {
 
     #[test]
     fn an_instance_that_does_not_exist_is_kept_too() {
-        let (lists, a, at) = (BackupLists::default(), account("a"), Duration::from_secs);
+        let (lists, a, at) = (RecordLists::<u32>::default(), account("a"), Duration::from_secs);
         lists.put(&a, "i", at(0), Some(Vec::new()));
         lists.put(&a, "i", at(10), None);
-        assert!(matches!(lists.get(&a, "i", at(10)), Some(Backups::InstanceNotFound)));
+        assert!(matches!(lists.get(&a, "i", at(10)), Some(Records::InstanceNotFound)));
         let slower = lists.put(&a, "i", at(9), Some(Vec::new()));
-        assert!(matches!(slower, Backups::InstanceNotFound));
+        assert!(matches!(slower, Records::InstanceNotFound));
         assert_eq!(before(&lists.put(&a, "i", at(20), Some(Vec::new()))), None);
     }
 }
