@@ -24,8 +24,8 @@ pub use self::{
         ReclaimPolicy,
     },
     status::{
-        Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, PendingApproval, RepeatedChange, Resolved,
-        ResolvedWindow,
+        Applied, Binding, DcsInstanceStatus, Endpoint, Endpoints, InstanceBackups, PendingApproval,
+        RepeatedChange, Resolved, ResolvedWindow,
     },
 };
 pub use super::operation::{CloudAccount, Holder, OperationStatus, PendingChange};

@@ -67,6 +67,11 @@ pub struct DcsInstanceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
 
+    /// The backups of the instance in DCS, those of the backup policy and of the console too, as last listed: after each
+    /// DcsBackup, and about once an hour. Absent for a single-node instance, which has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups: Option<InstanceBackups>,
+
     /// How often a deleted instance was replaced by a new one; at a limit the object is Stalled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -243,6 +248,32 @@ pub struct Binding {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
     pub name: String,
+}
+
+/// The backups of an instance in DCS.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceBackups {
+    /// How many exist: those that have files, and those that are being made.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub total: i32,
+    /// How many of them the backup policy made.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub automatic: i32,
+    /// How many DCS keeps: one more removes the earliest (`--backup-limit`). Absent if there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub limit: Option<i32>,
+    /// When the newest backup that can be restored was complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub last_successful_time: Option<Time>,
+    /// ID of that backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_successful_id: Option<String>,
 }
 
 /// What was declared and applied.

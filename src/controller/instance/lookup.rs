@@ -72,6 +72,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 let found = found.map_err(|error| self.cluster_blocker(context, what, &error));
                 context.observed.lookups.pins = Some(found);
             }
+            Lookup::Backups { .. } => {}
             Lookup::Flavors => {
                 let answer = self.shared.inventory.flavors(&account).await;
                 context.observed.lookups.flavors = Some(self.listed("flavors", answer)?);

@@ -307,6 +307,27 @@ impl BackupRecord {
     pub fn is_restorable(&self) -> bool {
         self.status == Some(BackupStatus::Succeed) && self.is_support_restore == Some(true)
     }
+
+    /// Whether it takes one of the places that an instance has: it is being made, or has files. Whether a failed one does is
+    /// not documented.
+    pub fn is_kept(&self) -> bool {
+        match &self.status {
+            Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Succeed) => true,
+            // An unknown word may be one of a backup with files.
+            Some(BackupStatus::Other(_)) | None => true,
+            Some(BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted) => false,
+        }
+    }
+
+    /// Whether the backup policy made it.
+    pub fn is_automatic(&self) -> bool {
+        self.backup_type == Some(BackupType::Auto)
+    }
+
+    /// When a backup that has ended was complete. An answer without that time has the time of the request.
+    pub fn completed_at(&self) -> Option<DateTime<Utc>> {
+        self.updated_at.or(self.execution_at).or(self.created_at)
+    }
 }
 
 #[cfg(test)]

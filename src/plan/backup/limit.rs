@@ -25,7 +25,7 @@ pub(super) fn check(o: &Observed, list: &BackupList) -> Verdict {
         let is_full = counted.len() >= limit;
         counted.into_iter().filter(|_| is_full).min_by_key(|record| record.created_at)
     };
-    let both = [removed(is_kept), removed(|record| is_kept(record) || is_failed(record))];
+    let both = [removed(BackupRecord::is_kept), removed(|record| record.is_kept() || is_failed(record))];
     let verdicts = both.into_iter().flatten().map(|record| verdict(o, list, record, limit));
     // A failed record that goes is no loss.
     let mut pushes_out = Verdict::Room;
@@ -37,16 +37,6 @@ pub(super) fn check(o: &Observed, list: &BackupList) -> Verdict {
         }
     }
     pushes_out
-}
-
-/// It runs, or has files.
-fn is_kept(record: &BackupRecord) -> bool {
-    match &record.status {
-        Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Succeed) => true,
-        // An unknown word may be one of a backup with files.
-        Some(BackupStatus::Other(_)) | None => true,
-        Some(BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted) => false,
-    }
 }
 
 fn is_failed(record: &BackupRecord) -> bool {

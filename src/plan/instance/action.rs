@@ -103,6 +103,11 @@ pub enum Lookup {
         /// Its id.
         id: String,
     },
+    /// The backups of the instance.
+    Backups {
+        /// Its id.
+        id: String,
+    },
     /// The flavors on offer.
     Flavors,
     /// The maintenance windows on offer.

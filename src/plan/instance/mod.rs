@@ -5,6 +5,7 @@
 
 mod absence;
 mod action;
+mod backups;
 mod create_spec;
 mod decision;
 mod diff;

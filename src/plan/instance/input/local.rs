@@ -29,6 +29,8 @@ pub struct LocalState {
     pub last_seen: Option<(String, Duration)>,
     /// Since when reads of the instance's detail differ from the lists.
     pub differs_since: Option<Duration>,
+    /// When the backups of the instance were last asked for, whatever the answer was.
+    pub backups_asked: Option<Duration>,
     /// The tags of instances that the list shows without tags, by id.
     pub read_tags: BTreeMap<String, ReadTags>,
     /// The Secrets, as last written or compared.

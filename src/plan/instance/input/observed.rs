@@ -20,7 +20,7 @@ use crate::{
         instance::{CloudAccount, ReclaimPolicy},
         words::OperationType,
     },
-    dcs::model::{Flavor, InstanceFacts, MaintenanceWindow},
+    dcs::model::{BackupRecord, Flavor, InstanceFacts, MaintenanceWindow},
     formats::OwnerHash,
     plan::{
         Definition,
@@ -48,6 +48,8 @@ pub struct Observed {
     pub claims: Option<Vec<Claim>>,
     /// The object's part of the account's lists; `None` while there is no account to list.
     pub lists: Option<AccountLists>,
+    /// The newest list of the instance's backups that this process has.
+    pub backups: Option<ListedBackups>,
     /// The object's Secrets: what the operator noted in their metadata.
     pub notes: Secrets,
     /// The results of this reconcile's lookups.
@@ -58,6 +60,17 @@ pub struct Observed {
     pub now: Now,
     /// The operator's settings.
     pub settings: PlannerSettings,
+}
+
+/// A complete list of the backups of an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedBackups {
+    /// The id of the instance.
+    pub instance: String,
+    /// When the list began, by the monotonic clock.
+    pub begun: Duration,
+    /// The backups, those that do not exist any more too.
+    pub records: Arc<[BackupRecord]>,
 }
 
 /// The identity and the lifecycle of the object.

@@ -14,6 +14,7 @@ use crate::{
         instance::{
             absence,
             action::{CloudAction, KubeAction, Plan, Step},
+            backups,
             decision::Decision,
             holder,
             input::{
@@ -56,6 +57,9 @@ pub(in crate::plan::instance) fn compose(o: &Observed, decision: Decision) -> Pl
     let mut status = status_without_binding(o, &decision, (readiness, &ready_message));
     status.holder = holder;
     set_binding(o, &mut decision, (readiness, &ready_message), &mut status);
+    if let Some(step) = backups::lookup(o, &decision, &status) {
+        decision.step = step;
+    }
     let intent = match &decision.step {
         Step::CloudAction(action) => Some(Box::new(intent::record_intent(o, action, &status))),
         Step::Nothing | Step::Lookup(_) | Step::AddFinalizer | Step::RemoveFinalizer | Step::Prepare(_) => {
@@ -82,13 +86,14 @@ fn status_without_binding(
         status.resolved = Some(resolved.clone());
     }
     if decision.id.is_none() || decision.disowned || gone_reason(o, readiness.0).is_some() {
-        (status.cloud_status, status.endpoints) = (None, None);
+        (status.cloud_status, status.endpoints, status.backups) = (None, None, None);
     }
     status.id.clone_from(&decision.id);
     if let Some(facts) = &decision.facts {
         observation::facts(o, facts, &mut status);
     }
     observation::policies(o, &mut status);
+    status.backups = backups::report(o, decision, status.backups.take());
     set_conditions(o, &decision.assessment, readiness, &mut status);
     status
 }

@@ -1,6 +1,7 @@
 //! Tests of the planner: single situations, and properties of all of them.
 
 mod adopt_observe;
+mod backups;
 mod binding;
 mod create;
 mod delete;
@@ -126,6 +127,7 @@ fn observed(more: Value) -> Observed {
         claims: Some(Vec::new()),
         notes: Default::default(),
         lists: Some(listed_at(945, 950)),
+        backups: None,
         // The tests in `binding` cover the binding Secret.
         lookups: lookups(),
         local: LocalState { first_seen: s(900), finalizer_added: true, ..LocalState::default() },
@@ -342,6 +344,7 @@ fn step_of(plan: &Plan) -> String {
         Step::Lookup(Lookup::Detail { id }) => format!("read detail {id}"),
         Step::Lookup(Lookup::Candidate { id }) => format!("read candidate {id}"),
         Step::Lookup(Lookup::Definition) => "read definition".to_owned(),
+        Step::Lookup(Lookup::Backups { .. }) => "list backups".to_owned(),
         Step::Lookup(Lookup::Pins { .. }) => "read pins".to_owned(),
         Step::Lookup(Lookup::Flavors) => "read flavors".to_owned(),
         Step::Lookup(Lookup::Windows) => "read windows".to_owned(),

@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     api::instance::{Applied, Resolved},
+    dcs::model::BackupRecord,
     formats::UID_TAG,
     plan::{
+        instance::observed::ListedBackups,
         instance::secrets::{ChosenState, Pending, Secrets},
         operation::Creation,
     },
@@ -55,6 +57,8 @@ pub(super) struct World {
     record: Result<PasswordFacts, Blocker>,
     binding: Result<BindingState, Blocker>,
     definition: Result<Definition, Blocker>,
+    /// `None` if they cannot be listed.
+    backups: Option<Arc<[BackupRecord]>>,
 }
 
 fn any_spec(dice: &mut Dice<'_>) -> Value {
@@ -224,6 +228,12 @@ fn any_notes(dice: &mut Dice<'_>, found: &Result<PasswordFacts, Blocker>) -> Sec
     }
 }
 
+fn any_backups() -> Arc<[BackupRecord]> {
+    let record =
+        json!({"backup_id": "b-1", "status": "succeed", "is_support_restore": true, "backup_type": "auto"});
+    [serde_json::from_value(record).unwrap()].into()
+}
+
 fn any_world(bytes: &[u8]) -> World {
     let dice = &mut Dice(bytes.iter());
     let mut o = observed(any_spec(dice));
@@ -362,11 +372,12 @@ fn any_world(bytes: &[u8]) -> World {
     if let Some(lists) = &mut o.lists {
         lists.overlay_recent_reads(&o.local);
     }
-    World { o, details, flavors, password, record, binding, definition }
+    let backups = dice.maybe(2, &[any_backups(), Vec::new().into()]);
+    World { o, details, flavors, password, record, binding, definition, backups }
 }
 
 pub(super) fn world() -> impl Strategy<Value = World> {
-    proptest::collection::vec(any::<u8>(), 196).prop_map(|bytes| any_world(&bytes))
+    proptest::collection::vec(any::<u8>(), 198).prop_map(|bytes| any_world(&bytes))
 }
 
 /// One reconcile, as the controller runs it: it performs up to six lookups that plans ask for. Returns every plan with
@@ -412,6 +423,14 @@ pub(super) fn reconcile(world: &World) -> Vec<(Observed, Plan)> {
                 o.lookups.candidate = Some((id, detail));
             }
             Step::Lookup(Lookup::Definition) => o.lookups.definition = Some(world.definition.clone()),
+            Step::Lookup(Lookup::Backups { id }) => {
+                o.local.backups_asked = Some(o.now.monotonic);
+                o.backups = world.backups.clone().map(|records| ListedBackups {
+                    instance: id,
+                    begun: o.now.monotonic,
+                    records,
+                });
+            }
             Step::Lookup(Lookup::Pins { .. }) => o.lookups.pins = Some(Ok(Vec::new())),
             Step::Lookup(Lookup::Flavors) => o.lookups.flavors = Some(world.flavors.clone()),
             Step::Lookup(Lookup::Windows) => o.lookups.windows = Some(Ok(Vec::new().into())),
