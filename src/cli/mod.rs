@@ -5,7 +5,9 @@ mod backups;
 mod cloud;
 pub mod crds;
 pub mod docs;
+mod objects;
 mod output;
+mod restore;
 mod run;
 pub mod simulate;
 
@@ -48,6 +50,11 @@ enum Command {
     /// It uses your own rights in the cluster (KUBECONFIG), which must allow to read the object and the Secret with its
     /// credentials. Who has a link can read all data.
     BackupLinks(backups::LinksArgs),
+    /// Print the manifest of a DcsRestore, and say which backup it would restore now. Read-only.
+    ///
+    /// It uses your own rights in the cluster (KUBECONFIG), which must allow to read the object, the Secret with its
+    /// credentials and the DcsBackups of the namespace. It changes nothing: pass the manifest on to kubectl create.
+    Restore(restore::RestoreArgs),
     /// Serve a simulated cloud on this machine, for tests and for the development of manifests.
     Simulate(Box<simulate::SimulateArgs>),
     /// Print the CustomResourceDefinitions for `kubectl apply --server-side -f -`.
@@ -63,6 +70,12 @@ pub enum Failure {
     /// Arguments or settings are invalid.
     #[error("{0}")]
     Usage(String),
+    /// Something that the command names does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The cluster does not permit a read.
+    #[error("{0}")]
+    Forbidden(String),
     /// A cloud request failed.
     #[error("{error}\n{}", error.class().advice())]
     Cloud {
@@ -121,6 +134,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             telemetry::init("warn", telemetry::Format::Text);
             runtime()?.block_on(backups::links(args))
         }
+        Command::Restore(args) => {
+            telemetry::init("warn", telemetry::Format::Text);
+            runtime()?.block_on(restore::run(args))
+        }
         Command::Simulate(args) => {
             telemetry::init("info", telemetry::Format::Text);
             Ok(runtime()?.block_on(simulate::run(*args))?)
@@ -152,6 +169,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::NotFound(_) => 3,
+            Self::Forbidden(_) => 4,
             Self::Output(_) | Self::Start(_) | Self::Simulate(_) | Self::Lease(_) => 1,
             Self::Cloud { error } if matches!(error.failure(), CallFailure::NotAttempted(_)) => 2,
             Self::Cloud { error } => match error.class() {

@@ -1,0 +1,150 @@
+//! The manifest of a DcsRestore.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::{choice::Source, time::shown};
+use crate::cli::objects::ObjectName;
+
+/// The longest name of a DcsRestore: the backup before it has a longer one.
+const MAX_NAME: usize = 47;
+/// What a default name keeps of the instance's.
+const MAX_PREFIX: usize = 25;
+
+/// A DcsRestore to print.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    pub(super) name: String,
+    pub(super) instance: ObjectName,
+    pub(super) source: Source,
+    /// Until when the restore may begin. Without it, the restore waits for an approval.
+    pub(super) not_after: Option<DateTime<Utc>>,
+    pub(super) backup_first: bool,
+}
+
+// === impl Manifest ===
+
+impl Manifest {
+    /// As YAML.
+    ///
+    /// # Errors
+    /// A value of strings does not fail in practice.
+    pub(super) fn text(&self) -> io::Result<String> {
+        let yaml = serde_saphyr::to_string(&self.value()).map_err(io::Error::other)?;
+        Ok(format!("---\n{yaml}"))
+    }
+
+    fn value(&self) -> Value {
+        let ObjectName { namespace, name: instance } = &self.instance;
+        let source = match &self.source {
+            Source::LatestBefore(before) => json!({"latestBefore": shown(*before)}),
+            Source::BackupId(id) => json!({"backupId": id}),
+            Source::BackupRef(name) => json!({"backupRef": {"name": name}}),
+        };
+        let mut spec = json!({
+            "instanceRef": {"name": instance},
+            "source": source,
+            "backupFirst": self.backup_first,
+        });
+        if let (Some(not_after), Some(fields)) = (self.not_after, spec.as_object_mut()) {
+            let consent = json!({"target": instance, "notAfter": shown(not_after)});
+            fields.insert("consent".to_owned(), consent);
+        }
+        json!({
+            "apiVersion": "dcs.huaweicloud.com/v1alpha1",
+            "kind": "DcsRestore",
+            "metadata": {"name": self.name, "namespace": namespace},
+            "spec": spec,
+        })
+    }
+}
+
+/// `sessions-restore-20261201-0245`.
+pub(super) fn default_name(instance: &str, now: DateTime<Utc>) -> String {
+    let prefix: String = instance.chars().take(MAX_PREFIX).collect();
+    format!("{}-restore-{}", prefix.trim_end_matches(['-', '.']), now.format("%Y%m%d-%H%M"))
+}
+
+/// A name that the API server and the rules of DcsRestore accept.
+///
+/// # Errors
+/// What to write instead.
+pub(super) fn object_name(text: &str) -> Result<String, String> {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let is_outer = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let mut parts = text.split('.');
+    let is_valid = text.len() <= MAX_NAME
+        && text.chars().all(is_inner)
+        && parts.all(|part| is_outer(part.chars().next()) && is_outer(part.chars().last()));
+    let usage = || {
+        format!(
+            "write at most {MAX_NAME} lower-case letters, digits, - and ., beginning and ending with a letter or digit"
+        )
+    };
+    if is_valid { Ok(text.to_owned()) } else { Err(usage()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    fn manifest(source: Source, not_after: Option<&str>) -> Manifest {
+        Manifest {
+            name: "undo".to_owned(),
+            instance: "shop/sessions".parse().unwrap(),
+            source,
+            not_after: not_after.map(at),
+            backup_first: true,
+        }
+    }
+
+    #[test]
+    fn the_manifest_has_the_consent_and_the_source() {
+        let text = manifest(Source::LatestBefore(at("2026-12-01T02:40:00Z")), Some("2026-12-01T04:00:00.9Z"))
+            .text()
+            .unwrap();
+        let value: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(
+            value,
+            json!({
+                "apiVersion": "dcs.huaweicloud.com/v1alpha1",
+                "kind": "DcsRestore",
+                "metadata": {"name": "undo", "namespace": "shop"},
+                "spec": {
+                    "instanceRef": {"name": "sessions"},
+                    "source": {"latestBefore": "2026-12-01T02:40:00Z"},
+                    "consent": {"target": "sessions", "notAfter": "2026-12-01T04:00:00Z"},
+                    "backupFirst": true,
+                },
+            })
+        );
+        assert!(text.starts_with("---\n"), "{text}");
+    }
+
+    #[test]
+    fn without_a_validity_there_is_no_consent() {
+        let value = manifest(Source::BackupId("b-1".to_owned()), None).value();
+        assert_eq!(value["spec"].get("consent"), None);
+        assert_eq!(value["spec"]["source"], json!({"backupId": "b-1"}));
+        let named = manifest(Source::BackupRef("nightly".to_owned()), None).value();
+        assert_eq!(named["spec"]["source"], json!({"backupRef": {"name": "nightly"}}));
+    }
+
+    #[test]
+    fn names_fit() {
+        let now = at("2026-12-01T02:45:59Z");
+        assert_eq!(default_name("sessions", now), "sessions-restore-20261201-0245");
+        let long = default_name(&"abcdefghijklmnopqrstuvwx-yz".repeat(3), now);
+        assert_eq!(object_name(&long), Ok(long.clone()));
+        assert_eq!(long.len(), MAX_NAME - 1, "no - at the end of a part: {long}");
+        for wrong in ["", "A", "-a", "a-", "a..b", "a.-b", "a_b", &"a".repeat(48)] {
+            assert!(object_name(wrong).is_err(), "{wrong}");
+        }
+    }
+}
