@@ -118,6 +118,13 @@ const ALERTS: &[Alert] = &[
         summary: "Clients have no current Secret to connect with.",
     },
     Alert {
+        name: "DcsBackupOld",
+        expression: "time() - dcs_backup_last_success_timestamp_seconds > 2 * 86400",
+        lasts: "1h",
+        severity: "warning",
+        summary: "The newest backup that can be restored is older than two days; leave out instances without a daily backup.",
+    },
+    Alert {
         name: "DcsApiErrors",
         expression: "sum(rate(dcs_operator_api_requests_total{class!~\"ok|not found\"}[10m])) / \
                      sum(rate(dcs_operator_api_requests_total[10m])) > 0.1",
@@ -276,7 +283,9 @@ fn metrics() -> io::Result<String> {
             sentence(&cell(&metric.help)),
         ])
     });
-    let intro = "No label holds the name of an object: the number of series does not grow with the number of objects.";
+    let intro = "`dcs_backup_last_success_timestamp_seconds` has a series for each DcsInstance with a backup that can be \
+                 restored. No other label holds the\nname of an object: the number of other series does not grow with the \
+                 number of objects.";
     let table = head(["Metric", "Type", "Labels", "Description"]) + &rows.collect::<String>();
     Ok(format!("\n## Metrics\n\n{intro}\n\n{table}"))
 }
@@ -320,7 +329,7 @@ mod tests {
         let metrics = described(&text);
         for Alert { name, expression, summary, .. } in ALERTS {
             let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            let used: Vec<_> = words.filter(|word| word.starts_with("dcs_operator_")).collect();
+            let used: Vec<_> = words.filter(|word| word.starts_with("dcs_")).collect();
             assert!(!used.is_empty(), "{name}");
             for word in used {
                 let known = metrics.iter().find(|(metric, found)| {

@@ -18,7 +18,7 @@ use kube::{
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
-    api::{ConditionType, DcsBackup, DcsInstance, Reason},
+    api::{ConditionType, DcsBackup, DcsInstance, Reason, time},
     clock::Clock,
     controller::{
         Action, ClientFactory, EventSink, KubeSecrets, ManagedResource, Requeue, RunObserver, Shared,
@@ -27,7 +27,7 @@ use crate::{
     dcs::{Class, RequestObserver, model::InstanceStatus},
     inventory::Work,
     leader::Leadership,
-    metrics::{Metrics, ObjectLabels, Snapshot},
+    metrics::{InstanceLabels, Metrics, ObjectLabels, Snapshot},
     plan::{Warning, conditions::Transition},
     server::Probes,
 };
@@ -233,6 +233,7 @@ where
     let clock = Arc::clone(&shared.clock);
     at_most_once(SNAPSHOT_AGE, clock, move || {
         let (mut conditions, mut cloud_statuses) = (BTreeMap::new(), BTreeMap::new());
+        let mut last_backups = Vec::new();
         for object in objects.state() {
             let Some(status) = &object.status else { continue };
             for condition in &status.conditions {
@@ -241,6 +242,7 @@ where
             if let Some(cloud_status) = &status.cloud_status {
                 *cloud_statuses.entry(known(cloud_status, InstanceStatus::KNOWN)).or_insert(0) += 1;
             }
+            last_backups.extend(last_backup(&object));
         }
         for object in backups.state() {
             for condition in object.status.iter().flat_map(|status| &status.conditions) {
@@ -254,8 +256,17 @@ where
             oldest_observation: ages.iter().max().copied(),
             accounts: i64::try_from(ages.len()).unwrap_or(i64::MAX),
             leader: leadership.as_ref().is_none_or(Leadership::is_leader),
+            last_backups,
         }
     })
+}
+
+/// When the newest backup of an instance that can be restored was complete.
+fn last_backup(object: &DcsInstance) -> Option<(InstanceLabels, i64)> {
+    let at = object.status.as_ref()?.backups.as_ref()?.last_successful_time.as_ref()?;
+    let id = object.object_id();
+    let labels = InstanceLabels { namespace: id.namespace.clone(), instance: id.name.clone() };
+    Some((labels, time::from_kube(at).timestamp()))
 }
 
 /// Repeats the last result for a while: however many scrapes come, they do not walk all objects each.
@@ -295,6 +306,21 @@ mod tests {
         assert!((0..100).all(|_| snapshot() == 1));
         clock.advance(SNAPSHOT_AGE);
         assert!((0..100).all(|_| snapshot() == 2));
+    }
+
+    #[test]
+    fn an_instance_without_a_backup_has_no_series() {
+        let mut object = DcsInstance::new("sessions", Default::default());
+        object.metadata.namespace = Some("shop".to_owned());
+        assert_eq!(last_backup(&object), None);
+        object.status = serde_json::from_value(json!({"backups": {"total": 1}})).unwrap();
+        assert_eq!(last_backup(&object), None, "none can be restored");
+        object.status =
+            serde_json::from_value(json!({"backups": {"lastSuccessfulTime": "2026-11-30T19:06:41Z"}}))
+                .unwrap();
+        let (labels, at) = last_backup(&object).unwrap();
+        assert_eq!((labels.namespace.as_str(), labels.instance.as_str()), ("shop", "sessions"));
+        assert_eq!(at, 1_796_065_601);
     }
 
     #[test]
