@@ -133,6 +133,7 @@ async fn gather<T: Reconciler>(
             object: Arc::clone(object),
             status,
             account,
+            account_key: cloud.as_ref().map(|(key, _)| key.clone()),
             snapshot,
             limit: limit.clone(),
             retry,

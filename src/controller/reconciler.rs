@@ -141,6 +141,8 @@ pub struct Known<T: Reconciler> {
     pub status: StatusOf<T>,
     /// The account, or why there is none. Of no meaning for an object that needs none.
     pub account: Result<ResolvedAccount, Blocker>,
+    /// The key of the account in what all objects share.
+    pub account_key: Option<AccountKey>,
     /// The lists of the account.
     pub snapshot: Option<AccountSnapshot>,
     /// The limit that keeps the account from another instance.

@@ -12,16 +12,16 @@ use crate::{
         reconcile::request,
     },
     dcs::{
-        Class, Cloud, Error,
+        Class, Cloud, Error, list_all_backups,
         model::{InstanceDetail, InstanceFacts},
     },
-    inventory::{CatalogueRead, Work},
+    inventory::{AccountKey, CatalogueRead, Work},
     plan::{
         Blocker,
         instance::{
             Lookup,
             local::LocalState,
-            observed::{Detail, InstanceSnapshot},
+            observed::{Detail, InstanceSnapshot, ListedBackups},
         },
     },
 };
@@ -72,7 +72,10 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
                 let found = found.map_err(|error| self.cluster_blocker(context, what, &error));
                 context.observed.lookups.pins = Some(found);
             }
-            Lookup::Backups { .. } => {}
+            Lookup::Backups { id } => {
+                request(self, context, Work::Read)?;
+                self.list_backups(context, (&account, cloud.as_ref()), id).await;
+            }
             Lookup::Flavors => {
                 let answer = self.shared.inventory.flavors(&account).await;
                 context.observed.lookups.flavors = Some(self.listed("flavors", answer)?);
@@ -87,6 +90,34 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             }
         }
         Ok(())
+    }
+
+    /// Lists the backups of the instance. A list that fails is asked for again at the next slow round: nothing depends on it.
+    async fn list_backups(
+        &self,
+        context: &mut Context<N::Cloud>,
+        (account, cloud): (&AccountKey, &N::Cloud),
+        id: &str,
+    ) {
+        let begun = self.shared.clock.monotonic();
+        self.local_states.with(&context.object, |entry| entry.more.local.backups_asked = Some(begun));
+        context.observed.local.backups_asked = Some(begun);
+        let answer = list_all_backups(cloud, id, None).await;
+        self.shared.apply_throttling(account, answer.as_ref().err());
+        let records: Arc<[_]> = match answer {
+            Ok(listing) if listing.complete => listing.records.into(),
+            Ok(_) => return,
+            Err(error) => {
+                tracing::debug!(object = %context.object.object_id(), %error, "the backups cannot be listed");
+                return;
+            }
+        };
+        // Only DcsBackups need the records themselves: those of every instance would take memory.
+        let lists = &self.shared.backup_lists;
+        if lists.get(account, id, Duration::ZERO).is_some() {
+            lists.put(account, id, begun, Some(records.to_vec()));
+        }
+        context.observed.backups = Some(ListedBackups { instance: id.to_owned(), begun, records });
     }
 
     fn count_failure(&self, context: &mut Context<N::Cloud>, failed: bool) {

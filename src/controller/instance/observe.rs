@@ -17,15 +17,16 @@ use crate::{
         model::{InstanceFacts, text::is_uuid},
     },
     formats::{INSTANCE_FINALIZER, OWNER_TAG, OwnerHash, RELEASED_TAG, UID_TAG, cloud_name},
-    inventory::{AccountSnapshot, Cause, List, Lists},
+    inventory::{AccountKey, AccountSnapshot, Cause, List, Lists},
     plan::{
         Blocker,
         instance::{
             Desired, Observed, Policies,
             lists::{AccountLists, ListTimes},
             local::LocalState,
-            observed::{LookupResults, Now, ResolvedAccount, Subject},
+            observed::{ListedBackups, LookupResults, Now, ResolvedAccount, Subject},
         },
+        job::Records,
     },
 };
 
@@ -63,6 +64,7 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             now: Now { wall: known.now.wall, monotonic: known.now.monotonic },
             settings: self.shared.settings.clone(),
         };
+        observed.backups = known.account_key.and_then(|account| self.known_backups(&account, &observed));
         if let Some(snapshot) = known.snapshot {
             let mut lists = lists(&observed, &snapshot);
             lists.limit = known.limit;
@@ -74,6 +76,19 @@ impl<O: ObjectApi<DcsInstance>, S: SecretApi, N: ClientFactory> Instances<O, S, 
             observed.lists = Some(lists);
         }
         observed
+    }
+
+    /// The list of backups that DcsBackups of the instance have read.
+    fn known_backups(&self, account: &AccountKey, observed: &Observed) -> Option<ListedBackups> {
+        let instance = observed.known_id()?;
+        match self.shared.backup_lists.get(account, instance, Duration::ZERO)? {
+            Records::Listed(list) => Some(ListedBackups {
+                instance: instance.to_owned(),
+                begun: list.begun,
+                records: list.records,
+            }),
+            Records::InstanceNotFound | Records::Failed(_) => None,
+        }
     }
 
     /// Keeps when the instance was last seen.
