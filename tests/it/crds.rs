@@ -218,6 +218,9 @@ fn full_status() -> Value {
     json!({
         "observedGeneration": 3, "id": ID, "cloudStatus": "RUNNING", "account": account, "holder": {"kind": "DcsBackup", "name": "nightly", "uid": "0e6d1a34-0000-4000-8000-000000000001"},
         "recreations": 1,
+        "backups": {
+            "total": 9, "automatic": 2, "limit": 24, "lastSuccessfulTime": "2026-11-30T19:06:41Z", "lastSuccessfulId": ID,
+        },
         "resolved": {
             "name": "n", "engineVersion": "6.0", "capacity": "4Gi", "specCode": "s", "cacheMode": "ha",
             "cpuType": "x86_64", "replicas": 2, "shards": 1, "availabilityZones": ["a"], "vpcId": ID,

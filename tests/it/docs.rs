@@ -122,6 +122,58 @@ fn links_and_anchors_are_found() {
     assert_eq!(anchors(text), BTreeSet::from(["a-kubectl-get-page".to_owned(), "x".to_owned()]));
 }
 
+// === manifests ===
+
+/// Kinds of manifests that no definition in crds/ is about.
+const OTHER_KINDS: &[&str] = &["Secret", "DcsBackupSchedule", "DcsRestore"];
+
+/// The YAML documents in the code blocks of a page.
+fn manifests(text: &str) -> Vec<serde_json::Value> {
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let documents = blocks.flat_map(|(block, _)| block.split("---\n").map(str::to_owned).collect::<Vec<_>>());
+    let parsed = documents.filter_map(|document| serde_saphyr::from_str::<serde_json::Value>(&document).ok());
+    parsed.filter(|document| document.get("kind").is_some()).collect()
+}
+
+/// Whether a value has only members that the schema knows. `path` leads to the first that it does not know.
+fn unknown_member(value: &serde_json::Value, schema: &serde_json::Value, path: &str) -> Option<String> {
+    let members = value.as_object()?;
+    let Some(properties) = schema.get("properties") else { return None };
+    members.iter().find_map(|(name, member)| {
+        let path = format!("{path}.{name}");
+        match properties.get(name) {
+            Some(schema) => unknown_member(member, schema, &path),
+            None => Some(path),
+        }
+    })
+}
+
+#[test]
+fn manifests_in_documents_have_only_fields_that_exist() {
+    let mut schemas = BTreeMap::new();
+    for path in files("crds", "yaml") {
+        let text = fs::read_to_string(path).unwrap();
+        let definition: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let kind = definition["spec"]["names"]["kind"].as_str().unwrap().to_owned();
+        schemas.insert(kind, definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone());
+    }
+    let mut checked = 0;
+    for (path, text) in documents() {
+        for manifest in manifests(&text) {
+            let kind = manifest["kind"].as_str().unwrap();
+            let Some(schema) = schemas.get(kind) else {
+                assert!(OTHER_KINDS.contains(&kind), "{}: kind {kind}", path.display());
+                continue;
+            };
+            let spec = &schema["properties"]["spec"];
+            let unknown = unknown_member(&manifest["spec"], spec, "spec");
+            assert_eq!(unknown, None, "{}: {kind} {}", path.display(), manifest["metadata"]["name"]);
+            checked += 1;
+        }
+    }
+    assert!(checked > 8, "{checked} manifests");
+}
+
 // === reasons ===
 
 /// Collects the reasons that code constructs: `Reason::X` as a value, neither in a pattern nor only compared with.

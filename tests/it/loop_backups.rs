@@ -1,6 +1,7 @@
 //! DcsBackups in the loop: one backup for each object, whatever goes wrong, and what stands in the way of one.
 
 mod limit;
+mod numbers;
 
 use std::time::Duration;
 

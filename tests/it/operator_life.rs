@@ -44,6 +44,34 @@ fn used(audit: &[Value]) -> BTreeSet<String> {
     audit.iter().filter_map(line).collect()
 }
 
+/// `dcs-operator restore` prints a manifest and says which backup it leads to, or why there is none.
+fn check_restore_command(kubeconfig: &std::path::Path) {
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dcs-operator"));
+        let output = command.env("KUBECONFIG", kubeconfig).arg("restore").args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, manifest, said) =
+        run(&["shop/sessions", "--backup-name", "nightly", "--valid-for", "1h", "--name", "undo"]);
+    assert_eq!(code, Some(0), "{said}");
+    let restore: Value = serde_saphyr::from_str(&manifest).unwrap();
+    assert_eq!(restore["spec"]["source"], json!({"backupRef": {"name": "nightly"}}), "{manifest}");
+    assert_eq!(restore["spec"]["consent"]["target"], json!("sessions"), "{manifest}");
+    assert!(said.contains("DcsBackup nightly") && said.contains("has the shape that it had then"), "{said}");
+    for (arguments, code, words) in [
+        (&["shop/sessions", "--before", "2020-01-01T00:00:00Z"][..], 3, "the oldest is from"),
+        (&["shop/sessions", "--backup", "other"], 3, "DCS lists no backup other of sessions"),
+        (&["shop/other", "--before", "00:00"], 3, "DcsInstance shop/other does not exist"),
+        (&["shop/sessions", "--before", "2100-01-01T00:00:00Z"], 2, "in the future"),
+        (&["shop/sessions", "--valid-for", "1h"], 2, "--before"),
+    ] {
+        let (found, manifest, said) = run(arguments);
+        assert_eq!((found, manifest.as_str()), (Some(code), ""), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permissions() {
     let cluster = TestCluster::start().await;
@@ -132,7 +160,10 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
     assert!(listed.contains("manual") && listed.trim_end().ends_with("nightly"), "{listed}");
     let links = tokio::task::block_in_place(|| print(&["backup-links", "shop/nightly"]));
     assert!(links.starts_with("http"), "{links}");
+    tokio::task::block_in_place(|| check_restore_command(&cluster.control_plane.ready.kubeconfig));
     let metrics = operator.get("/metrics").await.1;
+    let last = r#"dcs_backup_last_success_timestamp_seconds{namespace="shop",instance="sessions"} "#;
+    assert!(metrics.contains(last), "{metrics}");
     assert!(
         metrics.contains("kind=\"DcsBackup\",condition=\"Ready\",status=\"True\",reason=\"Restorable\""),
         "{metrics}"

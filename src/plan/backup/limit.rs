@@ -1,6 +1,6 @@
 //! DCS keeps a number of backups of an instance, automatic and requested ones together: one more removes the earliest.
 
-use super::input::{BackupList, Observed, Sibling};
+use super::input::{BackupList, Backups, Observed, Sibling};
 use crate::dcs::model::{BackupRecord, BackupStatus};
 
 /// Whether another backup may be requested.
@@ -37,6 +37,24 @@ pub(super) fn check(o: &Observed, list: &BackupList) -> Verdict {
         }
     }
     pushes_out
+}
+
+/// What threatens a pinned backup: the backup policy of DCS looks at no object, and there is no room for another backup.
+pub(super) fn threat(o: &Observed) -> Option<String> {
+    let limit = usize::try_from(o.settings.backup_limit?.get()).unwrap_or(usize::MAX);
+    let Some((_, Backups::Listed(list))) = &o.lookups.backups else { return None };
+    let kept = || list.records.iter().filter(|record| record.is_kept());
+    let is_threatened = o.spec.pinned == Some(true)
+        && !o.subject.deleting
+        && kept().count() >= limit
+        && kept().any(BackupRecord::is_automatic);
+    is_threatened.then(|| {
+        format!(
+            "instance {} has {limit} backups, automatic ones among them: the next automatic one can remove the earliest, \
+             pinned or not; delete backups, or let the backup policy of DCS keep fewer",
+            o.spec.instance_ref.name
+        )
+    })
 }
 
 fn is_failed(record: &BackupRecord) -> bool {

@@ -10,6 +10,7 @@ use crate::{
             action::{Lookup, Step},
             decision::Decision,
             input::Observed,
+            limit,
         },
         conditions::{JobResult, JobSituation},
         instance::observed::Detail,
@@ -104,7 +105,11 @@ pub(super) fn of_record(o: &Observed, record: &BackupRecord, again: bool) -> Dec
         None => format!("backup {id} was made"),
     };
     let decision = Decision::new(o, JobSituation::Succeeded { again, result }, message);
-    Decision { ready_message: Some(ready), ..decision }
+    match limit::threat(o).filter(|_| record.is_restorable()) {
+        Some(threat) => Decision { ready_message: Some(format!("{ready}; {threat}")), ..decision }
+            .warn("PinnedBackupAtRisk", threat),
+        None => Decision { ready_message: Some(ready), ..decision },
+    }
 }
 
 /// The backup is gone.

@@ -1,6 +1,7 @@
 //! Tables of the planner of DcsBackups.
 
 mod delete;
+mod limit;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
