@@ -267,7 +267,7 @@ pub struct InstanceBackups {
     #[schemars(range(min = 0))]
     pub limit: Option<i32>,
     /// When the newest backup that can be restored was complete.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub last_successful_time: Option<Time>,
     /// ID of that backup.

@@ -12,6 +12,7 @@ use super::{world::cases, *};
 use crate::{
     api::crds,
     dcs::model::{InstanceDetail, InstancePage, InstanceSummary},
+    plan::instance::observed::ListedBackups,
 };
 
 /// The fields of an instance that reach a status, and some that do not.
@@ -174,6 +175,8 @@ fn seen(answer: &Value, deleting: bool) -> Option<Observed> {
     }));
     o.status.id = Some(ID.to_owned());
     o.subject.deleting = deleting;
+    // None of them can be restored.
+    o.backups = Some(ListedBackups { instance: ID.to_owned(), begun: s(990), records: Arc::from([]) });
     list(&mut o, std::slice::from_ref(&facts));
     o.lookups.detail = read(Detail::Found(Box::new(InstanceSnapshot {
         facts,
