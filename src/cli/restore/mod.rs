@@ -22,6 +22,7 @@ use super::{
     objects::{Namespace, ObjectName},
 };
 use crate::{
+    api::instance::ManagementPolicy,
     clock::{Clock, SystemClock},
     controller::ManagedResource,
 };
@@ -73,6 +74,12 @@ pub(crate) async fn run(args: RestoreArgs) -> Result<(), Failure> {
     let found = namespace.backups_of(&args.instance.name).await?;
     if found.instance.is_deleting() {
         eprintln!("warning: DcsInstance {} is being deleted", args.instance);
+    }
+    if found.instance.spec.management_policy == Some(ManagementPolicy::Observe) {
+        return Err(Failure::Usage(format!(
+            "DcsInstance {} has managementPolicy Observe: the operator restores nothing into its instance",
+            args.instance
+        )));
     }
     let choice = choose(&source, &found)?;
     let manifest = Manifest {

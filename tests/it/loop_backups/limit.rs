@@ -56,3 +56,26 @@ fn a_request_pushes_out_what_no_object_stands_for() {
     world.until("made", LIMIT, |world| is_made(world, "nightly"));
     assert_eq!(live(&world).len(), 3);
 }
+
+/// The policy of DCS asks no object.
+#[test]
+fn a_pinned_backup_says_that_the_policy_can_push_it_out() {
+    let mut world = limited();
+    back_up(&mut world, "nightly", json!({"pinned": true}));
+    world.until("made", LIMIT, |world| is_made(world, "nightly"));
+    let instance = world.instances()[0].id.clone();
+    let automatic = |world: &World| {
+        let made = world.mutate_cloud(|service| {
+            service.make_backup(&instance, dcs_operator::dcs::model::BackupType::Auto, None)
+        });
+        made.unwrap();
+    };
+    automatic(&world);
+    world.run_for(Duration::from_secs(4300));
+    assert!(message(&world, "nightly", "Ready").ends_with("can be restored"), "there is room for one more");
+    automatic(&world);
+    world.until("said", Duration::from_secs(4300), |world| {
+        message(world, "nightly", "Ready").contains("the next automatic one can remove the earliest")
+    });
+    assert!(is_made(&world, "nightly"), "it can still be restored");
+}
