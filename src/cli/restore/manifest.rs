@@ -3,7 +3,8 @@
 use std::io;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_saphyr::DoubleQuoted;
 
 use super::{choice::Source, time::shown};
 use crate::cli::objects::ObjectName;
@@ -24,6 +25,55 @@ pub(super) struct Manifest {
     pub(super) backup_first: bool,
 }
 
+/// As the API server reads it. Times are quoted: YAML has times of its own.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Restore<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Metadata<'a>,
+    spec: Spec<'a>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    name: &'a str,
+    namespace: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec<'a> {
+    instance_ref: Reference<'a>,
+    source: SourceFields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<Consent<'a>>,
+    backup_first: bool,
+}
+
+#[derive(Serialize)]
+struct Reference<'a> {
+    name: &'a str,
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SourceFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latest_before: Option<DoubleQuoted<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_ref: Option<Reference<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Consent<'a> {
+    target: &'a str,
+    not_after: DoubleQuoted<String>,
+}
+
 // === impl Manifest ===
 
 impl Manifest {
@@ -32,32 +82,32 @@ impl Manifest {
     /// # Errors
     /// A value of strings does not fail in practice.
     pub(super) fn text(&self) -> io::Result<String> {
-        let yaml = serde_saphyr::to_string(&self.value()).map_err(io::Error::other)?;
+        let yaml = serde_saphyr::to_string(&self.fields()).map_err(io::Error::other)?;
         Ok(format!("---\n{yaml}"))
     }
 
-    fn value(&self) -> Value {
+    fn fields(&self) -> Restore<'_> {
         let ObjectName { namespace, name: instance } = &self.instance;
+        let none = SourceFields::default();
         let source = match &self.source {
-            Source::LatestBefore(before) => json!({"latestBefore": shown(*before)}),
-            Source::BackupId(id) => json!({"backupId": id}),
-            Source::BackupRef(name) => json!({"backupRef": {"name": name}}),
+            Source::LatestBefore(before) => {
+                SourceFields { latest_before: Some(DoubleQuoted(shown(*before))), ..none }
+            }
+            Source::BackupId(id) => SourceFields { backup_id: Some(id), ..none },
+            Source::BackupRef(name) => SourceFields { backup_ref: Some(Reference { name }), ..none },
         };
-        let mut spec = json!({
-            "instanceRef": {"name": instance},
-            "source": source,
-            "backupFirst": self.backup_first,
-        });
-        if let (Some(not_after), Some(fields)) = (self.not_after, spec.as_object_mut()) {
-            let consent = json!({"target": instance, "notAfter": shown(not_after)});
-            fields.insert("consent".to_owned(), consent);
+        let consent = |at| Consent { target: instance, not_after: DoubleQuoted(shown(at)) };
+        Restore {
+            api_version: "dcs.huaweicloud.com/v1alpha1",
+            kind: "DcsRestore",
+            metadata: Metadata { name: &self.name, namespace },
+            spec: Spec {
+                instance_ref: Reference { name: instance },
+                source,
+                consent: self.not_after.map(consent),
+                backup_first: self.backup_first,
+            },
         }
-        json!({
-            "apiVersion": "dcs.huaweicloud.com/v1alpha1",
-            "kind": "DcsRestore",
-            "metadata": {"name": self.name, "namespace": namespace},
-            "spec": spec,
-        })
     }
 }
 
@@ -88,6 +138,8 @@ pub(super) fn object_name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -106,34 +158,39 @@ mod tests {
 
     #[test]
     fn the_manifest_has_the_consent_and_the_source() {
-        let text = manifest(Source::LatestBefore(at("2026-12-01T02:40:00Z")), Some("2026-12-01T04:00:00.9Z"))
-            .text()
-            .unwrap();
-        let value: Value = serde_saphyr::from_str(&text).unwrap();
-        assert_eq!(
-            value,
-            json!({
-                "apiVersion": "dcs.huaweicloud.com/v1alpha1",
-                "kind": "DcsRestore",
-                "metadata": {"name": "undo", "namespace": "shop"},
-                "spec": {
-                    "instanceRef": {"name": "sessions"},
-                    "source": {"latestBefore": "2026-12-01T02:40:00Z"},
-                    "consent": {"target": "sessions", "notAfter": "2026-12-01T04:00:00Z"},
-                    "backupFirst": true,
-                },
-            })
-        );
-        assert!(text.starts_with("---\n"), "{text}");
+        let text = manifest(Source::LatestBefore(at("2026-12-01T02:40:00Z")), Some("2026-12-01T04:00:00.9Z"));
+        let expected = r#"---
+apiVersion: dcs.huaweicloud.com/v1alpha1
+kind: DcsRestore
+metadata:
+  name: undo
+  namespace: shop
+spec:
+  instanceRef:
+    name: sessions
+  source:
+    latestBefore: "2026-12-01T02:40:00Z"
+  consent:
+    target: sessions
+    notAfter: "2026-12-01T04:00:00Z"
+  backupFirst: true
+"#;
+        assert_eq!(text.text().unwrap(), expected);
     }
 
     #[test]
     fn without_a_validity_there_is_no_consent() {
-        let value = manifest(Source::BackupId("b-1".to_owned()), None).value();
-        assert_eq!(value["spec"].get("consent"), None);
-        assert_eq!(value["spec"]["source"], json!({"backupId": "b-1"}));
-        let named = manifest(Source::BackupRef("nightly".to_owned()), None).value();
-        assert_eq!(named["spec"]["source"], json!({"backupRef": {"name": "nightly"}}));
+        let spec = |source: Source| -> Value {
+            let text = manifest(source, None).text().unwrap();
+            let manifest: Value = serde_saphyr::from_str(&text).unwrap();
+            manifest["spec"].clone()
+        };
+        assert_eq!(
+            spec(Source::BackupId("b-1".to_owned())),
+            json!({"instanceRef": {"name": "sessions"}, "source": {"backupId": "b-1"}, "backupFirst": true})
+        );
+        let named = spec(Source::BackupRef("nightly".to_owned()));
+        assert_eq!(named["source"], json!({"backupRef": {"name": "nightly"}}));
     }
 
     #[test]

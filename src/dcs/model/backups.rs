@@ -326,7 +326,7 @@ impl BackupRecord {
 
     /// When a backup that has ended was complete. An answer without that time has the time of the request.
     pub fn completed_at(&self) -> Option<DateTime<Utc>> {
-        self.updated_at.or(self.execution_at).or(self.created_at)
+        self.updated_at.or(self.created_at)
     }
 }
 
