@@ -138,7 +138,7 @@ fn manifests(text: &str) -> Vec<serde_json::Value> {
 /// Whether a value has only members that the schema knows. `path` leads to the first that it does not know.
 fn unknown_member(value: &serde_json::Value, schema: &serde_json::Value, path: &str) -> Option<String> {
     let members = value.as_object()?;
-    let Some(properties) = schema.get("properties") else { return None };
+    let properties = schema.get("properties")?;
     members.iter().find_map(|(name, member)| {
         let path = format!("{path}.{name}");
         match properties.get(name) {
