@@ -19,6 +19,8 @@ pub enum ConditionType {
     Complete,
     /// A run-to-completion kind has ended without success.
     Failed,
+    /// The last run of a schedule made its backup.
+    LastRunSucceeded,
 }
 
 // === impl ConditionType ===
@@ -33,6 +35,7 @@ impl ConditionType {
         Self::BindingPublished,
         Self::Complete,
         Self::Failed,
+        Self::LastRunSucceeded,
     ];
 
     /// The value of `status.conditions[].type`.
@@ -45,6 +48,7 @@ impl ConditionType {
             Self::BindingPublished => "BindingPublished",
             Self::Complete => "Complete",
             Self::Failed => "Failed",
+            Self::LastRunSucceeded => "LastRunSucceeded",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! documents it for users: `kubectl explain` shows it. The rules beside a type validate its values.
 
 pub mod backup;
+pub mod backup_schedule;
 pub mod conditions;
 pub mod instance;
 pub mod job;
@@ -17,6 +18,7 @@ pub mod words;
 
 pub use self::{
     backup::{DcsBackup, DcsBackupSpec, DcsBackupStatus},
+    backup_schedule::{DcsBackupSchedule, DcsBackupScheduleSpec, DcsBackupScheduleStatus},
     conditions::ConditionType,
     instance::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus},
     reasons::Reason,

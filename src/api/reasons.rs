@@ -61,6 +61,12 @@ reasons! {
     AlreadyCompleted => "Nothing.",
     /// The backup can be restored to its instance.
     Restorable => "Nothing.",
+    /// The schedule makes a backup whenever one is due.
+    Armed => "Nothing.",
+    /// The user has suspended the schedule.
+    Suspended => "Nothing; set spec.suspend to false when backups are wanted again.",
+    /// The last run of the schedule made its backup.
+    Succeeded => "Nothing.",
     /// Nothing is wrong.
     AsExpected => "Nothing.",
 
@@ -183,6 +189,17 @@ reasons! {
     InstanceDeleted => "Nothing, or delete this object.",
     /// The backup exists, and cannot be restored to its instance as that is now.
     NotRestorable => "See the message; make a new backup.",
+
+    // A run of a schedule has made no backup.
+
+    /// The last run of the schedule made a DcsBackup that failed, or that was deleted before it ended.
+    Failed => "See the message and the DcsBackup; the schedule goes on with its next run.",
+    /// The last run of the schedule did not begin in time: the operator was down, or the instance was not free.
+    Missed => "See that the operator runs, and set startingDeadlineSeconds higher if runs may begin later.",
+    /// The last run of the schedule was skipped, since the instance could not be backed up or an earlier run had not ended.
+    Skipped => "See the message; the schedule goes on with its next run.",
+    /// The API server rejects a DcsBackup that the schedule has to make.
+    BackupRefused => "See the message: a quota, an admission policy or a missing permission; the operator keeps trying.",
 
     // The account needs attention.
 

@@ -5,13 +5,14 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{DcsBackup, DcsInstance, backup, instance, rules::Rule};
+use super::{DcsBackup, DcsBackupSchedule, DcsInstance, backup, backup_schedule, instance, rules::Rule};
 
 /// Every CustomResourceDefinition, ready to apply.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
         complete(DcsInstance::crd(), instance::rules::OBJECT),
         complete(DcsBackup::crd(), backup::rules::OBJECT),
+        complete(DcsBackupSchedule::crd(), backup_schedule::rules::OBJECT),
     ]
 }
 

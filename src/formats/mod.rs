@@ -5,6 +5,7 @@
 //! outputs with values computed by other tools.
 
 mod approval;
+mod backup_name;
 mod digest;
 mod hash;
 mod job_mark;
@@ -15,6 +16,7 @@ mod ownership;
 
 pub use self::{
     approval::approval_token,
+    backup_name::{first_backup_name, scheduled_backup_name, slot_of_backup},
     hash::{HashKey, Purpose},
     job_mark::{Execution, JobMark},
     name::cloud_name,
