@@ -8,6 +8,7 @@
 
 pub mod approval;
 pub mod backup;
+pub mod backup_schedule;
 pub mod blocker;
 pub mod claims;
 pub mod conditions;

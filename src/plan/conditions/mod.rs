@@ -4,6 +4,7 @@
 //! Where several situations apply, the one with the lowest [`Situation::rank`] is reported.
 
 mod job;
+mod schedule;
 mod transitions;
 mod writer;
 
@@ -13,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use self::writer::{ConditionValue, Writer};
 pub use self::{
     job::{JobResult, JobSituation, job_conditions},
+    schedule::{RunResult, ScheduleSituation, schedule_conditions},
     transitions::{Transition, transitions},
 };
 use crate::api::{ConditionType, Reason};

@@ -21,11 +21,12 @@ pub struct Transition {
 
 /// The reported conditions, in order: a later one with the reason or the message of an earlier one is left out, and so is
 /// one that becomes True together with Ready. Reconciling repeats Synced.
-const REPORTED: [ConditionType; 6] = [
+const REPORTED: [ConditionType; 7] = [
     ConditionType::Stalled,
     ConditionType::Ready,
     ConditionType::Failed,
     ConditionType::Complete,
+    ConditionType::LastRunSucceeded,
     ConditionType::BindingPublished,
     ConditionType::Synced,
 ];
@@ -67,7 +68,7 @@ fn is_warning(type_: ConditionType, was: Option<&Condition>, now: &Condition) ->
     match type_ {
         ConditionType::Stalled | ConditionType::Failed => now.status == "True",
         ConditionType::Ready => lost || now.status == "Unknown",
-        ConditionType::BindingPublished => now.status != "True",
+        ConditionType::BindingPublished | ConditionType::LastRunSucceeded => now.status != "True",
         ConditionType::Synced => {
             let reported = [Reason::DriftDetected, Reason::ChangeIneffective];
             let found = reported.iter().any(|reason| now.reason == reason.as_str());
