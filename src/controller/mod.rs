@@ -7,6 +7,7 @@
 mod account_limits;
 mod accounts;
 pub mod backup;
+pub mod backup_schedule;
 mod calls;
 mod dispatch;
 mod event_sink;
@@ -37,8 +38,9 @@ pub use self::{
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId, ObjectNames},
     kube::{
-        Deadlines, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, KubeTimeouts, Manager, RunObserver,
-        SecretMeta, WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue, WorkQueues,
+        Deadlines, KubeBackups, KubeInstances, KubeObjects, KubeSchedules, KubeSecrets, KubeTimeouts,
+        Manager, RunObserver, SecretMeta, WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue,
+        WorkQueues,
     },
     links::{Link, LinkChange, LinkFacts, LinkIndex, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},

@@ -1,12 +1,14 @@
 //! The runbook of conditions and reasons. Which condition carries a reason comes from the truth table itself.
 
 use chrono::DateTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{GENERATED, Page, cell, head, row};
 use crate::{
     api::{ConditionType, Reason},
     plan::conditions::{
-        Assessment, JobResult, JobSituation, Readiness, Situation, conditions, job_conditions,
+        Assessment, JobResult, JobSituation, Readiness, RunResult, ScheduleSituation, Situation, conditions,
+        job_conditions, schedule_conditions,
     },
 };
 
@@ -66,6 +68,33 @@ const JOB_TYPES: [(ConditionType, &str, &str); 5] = [
     (ConditionType::Stalled, "A person is needed, or the end was a failure.", "False: no action is needed."),
 ];
 
+/// The conditions of a DcsBackupSchedule: type, what True means, what else it can be.
+const SCHEDULE_TYPES: [(ConditionType, &str, &str); 4] = [
+    (
+        ConditionType::Ready,
+        "Backups are made when they are due, or the schedule is suspended.",
+        "False: none can be made; the reason names the cause. A run that made no backup does not change it.",
+    ),
+    (
+        ConditionType::LastRunSucceeded,
+        "The last run made its backup.",
+        "False: it made none; the reason says whether it failed, was missed or was skipped. Absent before the first run.",
+    ),
+    (
+        ConditionType::Reconciling,
+        "The schedule waits for its instance.",
+        "False: nothing is in progress. Never True together with Stalled.",
+    ),
+    (ConditionType::Stalled, "A person is needed.", "False: no action is needed."),
+];
+
+const SCHEDULES: &str = "
+## Conditions of a DcsBackupSchedule
+
+`observedGeneration` of LastRunSucceeded is the generation by which the run was made.
+
+";
+
 const JOBS: &str = "
 ## Conditions of a DcsBackup
 
@@ -113,6 +142,10 @@ enum Source {
     RowsAndBinding(Vec<(Situation, Readiness)>),
     /// In these rows of the table of jobs.
     Job(Vec<JobSituation>),
+    /// In these rows of the table of schedules.
+    Schedule(Vec<ScheduleSituation>),
+    /// In LastRunSucceeded.
+    Run,
     /// In BindingPublished only.
     Binding {
         /// Whether the Secret is published.
@@ -131,9 +164,10 @@ pub(super) fn page() -> Page {
     let (needed, idle): (Vec<Reason>, Vec<Reason>) =
         Reason::ALL.iter().partition(|reason| needs_action(**reason));
     let content = format!(
-        "{GENERATED}{INTRO}{}{JOBS}{}{REASONS}\n### Reasons that may need action\n\n{}\n### Reasons that need no action\n\n{}",
+        "{GENERATED}{INTRO}{}{JOBS}{}{SCHEDULES}{}{REASONS}\n### Reasons that may need action\n\n{}\n### Reasons that need no action\n\n{}",
         rows(&TYPES),
         rows(&JOB_TYPES),
+        rows(&SCHEDULE_TYPES),
         table(&needed),
         table(&idle),
     );
@@ -159,20 +193,32 @@ fn table(reasons: &[Reason]) -> String {
 
 /// The conditions that can carry the reason, such as `Synced=False`.
 fn carriers(reason: Reason) -> Vec<String> {
-    let (rows, jobs, binding) = match source(reason) {
-        Source::Rows(rows) => (rows, Vec::new(), None),
-        Source::RowsAndBinding(rows) => (rows, Vec::new(), Some(false)),
-        Source::Job(jobs) => (Vec::new(), jobs, None),
-        Source::Binding { published } => (Vec::new(), Vec::new(), Some(published)),
-    };
+    let mut written: Vec<Condition> = Vec::new();
+    let mut binding = None;
     let of_row = |(situation, readiness)| {
         let assessment = Assessment { situation, message: String::new() };
         conditions(&assessment, (readiness, ""), &[], 1, DateTime::UNIX_EPOCH)
     };
     let of_job = |situation| job_conditions(situation, ("", ""), &[], 1, DateTime::UNIX_EPOCH);
-    let written = rows.into_iter().flat_map(of_row).chain(jobs.into_iter().flat_map(of_job));
+    let of_schedule = |situation, result: Option<&RunResult>| {
+        schedule_conditions(situation, "", result, &[], (1, DateTime::UNIX_EPOCH))
+    };
+    match source(reason) {
+        Source::Rows(rows) => written.extend(rows.into_iter().flat_map(of_row)),
+        Source::RowsAndBinding(rows) => {
+            written.extend(rows.into_iter().flat_map(of_row));
+            binding = Some(false);
+        }
+        Source::Job(jobs) => written.extend(jobs.into_iter().flat_map(of_job)),
+        Source::Schedule(rows) => written.extend(rows.into_iter().flat_map(|row| of_schedule(row, None))),
+        Source::Run => {
+            let result = RunResult { reason, message: String::new() };
+            written.extend(of_schedule(ScheduleSituation::Armed, Some(&result)));
+        }
+        Source::Binding { published } => binding = Some(published),
+    }
     let mut carriers: Vec<(ConditionType, String)> = Vec::new();
-    for condition in written.filter(|condition| condition.reason == reason.as_str()) {
+    for condition in written.into_iter().filter(|condition| condition.reason == reason.as_str()) {
         let type_ = ConditionType::ALL.iter().find(|type_| type_.as_str() == condition.type_);
         carriers.extend(type_.map(|type_| (*type_, condition.status.clone())));
     }
@@ -202,7 +248,7 @@ fn not_serving(reason: Reason) -> Vec<(Situation, Readiness)> {
 
 /// Where a reason comes from.
 fn source(reason: Reason) -> Source {
-    use Source::{Binding, Job, Rows, RowsAndBinding};
+    use Source::{Binding, Job, Rows, RowsAndBinding, Run, Schedule};
     let done = |again, result| Job(vec![JobSituation::Succeeded { again, result }]);
     match reason {
         Reason::Completed | Reason::AlreadyCompleted => {
@@ -225,6 +271,10 @@ fn source(reason: Reason) -> Source {
             JobSituation::Failed(reason),
             JobSituation::Succeeded { again: false, result: JobResult::Unusable(reason) },
         ]),
+        Reason::Armed => Schedule(vec![ScheduleSituation::Armed]),
+        Reason::Suspended => Schedule(vec![ScheduleSituation::Suspended]),
+        Reason::BackupRefused => Schedule(vec![ScheduleSituation::Blocked(reason)]),
+        Reason::Succeeded | Reason::Failed | Reason::Missed | Reason::Skipped => Run,
         Reason::BackupPinned => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
         Reason::Available | Reason::InSync | Reason::AsExpected => {
             Rows(vec![(Situation::InSync, Readiness::Serving)])

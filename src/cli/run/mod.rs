@@ -23,8 +23,8 @@ use crate::{
     api::DcsBackup,
     clock::{Clock, SystemClock},
     controller::{
-        ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeSecrets, Manager, Shared, SystemRandom,
-        WatchHealth, WatchedStore, Watches, WriteGuard,
+        ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeSchedules, KubeSecrets, Manager, Shared,
+        SystemRandom, WatchHealth, WatchedStore, Watches, WriteGuard,
     },
     dcs::{AccountConfig, Client, HttpClients, RetryPolicy, account::InvalidAccount},
     inventory::Inventory,
@@ -266,8 +266,8 @@ impl Leader {
             () = halt.cancelled() => return Ok(()),
         };
         let timeouts = self.args.timeouts();
-        let (instance_store, backup_store, secret_store) =
-            (WatchedStore::new(), WatchedStore::new(), WatchedStore::new());
+        let (instance_store, backup_store) = (WatchedStore::new(), WatchedStore::new());
+        let (schedule_store, secret_store) = (WatchedStore::new(), WatchedStore::new());
         let (sink, events) = TelemetrySink::new(self.metrics.clone(), self.probes.clone());
         let sink = Arc::new(sink);
         let publishing = tokio::spawn(telemetry_sink::publish(events, client.clone(), self.identity.clone()));
@@ -313,6 +313,13 @@ impl Leader {
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
+        let schedules = KubeSchedules {
+            objects: KubeObjects::new(client.clone(), schedule_store.reader(), timeouts.answer),
+            backups: KubeObjects::new(client.clone(), backup_store.reader(), timeouts.answer),
+            instances: KubeObjects::new(client.clone(), instance_store.reader(), timeouts.answer),
+            shared: Arc::clone(&shared),
+            local_states: Default::default(),
+        };
         let own_secret = self.args.own_credentials().map(|own| own.secret);
         let health = self.health.clone();
         let (links, handler) = (Arc::clone(&shared.links), Arc::clone(&sink));
@@ -322,12 +329,14 @@ impl Leader {
         self.metrics.set_snapshot_source(telemetry_sink::snapshot(
             instance_store.reader(),
             backup_store.reader(),
+            schedule_store.reader(),
             Arc::clone(&shared),
             self.leadership.clone(),
         ));
         let mut manager = Manager::new(shared, watches, secret_store, sink, self.args.concurrency);
         manager.add(Arc::new(instances), instance_store);
         manager.add(Arc::new(backups), backup_store);
+        manager.add(Arc::new(schedules), schedule_store);
         self.manager_started.cancel();
         manager.run(halt).await;
         publishing.abort();

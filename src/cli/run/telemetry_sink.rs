@@ -18,7 +18,7 @@ use kube::{
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
-    api::{ConditionType, DcsBackup, DcsInstance, Reason, time},
+    api::{ConditionType, DcsBackup, DcsBackupSchedule, DcsInstance, Reason, time},
     clock::Clock,
     controller::{
         Action, ClientFactory, EventSink, KubeSecrets, ManagedResource, Requeue, RunObserver, Shared,
@@ -224,6 +224,7 @@ fn known(word: &str, words: &[&str]) -> String {
 pub(super) fn snapshot<N: ClientFactory + 'static>(
     objects: Store<DcsInstance>,
     backups: Store<DcsBackup>,
+    schedules: Store<DcsBackupSchedule>,
     shared: Arc<Shared<KubeSecrets, N>>,
     leadership: Option<Leadership>,
 ) -> impl Fn() -> Snapshot + Send + 'static
@@ -247,6 +248,11 @@ where
         for object in backups.state() {
             for condition in object.status.iter().flat_map(|status| &status.conditions) {
                 *conditions.entry(labels(DcsBackup::KIND, condition)).or_insert(0) += 1;
+            }
+        }
+        for object in schedules.state() {
+            for condition in object.status.iter().flat_map(|status| &status.conditions) {
+                *conditions.entry(labels(DcsBackupSchedule::KIND, condition)).or_insert(0) += 1;
             }
         }
         let ages = shared.inventory.ages();

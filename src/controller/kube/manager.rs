@@ -18,9 +18,10 @@ use super::{
     watch::{SecretMeta, WatchedStore, Watches},
 };
 use crate::{
-    api::{DcsBackup, DcsInstance},
+    api::{DcsBackup, DcsBackupSchedule, DcsInstance},
     controller::{
-        accounts::ClientFactory, backup::Backups, instance::Instances, reconciler::Reconciler, shared::Shared,
+        accounts::ClientFactory, backup::Backups, backup_schedule::Schedules, instance::Instances,
+        reconciler::Reconciler, shared::Shared,
     },
 };
 
@@ -29,6 +30,15 @@ pub type KubeInstances<N> = Instances<KubeObjects<DcsInstance>, KubeSecrets, N>;
 
 /// DcsBackups over kube.
 pub type KubeBackups<N> = Backups<KubeObjects<DcsBackup>, KubeObjects<DcsInstance>, KubeSecrets, N>;
+
+/// DcsBackupSchedules over kube.
+pub type KubeSchedules<N> = Schedules<
+    KubeObjects<DcsBackupSchedule>,
+    KubeObjects<DcsBackup>,
+    KubeObjects<DcsInstance>,
+    KubeSecrets,
+    N,
+>;
 
 /// Runs kinds until it is stopped.
 pub struct Manager<N: ClientFactory> {

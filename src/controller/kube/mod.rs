@@ -18,7 +18,7 @@ mod work_queue;
 pub use self::{
     core::RunObserver,
     deadlines::{Deadlines, WatchHealth},
-    manager::{KubeBackups, KubeInstances, Manager},
+    manager::{KubeBackups, KubeInstances, KubeSchedules, Manager},
     objects::KubeObjects,
     secrets::KubeSecrets,
     timeouts::KubeTimeouts,
