@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dcs_operator::api::DcsBackup;
+use dcs_operator::api::{DcsBackup, DcsBackupSchedule};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
@@ -173,6 +173,35 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
         backups.get_opt("nightly").await.unwrap().is_none().then_some(())
     })
     .await;
+    tenant.wait_until_healthy("sessions").await;
+
+    // A schedule makes its first backup. It fails, so that the schedule deletes it at once.
+    {
+        let now = tenant.cloud.clock.monotonic();
+        tenant.cloud.shared.lock().mutate(now, |service, _| service.fail_next_backups(1));
+    }
+    let schedules: Api<DcsBackupSchedule> = Api::namespaced(cluster.client.clone(), "shop");
+    let nightly: DcsBackupSchedule = serde_json::from_value(json!({
+        "apiVersion": "dcs.huaweicloud.com/v1alpha1", "kind": "DcsBackupSchedule", "metadata": {"name": "yearly"},
+        "spec": {"instanceRef": {"name": "sessions"}, "schedule": "0 3 1 1 *", "immediate": true,
+            "retention": {"keepLast": 7, "keepFailed": 0}},
+    }))
+    .unwrap();
+    let _ = schedules.create(&Default::default(), &nightly).await.unwrap();
+    eventually("the run has failed", DEADLINE, async || {
+        let status = schedules.get("yearly").await.unwrap().status?;
+        let has_failed = |c: &Condition| c.type_ == "LastRunSucceeded" && c.reason == "Failed";
+        let is_over = status.active.is_none() && status.conditions.iter().any(has_failed);
+        let left = backups.list(&Default::default()).await.unwrap().items;
+        (is_over && left.is_empty()).then_some(())
+    })
+    .await;
+    let metrics = operator.get("/metrics").await.1;
+    assert!(
+        metrics.contains("kind=\"DcsBackupSchedule\",condition=\"Ready\",status=\"True\",reason=\"Armed\""),
+        "{metrics}"
+    );
+    let _ = schedules.delete("yearly", &Default::default()).await.unwrap();
     tenant.wait_until_healthy("sessions").await;
 
     tenant.assert_no_secret_leaks(&operator).await;

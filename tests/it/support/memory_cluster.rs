@@ -9,7 +9,7 @@ use std::{
 };
 
 use dcs_operator::{
-    api::{DcsBackup, DcsInstance, DcsInstanceSpec},
+    api::{DcsBackup, DcsBackupSchedule, DcsInstance, DcsInstanceSpec},
     controller::{
         ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, PinApi, SecretApi,
         backup::is_about, prune_empty,
@@ -20,6 +20,7 @@ use dcs_operator::{
 use futures::future::BoxFuture;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::task::yield_now;
 
@@ -85,7 +86,7 @@ impl Written {
 }
 
 /// The kinds of the objects.
-const KINDS: [&str; 3] = [DcsInstance::KIND, DcsBackup::KIND, Probe::KIND];
+const KINDS: [&str; 4] = [DcsInstance::KIND, DcsBackup::KIND, DcsBackupSchedule::KIND, Probe::KIND];
 
 fn id(key: &ObjectId) -> Id {
     (key.kind.to_owned(), NamespacedName::new(&key.namespace, &key.name))
@@ -111,7 +112,7 @@ fn secret_id(key: &NamespacedName) -> Id {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(object: &Value) -> T {
-    serde_json::from_value(object.clone()).unwrap()
+    T::deserialize(object).unwrap()
 }
 
 fn written(write: &Write) -> Option<Written> {

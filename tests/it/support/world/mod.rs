@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use dcs_operator::{
     api::DcsInstance,
     clock::Clock,
@@ -73,7 +74,16 @@ pub(crate) fn drive<T>(future: impl Future<Output = T>) -> T {
 
 impl World {
     pub(crate) fn new(settings: CloudSettings, setup: Setup) -> Self {
-        let clock = TestClock::default();
+        Self::with_clock(settings, setup, TestClock::default())
+    }
+
+    /// At this time of the calendar.
+    pub(crate) fn at(time: DateTime<Utc>, settings: CloudSettings, setup: Setup) -> Self {
+        let clock = TestClock::ahead_by(time - TestClock::default().now());
+        Self::with_clock(settings, setup, clock)
+    }
+
+    fn with_clock(settings: CloudSettings, setup: Setup, clock: TestClock) -> Self {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let settings = CloudSettings { speed: 1.0, ..settings };
         let simulator = Simulator::new(settings, clock.now(), clock.monotonic()).unwrap();

@@ -12,12 +12,12 @@ use std::{
 };
 
 use dcs_operator::{
-    api::{DcsBackup, DcsInstance},
+    api::{DcsBackup, DcsBackupSchedule, DcsInstance},
     clock::Clock,
     controller::{
         AlwaysAllowed, ClientFactory, Endpoints, LinkChange, LinkFacts, ManagedResource, NoRandomness,
-        NoopSink, ObjectId, Random, Requeue, Shared, WriteGuard, backup::Backups, instance::Instances,
-        reconcile,
+        NoopSink, ObjectId, Random, Requeue, Shared, WriteGuard, backup::Backups, backup_schedule::Schedules,
+        instance::Instances, reconcile,
     },
     dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -38,6 +38,7 @@ pub(crate) struct Process {
     pub(crate) shared: Arc<Shared<MemoryView, Wire>>,
     instances: Arc<Instances<MemoryView, MemoryView, Wire>>,
     backups: Arc<Backups<MemoryView, MemoryView, MemoryView, Wire>>,
+    schedules: Arc<Schedules<MemoryView, MemoryView, MemoryView, MemoryView, Wire>>,
     probes: Arc<Probes<MemoryView, MemoryView, MemoryView, Wire>>,
     /// When which object is visited next.
     queue: BTreeMap<ObjectId, Duration>,
@@ -190,6 +191,13 @@ impl Process {
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
+        let schedules = Schedules {
+            objects: view.clone(),
+            backups: view.clone(),
+            instances: view.clone(),
+            shared: Arc::clone(&shared),
+            local_states: Default::default(),
+        };
         let probes = Probes {
             objects: view.clone(),
             instances: view.clone(),
@@ -200,6 +208,7 @@ impl Process {
             shared,
             instances: Arc::new(instances),
             backups: Arc::new(backups),
+            schedules: Arc::new(schedules),
             probes: Arc::new(probes),
             queue: BTreeMap::new(),
             news: BTreeMap::new(),
@@ -227,6 +236,7 @@ impl Process {
         let facts = object.map(|object| match key.kind {
             Probe::KIND => facts::<Probe>(object),
             DcsBackup::KIND => facts::<DcsBackup>(object),
+            DcsBackupSchedule::KIND => facts::<DcsBackupSchedule>(object),
             _ => facts::<DcsInstance>(object),
         });
         let links = &self.shared.links;
@@ -256,12 +266,13 @@ impl Process {
                 }
                 self.shared.secrets.lag(lag);
                 let key = key.clone();
-                let (instances, backups, probes) =
-                    (Arc::clone(&self.instances), Arc::clone(&self.backups), Arc::clone(&self.probes));
+                let (instances, backups) = (Arc::clone(&self.instances), Arc::clone(&self.backups));
+                let (schedules, probes) = (Arc::clone(&self.schedules), Arc::clone(&self.probes));
                 Box::pin(async move {
                     let next = match key.kind {
                         Probe::KIND => reconcile(probes.as_ref(), &key).await,
                         DcsBackup::KIND => reconcile(backups.as_ref(), &key).await,
+                        DcsBackupSchedule::KIND => reconcile(schedules.as_ref(), &key).await,
                         _ => reconcile(instances.as_ref(), &key).await,
                     };
                     Done::Pass(key, next)
