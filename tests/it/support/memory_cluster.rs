@@ -1,6 +1,7 @@
 //! Kubernetes in memory, as processes see it: with lagging watches and faults where a test wants them.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
@@ -75,7 +76,12 @@ pub(crate) struct MemoryView {
     lag: Arc<AtomicUsize>,
     /// The version of each object that it has seen: a watch never goes back.
     shown: Arc<Mutex<BTreeMap<Id, usize>>>,
+    /// What the watch shows, decoded: reconciles read the same versions many times.
+    decoded: Arc<Mutex<BTreeMap<Id, Decoded>>>,
 }
+
+/// A stored version and the object that it is.
+type Decoded = (Arc<Value>, Arc<dyn Any + Send + Sync>);
 
 impl Written {
     /// Whether the write changed the status of an existing object.
@@ -165,7 +171,12 @@ impl MemoryCluster {
     }
 
     pub(crate) fn view(&self) -> MemoryView {
-        MemoryView { cluster: self.clone(), lag: Arc::default(), shown: Arc::default() }
+        MemoryView {
+            cluster: self.clone(),
+            lag: Arc::default(),
+            shown: Arc::default(),
+            decoded: Arc::default(),
+        }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Store) -> T) -> T {
@@ -369,7 +380,16 @@ impl MemoryView {
 
 impl<K: ManagedResource> ObjectApi<K> for MemoryView {
     fn cached(&self, key: &ObjectId) -> Option<Arc<K>> {
-        Some(Arc::new(decode(self.shown(&id(key))?.as_ref())))
+        let id = id(key);
+        let stored = self.shown(&id)?;
+        let mut decoded = self.decoded.lock().unwrap();
+        let known = decoded.get(&id).filter(|(version, _)| Arc::ptr_eq(version, &stored));
+        if let Some(object) = known.and_then(|(_, object)| Arc::clone(object).downcast::<K>().ok()) {
+            return Some(object);
+        }
+        let object: Arc<K> = Arc::new(decode(stored.as_ref()));
+        decoded.insert(id, (stored, Arc::clone(&object) as _));
+        Some(object)
     }
 
     async fn get(&self, key: &ObjectId) -> Result<Option<K>, ClusterError> {
