@@ -10,6 +10,7 @@ pub mod instance;
 pub mod job;
 pub mod operation;
 pub mod reasons;
+pub mod restore;
 pub mod rules;
 mod schema;
 pub mod time;
@@ -22,6 +23,7 @@ pub use self::{
     conditions::ConditionType,
     instance::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus},
     reasons::Reason,
+    restore::{DcsRestore, DcsRestoreSpec, DcsRestoreStatus},
     schema::crds,
 };
 

@@ -12,7 +12,7 @@ use super::words::{Impact, OperationOutcome, OperationType};
 #[serde(rename_all = "camelCase")]
 pub struct OperationStatus {
     /// Type of the operation: Create, Adopt, Release, Delete, DeleteFailed, Update, UpdateTags,
-    /// ResetPassword, Backup or DeleteBackup.
+    /// ResetPassword, Backup, DeleteBackup or Restore.
     #[serde(rename = "type")]
     pub type_: OperationType,
 
@@ -88,7 +88,7 @@ pub struct OperationStatus {
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
 
-    /// ID of the instance or backup that the operation is about. For a creation, the ID that DCS returned.
+    /// ID of the instance, backup or restore that the operation is about. For a creation, the ID that DCS returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub instance_id: Option<String>,

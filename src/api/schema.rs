@@ -5,13 +5,17 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{DcsBackup, DcsBackupSchedule, DcsInstance, backup, backup_schedule, instance, rules::Rule};
+use super::{
+    DcsBackup, DcsBackupSchedule, DcsInstance, DcsRestore, backup, backup_schedule, instance, restore,
+    rules::Rule,
+};
 
 /// Every CustomResourceDefinition, ready to apply.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
         complete(DcsInstance::crd(), instance::rules::OBJECT),
         complete(DcsBackup::crd(), backup::rules::OBJECT),
+        complete(DcsRestore::crd(), restore::rules::OBJECT),
         complete(DcsBackupSchedule::crd(), backup_schedule::rules::OBJECT),
     ]
 }

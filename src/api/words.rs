@@ -46,6 +46,8 @@ words! {
         Backup,
         /// Deletes a backup.
         DeleteBackup,
+        /// Replaces its data by that of a backup.
+        Restore,
     }
 
     /// How a job ended.
