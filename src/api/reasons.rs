@@ -88,8 +88,10 @@ reasons! {
     WaitingForEndpoint => "Wait.",
     /// DCS is carrying out the job.
     Running => "Wait: backups and restores take up to half an hour.",
-    /// The DcsInstance that the object refers to does not exist yet.
-    WaitingForReference => "Create the DcsInstance, or correct the reference.",
+    /// The DcsInstance or DcsBackup that the object refers to does not exist yet.
+    WaitingForReference => "Create it, or correct the reference; after ten minutes the reason is ReferenceNotFound.",
+    /// A backup must end first.
+    WaitingForBackup => "Wait until the DcsBackup that the message names has ended.",
     /// Another operation must end first.
     WaitingForInstance => "Wait until what the message names has ended.",
 
@@ -121,7 +123,7 @@ reasons! {
     // The object waits for a person.
 
     /// A destructive step has no consent, so the operator does not take it.
-    ApprovalRequired => "Set deletionPolicy to Delete and delete the object, or set it to Retain to keep the instance.",
+    ApprovalRequired => "Approve the step as the message says, or take back what asks for it.",
     /// The instance was changed in the cloud, and the operator does not put it back unasked: the change is not online, or
     /// managementPolicy is Observe.
     DriftDetected => "See the message: write the present values into the spec, or have the difference put back.",
@@ -172,11 +174,19 @@ reasons! {
     ReferenceNotFound => "Correct the reference, or create what it names.",
     /// DCS does not offer this for the instance.
     UnsupportedMode => "Use an instance with another cacheMode: DCS does not back up single-node instances.",
+    /// Something that the job needs is not as it must be.
+    PreconditionFailed => "Change what the message names.",
     /// Another backup would make DCS remove one that must stay.
     BackupLimitReached => "Delete a backup that you do not need, or unpin the one that the message names.",
 
     // A job has ended without success.
 
+    /// The backup cannot be restored.
+    SourceNotRestorable => "Choose another backup, in a new object: dcs-operator backups lists them.",
+    /// The backup does not fit the instance.
+    IncompatibleSource => "See the message: choose another backup, in a new object.",
+    /// The backup of the data that was to be replaced did not succeed, so nothing was replaced.
+    BackupFirstFailed => "See the DcsBackup that the message names, then make a new object.",
     /// DCS carried the job out without success.
     OperationFailed => "See the message, then make a new object.",
     /// The job was not started by its deadline, or DCS has removed what it made because its time was over.
@@ -198,7 +208,7 @@ reasons! {
     Missed => "See that the operator runs, and set startingDeadlineSeconds higher if runs may begin later.",
     /// The last run of the schedule was skipped, since the instance could not be backed up or an earlier run had not ended.
     Skipped => "See the message; the schedule goes on with its next run.",
-    /// The API server rejects a DcsBackup that the schedule has to make.
+    /// The API server rejects a DcsBackup that the object has to make.
     BackupRefused => "See the message: a quota, an admission policy or a missing permission; the operator keeps trying.",
 
     // The account needs attention.

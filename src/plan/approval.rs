@@ -23,7 +23,8 @@ pub fn approval(
     nonce: &str,
 ) -> Approval {
     // What another object, or another step, asked for is asked again.
-    let asked = pending.filter(|asked| asked.token == approval_token(uid, step, &asked.nonce));
+    let asked = pending
+        .filter(|asked| !asked.nonce.is_empty() && asked.token == approval_token(uid, step, &asked.nonce));
     match asked {
         Some(asked) if annotation == Some(&asked.token) => Approval::Given,
         Some(asked) => Approval::Pending(PendingApproval { reason, ..asked.clone() }),

@@ -2,13 +2,32 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
-
-use super::Blocker;
-use crate::{
-    api::instance::{CloudAccount, Holder},
-    formats::OwnerHash,
+use chrono::{DateTime, SecondsFormat, Utc};
+use k8s_openapi::apimachinery::pkg::{
+    api::resource::Quantity,
+    apis::meta::v1::{Condition, Time},
 };
+
+use super::{
+    Blocker,
+    instance::observed::{CredentialsSource, InstanceSnapshot, ResolvedAccount},
+};
+use crate::{
+    api::{
+        ConditionType, Reason,
+        backup::BackedUpInstance,
+        instance::{CloudAccount, Holder},
+        time,
+    },
+    dcs::model::{CacheMode, InstanceFacts},
+    formats::{ALLOW_NAMESPACE_TAG, OWNER_TAG, OwnerHash, allow_namespace_value},
+};
+
+/// How long a DcsInstance or DcsBackup may take to appear: one `kubectl apply` creates objects in any order.
+pub const REFERENCE_GRACE: Duration = Duration::from_secs(600);
+
+/// The age of a list by which something is checked right before a request, at most.
+pub const FRESH: Duration = Duration::from_secs(5);
 
 /// The identity and the lifecycle of the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +70,10 @@ pub struct InstanceView {
     pub deleting: bool,
     /// `spec.paused`.
     pub paused: bool,
+    /// `spec.managementPolicy` is Observe.
+    pub observes: bool,
+    /// Its condition Ready is True: the list showed that the instance serves.
+    pub ready: bool,
     /// `status.holder`.
     pub holder: Option<Holder>,
     /// The cache mode in `status.resolved`.
@@ -81,6 +104,120 @@ pub struct RecordList<R> {
     pub before: Option<Duration>,
     /// The records.
     pub records: Arc<[R]>,
+}
+
+/// A time as marks and messages write it: `2026-12-01T06:00:00Z`.
+pub fn timestamp(at: &Time) -> String {
+    time::from_kube(at).to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Whether it is the cache mode of a single-node instance.
+pub fn is_single(mode: Option<&String>) -> bool {
+    mode.is_some_and(|mode| mode == CacheMode::Single.as_str())
+}
+
+/// The instance as it is now.
+pub fn shape(instance: &str, snapshot: &InstanceSnapshot) -> BackedUpInstance {
+    BackedUpInstance {
+        id: Some(instance.to_owned()),
+        engine_version: snapshot.facts.engine_version.clone(),
+        cache_mode: snapshot.cache_mode.clone(),
+        capacity: snapshot.facts.capacity.map(|capacity| Quantity(capacity.to_string())),
+        shards: snapshot.shards.and_then(|shards| i32::try_from(shards).ok()),
+        spec_code: snapshot.facts.spec_code.clone(),
+    }
+}
+
+/// The account, if it is the `recorded` one. `what` is there.
+///
+/// # Errors
+/// Why the account cannot be used.
+pub fn usable_account<'a>(
+    account: &'a Result<ResolvedAccount, Blocker>,
+    recorded: Option<&CloudAccount>,
+    what: &str,
+) -> Result<&'a ResolvedAccount, Blocker> {
+    let account = account.as_ref().map_err(Clone::clone)?;
+    let differs = |recorded: &Option<String>, now: &Option<String>| recorded.is_some() && recorded != now;
+    let other = recorded.filter(|recorded| {
+        differs(&recorded.project_id, &account.account.project_id)
+            || differs(&recorded.endpoint, &account.account.endpoint)
+    });
+    match other {
+        None => Ok(account),
+        Some(recorded) => Err(Blocker {
+            reason: Reason::AccountChanged,
+            message: format!(
+                "{what} is in project {} at {}, and the credentials lead elsewhere: put that project and endpoint back",
+                recorded.project_id.as_deref().unwrap_or("?"),
+                recorded.endpoint.as_deref().unwrap_or("?")
+            ),
+        }),
+    }
+}
+
+/// Whether the tags of an instance name its DcsInstance.
+pub fn is_own(view: &InstanceView, facts: &InstanceFacts) -> bool {
+    let owner = view.owner.as_ref().map(OwnerHash::as_str);
+    owner.is_some() && facts.tag(OWNER_TAG) == owner
+}
+
+/// Why an object may not use an instance. With the operator's own credentials, the id in the status of the DcsInstance `name`
+/// leads to an instance of its own only.
+pub fn not_allowed(
+    account: &Result<ResolvedAccount, Blocker>,
+    (namespace, name): (&str, &str),
+    view: &InstanceView,
+    facts: &InstanceFacts,
+) -> Option<String> {
+    let is_limited = matches!(
+        account.as_ref().map(|account| &account.source),
+        Ok(CredentialsSource::Operator { trusted: false })
+    );
+    let namespace = allow_namespace_value(namespace);
+    let is_allowed = facts.tag(ALLOW_NAMESPACE_TAG) == Some(&namespace);
+    (is_limited && !is_own(view, facts) && !is_allowed).then(|| {
+        format!(
+            "with the operator's own credentials an object can use instance {} only if its tags name DcsInstance {name}, or \
+             the installer tags it {ALLOW_NAMESPACE_TAG}={namespace}",
+            facts.id
+        )
+    })
+}
+
+/// The reason and the message of Stalled, where that is one of `found_late`, and how long it is not looked at again: what blocks
+/// a request only when it is the object's turn would take a turn for each look.
+pub fn still_blocked(
+    conditions: &[Condition],
+    subject: &Subject,
+    (found_late, wait): (&[Reason], Duration),
+    now: DateTime<Utc>,
+) -> Option<(Reason, String, Duration)> {
+    let stalled = conditions.iter().find(|condition| {
+        condition.type_ == ConditionType::Stalled.as_str()
+            && condition.status == "True"
+            && condition.observed_generation == Some(subject.generation)
+    })?;
+    let reason = Reason::from_word(&stalled.reason).filter(|reason| found_late.contains(reason))?;
+    let since = time::from_kube(&stalled.last_transition_time);
+    let elapsed = now.signed_duration_since(since).to_std().unwrap_or_default();
+    let rest = wait.checked_sub(elapsed).filter(|rest| !rest.is_zero())?;
+    Some((reason, stalled.message.clone(), rest))
+}
+
+/// Percent that are done, in steps of 5: each step is a write.
+pub fn progress(percent: Option<f64>) -> Option<i32> {
+    let percent = percent.filter(|percent| percent.is_finite())?.clamp(0.0, 100.0);
+    #[expect(clippy::cast_possible_truncation, reason = "the value is between 0 and 100")]
+    let whole = percent as i32;
+    Some(whole - whole % 5)
+}
+
+/// The name of the DcsBackup of the data that a restore replaces. The uid keeps the backup of an earlier object of the same
+/// name from passing for it.
+pub fn before_name(restore: &str, uid: &str) -> String {
+    let short: String = uid.chars().take(8).collect();
+    format!("{restore}-before-{short}")
 }
 
 // === impl RecordList ===

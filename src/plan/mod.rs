@@ -8,6 +8,7 @@
 
 pub mod approval;
 pub mod backup;
+pub mod backup_limit;
 pub mod backup_schedule;
 pub mod blocker;
 pub mod claims;
@@ -17,6 +18,7 @@ mod definition;
 pub mod instance;
 pub mod job;
 pub mod operation;
+pub mod restore;
 pub mod schedule;
 mod step;
 

@@ -342,7 +342,7 @@ pub fn is_account_limit(reason: Reason) -> bool {
 
 /// Whether the operation makes something that gets an id.
 fn makes_something(type_: &OperationType) -> bool {
-    matches!(type_, OperationType::Create | OperationType::Backup)
+    matches!(type_, OperationType::Create | OperationType::Backup | OperationType::Restore)
 }
 
 /// The cloud accepted a change that shows at once: a repetition needs more time.
@@ -385,14 +385,8 @@ impl AttemptTracker {
         self.outcome = Some(outcome.clone());
         let Some(Attempt { operation, instance, .. }) = &self.attempt else { return };
         match (operation, outcome, &mut self.creation) {
-            (OperationType::Create | OperationType::Backup, ChangeOutcome::Refused { .. }, creation) => {
-                *creation = None;
-            }
-            (
-                OperationType::Create | OperationType::Backup,
-                ChangeOutcome::Accepted { instance_id },
-                Some(creation),
-            ) => {
+            (made, ChangeOutcome::Refused { .. }, creation) if makes_something(made) => *creation = None,
+            (made, ChangeOutcome::Accepted { instance_id }, Some(creation)) if makes_something(made) => {
                 creation.id.clone_from(instance_id);
             }
             // What it made is being deleted.

@@ -25,6 +25,15 @@ impl Capacity {
         whole.then_some(Self(mib as u32))
     }
 
+    /// From the quantity that [`Display`](fmt::Display) writes.
+    pub fn from_quantity(text: &str) -> Option<Self> {
+        let number = |text: &str| text.parse::<u32>().ok();
+        match text.strip_suffix("Gi") {
+            Some(gib) => number(gib)?.checked_mul(1024).map(Self),
+            None => number(text.strip_suffix("Mi")?).map(Self),
+        }
+    }
+
     /// In MiB.
     pub const fn mib(self) -> u32 {
         self.0
@@ -95,6 +104,7 @@ mod tests {
             assert_eq!(capacity.to_string(), shown);
             assert_eq!(serde_json::to_string(&capacity).ok().as_deref(), Some(sent));
             assert_eq!(Capacity::from_gib(capacity.gib()), Some(capacity));
+            assert_eq!(Capacity::from_quantity(shown), Some(capacity));
         }
         for wrong in [-1.0, 0.0001, f64::NAN, f64::INFINITY, 1e12] {
             assert_eq!(Capacity::from_gib(wrong), None, "{wrong}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     api::{
         DcsBackupSpec, DcsBackupStatus,
-        instance::DeletionPolicy,
+        instance::{DeletionPolicy, Holder},
         operation::OperationStatus,
         time,
         words::{OperationOutcome, OperationType},
@@ -15,7 +15,7 @@ use crate::{
     plan::{
         Blocker, Definition,
         instance::observed::{Detail, Now, PlannerSettings, ResolvedAccount},
-        job::{InstanceObject, RecordList, Records, Subject},
+        job::{InstanceObject, InstanceView, RecordList, Records, Subject, before_name, timestamp},
         operation::{AttemptContext, Creation, is_unresolved},
     },
 };
@@ -33,6 +33,12 @@ pub struct Observed {
     pub account: Result<ResolvedAccount, Blocker>,
     /// The DcsInstance that the object is about.
     pub instance: InstanceObject,
+    /// The DcsRestore that made the object, by its label.
+    pub restore: Option<String>,
+    /// The DcsRestore that needs the backup until it has ended.
+    pub used_by: Option<String>,
+    /// The ids of the backups of the instance that DcsRestores need until they have ended, and the names of those.
+    pub needed: Vec<(String, String)>,
     /// The other DcsBackups of the same DcsInstance.
     pub siblings: Vec<Sibling>,
     /// An object of the namespace cannot be decoded: it may be another one.
@@ -68,6 +74,8 @@ pub struct Sibling {
     pub mark: Option<JobMark>,
     /// Its backup has to stay: it is pinned, or stays when the object is deleted.
     pub keeps: bool,
+    /// The DcsRestore that needs the backup until it has ended.
+    pub used_by: Option<String>,
 }
 
 /// The results of the lookups that the plans of this reconcile asked for.
@@ -114,7 +122,7 @@ pub fn mark((namespace, name, uid): (&str, &str, &str), spec: &DcsBackupSpec, in
         namespace,
         name,
         instances: &[instance],
-        time: &time::from_kube(before).to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        time: &timestamp(before),
         source: None,
     })
 }
@@ -164,6 +172,16 @@ impl Observed {
     pub(super) fn known_id(&self) -> Option<&str> {
         let adopted = self.spec.adopt.as_ref().map(|adopt| adopt.backup_id.as_str());
         self.status.id.as_deref().or(adopted)
+    }
+
+    /// It is the object's turn, or that of the DcsRestore that made it and waits for its backup.
+    pub(super) fn is_turn(&self, view: &InstanceView) -> bool {
+        let is_maker = |holder: &Holder| {
+            holder.kind == "DcsRestore"
+                && self.restore.as_ref() == Some(&holder.name)
+                && self.subject.name == before_name(&holder.name, &holder.uid)
+        };
+        view.holder.as_ref().is_some_and(|holder| holder.uid == self.subject.uid || is_maker(holder))
     }
 
     /// What happens to the backup when the object is deleted.

@@ -1,7 +1,7 @@
-//! DCS keeps a number of backups of an instance, automatic and requested ones together: one more removes the earliest.
+//! Whether another backup of the instance would make DCS remove one that has to stay.
 
 use super::input::{BackupList, Backups, Observed, Sibling};
-use crate::dcs::model::{BackupRecord, BackupStatus};
+use crate::{dcs::model::BackupRecord, plan::backup_limit::pushed_out};
 
 /// Whether another backup may be requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,29 +14,15 @@ pub(super) enum Verdict {
     Blocked(String),
 }
 
-/// Finds the backup that DCS would remove. Whether failed ones count is not documented: both are assumed.
+/// Finds the backup that DCS would remove.
 pub(super) fn check(o: &Observed, list: &BackupList) -> Verdict {
-    let Some(limit) = o.settings.backup_limit.map(|limit| usize::try_from(limit.get()).unwrap_or(usize::MAX))
-    else {
-        return Verdict::Room;
-    };
-    let removed = |counts: fn(&BackupRecord) -> bool| {
-        let counted: Vec<_> = list.records.iter().filter(|record| counts(record)).collect();
-        let is_full = counted.len() >= limit;
-        counted.into_iter().filter(|_| is_full).min_by_key(|record| record.created_at)
-    };
-    let both = [removed(BackupRecord::is_kept), removed(|record| record.is_kept() || is_failed(record))];
-    let verdicts = both.into_iter().flatten().map(|record| verdict(o, list, record, limit));
-    // A failed record that goes is no loss.
-    let mut pushes_out = Verdict::Room;
-    for verdict in verdicts {
-        match verdict {
-            Verdict::Blocked(_) => return verdict,
-            Verdict::PushesOut(_) => pushes_out = verdict,
-            Verdict::Room => {}
-        }
+    let victims = pushed_out(&list.records, o.settings.backup_limit);
+    let mut verdicts: Vec<_> = victims.into_iter().map(|record| verdict(o, list, record)).collect();
+    let blocked = verdicts.iter().position(|verdict| matches!(verdict, Verdict::Blocked(_)));
+    match blocked {
+        Some(position) => verdicts.swap_remove(position),
+        None => verdicts.pop().unwrap_or(Verdict::Room),
     }
-    pushes_out
 }
 
 /// What threatens a pinned backup: the backup policy of DCS looks at no object, and there is no room for another backup.
@@ -57,21 +43,21 @@ pub(super) fn threat(o: &Observed) -> Option<String> {
     })
 }
 
-fn is_failed(record: &BackupRecord) -> bool {
-    record.status == Some(BackupStatus::Failed)
-}
-
-fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord, limit: usize) -> Verdict {
-    if is_failed(record) {
-        return Verdict::Room;
-    }
+fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord) -> Verdict {
+    let limit = o.settings.backup_limit.map_or(0, std::num::NonZeroU32::get);
     let id = &record.backup_id;
     let full = format!(
         "instance {} has {limit} backups, and DCS would remove the earliest",
         o.spec.instance_ref.name
     );
+    if let Some((_, restore)) = o.needed.iter().find(|(needed, _)| needed == id) {
+        return Verdict::Blocked(needed_by(&full, id, restore));
+    }
     if let Some(sibling) = o.siblings.iter().find(|sibling| stands_for(sibling, record)) {
         let name = &sibling.name;
+        if let Some(restore) = &sibling.used_by {
+            return Verdict::Blocked(needed_by(&full, id, restore));
+        }
         return Verdict::Blocked(if sibling.keeps {
             format!(
                 "{full}, {id}, which DcsBackup {name} keeps (pinned, or deletionPolicy Retain): delete another backup, or \
@@ -98,6 +84,10 @@ fn verdict(o: &Observed, list: &BackupList, record: &BackupRecord, limit: usize)
         ));
     }
     Verdict::PushesOut(format!("{full}: {id} goes, which no DcsBackup of the namespace stands for"))
+}
+
+fn needed_by(full: &str, id: &str, restore: &str) -> String {
+    format!("{full}, {id}, which DcsRestore {restore} needs until it has ended")
 }
 
 /// Whether a record is the backup of an object.

@@ -21,6 +21,7 @@ use crate::{
     plan::{
         conditions::job_conditions,
         instance::observed::CredentialsSource,
+        job::progress,
         operation::{HasOperation, Intent, MutatingAction},
     },
 };
@@ -143,7 +144,7 @@ fn observe(o: &Observed, record: &BackupRecord, status: &mut DcsBackupStatus) {
     status.id = Some(record.backup_id.clone());
     status.cloud_status = record.status.as_ref().map(|status| word(status.as_str()));
     status.type_ = record.backup_type.as_ref().map(|type_| word(type_.as_str()));
-    status.progress_percent = progress(record);
+    status.progress_percent = progress(record.progress);
     status.size_bytes = record.size.filter(|size| *size >= 0);
     status.size = status.size_bytes.map(readable);
     status.restorable = Some(record.is_restorable());
@@ -218,14 +219,6 @@ fn intent(o: &Observed, action: &CloudAction, status: &DcsBackupStatus) -> DcsBa
         note_account(o, &mut status);
     }
     DcsBackupStatus { operation: Some(operation), ..status }
-}
-
-/// Percent that are done, in steps of 5: each step is a write.
-pub(super) fn progress(record: &BackupRecord) -> Option<i32> {
-    let percent = record.progress.filter(|percent| percent.is_finite())?.clamp(0.0, 100.0);
-    #[expect(clippy::cast_possible_truncation, reason = "the value is between 0 and 100")]
-    let whole = percent as i32;
-    Some(whole - whole % 5)
 }
 
 /// A size for people: `859Mi`.

@@ -98,7 +98,8 @@ pub(super) fn has_open_attempt(o: &Observed) -> bool {
             | OperationType::Resize
             | OperationType::ResetPassword
             | OperationType::Backup
-            | OperationType::DeleteBackup => false,
+            | OperationType::DeleteBackup
+            | OperationType::Restore => false,
         };
         marks && intent::is_unresolved(operation)
     })

@@ -66,8 +66,9 @@ pub(super) fn wait_for(o: &Observed, holder: Option<&Holder>, decision: Decision
     } else {
         (Situation::Changing(Reason::WaitingForInstance), "the instance is changed")
     };
-    let message =
-        format!("{what} once {kind} {name}, which operates on it, has ended; to end it sooner, delete it");
+    let message = format!(
+        "{what} once {kind} {name}, which operates on it, has ended; deleting it ends it sooner, unless DCS has begun"
+    );
     // While not every claim is known, nothing wakes the object.
     let wait = match &o.claims {
         Some(_) => o.settings.requeue.resync_interval(&o.subject.uid),

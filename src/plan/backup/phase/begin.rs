@@ -6,12 +6,9 @@ use super::{
     follow,
     listed::{self, Unlisted},
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-
 use crate::{
-    api::{ConditionType, Reason, backup::BackedUpInstance, instance::OperationStatus, time},
-    dcs::model::{BackupFormat, CacheMode, InstanceFacts, InstanceStatus, Remark},
-    formats::{ALLOW_NAMESPACE_TAG, OWNER_TAG, OwnerHash, allow_namespace_value},
+    api::{Reason, instance::OperationStatus, time},
+    dcs::model::{BackupFormat, InstanceFacts, InstanceStatus, Remark},
     plan::{
         backup::{
             action::{CloudAction, Lookup, Step},
@@ -22,17 +19,11 @@ use crate::{
         blocker::retry_class,
         conditions::JobSituation,
         instance::observed::{CredentialsSource, Detail, InstanceSnapshot},
-        job::{InstanceObject, InstanceView},
+        job::{self, FRESH, InstanceObject, InstanceView, REFERENCE_GRACE, is_single, shape},
         operation::is_unresolved,
         schedule::RetryClass,
     },
 };
-
-/// How long a DcsInstance may take to appear: one `kubectl apply` creates objects in any order.
-const REFERENCE_GRACE: Duration = Duration::from_secs(600);
-
-/// The age of the list by which the limit is checked before a request, at most.
-const FRESH: Duration = Duration::from_secs(5);
 
 pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
     let decision = look(o);
@@ -66,8 +57,7 @@ fn look(o: &Observed) -> Decision {
             return unsupported(o, instance);
         }
     }
-    let is_turn =
-        view.and_then(|view| view.holder.as_ref()).is_some_and(|holder| holder.uid == o.subject.uid);
+    let is_turn = view.is_some_and(|view| o.is_turn(view));
     let poll = o.settings.requeue.job_check_interval;
     let list = match listed::backups(o, instance, if is_turn { poll.min(FRESH) } else { poll }) {
         Ok(list) => list,
@@ -88,7 +78,7 @@ fn look(o: &Observed) -> Decision {
     if let Some(before) = o.spec.start_before.as_ref().filter(|at| time::from_kube(at) <= o.now.wall) {
         let message = format!(
             "the backup was not started before {}, and no backup of this manifest exists",
-            time::from_kube(before).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+            job::timestamp(before)
         );
         return Decision::failed(o, Reason::Expired, message);
     }
@@ -112,10 +102,6 @@ fn look(o: &Observed) -> Decision {
 fn deleting(o: &Observed) -> Decision {
     let message = format!("DcsInstance {} is being deleted", o.spec.instance_ref.name);
     Decision::failed(o, Reason::InstanceDeleted, message)
-}
-
-fn is_single(mode: Option<&String>) -> bool {
-    mode.is_some_and(|mode| mode == CacheMode::Single.as_str())
 }
 
 /// There is no instance to back up.
@@ -192,7 +178,7 @@ fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupLis
             format!("spec.paused of DcsInstance {name} is true: the operator changes nothing in the cloud");
         return Decision::in_progress(o, Reason::WaitingForInstance, message);
     }
-    if view.holder.as_ref().is_none_or(|holder| holder.uid != o.subject.uid) {
+    if !o.is_turn(view) {
         return still_blocked(o).unwrap_or_else(|| waits_for_turn(o, view));
     }
     if !o.subject.finalizer {
@@ -208,21 +194,15 @@ fn may_begin(o: &Observed, view: &InstanceView, instance: &str, list: &BackupLis
     }
 }
 
-/// What blocked the request when it was the object's turn is looked at again after a while: each look takes a turn.
+/// What blocked the request when it was the object's turn is looked at again after a while.
 fn still_blocked(o: &Observed) -> Option<Decision> {
-    let found_late =
+    const FOUND_LATE: [Reason; 4] =
         [Reason::Forbidden, Reason::CredentialsInvalid, Reason::NotAllowed, Reason::UnsupportedMode];
-    let stalled = o.status.conditions.iter().find(|condition| {
-        condition.type_ == ConditionType::Stalled.as_str()
-            && condition.status == "True"
-            && condition.observed_generation == Some(o.subject.generation)
-    })?;
-    let reason =
-        Reason::from_word(&stalled.reason).filter(|reason| found_late.contains(reason) && !o.retry)?;
-    let since = time::from_kube(&stalled.last_transition_time);
-    let elapsed = o.now.wall.signed_duration_since(since).to_std().unwrap_or_default();
-    let rest = o.settings.requeue.needs_user.first.checked_sub(elapsed).filter(|rest| !rest.is_zero())?;
-    Some(Decision::blocked(o, reason, &stalled.message).wait(rest))
+    let wait = o.settings.requeue.needs_user.first;
+    let (reason, message, rest) =
+        job::still_blocked(&o.status.conditions, &o.subject, (&FOUND_LATE, wait), o.now.wall)
+            .filter(|_| !o.retry)?;
+    Some(Decision::blocked(o, reason, message).wait(rest))
 }
 
 /// Another object operates on the instance, or the instance has to be idle first. The object is woken when that changes.
@@ -287,9 +267,14 @@ fn request(o: &Observed, (view, instance): (&InstanceView, &str), remark: Remark
     }
     if snapshot.facts.status != Some(InstanceStatus::Running) {
         let status = snapshot.facts.status.as_ref().map_or("none", InstanceStatus::as_str);
-        // The turn is given back: this may last. The DcsInstance wakes the object when the instance serves again.
         let message = format!("instance {instance} has to be RUNNING; its status is {status}");
-        return Decision::in_progress(o, Reason::NotServing, message);
+        // The turn is given back once the DcsInstance knows it too, which would grant it again at once: this may last. The
+        // DcsInstance wakes the object when the instance serves again.
+        return if view.ready {
+            busy(message)
+        } else {
+            Decision::in_progress(o, Reason::NotServing, message)
+        };
     }
     let action = CloudAction::Create { instance: instance.to_owned(), remark, format: format(o, snapshot) };
     let message = "the backup is being requested";
@@ -297,23 +282,9 @@ fn request(o: &Observed, (view, instance): (&InstanceView, &str), remark: Remark
     Decision { instance: Some(shape(instance, snapshot)), ..decision }
 }
 
-/// With the operator's own credentials, the id in the status of a DcsInstance leads to an instance of its own only.
+/// Why the object may not use the instance.
 pub(super) fn not_allowed(o: &Observed, view: &InstanceView, facts: &InstanceFacts) -> Option<String> {
-    let is_limited = matches!(
-        o.account.as_ref().map(|account| &account.source),
-        Ok(CredentialsSource::Operator { trusted: false })
-    );
-    let owner = view.owner.as_ref().map(OwnerHash::as_str);
-    let is_own = owner.is_some() && facts.tag(OWNER_TAG) == owner;
-    let namespace = allow_namespace_value(&o.subject.namespace);
-    let is_allowed = facts.tag(ALLOW_NAMESPACE_TAG) == Some(&namespace);
-    (is_limited && !is_own && !is_allowed).then(|| {
-        format!(
-            "with the operator's own credentials an object can use instance {} only if its tags name DcsInstance {}, or the \
-             installer tags it {ALLOW_NAMESPACE_TAG}={namespace}",
-            facts.id, o.spec.instance_ref.name
-        )
-    })
+    job::not_allowed(&o.account, (&o.subject.namespace, &o.spec.instance_ref.name), view, facts)
 }
 
 /// Redis 3.0 backs up as aof only; DCS has no documented default for others.
@@ -325,17 +296,5 @@ fn format(o: &Observed, snapshot: &InstanceSnapshot) -> BackupFormat {
         Some(Rdb) => BackupFormat::Rdb,
         None if is_3 => BackupFormat::Aof,
         None => BackupFormat::Rdb,
-    }
-}
-
-/// The instance as it is now.
-fn shape(instance: &str, snapshot: &InstanceSnapshot) -> BackedUpInstance {
-    BackedUpInstance {
-        id: Some(instance.to_owned()),
-        engine_version: snapshot.facts.engine_version.clone(),
-        cache_mode: snapshot.cache_mode.clone(),
-        capacity: snapshot.facts.capacity.map(|capacity| Quantity(capacity.to_string())),
-        shards: snapshot.shards.and_then(|shards| i32::try_from(shards).ok()),
-        spec_code: snapshot.facts.spec_code.clone(),
     }
 }

@@ -33,6 +33,11 @@ pub(in crate::plan::backup) fn decide(o: &Observed) -> Decision {
     if o.deletion_policy() == DeletionPolicy::Retain || !(o.has_begun() || may_have_lost_trace(o)) {
         return done(o);
     }
+    if let Some(restore) = &o.used_by {
+        let message =
+            format!("DcsRestore {restore} needs the backup until it has ended; to end it sooner, delete it");
+        return Decision::deleting(o, message);
+    }
     // The operator has seen that it is gone.
     if o.status.cloud_status.as_deref() == Some(BackupStatus::Deleted.as_str()) {
         return done(o);

@@ -10,9 +10,9 @@ use crate::{
     api::{Reason, words::JobOutcome},
     dcs::model::{BackupRecord, BackupStatus, failure_meaning},
     plan::{
-        backup::{decision::Decision, input::Observed, status::progress},
+        backup::{decision::Decision, input::Observed},
         conditions::JobSituation,
-        job::InstanceObject,
+        job::{InstanceObject, progress},
     },
 };
 
@@ -113,7 +113,8 @@ fn running(o: &Observed, record: &BackupRecord) -> Decision {
     if o.is_overdue() {
         return overdue(o);
     }
-    let done = progress(record).map_or_else(String::new, |percent| format!("; {percent} % are done"));
+    let done =
+        progress(record.progress).map_or_else(String::new, |percent| format!("; {percent} % are done"));
     let message = format!("DCS is making backup {}{done}", record.backup_id);
     let rest = o.running_for().map(|elapsed| o.running_limit().saturating_sub(elapsed));
     let rest = rest.filter(|rest| !rest.is_zero()).unwrap_or(Duration::MAX);

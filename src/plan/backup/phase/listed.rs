@@ -12,7 +12,7 @@ use crate::{
             input::{BackupList, Backups, Observed},
         },
         instance::observed::Detail,
-        job::InstanceObject,
+        job::{self, InstanceObject},
     },
 };
 
@@ -52,28 +52,12 @@ pub(in crate::plan::backup) fn backups<'a>(
 
 /// Credentials that lead to the account with the backup.
 fn account(o: &Observed) -> Result<(), Blocker> {
-    let account = o.account.as_ref().map_err(Clone::clone)?;
     let recorded = match (&o.status.account, &o.instance) {
         (Some(recorded), _) if o.has_begun() => Some(&recorded.account),
         (_, InstanceObject::Found(view)) => view.account.as_ref(),
         (_, InstanceObject::Unknown | InstanceObject::Missing) => None,
     };
-    let differs = |recorded: &Option<String>, now: &Option<String>| recorded.is_some() && recorded != now;
-    let other = recorded.filter(|recorded| {
-        differs(&recorded.project_id, &account.account.project_id)
-            || differs(&recorded.endpoint, &account.account.endpoint)
-    });
-    match other {
-        None => Ok(()),
-        Some(recorded) => Err(Blocker {
-            reason: Reason::AccountChanged,
-            message: format!(
-                "the backup is in project {} at {}, and the credentials lead elsewhere: put that project and endpoint back",
-                recorded.project_id.as_deref().unwrap_or("?"),
-                recorded.endpoint.as_deref().unwrap_or("?")
-            ),
-        }),
-    }
+    job::usable_account(&o.account, recorded, "the backup").map(|_| ())
 }
 
 /// Whether DCS says by another read that the instance does not exist. One answer may be wrong.

@@ -95,6 +95,9 @@ fn ready_to_begin() -> Observed {
             cache_mode: Some("ha".to_owned()),
             ..InstanceView::default()
         })),
+        restore: None,
+        used_by: None,
+        needed: Vec::new(),
         siblings: Vec::new(),
         has_unreadable: false,
         lookups: LookupResults {
@@ -352,6 +355,7 @@ fn no_backup_that_must_stay_is_pushed_out() {
         o.settings.backup_limit = NonZeroU32::new(2);
         let records = [record(1, first), record(2, second)];
         let sibling = |keeps| Sibling {
+            used_by: None,
             name: "older".to_owned(),
             id: Some(records[0].backup_id.clone()),
             mark: None,
