@@ -61,6 +61,7 @@ impl<S, N: ClientFactory> Shared<S, N> {
             return ChangeOutcome::not_sent(Reason::ClusterError, why);
         }
         let answer = call.await;
+        self.details.forget(account);
         self.apply_throttling(account, answer.as_ref().err());
         match answer {
             Ok(instance_id) => ChangeOutcome::Accepted { instance_id },

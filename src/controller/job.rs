@@ -16,7 +16,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    api::{DcsInstance, Reason, time},
+    api::{DcsInstance, Reason, instance::ManagementPolicy, time},
     dcs::{
         Class, Cloud, Error, RecordListing, list_all_backups, list_all_restores,
         model::{BackupRecord, RestoreRecord},
@@ -26,7 +26,7 @@ use crate::{
     plan::{
         Blocker, Definition,
         instance::observed::Detail,
-        job::{InstanceObject, InstanceView, Records, Subject},
+        job::{FRESH, InstanceObject, InstanceView, Records, Subject},
     },
 };
 
@@ -51,18 +51,22 @@ pub(super) fn instance_object<S, N: ClientFactory>(
     instances: &impl ObjectApi<DcsInstance>,
     id: &ObjectId,
 ) -> InstanceObject {
-    let Some(instance) = instances.cached(id) else {
-        // Its watch may not have shown it yet.
-        return if shared.links.is_complete() { InstanceObject::Missing } else { InstanceObject::Unknown };
-    };
+    // A watch may not have shown it yet, nor the objects that it depends on.
+    if !shared.links.is_complete() {
+        return InstanceObject::Unknown;
+    }
+    let Some(instance) = instances.cached(id) else { return InstanceObject::Missing };
     let status = instance.status.as_ref();
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
     InstanceObject::Found(Box::new(InstanceView {
         id: status.and_then(|status| status.id.clone()),
         deleting: instance.is_deleting(),
         paused: instance.spec.paused == Some(true),
+        observes: instance.spec.management_policy == Some(ManagementPolicy::Observe),
         holder: status.and_then(|status| status.holder.clone()),
         cache_mode: status.and_then(|status| status.resolved.as_ref()?.cache_mode.clone()),
         account: status.and_then(|status| status.account.clone()),
+        ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         owner: Some(OwnerHash::new(&shared.cluster_id, &id.namespace, &id.name)),
     }))
 }
@@ -121,21 +125,31 @@ async fn list<T: Reconciler, R>(
     })
 }
 
-/// The detail of an instance.
+/// The detail of an instance. One that was read a moment ago serves, too: several reads of a reconcile may not fit into the budget
+/// at once, and objects that begin again each time would use it up without end.
 pub(super) async fn read_instance<T: Reconciler>(
     kind: &T,
     context: &ContextOf<T>,
     id: &str,
 ) -> Result<Detail, RetryAt> {
     let Some((account, cloud)) = context.cloud.clone() else { return Ok(Detail::Failed(no_account())) };
+    let shared = kind.shared();
+    let max_age = FRESH.min(shared.settings.requeue.job_check_interval / 2);
+    let since = shared.clock.monotonic().saturating_sub(max_age);
+    if let Some(detail) = shared.details.get(&account, id, since) {
+        return Ok(detail);
+    }
     request(kind, context, Work::Read)?;
+    let begun = shared.clock.monotonic();
     let answer = cloud.show_instance(id).await;
-    kind.shared().apply_throttling(&account, answer.as_ref().err());
-    Ok(match answer {
+    shared.apply_throttling(&account, answer.as_ref().err());
+    let detail = match answer {
         Ok(detail) => Detail::Found(Box::new(snapshot(&detail))),
         Err(error) if error.class() == Class::NotFound => Detail::NotFound,
-        Err(error) => Detail::Failed(Blocker::of("the instance cannot be read", &error)),
-    })
+        Err(error) => return Ok(Detail::Failed(Blocker::of("the instance cannot be read", &error))),
+    };
+    shared.details.put(&account, id, begun, &detail);
+    Ok(detail)
 }
 
 /// The CustomResourceDefinition of the kind.

@@ -51,6 +51,8 @@ pub struct Links {
     referrers: BTreeMap<Referent, BTreeSet<(ObjectId, Relation)>>,
     /// Objects that exist and cannot be decoded: what they ask for is not known.
     unreadable: BTreeSet<ObjectId>,
+    /// The ids of backups that objects need until they have ended, in any namespace: several DcsInstances can name one instance.
+    needs: BTreeMap<ObjectId, String>,
 }
 
 #[derive(Debug, Default)]
@@ -63,8 +65,6 @@ struct Entry {
     claim: Option<Box<Claim>>,
     /// The instance must not be deleted while the object exists.
     pins: bool,
-    /// The id of the backup that the object needs until it has ended.
-    backup: Option<Box<str>>,
 }
 
 /// What the index keeps of an object.
@@ -114,7 +114,10 @@ impl LinkIndex {
             wake.extend(links.referrers(&Referent::Object(id.clone())).cloned());
             wake.extend(links.linked(id, Relation::Owner));
         }
-        links.set_backup(id, backup);
+        if links.set_need(id, backup) {
+            wake.extend(links.instances_of(id).iter().flat_map(|of| links.about(of)).cloned());
+            wake.remove(id);
+        }
         // Something may have waited until it was not needed any more.
         let sources = dropped.iter().filter(|link| link.relation == Relation::Source);
         wake.extend(sources.filter_map(Link::object_id).cloned());
@@ -198,12 +201,10 @@ impl LinkIndex {
     /// The object that needs a backup until it has ended, if there is one: it names the DcsBackup, or the id of the backup.
     pub fn user_of(&self, backup: &ObjectId, id: Option<&str>) -> Option<ObjectId> {
         let links = self.lock();
-        let by_name = links.with_relation(backup, Relation::Source).next().cloned();
-        by_name.or_else(|| {
-            let instances = links.instances_of(backup);
-            let mut needs = instances.iter().flat_map(|instance| links.needed_backups(instance));
-            needs.find(|(_, needed)| Some(*needed) == id).map(|(object, _)| object.clone())
-        })
+        let by_name = links.with_relation(backup, Relation::Source).next();
+        let by_id =
+            || links.needs.iter().find(|(_, needed)| Some(needed.as_str()) == id).map(|(object, _)| object);
+        by_name.or_else(by_id).cloned()
     }
 
     /// Whether an object that has not ended needs a backup.
@@ -211,10 +212,9 @@ impl LinkIndex {
         self.user_of(backup, id).is_some()
     }
 
-    /// The ids of the backups that objects about an instance need until they have ended, and those objects.
-    pub fn needed_backups(&self, instance: &ObjectId) -> Vec<(ObjectId, String)> {
-        let links = self.lock();
-        links.needed_backups(instance).map(|(object, id)| (object.clone(), id.to_owned())).collect()
+    /// The ids of the backups that objects of any namespace need until they have ended.
+    pub fn needed_backups(&self) -> Vec<(ObjectId, String)> {
+        self.lock().needs.iter().map(|(object, id)| (object.clone(), id.clone())).collect()
     }
 
     /// The claims to operate on an instance; `None` while some may be unknown.
@@ -311,10 +311,13 @@ impl Links {
         if asks { self.instances_of(object) } else { Vec::new() }
     }
 
-    fn set_backup(&mut self, object: &ObjectId, backup: Option<String>) {
-        if let Some(entry) = self.by_object.get_mut(object) {
-            entry.backup = backup.map(String::into_boxed_str);
-        }
+    /// Records the backup that an object needs. Returns whether it needs another one, or none any more.
+    fn set_need(&mut self, object: &ObjectId, backup: Option<String>) -> bool {
+        let before = match backup {
+            Some(id) => self.needs.insert(object.clone(), id.clone()).filter(|before| *before != id),
+            None => self.needs.remove(object),
+        };
+        before.is_some()
     }
 
     /// The objects that an object refers to in this relation.
@@ -339,12 +342,6 @@ impl Links {
         self.with_relation(instance, Relation::Instance)
     }
 
-    /// The objects about an instance that need a backup, and its id.
-    fn needed_backups(&self, instance: &ObjectId) -> impl Iterator<Item = (&ObjectId, &str)> {
-        let needed = |object| Some((object, self.by_object.get(object)?.backup.as_deref()?));
-        self.about(instance).filter_map(needed)
-    }
-
     /// The claims to operate on an instance.
     fn claims(&self, instance: &ObjectId) -> Vec<Claim> {
         self.about(instance)
@@ -358,6 +355,7 @@ impl Links {
 
     /// Removes an object. Returns the links that it had.
     pub fn remove(&mut self, object: &ObjectId) -> BTreeSet<Link> {
+        self.needs.remove(object);
         let links: BTreeSet<_> =
             self.by_object.remove(object).unwrap_or_default().links.into_iter().collect();
         links.iter().for_each(|link| self.unlink(object, link));
@@ -392,152 +390,4 @@ impl Links {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(kind: &'static str, name: &str) -> ObjectId {
-        ObjectId::new(kind, "shop", name)
-    }
-
-    fn secret(name: &str) -> NamespacedName {
-        NamespacedName::new("shop", name)
-    }
-
-    fn credentials(name: &str) -> Link {
-        Link::secret(Relation::Credentials, secret(name))
-    }
-
-    fn content(name: &str) -> Link {
-        Link::secret(Relation::Content, secret(name))
-    }
-
-    fn users(links: &Links, name: &str) -> Vec<String> {
-        links.referrers(&Referent::Secret(secret(name))).map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn each_secret_leads_to_its_users_of_every_kind() {
-        let mut links = Links::default();
-        let (instance, backup) = (id("DcsInstance", "a"), id("DcsBackup", "a"));
-        assert!(links.set(&instance, [credentials("x"), content("x"), content("a-redis")].into()).is_empty());
-        assert!(links.set(&backup, [credentials("x")].into()).is_empty());
-        assert_eq!(users(&links, "x"), ["DcsBackup/shop/a", "DcsInstance/shop/a"]);
-        assert_eq!(users(&links, "a-redis"), ["DcsInstance/shop/a"]);
-        assert!(links.has_credentials_from(&secret("x")) && !links.has_credentials_from(&secret("a-redis")));
-
-        let dropped = links.set(&instance, [credentials("y"), content("x")].into());
-        assert_eq!(dropped, [credentials("x"), content("a-redis")].into());
-        assert!(links.has_credentials_from(&secret("x")), "the backup still uses them");
-        assert_eq!(links.remove(&backup), [credentials("x")].into());
-        assert!(!links.has_credentials_from(&secret("x")), "the instance only reads the content");
-        assert_eq!(users(&links, "x"), ["DcsInstance/shop/a"]);
-        links.remove(&instance);
-        assert!(links.by_object.is_empty() && links.referrers.is_empty());
-        assert!(links.remove(&instance).is_empty());
-    }
-
-    #[test]
-    fn a_projection_is_new_once() {
-        let mut links = Links::default();
-        let (instance, backup) = (id("DcsInstance", "a"), id("DcsBackup", "b"));
-        links.set(&instance, BTreeSet::new());
-        links.set(&backup, [Link::object(Relation::Instance, instance.clone())].into());
-        assert!(links.set_projection(&instance, 7) && !links.set_projection(&instance, 7));
-        assert!(links.set_projection(&instance, 8));
-        let referrers: Vec<_> = links.referrers(&Referent::Object(instance)).collect();
-        assert_eq!(referrers, [&backup]);
-    }
-
-    fn facts(links: impl IntoIterator<Item = Link>, backup: Option<&str>) -> LinkFacts {
-        LinkFacts {
-            links: links.into_iter().collect(),
-            backup: backup.map(str::to_owned),
-            ..LinkFacts::default()
-        }
-    }
-
-    #[test]
-    fn who_made_an_object_follows_it() {
-        let index = LinkIndex::default();
-        let (schedule, backup) = (id("DcsBackupSchedule", "nightly"), id("DcsBackup", "nightly-1"));
-        index.on_object(&schedule, LinkFacts::default());
-        let made_by = || facts([Link::object(Relation::Owner, schedule.clone())], None);
-        assert_eq!(
-            index.on_object(&backup, LinkFacts { projection: 7, ..made_by() }).wake,
-            [schedule.clone()]
-        );
-        assert_eq!(index.owned(&schedule), [backup.clone()]);
-        assert!(index.on_object(&backup, LinkFacts { projection: 7, ..made_by() }).wake.is_empty());
-        assert_eq!(
-            index.on_object(&backup, LinkFacts { projection: 8, ..made_by() }).wake,
-            [schedule.clone()]
-        );
-        assert_eq!(index.on_gone(&backup).wake, [schedule.clone(), backup]);
-        assert!(index.owned(&schedule).is_empty());
-    }
-
-    /// By its object, or by its id where no object stands for it yet.
-    #[test]
-    fn a_backup_is_used_until_the_job_has_ended() {
-        let index = LinkIndex::default();
-        let (instance, backup) = (id("DcsInstance", "a"), id("DcsBackup", "b"));
-        let (by_name, by_id) = (id("DcsRestore", "r"), id("DcsRestore", "s"));
-        let about = || Link::object(Relation::Instance, instance.clone());
-        index.on_object(&backup, facts([about()], None));
-        assert!(!index.is_used(&backup, Some("1")));
-        index.on_object(&by_id, facts([about()], Some("1")));
-        assert_eq!(index.user_of(&backup, Some("1")), Some(by_id.clone()));
-        assert!(!index.is_used(&backup, Some("2")) && !index.is_used(&backup, None));
-        assert_eq!(index.needed_backups(&instance), [(by_id.clone(), "1".to_owned())]);
-        index.on_object(&by_id, facts([about()], None));
-        assert!(!index.is_used(&backup, Some("1")));
-        let source = Link::object(Relation::Source, backup.clone());
-        index.on_object(&by_name, facts([about(), source], None));
-        assert_eq!(index.user_of(&backup, None), Some(by_name.clone()));
-        assert_eq!(
-            index.on_object(&by_name, facts([about()], None)).wake,
-            [backup.clone()],
-            "it may have waited"
-        );
-        assert!(!index.is_used(&backup, None));
-    }
-
-    /// What an object that cannot be decoded asks for is not known.
-    #[test]
-    fn claims_are_unknown_while_an_object_of_the_namespace_cannot_be_decoded() {
-        let index = LinkIndex::default();
-        let (instance, backup) = (id("DcsInstance", "a"), id("DcsBackup", "b"));
-        assert_eq!(index.claims(&instance), None, "not every kind is listed");
-        index.on_complete();
-        assert_eq!(index.claims(&instance), Some(Vec::new()));
-        index.on_unreadable(backup.clone());
-        assert_eq!(index.claims(&instance), None);
-        assert!(index.claims(&ObjectId::new("DcsInstance", "another", "a")).is_some());
-        index.on_object(&backup, LinkFacts::default());
-        assert!(index.claims(&instance).is_some(), "it can be decoded");
-        index.on_unreadable(backup.clone());
-        index.on_unreadable_gone(&backup);
-        assert!(index.claims(&instance).is_some(), "it is gone");
-        index.on_unreadable(backup);
-        index.on_list("DcsBackup");
-        assert!(index.claims(&instance).is_some(), "the list that begins shows it again, if it exists");
-    }
-
-    #[test]
-    fn an_object_that_goes_wakes_the_others_of_its_instance() {
-        let index = LinkIndex::default();
-        let instance = id("DcsInstance", "a");
-        let facts = || LinkFacts {
-            links: [Link::object(Relation::Instance, instance.clone())].into(),
-            ..LinkFacts::default()
-        };
-        let (one, other) = (id("DcsBackup", "one"), id("DcsBackup", "other"));
-        for backup in [&one, &other] {
-            index.on_object(backup, facts());
-        }
-        let woken = index.on_gone(&one).wake;
-        assert!(woken.contains(&one) && woken.contains(&other), "{woken:?}");
-        assert_eq!(index.in_namespace("DcsBackup", "shop"), [other]);
-        assert_eq!(index.in_namespace("DcsBackup", "sho"), []);
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ mod accounts;
 pub mod backup;
 pub mod backup_schedule;
 mod calls;
+mod detail_cache;
 mod dispatch;
 mod event_sink;
 mod field_managers;
@@ -24,6 +25,7 @@ mod random;
 mod reconcile;
 mod reconciler;
 mod record_lists;
+pub mod restore;
 mod shared;
 mod write_guard;
 
@@ -34,13 +36,14 @@ pub use self::{
         OwnCredentials, ParsedCredentials, read_credentials,
     },
     calls::RetryAt,
+    detail_cache::DetailCache,
     dispatch::Dispatch,
     event_sink::{Action, EventSink, NoopSink},
     ids::{NamespacedName, ObjectId, ObjectNames},
     kube::{
-        Deadlines, KubeBackups, KubeInstances, KubeObjects, KubeSchedules, KubeSecrets, KubeTimeouts,
-        Manager, RunObserver, SecretMeta, WatchErrorHandler, WatchHealth, WatchedStore, Watches, WorkQueue,
-        WorkQueues,
+        Deadlines, KubeBackups, KubeInstances, KubeObjects, KubeRestores, KubeSchedules, KubeSecrets,
+        KubeTimeouts, Manager, RunObserver, SecretMeta, WatchErrorHandler, WatchHealth, WatchedStore,
+        Watches, WorkQueue, WorkQueues,
     },
     links::{Link, LinkChange, LinkFacts, LinkIndex, Links, Referent, Relation},
     local_state::{LocalEntry, LocalStateStore, Requeue},

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     account_limits::AccountLimits,
     accounts::{ClientFactory, CredentialsCache, Endpoints, OwnCredentials},
+    detail_cache::DetailCache,
     event_sink::EventSink,
     ids::ObjectId,
     links::LinkIndex,
@@ -35,6 +36,8 @@ pub struct Shared<S, N: ClientFactory> {
     pub links: Arc<LinkIndex>,
     /// The lists of backups.
     pub backup_lists: RecordLists<BackupRecord>,
+    /// Details of instances that were read a moment ago.
+    pub details: DetailCache,
     /// The lists of restores.
     pub restore_lists: RecordLists<RestoreRecord>,
     /// The time.

@@ -16,9 +16,19 @@ pub fn scheduled_backup_name(schedule: &str, slot: DateTime<Utc>) -> String {
 
 /// The name of the backup that is made when a schedule is created: `nightly-first-961a292c`, from its uid.
 pub fn first_backup_name(schedule: &str, uid: &str) -> String {
-    let prefix: String = schedule.chars().take(FIRST_PREFIX).collect();
     let id: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-    format!("{}-first-{}", prefix.trim_end_matches(['-', '.']), id.to_ascii_lowercase())
+    format!("{}{}", first_prefix(schedule), id.to_ascii_lowercase())
+}
+
+/// Whether it is the name of the backup that was made when a schedule of this name was created, whatever its uid.
+pub fn is_first_backup_name(schedule: &str, name: &str) -> bool {
+    let id = name.strip_prefix(&first_prefix(schedule));
+    id.is_some_and(|id| id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn first_prefix(schedule: &str) -> String {
+    let prefix: String = schedule.chars().take(FIRST_PREFIX).collect();
+    format!("{}-first-", prefix.trim_end_matches(['-', '.']))
 }
 
 /// The time that a name stands for; `None` if it is not the name of a backup of this schedule.
@@ -31,6 +41,19 @@ pub fn slot_of_backup(schedule: &str, name: &str) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_backups_are_known_by_their_names() {
+        for (name, expected) in [
+            (first_backup_name("nightly", "961a292c-7592-4cf3-bb88-a695b53b2dc3"), true),
+            ("nightly-first-00000000".to_owned(), true),
+            ("nightly-first-000".to_owned(), false),
+            ("weekly-first-00000000".to_owned(), false),
+            ("before-the-sale".to_owned(), false),
+        ] {
+            assert_eq!(is_first_backup_name("nightly", &name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn golden() {

@@ -29,6 +29,8 @@ pub const BACKUP_FINALIZER: &str = "dcs.huaweicloud.com/backup";
 pub const SCHEDULE_LABEL: &str = "dcs.huaweicloud.com/schedule";
 /// Label of a DcsBackup that a DcsRestore has made: the name of that object.
 pub const RESTORE_LABEL: &str = "dcs.huaweicloud.com/restore";
+/// Finalizer of a DcsRestore. No version puts it on an object: nothing in the cloud belongs to one.
+pub const RESTORE_FINALIZER: &str = "dcs.huaweicloud.com/restore";
 /// Finalizer of a Secret that the operator needs until no object uses it.
 pub const IN_USE_FINALIZER: &str = "dcs.huaweicloud.com/in-use";
 /// Field manager of status and Secrets.
@@ -74,6 +76,7 @@ mod tests {
         assert_eq!(RETRY_ANNOTATION, "dcs.huaweicloud.com/retry");
         assert_eq!(INSTANCE_FINALIZER, "dcs.huaweicloud.com/instance");
         assert_eq!(BACKUP_FINALIZER, "dcs.huaweicloud.com/backup");
+        assert_eq!(RESTORE_FINALIZER, "dcs.huaweicloud.com/restore");
         assert_eq!(SCHEDULE_LABEL, "dcs.huaweicloud.com/schedule");
         assert_eq!(RESTORE_LABEL, "dcs.huaweicloud.com/restore");
         assert_eq!(IN_USE_FINALIZER, "dcs.huaweicloud.com/in-use");

@@ -68,6 +68,38 @@ const JOB_TYPES: [(ConditionType, &str, &str); 5] = [
     (ConditionType::Stalled, "A person is needed, or the end was a failure.", "False: no action is needed."),
 ];
 
+/// The conditions of a DcsRestore.
+const RESTORE_TYPES: [(ConditionType, &str, &str); 5] = [
+    (
+        ConditionType::Complete,
+        "The data was replaced, and the instance serves.",
+        "False: it was not replaced, or not yet; the reason names the cause.",
+    ),
+    (
+        ConditionType::Failed,
+        "The restore has ended without success, and the object does not try again.",
+        "False: it was done, or may still be.",
+    ),
+    (ConditionType::Ready, "As Complete.", "False: the restore is not done."),
+    (
+        ConditionType::Reconciling,
+        "The restore waits for something or is being done.",
+        "False: nothing is in progress. Never True together with Stalled.",
+    ),
+    (
+        ConditionType::Stalled,
+        "A person is needed: to approve the restore, to mend what stands in its way, or because the end was a failure.",
+        "False: no action is needed.",
+    ),
+];
+
+const RESTORES: &str = "
+## Conditions of a DcsRestore
+
+`status.outcome` is as that of a DcsBackup.
+
+";
+
 /// The conditions of a DcsBackupSchedule: type, what True means, what else it can be.
 const SCHEDULE_TYPES: [(ConditionType, &str, &str); 4] = [
     (
@@ -164,10 +196,11 @@ pub(super) fn page() -> Page {
     let (needed, idle): (Vec<Reason>, Vec<Reason>) =
         Reason::ALL.iter().partition(|reason| needs_action(**reason));
     let content = format!(
-        "{GENERATED}{INTRO}{}{JOBS}{}{SCHEDULES}{}{REASONS}\n### Reasons that may need action\n\n{}\n### Reasons that need no action\n\n{}",
+        "{GENERATED}{INTRO}{}{JOBS}{}{SCHEDULES}{}{RESTORES}{}{REASONS}\n### Reasons that may need action\n\n{}\n### Reasons that need no action\n\n{}",
         rows(&TYPES),
         rows(&JOB_TYPES),
         rows(&SCHEDULE_TYPES),
+        rows(&RESTORE_TYPES),
         table(&needed),
         table(&idle),
     );
@@ -256,13 +289,19 @@ fn source(reason: Reason) -> Source {
         }
         Reason::Restorable => done(false, JobResult::Usable(reason)),
         Reason::NotRestorable => done(false, JobResult::Unusable(reason)),
-        Reason::Running | Reason::WaitingForReference => Job(vec![JobSituation::InProgress(reason)]),
-        Reason::ReferenceNotFound | Reason::UnsupportedMode | Reason::BackupLimitReached => {
+        Reason::Running | Reason::WaitingForReference | Reason::WaitingForBackup => {
+            Job(vec![JobSituation::InProgress(reason)])
+        }
+        Reason::ReferenceNotFound | Reason::UnsupportedMode | Reason::PreconditionFailed => {
             Job(vec![JobSituation::Blocked(reason)])
         }
-        Reason::OperationFailed | Reason::DeadlineExceeded | Reason::OutcomeUnknown => {
-            Job(vec![JobSituation::Failed(reason)])
-        }
+        Reason::BackupLimitReached => Job(vec![JobSituation::Blocked(reason), JobSituation::Failed(reason)]),
+        Reason::OperationFailed
+        | Reason::DeadlineExceeded
+        | Reason::OutcomeUnknown
+        | Reason::SourceNotRestorable
+        | Reason::IncompatibleSource
+        | Reason::BackupFirstFailed => Job(vec![JobSituation::Failed(reason)]),
         Reason::Expired => Job(vec![
             JobSituation::Failed(reason),
             JobSituation::Succeeded { again: false, result: JobResult::Unusable(reason) },
@@ -324,7 +363,10 @@ fn source(reason: Reason) -> Source {
         Reason::SecretNotFound | Reason::SecretRefused | Reason::SecretConflict | Reason::PasswordLost => {
             RowsAndBinding(blocked(reason))
         }
-        Reason::ApprovalRequired => Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)]),
+        Reason::ApprovalRequired => Rows(vec![
+            (Situation::Blocked(reason), Readiness::Serving),
+            (Situation::DeletionBlocked(reason), Readiness::Serving),
+        ]),
         Reason::PrepaidNotDeletable | Reason::GuardedByFinalizer | Reason::DefinitionOutdated => {
             Rows(vec![(Situation::DeletionBlocked(reason), Readiness::Serving)])
         }

@@ -5,9 +5,10 @@ use kube::ResourceExt;
 
 use super::time::shown;
 use crate::{
-    api::{DcsBackup, DcsInstance, backup::BackedUpInstance, instance::Resolved},
+    api::{DcsBackup, DcsInstance, backup::BackedUpInstance},
     cli::{Failure, objects::InstanceWithBackups, output::or_dash},
     dcs::model::BackupRecord,
+    plan::restore::{latest_before, misfit},
 };
 
 /// What the restore is to use.
@@ -51,13 +52,6 @@ pub(super) fn choose<'a>(source: &Source, found: &'a InstanceWithBackups) -> Res
         object.status.as_ref().and_then(|status| status.id.as_ref()) == Some(&record.backup_id)
     };
     Ok(Choice { record, object: found.objects.iter().find(is_of) })
-}
-
-/// The newest backup that can be restored and was complete by `before`.
-fn latest_before(records: &[BackupRecord], before: DateTime<Utc>) -> Option<&BackupRecord> {
-    let is_old_enough = |record: &&BackupRecord| record.completed_at().is_some_and(|at| at <= before);
-    let restorable = records.iter().filter(|record| record.is_restorable());
-    restorable.filter(is_old_enough).max_by_key(|record| (record.completed_at(), &record.backup_id))
 }
 
 fn none_is_old_enough(instance: &str, before: DateTime<Utc>, records: &[BackupRecord]) -> String {
@@ -106,35 +100,24 @@ impl Choice<'_> {
     }
 }
 
-/// How the shape of the instance differs from the one that was backed up.
+/// Whether the instance still has a shape that the backup fits, as the restore itself decides it.
 fn shape_note(then: Option<&BackedUpInstance>, instance: &DcsInstance) -> String {
     let now = instance.status.as_ref().and_then(|status| status.resolved.as_ref());
     let (Some(then), Some(now)) = (then.filter(|then| then.cache_mode.is_some()), now) else {
-        return "the shape of the instance at that time is not known: DCS says that the backup can be restored".to_owned();
+        return "the shape of the instance at that time is not known: DCS decides whether the backup fits"
+            .to_owned();
     };
-    let differences = differences(then, now);
-    if differences.is_empty() {
-        return "the instance has the shape that it had then".to_owned();
+    let now = BackedUpInstance {
+        engine_version: now.engine_version.clone(),
+        cache_mode: now.cache_mode.clone(),
+        capacity: now.capacity.clone(),
+        shards: now.shards,
+        ..BackedUpInstance::default()
+    };
+    match misfit(then, &now) {
+        None => "it fits the instance as that is now".to_owned(),
+        Some(why) => format!("it does not fit the instance any more, and the restore will be refused: {why}"),
     }
-    format!("the instance has changed since, and DCS may refuse the restore: {}", differences.join(", "))
-}
-
-fn differences(then: &BackedUpInstance, now: &Resolved) -> Vec<String> {
-    let text = |number: Option<i32>| number.map(|number| number.to_string());
-    let capacity = |quantity: Option<&k8s_openapi::apimachinery::pkg::api::resource::Quantity>| {
-        quantity.map(|quantity| quantity.0.clone())
-    };
-    let pairs = [
-        ("engineVersion", then.engine_version.clone(), now.engine_version.clone()),
-        ("cacheMode", then.cache_mode.clone(), now.cache_mode.clone()),
-        ("capacity", capacity(then.capacity.as_ref()), capacity(now.capacity.as_ref())),
-        ("shards", text(then.shards), text(now.shards)),
-    ];
-    let differs = |(name, then, now): (&str, Option<String>, Option<String>)| match (then, now) {
-        (Some(then), Some(now)) if then != now => Some(format!("{name} {then} is {now} now")),
-        _ => None,
-    };
-    pairs.into_iter().filter_map(differs).collect()
 }
 
 #[cfg(test)]
@@ -227,8 +210,16 @@ mod tests {
         let named = choose(&Source::BackupRef("nightly".to_owned()), &found).unwrap();
         assert_eq!(
             named.describe(&found.instance),
-            "a restore would choose backup second now (DcsBackup nightly, auto, complete 2026-11-30T03:00:00Z, 859Mi); the \
-             instance has changed since, and DCS may refuse the restore: capacity 4Gi is 8Gi now"
+            "a restore would choose backup second now (DcsBackup nightly, auto, complete 2026-11-30T03:00:00Z, 859Mi); it \
+             fits the instance as that is now"
+        );
+        let mut smaller = found.instance.clone();
+        let resolved = smaller.status.as_mut().unwrap().resolved.as_mut().unwrap();
+        resolved.capacity.as_mut().unwrap().0 = "2Gi".to_owned();
+        let note = named.describe(&smaller);
+        assert!(
+            note.contains("it does not fit the instance any more") && note.contains("capacity"),
+            "{note}"
         );
         let unnamed =
             choose(&Source::BackupId("first".to_owned()), &found).unwrap().describe(&found.instance);

@@ -141,6 +141,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::DcsRestore;
 
     fn at(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).unwrap().to_utc()
@@ -176,6 +177,8 @@ spec:
   backupFirst: true
 "#;
         assert_eq!(text.text().unwrap(), expected);
+        let restore: DcsRestore = serde_saphyr::from_str(expected).unwrap();
+        assert_eq!(restore.spec.consent.map(|consent| consent.target).as_deref(), Some("sessions"));
     }
 
     #[test]

@@ -23,8 +23,8 @@ use crate::{
     api::DcsBackup,
     clock::{Clock, SystemClock},
     controller::{
-        ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeSchedules, KubeSecrets, Manager, Shared,
-        SystemRandom, WatchHealth, WatchedStore, Watches, WriteGuard,
+        ClientFactory, KubeBackups, KubeInstances, KubeObjects, KubeRestores, KubeSchedules, KubeSecrets,
+        Manager, Shared, SystemRandom, WatchHealth, WatchedStore, Watches, WriteGuard,
     },
     dcs::{AccountConfig, Client, HttpClients, RetryPolicy, account::InvalidAccount},
     inventory::Inventory,
@@ -267,7 +267,8 @@ impl Leader {
         };
         let timeouts = self.args.timeouts();
         let (instance_store, backup_store) = (WatchedStore::new(), WatchedStore::new());
-        let (schedule_store, secret_store) = (WatchedStore::new(), WatchedStore::new());
+        let (schedule_store, restore_store) = (WatchedStore::new(), WatchedStore::new());
+        let secret_store = WatchedStore::new();
         let (sink, events) = TelemetrySink::new(self.metrics.clone(), self.probes.clone());
         let sink = Arc::new(sink);
         let publishing = tokio::spawn(telemetry_sink::publish(events, client.clone(), self.identity.clone()));
@@ -284,6 +285,7 @@ impl Leader {
             links: Arc::default(),
             backup_lists: Default::default(),
             restore_lists: Default::default(),
+            details: Default::default(),
             pins: Arc::new(KubeObjects::<DcsBackup>::new(
                 client.clone(),
                 backup_store.reader(),
@@ -309,14 +311,23 @@ impl Leader {
         };
         let backups = KubeBackups {
             objects: KubeObjects::new(client.clone(), backup_store.reader(), timeouts.answer),
-            instances: KubeObjects::new(client.clone(), instance_store.reader(), timeouts.answer),
+            instances: instances.objects.clone(),
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
+        let restores = KubeRestores {
+            objects: KubeObjects::new(client.clone(), restore_store.reader(), timeouts.answer),
+            backups: backups.objects.clone(),
+            instances: instances.objects.clone(),
+            shared: Arc::clone(&shared),
+            local_states: Default::default(),
+            began: shared.clock.monotonic(),
+            requested: Default::default(),
+        };
         let schedules = KubeSchedules {
             objects: KubeObjects::new(client.clone(), schedule_store.reader(), timeouts.answer),
-            backups: KubeObjects::new(client.clone(), backup_store.reader(), timeouts.answer),
-            instances: KubeObjects::new(client.clone(), instance_store.reader(), timeouts.answer),
+            backups: backups.objects.clone(),
+            instances: instances.objects.clone(),
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
@@ -330,6 +341,7 @@ impl Leader {
             instance_store.reader(),
             backup_store.reader(),
             schedule_store.reader(),
+            restore_store.reader(),
             Arc::clone(&shared),
             self.leadership.clone(),
         ));
@@ -337,6 +349,7 @@ impl Leader {
         manager.add(Arc::new(instances), instance_store);
         manager.add(Arc::new(backups), backup_store);
         manager.add(Arc::new(schedules), schedule_store);
+        manager.add(Arc::new(restores), restore_store);
         self.manager_started.cancel();
         manager.run(halt).await;
         publishing.abort();

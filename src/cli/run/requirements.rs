@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::{controller::WatchHealth, server::Standstill};
 
-pub(super) const DEFINITIONS: &str =
-    "CustomResourceDefinitions dcsinstances, dcsbackups and dcsbackupschedules of dcs.huaweicloud.com";
+pub(super) const DEFINITIONS: &str = "CustomResourceDefinitions of dcs.huaweicloud.com: dcsinstances, dcsbackups, dcsbackupschedules and dcsrestores";
 /// Met until the API server refuses a status.
 pub(super) const STATUS_WRITES: &str =
     "statuses that the API server accepts; apply the CustomResourceDefinitions of this version";
-pub(super) const WATCHES: &str = "initial lists of DcsInstances, DcsBackups, DcsBackupSchedules and Secrets";
+pub(super) const WATCHES: &str =
+    "initial lists of DcsInstances, DcsBackups, DcsBackupSchedules, DcsRestores and Secrets";
 
 /// A process whose watch stands still this many times as long as readiness allows is restarted, if the API server
 /// answers other requests: against an API server that does not answer, a restart does not help.

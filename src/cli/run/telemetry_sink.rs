@@ -11,14 +11,14 @@ use kube::{
     Client,
     runtime::{
         events::{Event, EventType, Recorder, Reporter},
-        reflector::Store,
+        reflector::{Lookup, Store},
         watcher,
     },
 };
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
-    api::{ConditionType, DcsBackup, DcsBackupSchedule, DcsInstance, Reason, time},
+    api::{ConditionType, DcsBackup, DcsBackupSchedule, DcsInstance, DcsRestore, Reason, time},
     clock::Clock,
     controller::{
         Action, ClientFactory, EventSink, KubeSecrets, ManagedResource, Requeue, RunObserver, Shared,
@@ -28,7 +28,7 @@ use crate::{
     inventory::Work,
     leader::Leadership,
     metrics::{InstanceLabels, Metrics, ObjectLabels, Snapshot},
-    plan::{Warning, conditions::Transition},
+    plan::{Warning, conditions::Transition, operation::HasOperation},
     server::Probes,
 };
 
@@ -225,6 +225,7 @@ pub(super) fn snapshot<N: ClientFactory + 'static>(
     objects: Store<DcsInstance>,
     backups: Store<DcsBackup>,
     schedules: Store<DcsBackupSchedule>,
+    restores: Store<DcsRestore>,
     shared: Arc<Shared<KubeSecrets, N>>,
     leadership: Option<Leadership>,
 ) -> impl Fn() -> Snapshot + Send + 'static
@@ -236,25 +237,16 @@ where
         let (mut conditions, mut cloud_statuses) = (BTreeMap::new(), BTreeMap::new());
         let mut last_backups = Vec::new();
         for object in objects.state() {
-            let Some(status) = &object.status else { continue };
-            for condition in &status.conditions {
-                *conditions.entry(labels(DcsInstance::KIND, condition)).or_insert(0) += 1;
-            }
-            if let Some(cloud_status) = &status.cloud_status {
+            if let Some(cloud_status) = object.status.as_ref().and_then(|status| status.cloud_status.as_ref())
+            {
                 *cloud_statuses.entry(known(cloud_status, InstanceStatus::KNOWN)).or_insert(0) += 1;
             }
             last_backups.extend(last_backup(&object));
         }
-        for object in backups.state() {
-            for condition in object.status.iter().flat_map(|status| &status.conditions) {
-                *conditions.entry(labels(DcsBackup::KIND, condition)).or_insert(0) += 1;
-            }
-        }
-        for object in schedules.state() {
-            for condition in object.status.iter().flat_map(|status| &status.conditions) {
-                *conditions.entry(labels(DcsBackupSchedule::KIND, condition)).or_insert(0) += 1;
-            }
-        }
+        count_conditions(&objects, &mut conditions);
+        count_conditions(&backups, &mut conditions);
+        count_conditions(&schedules, &mut conditions);
+        count_conditions(&restores, &mut conditions);
         let ages = shared.inventory.ages();
         Snapshot {
             objects: conditions.into_iter().collect(),
@@ -265,6 +257,18 @@ where
             last_backups,
         }
     })
+}
+
+/// Adds the conditions of the objects of a kind.
+fn count_conditions<K>(objects: &Store<K>, counts: &mut BTreeMap<ObjectLabels, i64>)
+where
+    K: ManagedResource + Lookup<DynamicType = ()>,
+{
+    for object in objects.state() {
+        for condition in object.status().into_iter().flat_map(HasOperation::conditions) {
+            *counts.entry(labels(K::KIND, condition)).or_insert(0) += 1;
+        }
+    }
 }
 
 /// When the newest backup of an instance that can be restored was complete.

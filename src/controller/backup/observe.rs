@@ -10,11 +10,12 @@ use crate::{
     api::{DcsBackup, DcsInstance, instance::DeletionPolicy},
     controller::{
         accounts::{ClientFactory, CredentialsChoice},
+        ids::ObjectId,
         job::{instance_object, subject},
         ports::{ManagedResource, ObjectApi, SecretApi},
         reconciler::Known,
     },
-    formats::BACKUP_FINALIZER,
+    formats::{BACKUP_FINALIZER, RESTORE_LABEL},
     plan::{
         backup::{LookupResults, Observed, Sibling, mark},
         instance::observed::Now,
@@ -36,6 +37,9 @@ where
             subject: subject(object.as_ref(), BACKUP_FINALIZER),
             spec: object.spec.clone(),
             instance: instance_object(&self.shared, &self.instances, &instance_of(&object)),
+            restore: object.labels().get(RESTORE_LABEL).cloned(),
+            used_by: self.user_of(&object),
+            needed: self.needed(&object),
             siblings: self.siblings(&object),
             has_unreadable: self.shared.links.has_unreadable(&instance_of(&object)),
             status: known.status,
@@ -68,6 +72,21 @@ where
         CredentialsChoice::named(&namespace, name)
     }
 
+    /// The DcsRestore that needs the backup of an object until it has ended.
+    fn user_of(&self, object: &DcsBackup) -> Option<String> {
+        let status = object.status.as_ref().and_then(|status| status.id.as_deref());
+        let adopted = object.spec.adopt.as_ref().map(|adopt| adopt.backup_id.as_str());
+        let own = object.object_id();
+        self.shared.links.user_of(&own, status.or(adopted)).map(|user| shown_to(&own, &user))
+    }
+
+    /// The ids of the backups that DcsRestores need until they have ended.
+    fn needed(&self, object: &DcsBackup) -> Vec<(String, String)> {
+        let own = object.object_id();
+        let needed = self.shared.links.needed_backups();
+        needed.into_iter().map(|(user, id)| (id, shown_to(&own, &user))).collect()
+    }
+
     /// The other DcsBackups of the same instance in the namespace.
     fn siblings(&self, object: &DcsBackup) -> Vec<Sibling> {
         let (own, about) = (object.object_id(), instance_of(object));
@@ -78,9 +97,14 @@ where
         let id = instance.as_deref();
         others
             .filter(|other| is_about(other, &about, id.unwrap_or_default()))
-            .map(|other| sibling(&other, id))
+            .map(|other| Sibling { used_by: self.user_of(&other), ..sibling(&other, id) })
             .collect()
     }
+}
+
+/// The name of an object in messages of another one: names of other namespaces are none of its business.
+fn shown_to(own: &ObjectId, other: &ObjectId) -> String {
+    if own.namespace == other.namespace { other.name.clone() } else { "of another namespace".to_owned() }
 }
 
 fn sibling(object: &DcsBackup, instance: Option<&str>) -> Sibling {
@@ -97,6 +121,7 @@ fn sibling(object: &DcsBackup, instance: Option<&str>) -> Sibling {
         mark: instance.map(|instance| mark((&namespace, &name, &uid), &object.spec, instance)),
         id: id.or(adopted),
         name,
+        used_by: None,
         keeps: !object.is_deleting() && (object.spec.pinned == Some(true) || retains),
     }
 }

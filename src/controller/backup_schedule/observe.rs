@@ -63,7 +63,16 @@ where
         let own = self.shared.links.owned(&object.object_id());
         let backups = own.iter().filter_map(|id| Some((id, self.backups.cached(id)?)));
         let children = backups.filter(|(_, backup)| is_child(backup, object));
-        children.map(|(id, backup)| self.child(id, &backup)).collect()
+        let mut children: Vec<_> = children.map(|(id, backup)| self.child(id, &backup)).collect();
+        // The watch may still show what this process has deleted.
+        self.local_states.with(object, |entry| {
+            let deleted = &mut entry.more.deleted;
+            deleted.retain(|uid| children.iter().any(|child| child.uid == *uid));
+            for child in &mut children {
+                child.deleting |= deleted.contains(&child.uid);
+            }
+        });
+        children
     }
 
     /// The DcsBackup of a name, as the API server has it now.
@@ -114,6 +123,9 @@ fn child(backup: &DcsBackup) -> Child {
     Child {
         name: backup.name_any(),
         uid: backup.uid().unwrap_or_default(),
+        version: backup.resource_version().unwrap_or_default(),
+        instance: status.instance.as_ref().and_then(|instance| instance.id.clone()),
+        cloud_status: status.cloud_status.clone(),
         created: backup.creation_timestamp().map(|at| time::from_kube(&at)).unwrap_or_default(),
         deleting: backup.is_deleting(),
         keeps: backup.spec.pinned == Some(true) || retains,

@@ -1,6 +1,6 @@
 //! DcsBackupSchedule as the generic reconcile uses it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kube::ResourceExt;
 
@@ -48,6 +48,8 @@ pub struct LocalState {
     pub refusal: Option<Refusal>,
     /// Refusals in a row.
     pub refusals: u32,
+    /// The uids of DcsBackups that were deleted, as long as the watch shows them.
+    pub deleted: BTreeSet<String>,
 }
 
 impl<O, B, I, S, N> Reconciler for Schedules<O, B, I, S, N>
@@ -121,12 +123,16 @@ where
                 tracing::info!(object = %schedule.object_id(), backup = created.name_any(), "made a DcsBackup");
                 Ok(())
             }
-            KubeAction::Delete { name, uid, why } => {
+            KubeAction::Delete { name, uid, version, why } => {
                 let backup = self.backups.cached(&self.backup_id(schedule, name));
-                let Some(backup) = backup.filter(|backup| backup.metadata.uid.as_ref() == Some(uid)) else {
-                    return Ok(());
+                let is_planned = |backup: &Arc<DcsBackup>| {
+                    backup.metadata.uid.as_ref() == Some(uid)
+                        && backup.metadata.resource_version.as_ref() == Some(version)
                 };
+                // It has changed since: the next plan sees how.
+                let Some(backup) = backup.filter(is_planned) else { return Ok(()) };
                 self.backups.delete(&backup).await?;
+                self.local_states.with(schedule, |entry| entry.more.deleted.insert(uid.clone()));
                 tracing::info!(object = %schedule.object_id(), backup = name, why, "deleted a DcsBackup");
                 Ok(())
             }

@@ -8,7 +8,10 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{ConditionType, DcsInstance, DcsInstanceSpec, DcsInstanceStatus, instance::CloudAccount},
+    api::{
+        ConditionType, DcsInstance, DcsInstanceSpec, DcsInstanceStatus,
+        instance::{CloudAccount, ManagementPolicy},
+    },
     controller::{
         links::{Link, Relation},
         ports::ManagedResource,
@@ -46,8 +49,8 @@ impl ManagedResource for DcsInstance {
         names.map(|name| Link::secret(Relation::Content, id.secret(name))).collect()
     }
 
-    /// The instance, its mode and credentials, whether it serves, who operates on it, and whether it is paused or being
-    /// deleted.
+    /// The instance, its mode and credentials, whether it serves, who operates on it, and whether it is only observed, paused or
+    /// being deleted.
     fn projection(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let status = self.status.as_ref();
@@ -59,7 +62,8 @@ impl ManagedResource for DcsInstance {
         ready.map(|ready| (&ready.status, &ready.reason)).hash(&mut hasher);
         holder.map(|holder| (&holder.kind, &holder.name, &holder.uid)).hash(&mut hasher);
         status.and_then(|status| status.resolved.as_ref()?.cache_mode.as_ref()).hash(&mut hasher);
-        (self.credentials_ref(), self.spec.paused, self.is_deleting()).hash(&mut hasher);
+        let observes = self.spec.management_policy == Some(ManagementPolicy::Observe);
+        (self.credentials_ref(), self.spec.paused, observes, self.is_deleting()).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -18,10 +18,10 @@ use super::{
     watch::{SecretMeta, WatchedStore, Watches},
 };
 use crate::{
-    api::{DcsBackup, DcsBackupSchedule, DcsInstance},
+    api::{DcsBackup, DcsBackupSchedule, DcsInstance, DcsRestore},
     controller::{
         accounts::ClientFactory, backup::Backups, backup_schedule::Schedules, instance::Instances,
-        reconciler::Reconciler, shared::Shared,
+        reconciler::Reconciler, restore::Restores, shared::Shared,
     },
 };
 
@@ -30,6 +30,10 @@ pub type KubeInstances<N> = Instances<KubeObjects<DcsInstance>, KubeSecrets, N>;
 
 /// DcsBackups over kube.
 pub type KubeBackups<N> = Backups<KubeObjects<DcsBackup>, KubeObjects<DcsInstance>, KubeSecrets, N>;
+
+/// DcsRestores over kube.
+pub type KubeRestores<N> =
+    Restores<KubeObjects<DcsRestore>, KubeObjects<DcsBackup>, KubeObjects<DcsInstance>, KubeSecrets, N>;
 
 /// DcsBackupSchedules over kube.
 pub type KubeSchedules<N> = Schedules<

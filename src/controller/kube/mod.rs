@@ -18,7 +18,7 @@ mod work_queue;
 pub use self::{
     core::RunObserver,
     deadlines::{Deadlines, WatchHealth},
-    manager::{KubeBackups, KubeInstances, KubeSchedules, Manager},
+    manager::{KubeBackups, KubeInstances, KubeRestores, KubeSchedules, Manager},
     objects::KubeObjects,
     secrets::KubeSecrets,
     timeouts::KubeTimeouts,
