@@ -122,8 +122,9 @@ pub struct DcsBackupScheduleSpec {
     #[schemars(length(min = 9, max = 100), extend("x-kubernetes-validations" = validations(rules::SCHEDULE)))]
     pub schedule: String,
 
-    /// IANA name of the time zone of the schedule, such as Asia/Shanghai; UTC if absent. A time that the clocks skip in spring
-    /// counts as the first moment after it; one that they repeat in autumn counts once.
+    /// IANA name of the time zone of the schedule, such as Asia/Shanghai; UTC if absent. With one minute
+    /// and one hour, a time that the clocks skip in spring counts as the first moment after it, and one that they repeat in
+    /// autumn counts once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = validations(rules::TIME_ZONE)))]
     pub time_zone: Option<String>,

@@ -31,6 +31,8 @@ pub enum KubeAction {
         name: String,
         /// Its uid: another object of the name stays.
         uid: String,
+        /// The version that the plan was made from: it may have been pinned since.
+        version: String,
         /// Why, for the log.
         why: &'static str,
     },

@@ -65,7 +65,9 @@ pub(super) fn decide(
 
 /// The backup that is made when the schedule is created: its time is that of the object, so it is made once.
 fn first(o: &Observed, times: &Times, decision: &Decision) -> Option<Due> {
-    let is_asked = o.spec.immediate == Some(true) && decision.status.last_schedule_time.is_none();
+    let last = decision.status.last_schedule_time.as_ref().map(time::from_kube);
+    // An earlier object of the name may have run.
+    let is_asked = o.spec.immediate == Some(true) && last.is_none_or(|last| last < o.subject.created);
     let before = deadline(o, times, o.subject.created)?;
     (is_asked && o.now.wall < before).then(|| Due {
         slot: o.subject.created,
@@ -106,21 +108,17 @@ fn skip(due: &Due, why: &str, decision: &mut Decision) {
     decision.unsuccessful(Reason::Skipped, format!("the run of {} was skipped: {why}", shown(due.slot)));
 }
 
-/// Makes room if that is needed, and the backup.
+/// Makes room where the retention allows it, and the backup. That looks itself whether DCS would remove another one for it, and
+/// waits until there is room.
 fn begin(o: &Observed, due: Due, kept: &Kept<'_>, decision: &mut Decision) {
     // Its name stands for the run: another attempt has made it.
     if o.child(&due.name).is_some() {
         return decision.began(due.slot, due.missed, &due.name);
     }
-    if o.is_full() {
-        if let Some(child) = kept.in_the_way() {
-            decision.step = retention::delete(child, "it makes room for the next backup");
-            return;
-        }
-        // A child that goes makes room. The schedule is woken when it is gone.
-        if o.children.iter().any(|child| child.deleting) {
-            return;
-        }
+    let is_making_room = o.children.iter().any(|child| child.deleting);
+    if let Some(child) = kept.in_the_way().filter(|_| o.is_full() && !is_making_room) {
+        decision.step = retention::delete(child, "it makes room for the next backup");
+        return;
     }
     match o.looked_up(&due.name) {
         None => decision.step = Step::Lookup(Lookup::Child { name: due.name }),

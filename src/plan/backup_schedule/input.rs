@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     api::{DcsBackupScheduleSpec, DcsBackupScheduleStatus, Reason, words::JobOutcome},
-    dcs::model::InstanceStatus,
+    dcs::model::{BackupStatus, InstanceStatus},
     formats,
     plan::{
         Blocker,
@@ -72,6 +72,12 @@ pub struct Child {
     pub name: String,
     /// metadata.uid.
     pub uid: String,
+    /// metadata.resourceVersion.
+    pub version: String,
+    /// The instance that its backup is of.
+    pub instance: Option<String>,
+    /// `status.cloudStatus`.
+    pub cloud_status: Option<String>,
     /// metadata.creationTimestamp.
     pub created: DateTime<Utc>,
     /// metadata.deletionTimestamp is set.
@@ -139,6 +145,18 @@ impl Child {
         match &self.outcome {
             _ if self.deleting => ChildState::Open,
             None => ChildState::Open,
+            // It has given up, and DCS may have gone on.
+            Some(JobOutcome::Failed) if self.id.is_some() => {
+                match self.cloud_status.as_deref().map(BackupStatus::from) {
+                    Some(BackupStatus::Failed | BackupStatus::Expired | BackupStatus::Deleted) => {
+                        ChildState::Failed
+                    }
+                    Some(BackupStatus::Succeed) => ChildState::Unfit,
+                    Some(BackupStatus::Waiting | BackupStatus::Backuping | BackupStatus::Other(_)) | None => {
+                        ChildState::Open
+                    }
+                }
+            }
             Some(JobOutcome::Failed) => ChildState::Failed,
             Some(JobOutcome::Succeeded | JobOutcome::Other(_)) => match ready {
                 "True" => ChildState::Restorable,
@@ -204,7 +222,19 @@ impl Observed {
         formats::slot_of_backup(&self.subject.name, name)
     }
 
-    /// The instance is at the number of backups that DCS keeps: one more removes the earliest.
+    /// The child is a run of this schedule or of an earlier one of its name, by its name, and of the present instance: a label
+    /// alone can be put on any object.
+    pub(super) fn is_own_run(&self, child: &Child) -> bool {
+        let is_run = self.slot_of(&child.name).is_some()
+            || formats::is_first_backup_name(&self.subject.name, &child.name);
+        let current = match &self.instance {
+            InstanceObject::Found(view) => view.id.as_ref(),
+            InstanceObject::Unknown | InstanceObject::Missing => None,
+        };
+        is_run && (child.instance.is_none() || child.instance.as_ref() == current)
+    }
+
+    /// The instance is at the number of backups that DCS keeps, as last counted: one more removes the earliest.
     pub(super) fn is_full(&self) -> bool {
         let limit = self.settings.backup_limit.map(std::num::NonZeroU32::get);
         let total = self.instance_backups.as_ref().map(|backups| backups.total);

@@ -2,7 +2,7 @@
 
 use super::{
     ability::{self, Ability},
-    action::{Plan, Step},
+    action::{KubeAction, Plan, Step},
     decision::Decision,
     due, follow,
     input::Observed,
@@ -42,7 +42,20 @@ pub fn plan(o: &Observed) -> Plan {
             act(o, (times, &ability, &kept), &mut decision);
         }
     }
-    compose(o, times.as_ref().ok().map(|times| (times, &kept)), decision)
+    // What a run that has ended allows to remove is looked at once the status shows its end.
+    if decision.result.is_some() {
+        decision.wait(o.settings.requeue.kube.first);
+    }
+    tell_first(o, compose(o, times.as_ref().ok().map(|times| (times, &kept)), decision))
+}
+
+/// A backup is removed only once the status shows what that follows from: a refused deletion must not keep it back.
+fn tell_first(o: &Observed, mut plan: Plan) -> Plan {
+    if matches!(plan.step, Step::Prepare(KubeAction::Delete { .. })) && plan.status != o.status {
+        plan.step = Step::Nothing;
+        plan.wait = plan.wait.min(o.settings.requeue.kube.first);
+    }
+    plan
 }
 
 /// One step, in the order of urgency.
@@ -60,7 +73,9 @@ fn act(o: &Observed, found: (&Times, &Ability, &Kept<'_>), decision: &mut Decisi
         return decision.wait(o.settings.requeue.retry_delay(RetryClass::Rejected, refusal.attempts));
     }
     let kept = found.2;
-    make_room(o, kept, decision);
+    if *found.1 == Ability::Able {
+        make_room(o, kept, decision);
+    }
     if decision.step == Step::Nothing {
         due::decide(o, found, decision);
     }

@@ -38,7 +38,7 @@ impl<'a> Kept<'a> {
             failed: Vec::new(),
             newest: None,
         };
-        let mut children: Vec<_> = o.children.iter().collect();
+        let mut children: Vec<_> = o.children.iter().filter(|child| o.is_own_run(child)).collect();
         children.sort_by_key(|child| child.age_order());
         for child in children {
             match child.state() {
@@ -93,10 +93,13 @@ impl<'a> Kept<'a> {
         by_rule.or_else(|| useless.into_iter().take(excess).find(|child| self.may_go(child)))
     }
 
-    /// The child that the retention would remove after one more success anyway, if its place is needed before.
+    /// The child that the retention would remove after one more success anyway, if its place is needed before. Without a success by
+    /// the present spec nothing goes, and with one there is no second: so the number of backups, which may be old, cannot remove
+    /// more than one.
     pub(super) fn in_the_way(&self) -> Option<&'a Child> {
-        let is_enough = self.limit().is_some_and(|limit| self.counted.len() >= limit);
-        self.oldest().filter(|child| is_enough || child.state() == ChildState::Unfit)
+        let is_enough = self.limit().is_some_and(|limit| self.counted.len() == limit);
+        let has_succeeded = last_success(self.o).is_some();
+        self.counted.iter().copied().find(|child| self.may_go(child)).filter(|_| is_enough && has_succeeded)
     }
 
     /// The oldest child with a backup that may go.
@@ -136,12 +139,20 @@ impl<'a> Kept<'a> {
 fn last_success(o: &Observed) -> Option<DateTime<Utc>> {
     let condition =
         o.status.conditions.iter().find(|c| c.type_ == ConditionType::LastRunSucceeded.as_str())?;
+    // A run of an earlier object of the name is none of this one.
+    let is_own =
+        o.status.last_schedule_time.as_ref().is_some_and(|at| time::from_kube(at) >= o.subject.created);
     let is_current =
-        condition.status == "True" && condition.observed_generation == Some(o.subject.generation);
+        is_own && condition.status == "True" && condition.observed_generation == Some(o.subject.generation);
     o.status.last_successful_time.as_ref().filter(|_| is_current).map(time::from_kube)
 }
 
 /// Deletes a child.
 pub(super) fn delete(child: &Child, why: &'static str) -> Step {
-    Step::Prepare(KubeAction::Delete { name: child.name.clone(), uid: child.uid.clone(), why })
+    Step::Prepare(KubeAction::Delete {
+        name: child.name.clone(),
+        uid: child.uid.clone(),
+        version: child.version.clone(),
+        why,
+    })
 }

@@ -82,8 +82,8 @@ fn those_that_failed_or_vanished_are_counted_on_their_own() {
     for day in [2, 4] {
         sim.end(&name(day), false);
     }
-    let ready = |reason: &str| Some(("False".to_owned(), reason.to_owned()));
-    sim.children.get_mut(&name(6)).unwrap().ready = ready("ExternallyDeleted");
+    let (no, gone) = ("False".to_owned(), "ExternallyDeleted".to_owned());
+    sim.children.get_mut(&name(6)).unwrap().ready = Some((no, gone));
     sim.children.get_mut(&name(7)).unwrap().ready = Some(("Unknown".to_owned(), "Forbidden".to_owned()));
     sim.children.get_mut(&name(8)).unwrap().deleting = true;
     sim.settle();
@@ -121,30 +121,57 @@ fn a_backup_that_does_not_fit_waits_for_a_newer_one() {
     assert_eq!(sim.names(), days([11]));
 }
 
+/// The number of backups may be old: it removes one that the next success would remove, and no other.
 #[test]
-fn room_is_made_before_a_backup_that_would_push_one_out() {
-    let mut sim = ten_nights(json!({"retention": {"keepLast": 10}}));
+fn room_is_made_once_for_a_backup() {
+    let full = |keep: i32| {
+        let mut sim = ten_nights(json!({"retention": {"keepLast": keep}}));
+        sim.settle();
+        sim.o.settings.backup_limit = NonZeroU32::new(12);
+        sim.o.instance_backups = Some(InstanceBackups { total: 12, ..Default::default() });
+        sim.pass_to("2026-03-11T03:00:00Z");
+        sim
+    };
+    let mut sim = full(10);
     sim.settle();
-    sim.o.settings.backup_limit = NonZeroU32::new(12);
-    sim.o.instance_backups = Some(InstanceBackups { total: 12, ..Default::default() });
-    sim.pass_to("2026-03-11T03:00:00Z");
-    sim.step();
-    assert_eq!((sim.deleted.clone(), sim.names().len()), (days([1]), 9));
-    // It is still there while its backup is deleted.
-    sim.add("2026-03-01T03:00:00Z").deleting = true;
-    sim.settle();
-    assert_eq!(sim.names().len(), 10, "the next one waits");
-    sim.children.remove(&name(1));
-    sim.settle();
-    assert_eq!(sim.names(), days(2..=11));
+    assert_eq!((sim.deleted.clone(), sim.names()), (days([1]), days(2..=11)));
     // Fewer than it keeps: others fill the instance, and what goes is not its own to choose.
-    let mut few = ten_nights(json!({"retention": {"keepLast": 20}}));
-    few.settle();
-    few.o.settings.backup_limit = NonZeroU32::new(12);
-    few.o.instance_backups = Some(InstanceBackups { total: 12, ..Default::default() });
-    few.pass_to("2026-03-11T03:00:00Z");
+    let mut few = full(20);
     few.settle();
     assert_eq!((few.names(), few.deleted.len()), (days(1..=11), 0));
+    // It is to keep fewer, and none was made since.
+    let mut less = full(10);
+    less.edit(|spec| spec.retention.keep_last = Some(2));
+    less.settle();
+    assert_eq!((less.names(), less.deleted.len()), (days(1..=11), 0));
+}
+
+/// It has the label of the schedule, and is none of its runs, or is of an instance that had the name before.
+#[test]
+fn what_only_looks_like_a_run_stays() {
+    let mut sim = ten_nights(json!({"retention": {"keepLast": 1, "keepFailed": 0}}));
+    let mut manual = sim.children[&name(1)].clone();
+    manual.name = "before-the-sale".to_owned();
+    sim.children.insert(manual.name.clone(), manual);
+    sim.children.get_mut(&name(2)).unwrap().instance = Some("another".to_owned());
+    sim.settle();
+    let left = sim.names();
+    assert!(left.contains(&"before-the-sale".to_owned()) && left.contains(&name(2)), "{left:?}");
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
+/// It gave up, and DCS goes on: its backup is none of no use.
+#[test]
+fn a_backup_that_goes_on_is_not_removed_as_a_failed_one() {
+    let mut sim = ten_nights(json!({"retention": {"keepLast": 20, "keepFailed": 0}}));
+    sim.settle();
+    for (word, stays) in [("backuping", true), ("failed", false)] {
+        let child = sim.children.get_mut(&name(3)).unwrap();
+        child.outcome = Some(crate::api::words::JobOutcome::Failed);
+        (child.id, child.cloud_status) = (Some("i".to_owned()), Some(word.to_owned()));
+        sim.settle();
+        assert_eq!(sim.names().contains(&name(3)), stays, "{word}");
+    }
 }
 
 #[test]

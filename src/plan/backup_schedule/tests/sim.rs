@@ -192,6 +192,7 @@ impl Sim {
             child.ready = Some(("True".to_owned(), "Restorable".to_owned()));
         } else {
             child.outcome = Some(JobOutcome::Failed);
+            child.cloud_status = Some("failed".to_owned());
             child.ready = Some(("False".to_owned(), "OperationFailed".to_owned()));
             child.failure = Some(("OperationFailed".to_owned(), "DCS could not make the backup".to_owned()));
         }
