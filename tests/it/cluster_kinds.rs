@@ -88,6 +88,7 @@ fn manager(client: &Client) -> Manager<Http> {
         links: Arc::default(),
         backup_lists: Default::default(),
         restore_lists: Default::default(),
+        details: Default::default(),
         pins: Arc::new(KubeObjects::<DcsBackup>::new(
             client.clone(),
             WatchedStore::new().reader(),

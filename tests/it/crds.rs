@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 use dcs_operator::{
-    api::{DcsBackup, DcsBackupSchedule, DcsInstance, DcsInstanceSpec, DcsInstanceStatus},
+    api::{DcsInstance, DcsInstanceSpec, DcsInstanceStatus},
     cli::crds::manifests,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api, CustomResourceExt,
+    Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
     runtime::wait::{await_condition, conditions::is_crd_established},
 };
@@ -31,8 +31,8 @@ pub(crate) async fn installed() -> &'static ControlPlane {
         let output = control_plane.kubectl_reading(&["create", "--warnings-as-errors", "-f", "-"], &yaml);
         assert!(output.status.success(), "the API server accepts the CRDs without a warning: {output:?}");
         let crds: Api<CustomResourceDefinition> = Api::all(control_plane.client().await);
-        for name in [DcsInstance::crd_name(), DcsBackup::crd_name(), DcsBackupSchedule::crd_name()] {
-            let established = await_condition(crds.clone(), name, is_crd_established());
+        for name in dcs_operator::api::crds().iter().map(ResourceExt::name_any) {
+            let established = await_condition(crds.clone(), &name, is_crd_established());
             tokio::time::timeout(DEADLINE, established).await.expect("established in time").unwrap();
         }
         control_plane

@@ -125,7 +125,7 @@ fn links_and_anchors_are_found() {
 // === manifests ===
 
 /// Kinds of manifests that no definition in crds/ is about.
-const OTHER_KINDS: &[&str] = &["Secret", "DcsBackupSchedule", "DcsRestore"];
+const OTHER_KINDS: &[&str] = &["Secret", "DcsBackupSchedule"];
 
 /// The YAML documents in the code blocks of a page.
 fn manifests(text: &str) -> Vec<serde_json::Value> {

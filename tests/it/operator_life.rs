@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use dcs_operator::api::{DcsBackup, DcsBackupSchedule};
+use dcs_operator::api::{DcsBackup, DcsBackupSchedule, DcsRestore, words::JobOutcome};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Condition};
-use kube::{Api, api::DeleteParams};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -14,6 +17,10 @@ use crate::support::{
     tenant::{Tenant, binding, has_in_use_finalizer},
     world::objects::spec,
 };
+
+/// Flags for jobs on a cloud whose lists show everything at once.
+const QUICK_JOBS: [&str; 3] =
+    ["--job-check-interval=300ms", "--list-consistency-window=1s", "--call-timeout=3s"];
 
 /// `get secrets` for each verb that `deploy/rbac.yaml` grants.
 fn granted() -> BTreeSet<String> {
@@ -58,7 +65,10 @@ fn check_restore_command(kubeconfig: &std::path::Path) {
     let restore: Value = serde_saphyr::from_str(&manifest).unwrap();
     assert_eq!(restore["spec"]["source"], json!({"backupRef": {"name": "nightly"}}), "{manifest}");
     assert_eq!(restore["spec"]["consent"]["target"], json!("sessions"), "{manifest}");
-    assert!(said.contains("DcsBackup nightly") && said.contains("has the shape that it had then"), "{said}");
+    assert!(
+        said.contains("DcsBackup nightly") && said.contains("it fits the instance as that is now"),
+        "{said}"
+    );
     for (arguments, code, words) in [
         (&["shop/sessions", "--before", "2020-01-01T00:00:00Z"][..], 3, "the oldest is from"),
         (&["shop/sessions", "--backup", "other"], 3, "DCS lists no backup other of sessions"),
@@ -75,7 +85,7 @@ fn check_restore_command(kubeconfig: &std::path::Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permissions() {
     let cluster = TestCluster::start().await;
-    let mut operator = cluster.operator(&["--job-check-interval", "300ms"]).await;
+    let mut operator = cluster.operator(&QUICK_JOBS).await;
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     eventually("ready", DEADLINE, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
 
@@ -168,11 +178,16 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
         metrics.contains("kind=\"DcsBackup\",condition=\"Ready\",status=\"True\",reason=\"Restorable\""),
         "{metrics}"
     );
-    let _ = backups.delete("nightly", &Default::default()).await.unwrap();
-    eventually("the backup is gone", DEADLINE, async || {
-        backups.get_opt("nightly").await.unwrap().is_none().then_some(())
-    })
-    .await;
+    restore_with_approval(&cluster).await;
+    let all = backups.list(&Default::default()).await.unwrap().items;
+    assert_eq!(all.len(), 2, "the backup before the restore stays");
+    for name in all.iter().map(ResourceExt::name_any) {
+        let _ = backups.delete(&name, &Default::default()).await.unwrap();
+        eventually("the backup is gone", DEADLINE, async || {
+            backups.get_opt(&name).await.unwrap().is_none().then_some(())
+        })
+        .await;
+    }
     tenant.wait_until_healthy("sessions").await;
 
     // A schedule makes its first backup. It fails, so that the schedule deletes it at once.
@@ -233,6 +248,33 @@ async fn an_instance_lives_from_apply_to_delete_with_exactly_the_granted_permiss
     assert_eq!(used(&cluster.audit()), granted(), "used and granted permissions");
 }
 
+/// A restore asks for approval, and is done once it has it.
+async fn restore_with_approval(cluster: &TestCluster) {
+    let restores: Api<DcsRestore> = Api::namespaced(cluster.client.clone(), "shop");
+    let wanted: DcsRestore = serde_json::from_value(json!({
+        "apiVersion": "dcs.huaweicloud.com/v1alpha1", "kind": "DcsRestore", "metadata": {"name": "undo"},
+        "spec": {"instanceRef": {"name": "sessions"}, "source": {"backupRef": {"name": "nightly"}}},
+    }))
+    .unwrap();
+    let _ = restores.create(&Default::default(), &wanted).await.unwrap();
+    let pending = eventually("approval is asked for", DEADLINE, async || {
+        restores.get("undo").await.unwrap().status?.pending_approval
+    });
+    let annotations = json!({"dcs.huaweicloud.com/approve": pending.await.token});
+    let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+    restores.patch("undo", &Default::default(), &patch).await.unwrap();
+    eventually("the restore is done", DEADLINE, async || {
+        let status = restores.get("undo").await.unwrap().status?;
+        (status.outcome? == JobOutcome::Succeeded).then_some(())
+    })
+    .await;
+    let _ = restores.delete("undo", &Default::default()).await.unwrap();
+    eventually("the restore is gone", DEADLINE, async || {
+        restores.get_opt("undo").await.unwrap().is_none().then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_waits_for_its_definition() {
     let cluster = TestCluster::without_definitions(ControlPlane::start().await).await;
@@ -254,17 +296,57 @@ async fn the_operator_waits_for_its_definition() {
     operator.stop().await;
 }
 
+fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: Value) -> K {
+    let about = json!({"name": "sessions"});
+    let mut object = json!({
+        "apiVersion": "dcs.huaweicloud.com/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
+    });
+    object["spec"]["instanceRef"] = about;
+    serde_json::from_value(object).unwrap()
+}
+
+/// Backups that are to go, to stay, and pinned, a schedule, and a restore that runs.
+async fn with_jobs(tenant: &Tenant) {
+    let backups: Api<DcsBackup> = Api::namespaced(tenant.client.clone(), "shop");
+    let schedules: Api<DcsBackupSchedule> = Api::namespaced(tenant.client.clone(), "shop");
+    let restores: Api<DcsRestore> = Api::namespaced(tenant.client.clone(), "shop");
+    for (name, spec) in [
+        ("plain", json!({})),
+        ("retained", json!({"deletionPolicy": "Retain"})),
+        ("pinned", json!({"pinned": true})),
+    ] {
+        let _ = backups.create(&Default::default(), &object("DcsBackup", name, spec)).await.unwrap();
+        eventually("the backup is made", DEADLINE, async || {
+            let status = backups.get(name).await.unwrap().status?;
+            (status.outcome? == JobOutcome::Succeeded).then_some(())
+        })
+        .await;
+    }
+    let nightly = json!({"schedule": "0 3 * * *", "retention": {"keepLast": 3}});
+    let nightly: DcsBackupSchedule = object("DcsBackupSchedule", "nightly", nightly);
+    let _ = schedules.create(&Default::default(), &nightly).await.unwrap();
+    let consent = json!({"target": "sessions", "notAfter": "2100-01-01T00:00:00Z"});
+    let undo = json!({"source": {"backupRef": {"name": "plain"}}, "consent": consent, "backupFirst": false});
+    let undo: DcsRestore = object("DcsRestore", "undo", undo);
+    let _ = restores.create(&Default::default(), &undo).await.unwrap();
+    eventually("the restore runs", DEADLINE, async || {
+        restores.get("undo").await.unwrap().status?.restore_id.map(drop)
+    })
+    .await;
+}
+
 /// The namespace controller deletes all objects at once. Credentials stay until no instance needs them.
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_a_namespace_deletes_its_instances() {
     let cluster = TestCluster::start().await;
-    let mut operator = cluster.operator(&[]).await;
+    let mut operator = cluster.operator(&QUICK_JOBS).await;
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     for name in ["sessions", "catalogue"] {
         tenant.apply(name, spec(json!({}))).await;
     }
     tenant.wait_until_healthy("sessions").await;
     tenant.wait_until_healthy("catalogue").await;
+    with_jobs(&tenant).await;
     let namespaces: Api<Namespace> = Api::all(tenant.client.clone());
     let _ = namespaces.delete("shop", &DeleteParams::default()).await.unwrap();
     let gone = async || namespaces.get_opt("shop").await.unwrap().is_none().then_some(());

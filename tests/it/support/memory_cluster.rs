@@ -10,7 +10,8 @@ use std::{
 };
 
 use dcs_operator::{
-    api::{DcsBackup, DcsBackupSchedule, DcsInstance, DcsInstanceSpec},
+    api::{DcsBackup, DcsBackupSchedule, DcsInstance, DcsInstanceSpec, DcsRestore},
+    clock::Clock,
     controller::{
         ClusterError, ManagedResource, NamespacedName, ObjectApi, ObjectId, PinApi, SecretApi,
         backup::is_about, prune_empty,
@@ -21,7 +22,6 @@ use dcs_operator::{
 use futures::future::BoxFuture;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::task::yield_now;
 
@@ -92,7 +92,8 @@ impl Written {
 }
 
 /// The kinds of the objects.
-const KINDS: [&str; 4] = [DcsInstance::KIND, DcsBackup::KIND, DcsBackupSchedule::KIND, Probe::KIND];
+const KINDS: [&str; 5] =
+    [DcsInstance::KIND, DcsBackup::KIND, DcsBackupSchedule::KIND, DcsRestore::KIND, Probe::KIND];
 
 fn id(key: &ObjectId) -> Id {
     (key.kind.to_owned(), NamespacedName::new(&key.namespace, &key.name))
@@ -168,6 +169,11 @@ impl MemoryCluster {
                 definition: Definition::Complete,
             })),
         }
+    }
+
+    /// From now on, the API server has the time of this clock.
+    pub(crate) fn set_clock(&self, clock: Arc<dyn Clock>) {
+        self.with(|store| store.clock = Some(clock));
     }
 
     pub(crate) fn view(&self) -> MemoryView {

@@ -10,13 +10,14 @@ use std::{
 use chrono::{DateTime, SecondsFormat};
 use dcs_operator::{
     api::crds,
+    clock::Clock,
     controller::{ClusterError, NamespacedName},
 };
 use serde_json::{Map, Value, json};
 
 /// How many earlier versions of an object the store keeps for lagging watches.
 const PAST: usize = 64;
-/// The Unix time of the first write. Each further write is a second later.
+/// The Unix time of the first write, without a clock.
 const BEGIN: u64 = 1_767_225_600;
 /// Metadata that only the API server sets.
 const SET_BY_SERVER: &[&str] = &[
@@ -48,8 +49,10 @@ pub(crate) struct Write {
 }
 
 /// All objects and the history of writes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Store {
+    /// The time of the API server; without it, each write is a second later.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     version: u64,
     uids: u64,
     entries: BTreeMap<Id, Entry>,
@@ -331,7 +334,8 @@ impl Store {
     }
 
     fn time(&self) -> Value {
-        let time = DateTime::from_timestamp((BEGIN + self.version).cast_signed(), 0).unwrap();
+        let counted = || DateTime::from_timestamp((BEGIN + self.version).cast_signed(), 0).unwrap();
+        let time = self.clock.as_ref().map_or_else(counted, |clock| clock.now());
         time.to_rfc3339_opts(SecondsFormat::Secs, true).into()
     }
 

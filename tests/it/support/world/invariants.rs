@@ -175,6 +175,9 @@ fn judge(cloud: &Shared, cluster: &MemoryCluster, process: &str, request: &HttpR
     if let Some((_, backup)) = path.split_once("/backups") {
         return judge_backup(&objects, process, request, backup.strip_prefix('/'));
     }
+    if path.ends_with("/restores") {
+        return judge_restore(&objects, process, request);
+    }
     let simulator = cloud.lock();
     // A call to a deleted instance does no harm.
     let instance = simulator.service().instances().find(|instance| path.contains(&instance.id))?;
@@ -217,21 +220,48 @@ fn judge_backup(
     (!known).then(|| format!("{process} sends {} {} {body}, not written down", request.method, request.url))
 }
 
-/// The remark of the backup of a DcsBackup.
+/// A request for a restore carries the mark of the object that wrote it down, and names the backup that this shows.
+fn judge_restore(objects: &[Arc<Value>], process: &str, request: &HttpRequest) -> Option<String> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let intends = |object: &&Arc<Value>| {
+        let (operation, status) = (&object["status"]["operation"], &object["status"]);
+        object["kind"] == "DcsRestore"
+            && operation["process"] == process
+            && operation["outcome"].is_null()
+            && operation["type"] == "Restore"
+            && status["backup"]["id"] == body["backup_id"]
+            && mark_of(object) == body["remark"].as_str().unwrap_or_default()
+    };
+    let known = objects.iter().any(|object| intends(&object));
+    (!known).then(|| format!("{process} sends {} {} {body}, not written down", request.method, request.url))
+}
+
+/// Where the data of a DcsRestore comes from, as its mark spells it.
+fn source_of(object: &Value) -> Option<String> {
+    let source = &object["spec"]["source"];
+    let of = |field: &str, value: &Value| Some(format!("{field}={}", value.as_str()?));
+    of("latestBefore", &source["latestBefore"])
+        .or_else(|| of("backupRef", &source["backupRef"]["name"]))
+        .or_else(|| of("backupId", &source["backupId"]))
+}
+
+/// The remark of the backup of a DcsBackup, or of the restore of a DcsRestore.
 fn mark_of(object: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let metadata = &object["metadata"];
     let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
     let instance = text(&object["status"]["instance"]["id"]);
-    let mark = match object["spec"]["startBefore"].as_str() {
+    let (kind, source) = (text(&object["kind"]), source_of(object));
+    let time = object["spec"]["startBefore"].as_str();
+    let mark = match time.or(object["spec"]["consent"]["notAfter"].as_str()) {
         None => JobMark::of_uid(&text(&metadata["uid"])),
         Some(time) => JobMark::of_execution(&Execution {
-            kind: "DcsBackup",
+            kind: &kind,
             namespace: &namespace,
             name: &name,
             instances: &[&instance],
             time,
-            source: None,
+            source: source.as_deref(),
         }),
     };
     mark.with_text(object["spec"]["description"].as_str())

@@ -87,8 +87,9 @@ impl World {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let settings = CloudSettings { speed: 1.0, ..settings };
         let simulator = Simulator::new(settings, clock.now(), clock.monotonic()).unwrap();
-        let cloud = Shared::new(simulator, shared);
+        let cloud = Shared::new(simulator, Arc::clone(&shared));
         let cluster = MemoryCluster::new();
+        cluster.set_clock(shared);
         let mut world = Self {
             invariants: Invariants::new(cloud.clone(), cluster.clone()),
             clock,
@@ -136,6 +137,12 @@ impl World {
             process.inform(&key, now + Duration::from_secs(1));
         }
         process
+    }
+
+    /// Ends every process.
+    pub(crate) fn stop(&mut self) {
+        self.invariants.check(&self.traffic);
+        self.processes.clear();
     }
 
     /// Replaces every process by another.

@@ -12,12 +12,12 @@ use std::{
 };
 
 use dcs_operator::{
-    api::{DcsBackup, DcsBackupSchedule, DcsInstance},
+    api::{DcsBackup, DcsBackupSchedule, DcsInstance, DcsRestore},
     clock::Clock,
     controller::{
         AlwaysAllowed, ClientFactory, Endpoints, LinkChange, LinkFacts, ManagedResource, NoRandomness,
         NoopSink, ObjectId, Random, Requeue, Shared, WriteGuard, backup::Backups, backup_schedule::Schedules,
-        instance::Instances, reconcile,
+        instance::Instances, reconcile, restore::Restores,
     },
     dcs::{AccountConfig, Client, RetryPolicy, account::InvalidAccount},
     formats::HashKey,
@@ -38,6 +38,7 @@ pub(crate) struct Process {
     pub(crate) shared: Arc<Shared<MemoryView, Wire>>,
     instances: Arc<Instances<MemoryView, MemoryView, Wire>>,
     backups: Arc<Backups<MemoryView, MemoryView, MemoryView, Wire>>,
+    restores: Arc<Restores<MemoryView, MemoryView, MemoryView, MemoryView, Wire>>,
     schedules: Arc<Schedules<MemoryView, MemoryView, MemoryView, MemoryView, Wire>>,
     probes: Arc<Probes<MemoryView, MemoryView, MemoryView, Wire>>,
     /// When which object is visited next.
@@ -156,6 +157,7 @@ impl Process {
             links: Arc::default(),
             backup_lists: Default::default(),
             restore_lists: Default::default(),
+            details: Default::default(),
             pins: Arc::new(view.clone()),
             clock,
             random: Arc::new(FromName(name.to_owned(), AtomicU64::new(0))),
@@ -198,6 +200,15 @@ impl Process {
             shared: Arc::clone(&shared),
             local_states: Default::default(),
         };
+        let restores = Restores {
+            objects: view.clone(),
+            backups: view.clone(),
+            instances: view.clone(),
+            shared: Arc::clone(&shared),
+            local_states: Default::default(),
+            began: shared.clock.monotonic(),
+            requested: Default::default(),
+        };
         let probes = Probes {
             objects: view.clone(),
             instances: view.clone(),
@@ -208,6 +219,7 @@ impl Process {
             shared,
             instances: Arc::new(instances),
             backups: Arc::new(backups),
+            restores: Arc::new(restores),
             schedules: Arc::new(schedules),
             probes: Arc::new(probes),
             queue: BTreeMap::new(),
@@ -236,6 +248,7 @@ impl Process {
         let facts = object.map(|object| match key.kind {
             Probe::KIND => facts::<Probe>(object),
             DcsBackup::KIND => facts::<DcsBackup>(object),
+            DcsRestore::KIND => facts::<DcsRestore>(object),
             DcsBackupSchedule::KIND => facts::<DcsBackupSchedule>(object),
             _ => facts::<DcsInstance>(object),
         });
@@ -267,11 +280,13 @@ impl Process {
                 self.shared.secrets.lag(lag);
                 let key = key.clone();
                 let (instances, backups) = (Arc::clone(&self.instances), Arc::clone(&self.backups));
-                let (schedules, probes) = (Arc::clone(&self.schedules), Arc::clone(&self.probes));
+                let (schedules, restores) = (Arc::clone(&self.schedules), Arc::clone(&self.restores));
+                let probes = Arc::clone(&self.probes);
                 Box::pin(async move {
                     let next = match key.kind {
                         Probe::KIND => reconcile(probes.as_ref(), &key).await,
                         DcsBackup::KIND => reconcile(backups.as_ref(), &key).await,
+                        DcsRestore::KIND => reconcile(restores.as_ref(), &key).await,
                         DcsBackupSchedule::KIND => reconcile(schedules.as_ref(), &key).await,
                         _ => reconcile(instances.as_ref(), &key).await,
                     };
