@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Creates two instances and a backup, updates an instance, reverts a change made outside the operator, and deletes all: in
-# less than a minute, on this machine alone.
+# Creates two instances, a backup and a schedule of backups, restores the backup, updates an instance, reverts a change made
+# outside the operator, and deletes all: in less than two minutes, on this machine alone.
 set -euo pipefail
 # shellcheck source=demo/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 started=$SECONDS
-start demo 127.0.0.1:0 10 --poll-interval-active 1s --poll-interval-idle 2s --job-check-interval 1s
+start demo 127.0.0.1:0 20 --poll-interval-active 1s --poll-interval-idle 2s --job-check-interval 500ms \
+    --list-consistency-window 2s --call-timeout 5s
 
 column() { kubectl get dcsi "$1" --namespace shop --output "jsonpath=$2"; }
 in_the_cloud() { cloud show "$id" | sed -n 's/^Description: *//p'; }
@@ -17,8 +18,21 @@ logged_revert() {
         detected && /cloud request sent.*action="Update"/ { updated = 1; print } END { exit !updated }' "$work/operator.log"
 }
 
-say "create two instances, a minimal one and one with optional fields, and a backup of the first"
+say "create two instances, a minimal one and one with optional fields, a backup of the first, and a restore of it"
 run kubectl apply --server-side --filename target/demo/samples/
+say "a schedule: a backup at once, and one each minute, of which the last one stays"
+cat >"$work/minutely.yaml" <<'EOF'
+apiVersion: dcs.huaweicloud.com/v1alpha1
+kind: DcsBackupSchedule
+metadata: {name: minutely, namespace: shop}
+spec:
+  instanceRef: {name: sessions}
+  schedule: "* * * * *"
+  immediate: true
+  retention: {keepLast: 1}
+EOF
+run kubectl apply --server-side --filename target/demo/minutely.yaml
+
 say "wait until both are Ready"
 shown=
 end=$((SECONDS + 60))
@@ -49,10 +63,19 @@ secrets=("secret/$(column sessions '{.status.binding.name}')" "secret/$(column c
 run kubectl get "${secrets[@]}" --namespace shop --output \
     'go-template={{range .items}}{{.metadata.name}} ({{.type}}):{{range $key, $value := .data}} {{$key}}{{end}}{{"\n"}}{{end}}'
 
-say "the backup: made once the instance serves, and deleted with its object"
+say "the backup: made once the instance serves"
 run kubectl wait dcsb first --namespace shop --for 'jsonpath={.status.outcome}' --timeout 60s
 run kubectl get dcsb --namespace shop
-run kubectl delete dcsb first --namespace shop --timeout 60s
+
+say "the restore: it has chosen its backup, and waits for approval"
+run kubectl wait dcsr undo --namespace shop --for 'jsonpath={.status.pendingApproval.token}' --timeout 60s
+run kubectl get dcsr --namespace shop
+run kubectl get dcsr undo --namespace shop --output 'jsonpath={.status.conditions[?(@.type=="Ready")].message}{"\n"}'
+token=$(kubectl get dcsr undo --namespace shop --output 'jsonpath={.status.pendingApproval.token}')
+run kubectl annotate dcsrestore undo --namespace shop --overwrite "dcs.huaweicloud.com/approve=$token"
+say "it backs the present data up, and then replaces it"
+run kubectl wait dcsr undo --namespace shop --for 'jsonpath={.status.outcome}' --timeout 90s
+run kubectl get dcsb,dcsr --namespace shop
 
 say "update a description"
 id=$(column catalogue '{.status.id}')
@@ -76,6 +99,18 @@ await 30 "the declared description in the cloud" "$work/operator.log" described 
 echo "in the cloud: $(in_the_cloud) (reverted within $((SECONDS - changed + 1)) s)"
 await 10 "log lines about the revert" "$work/operator.log" logged_revert
 printf "log of the operator:\n%s\n" "$(logged_revert)"
+
+say "the schedule: once a second backup is made, the first goes"
+# The schedule has run, and its first backup is gone.
+pruned() {
+    local ran left
+    ran=$(kubectl get dcsbs minutely --namespace shop --output 'jsonpath={.status.lastScheduleTime}')
+    left=$(kubectl get dcsb --namespace shop --selector dcs.huaweicloud.com/schedule=minutely --output name)
+    [[ -n $ran && -n $left && $left != *-first-* ]]
+}
+await 100 "the first backup of the schedule to be removed" "$work/operator.log" pruned
+run kubectl get dcsbs,dcsb --namespace shop
+run kubectl delete dcsbs,dcsr,dcsb --all --namespace shop --timeout 90s
 
 say "delete the objects: deletionPolicy Delete deletes their instances too"
 run kubectl delete dcsi --all --namespace shop --timeout 60s
