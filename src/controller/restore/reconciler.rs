@@ -142,6 +142,12 @@ where
         match action {
             // A conflict is tried again more and more slowly: an earlier process may have made it, and the watch shows it soon.
             KubeAction::CreateBackup(backup) => {
+                // The watch may be old: a restore that was cancelled makes no backup.
+                let restore = &context.object;
+                let live = self.objects.get(&restore.object_id()).await?;
+                if live.is_none_or(|live| live.metadata.uid != restore.metadata.uid || live.is_deleting()) {
+                    return Err(ClusterError::Conflict("the DcsRestore was deleted".to_owned()));
+                }
                 let created = self.backups.create(backup).await;
                 if let Err(ClusterError::Forbidden(why) | ClusterError::Invalid(why)) = &created {
                     self.local_states.with(&context.object, |entry| entry.more.refusal = Some(why.clone()));
