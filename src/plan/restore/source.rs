@@ -178,8 +178,11 @@ fn note(o: &Observed, instance: &str, record: &BackupRecord) -> Decision {
         id: record.backup_id.clone(),
         name: standing.map(|backup| backup.name.clone()),
         source: Some(source_text(&o.spec.source)),
-        // A clock that is ahead must not show times in the future.
-        completed_at: record.completed_at().map(|at| time::to_kube(at.min(o.now.wall))),
+        // As its object says. A clock that is ahead must not show times in the future.
+        completed_at: standing
+            .and_then(|backup| backup.completed)
+            .or(record.completed_at())
+            .map(|at| time::to_kube(at.min(o.now.wall))),
     };
     unnoted(o)
         .with(|status| {

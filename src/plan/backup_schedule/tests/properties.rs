@@ -160,8 +160,8 @@ proptest! {
         sim.run();
         let next = sim.status.next_schedule_time.as_ref().map(time::from_kube).unwrap();
         sim.wall = next;
-        let made = sim.created.len();
         sim.run();
-        prop_assert_eq!(sim.created.len(), made + 1);
+        // It may exist: the clock may have been set back since it was made.
+        prop_assert!(sim.created.contains_key(&crate::formats::scheduled_backup_name("nightly", next)));
     }
 }

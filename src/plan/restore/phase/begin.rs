@@ -127,7 +127,7 @@ fn prepare(o: &Observed, view: &InstanceView, instance: &str) -> Decision {
     if let Some(decision) = request::refused(o) {
         return decision;
     }
-    let Some(backup) = chosen(o) else { return source::choose(o, view, instance) };
+    let Some(backup) = chosen(o, instance) else { return source::choose(o, view, instance) };
     let agreement = match request::agreement(o, backup) {
         Ok(agreement) => agreement,
         Err(decision) => return *decision,
@@ -137,10 +137,12 @@ fn prepare(o: &Observed, view: &InstanceView, instance: &str) -> Decision {
         .unwrap_or_else(|| operate(o, (view, instance), backup, &agreement))
 }
 
-/// The backup that was chosen, unless the spec names another source by now.
-fn chosen(o: &Observed) -> Option<&RestoredBackup> {
+/// The backup that was chosen, unless the spec names another source or instance by now.
+fn chosen<'a>(o: &'a Observed, instance: &str) -> Option<&'a RestoredBackup> {
     let source = source_text(&o.spec.source);
-    o.status.backup.as_ref().filter(|backup| backup.source.as_ref() == Some(&source))
+    let of = o.status.instance.as_ref().and_then(|instance| instance.id.as_deref());
+    let backup = o.status.backup.as_ref().filter(|backup| backup.source.as_ref() == Some(&source));
+    backup.filter(|_| of == Some(instance))
 }
 
 fn wait_for_turn(o: &Observed, view: &InstanceView) -> Option<Decision> {

@@ -28,7 +28,14 @@ pub(in crate::plan::restore) fn decide(o: &Observed) -> Decision {
         Err(why) => return listed::without_list(o, instance, why),
     };
     if let Some(record) = list.records.iter().find(|record| record.restore_id == id) {
-        return from_record(o, instance, record);
+        return if is_foreign(o, instance, record) {
+            let message = format!(
+                "restore {id}, which the status names, is not of this object: the status was edited, so the outcome is unknown"
+            );
+            Decision::failed(o, Reason::OutcomeUnknown, message)
+        } else {
+            from_record(o, instance, record)
+        };
     }
     let requested = o.open_request().map(|operation| o.attempts().window_end(Some(operation)));
     let end = requested.unwrap_or(o.first_seen);
@@ -48,6 +55,12 @@ pub(in crate::plan::restore) fn decide(o: &Observed) -> Decision {
             Decision::failed(o, Reason::OutcomeUnknown, message)
         }
     }
+}
+
+/// The remark names another object.
+fn is_foreign(o: &Observed, instance: &str, record: &RestoreRecord) -> bool {
+    let remark = record.restore_remark.as_deref().filter(|remark| !remark.is_empty());
+    remark.is_some_and(|remark| !o.mark(instance).is_in(remark))
 }
 
 fn running(o: &Observed, message: String) -> Decision {

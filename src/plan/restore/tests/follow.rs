@@ -100,6 +100,12 @@ fn a_restore_is_followed_to_its_end() {
     );
     assert_eq!(done.status.outcome, Some(JobOutcome::Succeeded));
     assert!(!claims_instance(&done.status));
+    let foreign = followed(RestoreStatus::Succeed, |o| {
+        let record =
+            restore_record(&changed(|o| o.subject.name = "another".to_owned()), RestoreStatus::Succeed);
+        o.lookups.restores = Some((INSTANCE.to_owned(), listed(&[record])));
+    });
+    assert_eq!(condition(&foreign, "Failed"), "True/OutcomeUnknown", "the status was edited");
     let failed = followed(RestoreStatus::Failed, |_| {});
     assert_eq!(condition(&failed, "Failed"), "True/OperationFailed");
     let deleted = followed(RestoreStatus::Restoring, |o| o.subject.deleting = true);

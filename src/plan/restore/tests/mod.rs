@@ -12,7 +12,7 @@ use crate::{
         DcsRestoreSpec, DcsRestoreStatus, Reason,
         instance::{CloudAccount, Holder},
         job::{InstanceRef, PendingApproval},
-        restore::{BackupRef, RestoreConsent, RestoreSource, RestoredBackup},
+        restore::{BackupRef, RestoreConsent, RestoreSource, RestoredBackup, RestoredInstance},
         time,
         words::{JobOutcome, OperationOutcome},
     },
@@ -115,6 +115,7 @@ fn ready_to_begin() -> Observed {
                 source: Some(format!("backupId={BACKUP}")),
                 ..RestoredBackup::default()
             }),
+            instance: Some(RestoredInstance { id: Some(INSTANCE.to_owned()) }),
             ..DcsRestoreStatus::default()
         },
         account: Ok(ResolvedAccount {
@@ -308,6 +309,8 @@ fn the_newest_backup_by_then_is_chosen_once() {
     let edited = changed(|o| o.spec.source.backup_id = Some("another".to_owned()));
     let refused = plan(&edited);
     assert!(!asks(&refused) && condition(&refused, "Stalled") == "True/ReferenceNotFound");
+    let moved = plan(&changed(|o| o.status.instance.as_mut().unwrap().id = Some("another".to_owned())));
+    assert!(!asks(&moved) && moved.status.instance.unwrap().id.as_deref() == Some(INSTANCE));
     let forged = plan(&changed(|o| {
         o.status.backup.as_mut().unwrap().id = "another".to_owned();
         with_records(o, &[backup_record(BACKUP, 0), backup_record("another", 1)]);
