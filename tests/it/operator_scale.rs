@@ -63,12 +63,15 @@ async fn two_hundred_objects_stay_within_the_request_budget() {
     let tenant = Tenant::with_credentials(&cluster, "shop", fast_settings()).await;
     let mut operator = cluster.operator(&FLAGS).await;
     operator.wait_for_log(&["caches are synced"]).await;
+    let begun = std::time::Instant::now();
     tenant.apply_many(OBJECTS).await;
     tenant.wait_until_all_healthy(OBJECTS, LIMIT).await;
     let until_ready = calls(&tenant);
+    // A list each second: how many that makes depends on the machine.
+    let seconds = begun.elapsed().as_secs();
     let sum: u64 = until_ready.values().sum();
     println!("calls to the cloud for {OBJECTS} objects: {sum} {until_ready:?}");
-    assert!(sum * 10 <= OBJECTS as u64 * 12, "{until_ready:?}");
+    assert!(sum * 10 <= OBJECTS as u64 * 11 + seconds * 10, "{until_ready:?} in {seconds} s");
 
     let audit = cluster.audit();
     assert!(!cluster.has_older_audit_logs(), "the audit log was not rotated");
