@@ -54,7 +54,7 @@ pub struct Refusal {
     pub attempts: u32,
 }
 
-/// All backups of an instance that DCS keeps, whoever made them.
+/// All backups of an instance that DCS keeps, those of its own policy and of the console too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceBackups {
     /// How many there are.

@@ -140,25 +140,6 @@ fn id_of(write: &Write) -> Id {
     (write.kind.clone(), write.key.clone())
 }
 
-/// Deletes the version that was read: its uid and resourceVersion.
-fn delete_read(
-    store: &mut Store,
-    by: &'static str,
-    id: &Id,
-    (uid, version): &(String, String),
-) -> Result<(), ClusterError> {
-    match store.get(id) {
-        None => Ok(()),
-        Some(now) if now["metadata"]["uid"] != **uid => {
-            Err(ClusterError::Conflict("another one has the name".to_owned()))
-        }
-        Some(now) if now["metadata"]["resourceVersion"] != **version => {
-            Err(ClusterError::Conflict("it is another version".to_owned()))
-        }
-        Some(_) => store.delete(by, id),
-    }
-}
-
 impl MemoryCluster {
     pub(crate) fn new() -> Self {
         Self {
@@ -417,7 +398,7 @@ impl<K: ManagedResource> ObjectApi<K> for MemoryView {
     async fn delete(&self, object: &K) -> Result<(), ClusterError> {
         let id = id(&object.object_id());
         let read = (object.uid().unwrap(), object.resource_version().unwrap());
-        self.cluster.call(|store| delete_read(store, "delete", &id, &read)).await
+        self.cluster.call(|store| store.delete_read("delete", &id, &read)).await
     }
 
     async fn publish_status(&self, object: &K, status: &K::Status) -> Result<K, ClusterError> {
@@ -497,6 +478,6 @@ impl SecretApi for MemoryView {
     async fn delete_secret(&self, secret: &Secret) -> Result<(), ClusterError> {
         let id = secret_id(&NamespacedName::of(secret));
         let read = (secret.uid().unwrap(), secret.resource_version().unwrap());
-        self.cluster.call(|store| delete_read(store, "secret", &id, &read)).await
+        self.cluster.call(|store| store.delete_read("secret", &id, &read)).await
     }
 }

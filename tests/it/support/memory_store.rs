@@ -262,6 +262,25 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes the version that was read: its uid and resourceVersion.
+    pub(crate) fn delete_read(
+        &mut self,
+        by: &'static str,
+        id: &Id,
+        (uid, version): &(String, String),
+    ) -> Result<(), ClusterError> {
+        match self.get(id) {
+            None => Ok(()),
+            Some(now) if !has_uid(&now, uid) => {
+                Err(ClusterError::Conflict("another one has the name".to_owned()))
+            }
+            Some(now) if now["metadata"]["resourceVersion"] != **version => {
+                Err(ClusterError::Conflict("it is another version".to_owned()))
+            }
+            Some(_) => self.delete(by, id),
+        }
+    }
+
     /// Server-side apply by the only applying field manager. `status` contains no empty values; the port prunes them.
     pub(crate) fn apply_status(&mut self, by: &'static str, id: &Id, version: &str, status: Value) -> Stored {
         let before = self.get(id).ok_or(ClusterError::Gone)?;

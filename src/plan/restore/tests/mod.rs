@@ -305,7 +305,7 @@ fn the_newest_backup_by_then_is_chosen_once() {
         assert!(!asks(&plan), "the status says first what was chosen");
         assert_eq!(expected.is_none(), condition(&plan, "Stalled") == "True/ReferenceNotFound", "{at}");
     }
-    // An edit of the source chooses anew, whatever was published in between. A status that names another backup does not count.
+    // An edit of the source chooses again, whatever was published in between. A status that names another backup does not count.
     let edited = changed(|o| o.spec.source.backup_id = Some("another".to_owned()));
     let refused = plan(&edited);
     assert!(!asks(&refused) && condition(&refused, "Stalled") == "True/ReferenceNotFound");
