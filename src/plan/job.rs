@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::{
 
 use super::{
     Blocker,
-    instance::observed::{CredentialsSource, InstanceSnapshot, ResolvedAccount},
+    instance::observed::{CredentialsSource, InstanceSnapshot, Now, PlannerSettings, ResolvedAccount},
+    operation::AttemptContext,
 };
 use crate::{
     api::{
@@ -104,6 +105,30 @@ pub struct RecordList<R> {
     pub before: Option<Duration>,
     /// The records.
     pub records: Arc<[R]>,
+}
+
+/// What decides about the attempts of an object whose present attempt was `intent_seen`, and of which the annotation asks for a
+/// `retry`.
+pub fn attempts<'a>(
+    subject: &'a Subject,
+    account: &'a Result<ResolvedAccount, Blocker>,
+    (settings, now): (&'a PlannerSettings, Now),
+    (intent_seen, retry): (Option<Duration>, bool),
+) -> AttemptContext<'a> {
+    let account = account.as_ref().ok();
+    AttemptContext {
+        process: &settings.process,
+        generation: subject.generation,
+        account: account.map(|account| &account.account),
+        credentials_hash: account.map(|account| account.credentials_hash.as_str()),
+        retry_token: subject.retry_token.as_deref().filter(|_| retry),
+        window: settings.window(),
+        list_lag: settings.list_lag(),
+        first_seen: intent_seen,
+        wall: now.wall,
+        monotonic: now.monotonic,
+        requeue: &settings.requeue,
+    }
 }
 
 /// A time as marks and messages write it: `2026-12-01T06:00:00Z`.
@@ -218,6 +243,27 @@ pub fn progress(percent: Option<f64>) -> Option<i32> {
 pub fn before_name(restore: &str, uid: &str) -> String {
     let short: String = uid.chars().take(8).collect();
     format!("{restore}-before-{short}")
+}
+
+// === impl InstanceObject ===
+
+impl InstanceObject {
+    /// The id of its instance.
+    pub fn id(&self) -> Option<&str> {
+        self.found()?.id.as_deref()
+    }
+
+    /// The account of its instance.
+    pub fn account(&self) -> Option<&CloudAccount> {
+        self.found()?.account.as_ref()
+    }
+
+    fn found(&self) -> Option<&InstanceView> {
+        match self {
+            Self::Found(view) => Some(view),
+            Self::Unknown | Self::Missing => None,
+        }
+    }
 }
 
 // === impl RecordList ===

@@ -227,11 +227,7 @@ impl Observed {
     pub(super) fn is_own_run(&self, child: &Child) -> bool {
         let is_run = self.slot_of(&child.name).is_some()
             || formats::is_first_backup_name(&self.subject.name, &child.name);
-        let current = match &self.instance {
-            InstanceObject::Found(view) => view.id.as_ref(),
-            InstanceObject::Unknown | InstanceObject::Missing => None,
-        };
-        is_run && (child.instance.is_none() || child.instance.as_ref() == current)
+        is_run && (child.instance.is_none() || child.instance.as_deref() == self.instance.id())
     }
 
     /// The instance is at the number of backups that DCS keeps, as last counted: one more removes the earliest.

@@ -158,10 +158,7 @@ impl Observed {
     /// The id of the instance: the one that was asked to restore, else that of the DcsInstance now.
     pub(super) fn instance_id(&self) -> Option<&str> {
         let recorded = self.status.instance.as_ref().and_then(|instance| instance.id.as_deref());
-        let current = match &self.instance {
-            InstanceObject::Found(view) => view.id.as_deref(),
-            InstanceObject::Unknown | InstanceObject::Missing => None,
-        };
+        let current = self.instance.id();
         if self.has_begun() { recorded.or(current) } else { current }
     }
 
@@ -182,20 +179,8 @@ impl Observed {
 
     /// What decides about the attempts of the object.
     pub(super) fn attempts(&self) -> AttemptContext<'_> {
-        let account = self.account.as_ref().ok();
-        AttemptContext {
-            process: &self.settings.process,
-            generation: self.subject.generation,
-            account: account.map(|account| &account.account),
-            credentials_hash: account.map(|account| account.credentials_hash.as_str()),
-            retry_token: self.subject.retry_token.as_deref().filter(|_| self.retry),
-            window: self.settings.window(),
-            list_lag: self.settings.list_lag(),
-            first_seen: self.intent_seen,
-            wall: self.now.wall,
-            monotonic: self.now.monotonic,
-            requeue: &self.settings.requeue,
-        }
+        let settings = (&self.settings, self.now);
+        job::attempts(&self.subject, &self.account, settings, (self.intent_seen, self.retry))
     }
 
     /// Until when a request that was sent, as far as the status or this process knows, and that no id of a restore shows, can take

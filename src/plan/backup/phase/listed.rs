@@ -12,7 +12,7 @@ use crate::{
             input::{BackupList, Backups, Observed},
         },
         instance::observed::Detail,
-        job::{self, InstanceObject},
+        job,
     },
 };
 
@@ -52,11 +52,8 @@ pub(in crate::plan::backup) fn backups<'a>(
 
 /// Credentials that lead to the account with the backup.
 fn account(o: &Observed) -> Result<(), Blocker> {
-    let recorded = match (&o.status.account, &o.instance) {
-        (Some(recorded), _) if o.has_begun() => Some(&recorded.account),
-        (_, InstanceObject::Found(view)) => view.account.as_ref(),
-        (_, InstanceObject::Unknown | InstanceObject::Missing) => None,
-    };
+    let noted = o.status.account.as_ref().filter(|_| o.has_begun());
+    let recorded = noted.map(|noted| &noted.account).or_else(|| o.instance.account());
     job::usable_account(&o.account, recorded, "the backup").map(|_| ())
 }
 
