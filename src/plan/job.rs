@@ -10,14 +10,17 @@ use k8s_openapi::apimachinery::pkg::{
 
 use super::{
     Blocker,
+    blocker::retry_class,
+    conditions::JobSituation,
     instance::observed::{CredentialsSource, InstanceSnapshot, Now, PlannerSettings, ResolvedAccount},
     operation::AttemptContext,
+    schedule::RetryClass,
 };
 use crate::{
     api::{
         ConditionType, Reason,
         backup::BackedUpInstance,
-        instance::{CloudAccount, Holder},
+        instance::{CloudAccount, Holder, OperationStatus},
         time,
     },
     dcs::model::{CacheMode, InstanceFacts},
@@ -129,6 +132,29 @@ pub fn attempts<'a>(
         monotonic: now.monotonic,
         requeue: &settings.requeue,
     }
+}
+
+/// What a refused request means for its object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobRefusal<'a> {
+    /// The user has to act: the reason, and what DCS said.
+    NeedsPerson(Reason, &'a str),
+    /// The request is repeated.
+    Repeated(JobSituation, String),
+}
+
+/// What the refusal in `status.operation` means.
+pub fn refusal(operation: &OperationStatus) -> JobRefusal<'_> {
+    let message = operation.message.as_deref().unwrap_or("DCS refused the request");
+    let reason = operation.reason.as_deref().and_then(Reason::from_word);
+    if let Some(reason) = reason.filter(|reason| retry_class(*reason) == RetryClass::NeedsUser) {
+        return JobRefusal::NeedsPerson(reason, message);
+    }
+    let situation = match reason.unwrap_or(Reason::WaitingForInstance) {
+        reason @ Reason::WaitingForInstance => JobSituation::InProgress(reason),
+        other => JobSituation::Unreachable(other),
+    };
+    JobRefusal::Repeated(situation, format!("{message}; the request is repeated"))
 }
 
 /// A time as marks and messages write it: `2026-12-01T06:00:00Z`.

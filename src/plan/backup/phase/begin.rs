@@ -16,12 +16,10 @@ use crate::{
             input::{BackupList, Observed},
             limit,
         },
-        blocker::retry_class,
         conditions::JobSituation,
         instance::observed::{CredentialsSource, Detail, InstanceSnapshot},
-        job::{self, FRESH, InstanceObject, InstanceView, REFERENCE_GRACE, is_single, shape},
+        job::{self, FRESH, InstanceObject, InstanceView, JobRefusal, REFERENCE_GRACE, is_single, shape},
         operation::is_unresolved,
-        schedule::RetryClass,
     },
 };
 
@@ -221,20 +219,11 @@ fn waits_for_turn(o: &Observed, view: &InstanceView) -> Decision {
 
 /// DCS refused the request.
 fn refused(o: &Observed, operation: &OperationStatus, rest: Duration) -> Decision {
-    let message = operation.message.as_deref().unwrap_or("DCS refused the request");
-    let reason = operation.reason.as_deref().and_then(Reason::from_word);
-    match reason.filter(|reason| retry_class(*reason) == RetryClass::NeedsUser) {
-        Some(reason) => Decision::blocked(o, reason, message).wait(rest),
-        None => {
-            let reason = reason.unwrap_or(Reason::WaitingForInstance);
-            let message = format!("{message}; the request is repeated");
-            let situation = match reason {
-                Reason::WaitingForInstance => JobSituation::InProgress(reason),
-                other => JobSituation::Unreachable(other),
-            };
-            Decision::new(o, situation, message).wait(rest)
-        }
-    }
+    let decision = match job::refusal(operation) {
+        JobRefusal::NeedsPerson(reason, message) => Decision::blocked(o, reason, message),
+        JobRefusal::Repeated(situation, message) => Decision::new(o, situation, message),
+    };
+    decision.wait(rest)
 }
 
 fn unsupported(o: &Observed, instance: &str) -> Decision {

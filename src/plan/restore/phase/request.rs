@@ -6,9 +6,8 @@ use crate::{
     plan::{
         Consent, Definition,
         approval::{Approval, approval},
-        blocker::retry_class,
         conditions::JobSituation,
-        job::{FRESH, InstanceView, timestamp},
+        job::{self, FRESH, InstanceView, JobRefusal, timestamp},
         operation::is_unresolved,
         restore::{
             action::{CloudAction, Step},
@@ -16,7 +15,6 @@ use crate::{
             input::{Observed, marked},
             source,
         },
-        schedule::RetryClass,
     },
 };
 
@@ -168,23 +166,16 @@ pub(super) fn refused(o: &Observed) -> Option<Decision> {
 }
 
 fn told(o: &Observed, operation: &OperationStatus) -> Decision {
-    let message = operation.message.as_deref().unwrap_or("DCS refused the request");
-    let reason = operation.reason.as_deref().and_then(Reason::from_word);
-    match reason.filter(|reason| retry_class(*reason) == RetryClass::NeedsUser) {
+    match job::refusal(operation) {
         // The same request would be refused again, and the spec cannot change any more.
-        Some(Reason::InvalidSpec | Reason::UnsupportedChange | Reason::UnsupportedMode) => {
-            Decision::failed(o, Reason::OperationFailed, message)
-        }
+        JobRefusal::NeedsPerson(
+            Reason::InvalidSpec | Reason::UnsupportedChange | Reason::UnsupportedMode,
+            message,
+        ) => Decision::failed(o, Reason::OperationFailed, message),
         // An approval is for now, not for whenever the cause has passed.
-        Some(reason) => Decision::blocked(o, reason, message).with(|status| status.pending_approval = None),
-        None => {
-            let reason = reason.unwrap_or(Reason::WaitingForInstance);
-            let message = format!("{message}; the request is repeated");
-            let situation = match reason {
-                Reason::WaitingForInstance => JobSituation::InProgress(reason),
-                other => JobSituation::Unreachable(other),
-            };
-            Decision::new(o, situation, message)
+        JobRefusal::NeedsPerson(reason, message) => {
+            Decision::blocked(o, reason, message).with(|status| status.pending_approval = None)
         }
+        JobRefusal::Repeated(situation, message) => Decision::new(o, situation, message),
     }
 }
